@@ -1,0 +1,1 @@
+"""The `weighbridge` command: one file per command."""

@@ -1,0 +1,126 @@
+"""`weighbridge run JOBS`."""
+
+import asyncio
+import contextlib
+import inspect
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.show_report import print_report
+from schemas.errors import BadInput, WeighbridgeError
+from schemas.outcome import EXIT_BAD_INPUT, EXIT_CODES, RunOutcome
+from schemas.report import RunReport
+
+#: what the SDK takes credentials from; any of them is enough
+_CREDENTIALS = (
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_AUTH_TOKEN",
+    "ANTHROPIC_PROFILE",
+    "ANTHROPIC_IDENTITY_TOKEN",
+    "ANTHROPIC_IDENTITY_TOKEN_FILE",
+)
+_SIMULATED_LEDGER = Path("data/simulated/ledger.db")
+_SIMULATED_RESULTS = Path("data/simulated/results")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command("run")(run)
+
+
+def run(
+    jobs: Annotated[str, typer.Argument(help="A Parquet file, a folder of them, or a glob.")],
+    policy: Annotated[Path | None, typer.Option(help="The policy file (TOML).")] = None,
+    ledger: Annotated[str | None, typer.Option(help="A SQLAlchemy URL, such as sqlite:///ledger.db.")] = None,
+    results: Annotated[Path | None, typer.Option(help="The folder for results.")] = None,
+    max_input_tokens: Annotated[
+        int | None, typer.Option(min=1, help="A job over so many input tokens goes to review.")
+    ] = None,
+    run_budget_usd: Annotated[
+        str | None, typer.Option(help="The most this run may hold and spend, in USD, such as 12.50.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many rows.")] = None,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="Against a local simulator: no key, no money.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object, and nothing else, on stdout.")
+    ] = False,
+) -> None:
+    """Weigh every job, send what fits, park the rest for review, reconcile the bill.
+
+    Ends with 0 when complete, 2 on bad arguments or input, 3 on a budget stop, 4 when jobs were rejected, failed or
+    are of unknown outcome, 1 on anything else.
+    """
+    if simulate:
+        ledger = ledger or os.environ.get("WEIGHBRIDGE_LEDGER") or f"sqlite:///{_SIMULATED_LEDGER.absolute()}"
+        results = results or Path(os.environ.get("WEIGHBRIDGE_RESULTS") or _SIMULATED_RESULTS)
+    try:
+        with _endpoint(simulate=simulate) as base_url:
+            report = _run_flow(
+                jobs,
+                policy=str(policy) if policy else None,
+                ledger=ledger,
+                results=str(results) if results else None,
+                max_input_tokens=max_input_tokens,
+                run_budget_usd=run_budget_usd,
+                limit=limit,
+                base_url=base_url,
+            )
+    except WeighbridgeError as error:
+        if as_json:
+            print(RunReport(run_id="", outcome=RunOutcome.FAILED, error=str(error)).model_dump_json())
+        print(f"weighbridge: {error}", file=sys.stderr)
+        raise typer.Exit(EXIT_BAD_INPUT if isinstance(error, BadInput) else 1) from None
+    if as_json:
+        print(report.model_dump_json())
+    else:
+        print_report(report)
+    raise typer.Exit(EXIT_CODES[report.outcome])
+
+
+def _run_flow(jobs: str, **options: Any) -> RunReport:
+    """The report of one flow run in this process."""
+    from flows.nightly_batch import nightly_batch  # noqa: PLC0415 - Prefect is imported after its settings
+
+    async def finished() -> Any:
+        state = await nightly_batch(jobs, **options, return_state=True)
+        found = state.result(raise_on_failure=False)
+        return await found if inspect.isawaitable(found) else found
+
+    result = asyncio.run(finished())
+    if isinstance(result, BaseException):
+        raise result
+    return RunReport.model_validate(result)
+
+
+@contextlib.contextmanager
+def _endpoint(*, simulate: bool) -> Iterator[str | None]:
+    """The API's address for this run; None leaves it to the environment.
+
+    Raises:
+        BadInput: there is neither a key, nor an address, nor --simulate.
+    """
+    if simulate:
+        from services.simulator.process import running_simulator  # noqa: PLC0415 - only when asked for
+
+        log = Path("data/simulated/billed.jsonl")
+        log.parent.mkdir(parents=True, exist_ok=True)
+        os.environ["ANTHROPIC_API_KEY"] = "simulated"
+        with running_simulator(log=log) as simulator:
+            yield simulator.base_url
+        return
+    if not any(os.environ.get(name) for name in _CREDENTIALS):
+        if not os.environ.get("ANTHROPIC_BASE_URL"):
+            raise BadInput(
+                "There is no API key. Set ANTHROPIC_API_KEY to use the real API, ANTHROPIC_BASE_URL to use another "
+                "endpoint, or add --simulate to try it without either. Nothing was counted or sent."
+            )
+        # an endpoint of one's own may need no key; the client wants one
+        os.environ["ANTHROPIC_API_KEY"] = "none"
+    yield None

@@ -1,0 +1,45 @@
+"""The report on a terminal."""
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from schemas.report import RunReport
+from schemas.report_text import (
+    MODEL_HEADINGS,
+    Rows,
+    calls_line,
+    job_rows,
+    model_rows,
+    money_rows,
+    place_rows,
+    reason_rows,
+    title,
+)
+
+
+def print_report(report: RunReport) -> None:
+    """Print the report as tables."""
+    console = Console()
+    console.print(f"\n[bold]{escape(title(report))}[/bold]\n")
+    if report.error:
+        console.print(f"[red]{escape(report.error)}[/red]")
+    _print(console, ("rows", ">jobs", "meaning"), job_rows(report))
+    if report.models:
+        _print(console, tuple(f">{h}" if h != "model" else h for h in MODEL_HEADINGS), model_rows(report))
+    _print(console, ("money", ">USD", "remark"), money_rows(report))
+    if report.reasons:
+        _print(console, ("outcome", "reason", ">jobs", "for example"), reason_rows(report))
+    for what, where in place_rows(report):
+        console.print(f"[dim]{what}:[/dim] {escape(where)}", soft_wrap=True, highlight=False)
+    console.print(f"[dim]{calls_line(report)}[/dim]", highlight=False)
+
+
+def _print(console: Console, headings: tuple[str, ...], rows: Rows) -> None:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for heading in headings:
+        table.add_column(heading.removeprefix(">"), justify="right" if heading.startswith(">") else "left")
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    console.print(table)
+    console.print()

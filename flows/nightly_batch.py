@@ -1,0 +1,114 @@
+"""The nightly run: every job weighed, what fits sent, the rest parked, every estimate reconciled."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from prefect import State, flow
+from prefect.runtime import flow_run
+from prefect.states import Completed, Failed
+
+from schemas.job import Shard
+from schemas.outcome import RunOutcome
+from schemas.report import RunReport
+from services.ledger import jobs
+from tasks.admit import admit
+from tasks.count_tokens import count_tokens
+from tasks.park_for_review import park_for_review
+from tasks.publish import publish
+from tasks.read_jobs import read_jobs
+from tasks.reconcile import reconcile
+from tasks.route import route
+from tasks.send import send
+from tasks.start_run import Run, RunOptions, start_run
+
+#: shards worked on at once: enough that the next one's jobs fill the gaps of the last one's stragglers
+LANES = 4
+#: jobs that one transaction routes, or holds the money for
+SHARD_SIZE = 500
+
+
+@flow(name="nightly-batch", flow_run_name="nightly-batch {jobs}", persist_result=False)
+async def nightly_batch(
+    jobs: str,
+    policy: str | None = None,
+    ledger: str | None = None,
+    results: str | None = None,
+    max_input_tokens: int | None = None,
+    run_budget_usd: str | None = None,
+    limit: int | None = None,
+    base_url: str | None = None,
+) -> State[RunReport]:
+    """Weigh every job of a Parquet file, send what fits, park the rest for review, reconcile the bill.
+
+    Needs ANTHROPIC_API_KEY in the environment of the worker that runs it.
+
+    Args:
+        jobs: A Parquet file, a folder of them, or a glob, as the worker sees it.
+        policy: A policy file (TOML). Empty: WEIGHBRIDGE_POLICY, or the default policy.
+        ledger: A SQLAlchemy URL. Empty: WEIGHBRIDGE_LEDGER, or data/ledger.db.
+        results: The folder for results. Empty: WEIGHBRIDGE_RESULTS, or data/results.
+        max_input_tokens: A job over so many input tokens goes to review, whatever the policy says.
+        run_budget_usd: The most this run may hold and spend in USD, such as 12.50, whatever the policy says.
+        limit: Only the first so many rows.
+        base_url: The API's address. Empty: ANTHROPIC_BASE_URL, or Anthropic's own.
+    """
+    options = RunOptions(
+        jobs, policy, ledger, results, max_input_tokens, run_budget_usd, limit, base_url, flow_run.get_id()
+    )
+    async with start_run(options) as (run, file):
+        waiting = read_jobs(run, file, limit)
+        await in_shards(count_tokens, run, shard_size(run, waiting))
+        await in_shards(route, run, max(SHARD_SIZE, shard_size(run, waiting)))
+        await send_what_fits(run)
+        park_for_review(run)
+        publish(run)
+        report = reconcile(run)
+    return final_state(report)
+
+
+def shard_size(run: Run, waiting: int) -> int:
+    """Jobs a shard, so that a stage makes at most the policy's `max_task_runs`: one, for a small run."""
+    return max(1, -(-waiting // run.policy.max_task_runs))
+
+
+async def in_shards(step: Callable[..., Any], run: Run, size: int) -> None:
+    """Run a step over the undecided jobs, some shards at a time."""
+    lanes = asyncio.Semaphore(max(LANES, run.policy.limits.max_in_flight // size))
+
+    async def one(shard: Shard) -> None:
+        async with lanes:
+            done = step(run, shard)
+            if isinstance(done, Awaitable):
+                await done
+
+    async with asyncio.TaskGroup() as group:
+        for shard in jobs.shards(run.ledger, run.run_id, size):
+            group.create_task(one(shard))
+
+
+async def send_what_fits(run: Run) -> None:
+    """Hold and send, shard by shard in order of priority, until the queue is empty.
+
+    What a settled shard leaves of its hold is there for the next: so a job is deferred for want of money only once
+    nothing of this run is in flight.
+    """
+    sending: set[asyncio.Task[int]] = set()
+    while (admission := await admit(run, SHARD_SIZE, may_defer=not sending)) is not None or sending:
+        if admission is not None and admission.held:
+            sending.add(asyncio.create_task(send(run, admission)))
+        if sending and (admission is None or admission.short or len(sending) == LANES):
+            done, sending = await asyncio.wait(sending, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+
+
+def final_state(report: RunReport) -> State[RunReport]:
+    """The Prefect state that says what the run ended as."""
+    message = f"{report.run_id}: {report.jobs.succeeded} of {report.jobs.read} jobs succeeded, {report.usd.actual} USD"
+    if report.outcome == RunOutcome.FAILED:
+        return Failed(message=report.error or message, data=report)
+    name = "".join(word.capitalize() for word in report.outcome.split("_"))
+    return Completed(
+        name="Completed" if report.outcome == RunOutcome.COMPLETE else name, message=message, data=report
+    )

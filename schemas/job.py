@@ -1,0 +1,60 @@
+"""A job: one row of the input, and what may become of a row that is none."""
+
+from dataclasses import dataclass
+from typing import NewType
+
+from schemas.money import NanoUsd
+from schemas.payload import Payload
+
+RunId = NewType("RunId", str)
+AttemptId = NewType("AttemptId", str)
+
+#: ids are ours only; the provider sees the attempt's
+MAX_JOB_ID_CHARACTERS = 200
+MAX_GROUP_CHARACTERS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One valid row of the input.
+
+    Attributes:
+        row_number: its place in the input, from 0.
+        job_id: the caller's id, unique in the input.
+        payload: the Messages request, without a model.
+        model: the model it is pinned to, or None to be routed by weight.
+        max_input_tokens: its own limit in tokens, which can only tighten the policy's.
+        max_cost: its own limit in nano-USD, which can only tighten the policy's.
+        group: the team it is counted under.
+        priority: higher is admitted first.
+    """
+
+    row_number: int
+    job_id: str
+    payload: Payload
+    model: str | None = None
+    max_input_tokens: int | None = None
+    max_cost: NanoUsd | None = None
+    group: str | None = None
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRow:
+    """A row that is no valid job, with the column to mend and the reason."""
+
+    row_number: int
+    job_id: str | None
+    column: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A run of rows worked on together: from `first` to `last`, both included."""
+
+    first: int
+    last: int
+
+    def __str__(self) -> str:
+        return f"row {self.first}" if self.first == self.last else f"rows {self.first}-{self.last}"

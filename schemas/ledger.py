@@ -1,0 +1,275 @@
+"""The ledger's tables. Money is whole nano-USD; a column that ends in `_usd` is a reading of one, for people.
+
+runs ─┬─ jobs ── payloads      one row per input row; its payload only until the row has ended
+      ├─ attempts ── responses  one paid try; its hold, then its bill; the answer until it is published
+      └─ budgets                settled + held of each window
+reviews                         jobs that wait for a person
+counts                          the provider's counts, by payload and model
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Computed,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Numeric,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in UTC. SQLite keeps no zone, so it is taken off going in and put back coming out."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
+class Table(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON, int: BigInteger}  # noqa: RUF012
+
+
+class RunRow(Table):
+    """One run over one input."""
+
+    __tablename__ = "runs"
+
+    run_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    jobs_path: Mapped[str] = mapped_column(Text)
+    results_path: Mapped[str] = mapped_column(Text)
+    policy_name: Mapped[str] = mapped_column(String(100))
+    policy: Mapped[dict[str, Any]]
+    mode: Mapped[str] = mapped_column(String(20))
+    endpoint: Mapped[str] = mapped_column(Text)
+    simulated: Mapped[bool]
+    prefect_flow_run_id: Mapped[str | None] = mapped_column(String(64))
+    host: Mapped[str] = mapped_column(String(255))
+    pid: Mapped[int]
+    process_started: Mapped[int]
+    started_at: Mapped[datetime]
+    heartbeat_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    outcome: Mapped[str | None] = mapped_column(String(20))
+    report: Mapped[dict[str, Any] | None]
+
+
+class JobRow(Table):
+    """One row of a run's input, from reading to its one outcome."""
+
+    __tablename__ = "jobs"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.run_id"), primary_key=True)
+    row_number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    job_id: Mapped[str | None] = mapped_column(Text)
+    fingerprint: Mapped[str | None] = mapped_column(String(64))
+    group_name: Mapped[str | None] = mapped_column(String(100))
+    priority: Mapped[int] = mapped_column(default=0)
+    pinned_model: Mapped[str | None] = mapped_column(String(100))
+    max_tokens: Mapped[int | None]
+    own_max_input_tokens: Mapped[int | None]
+    own_max_cost_nano_usd: Mapped[int | None]
+    cache_ttl: Mapped[str | None] = mapped_column(String(2))
+    model: Mapped[str | None] = mapped_column(String(100))
+    input_tokens: Mapped[int | None]
+    method: Mapped[str | None] = mapped_column(String(20))
+    expected_nano_usd: Mapped[int | None]
+    worst_case_nano_usd: Mapped[int | None]
+    decision: Mapped[str | None] = mapped_column(String(20))
+    outcome: Mapped[str | None] = mapped_column(String(20))
+    reason: Mapped[str | None] = mapped_column(String(40))
+    detail: Mapped[str | None] = mapped_column(Text)
+    attempt_id: Mapped[str | None] = mapped_column(String(64))
+
+    __table_args__ = (
+        Index("ix_jobs_run_id_job_id", "run_id", "job_id"),
+        Index("ix_jobs_attempt_id", "attempt_id"),
+        # the queue: what is still to be decided or sent, in the order money is given out
+        Index(
+            "ix_jobs_queue",
+            "run_id",
+            text("priority DESC"),
+            "row_number",
+            sqlite_where=text("outcome IS NULL AND attempt_id IS NULL"),
+            postgresql_where=text("outcome IS NULL AND attempt_id IS NULL"),
+        ),
+    )
+
+
+class PayloadRow(Table):
+    """The canonical payload of a job that has not ended yet."""
+
+    __tablename__ = "payloads"
+
+    run_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    row_number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    body: Mapped[str] = mapped_column(Text)
+
+
+class CountRow(Table):
+    """What the provider counted for a payload under a model. A second night costs no calls."""
+
+    __tablename__ = "counts"
+
+    fingerprint: Mapped[str] = mapped_column(String(64), primary_key=True)
+    model: Mapped[str] = mapped_column(String(100), primary_key=True)
+    input_tokens: Mapped[int]
+    method: Mapped[str] = mapped_column(String(20))
+    counted_at: Mapped[datetime]
+
+
+class BudgetRow(Table):
+    """One window of money: a scope ("run", "day") and a period of it (the run id, the date). At every instant settled + held is at most the cap of whoever takes a hold."""
+
+    __tablename__ = "budgets"
+
+    scope: Mapped[str] = mapped_column(String(20), primary_key=True)
+    period: Mapped[str] = mapped_column(String(100), primary_key=True)
+    cap_nano_usd: Mapped[int | None]
+    held_nano_usd: Mapped[int] = mapped_column(default=0)
+    settled_nano_usd: Mapped[int] = mapped_column(default=0)
+
+    __table_args__ = (
+        CheckConstraint("held_nano_usd >= 0", name="held_is_not_negative"),
+        CheckConstraint("settled_nano_usd >= 0", name="settled_is_not_negative"),
+    )
+
+
+class AttemptRow(Table):
+    """One paid try at one job. In the ledger before its bytes leave."""
+
+    __tablename__ = "attempts"
+
+    attempt_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.run_id"))
+    row_number: Mapped[int]
+    job_id: Mapped[str] = mapped_column(Text)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    group_name: Mapped[str | None] = mapped_column(String(100))
+    #: the budget day its hold was taken on, in the policy's time zone
+    budget_day: Mapped[str] = mapped_column(String(10))
+    model: Mapped[str] = mapped_column(String(100))
+    state: Mapped[str] = mapped_column(String(20))
+    input_tokens: Mapped[int]
+    input_bound: Mapped[int]
+    max_tokens: Mapped[int]
+    expected_nano_usd: Mapped[int]
+    worst_case_nano_usd: Mapped[int]
+    #: what is still held for it: the worst case while open or unknown, else 0
+    held_nano_usd: Mapped[int]
+    opened_at: Mapped[datetime]
+    #: set before the first byte may leave
+    sent_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    tries: Mapped[int] = mapped_column(default=0)
+    actual_input_tokens: Mapped[int | None]
+    cache_write_tokens: Mapped[int | None]
+    cache_read_tokens: Mapped[int | None]
+    actual_output_tokens: Mapped[int | None]
+    actual_nano_usd: Mapped[int | None]
+    usage: Mapped[dict[str, Any] | None]
+    stop_reason: Mapped[str | None] = mapped_column(String(40))
+    request_id: Mapped[str | None] = mapped_column(String(100))
+    error: Mapped[str | None] = mapped_column(Text)
+
+    __table_args__ = (
+        CheckConstraint("state IN ('open', 'succeeded', 'failed', 'unknown')", name="state_is_known"),
+        CheckConstraint(
+            "held_nano_usd = 0 OR state IN ('open', 'unknown')", name="an_ended_attempt_holds_nothing"
+        ),
+        # nothing is paid twice: the same job with the same payload is in flight or done at most once
+        Index(
+            "uq_attempts_live",
+            "fingerprint",
+            "job_id",
+            unique=True,
+            sqlite_where=text("state IN ('open', 'succeeded')"),
+            postgresql_where=text("state IN ('open', 'succeeded')"),
+        ),
+        Index("ix_attempts_fingerprint_job_id", "fingerprint", "job_id"),
+        Index("ix_attempts_run_id_state", "run_id", "state"),
+    )
+
+
+class ResponseRow(Table):
+    """The answer to a succeeded attempt, as the API gave it: written in the transaction that settles it."""
+
+    __tablename__ = "responses"
+
+    attempt_id: Mapped[str] = mapped_column(ForeignKey("attempts.attempt_id"), primary_key=True)
+    body: Mapped[str] = mapped_column(Text)
+
+
+REVIEW_STATUSES = ("pending", "claimed", "approved", "rejected", "edited", "sent", "expired")
+
+
+class ReviewRow(Table):
+    """A job that waits for a person: why, how heavy, how dear, and what was decided."""
+
+    __tablename__ = "reviews"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    job_id: Mapped[str] = mapped_column(Text)
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.run_id"))
+    reason: Mapped[str] = mapped_column(String(40))
+    detail: Mapped[str] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(String(20), server_default="pending")
+    model: Mapped[str | None] = mapped_column(String(100))
+    input_tokens: Mapped[int | None]
+    limit_tokens: Mapped[int | None]
+    worst_case_usd: Mapped[Any] = mapped_column(
+        Numeric(20, 9), Computed("worst_case_nano_usd / 1000000000.0", persisted=True)
+    )
+    limit_usd: Mapped[Any] = mapped_column(
+        Numeric(20, 9), Computed("limit_nano_usd / 1000000000.0", persisted=True)
+    )
+    group_name: Mapped[str | None] = mapped_column(String(100))
+    created_at: Mapped[datetime]
+    decided_by: Mapped[str | None] = mapped_column(String(100))
+    decided_at: Mapped[datetime | None]
+    note: Mapped[str | None] = mapped_column(Text)
+    worst_case_nano_usd: Mapped[int | None]
+    limit_nano_usd: Mapped[int | None]
+    row_number: Mapped[int]
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    payload: Mapped[str] = mapped_column(Text)
+
+    __table_args__ = (
+        UniqueConstraint("job_id", "fingerprint"),
+        CheckConstraint(
+            "status IN (" + ", ".join(f"'{status}'" for status in REVIEW_STATUSES) + ")",
+            name="status_is_known",
+        ),
+        Index("ix_reviews_status_created_at", "status", "created_at"),
+        Index("ix_reviews_run_id", "run_id"),
+    )

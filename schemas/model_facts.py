@@ -1,0 +1,26 @@
+"""What the provider says of a model. Source: GET /v1/models."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+Lifecycle = Literal["active", "deprecated", "retired"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """One model.
+
+    Attributes:
+        model: its id.
+        lifecycle: a retired model is not called; a deprecated one still answers.
+        retires_at: when it stops answering, if that is known.
+        max_input_tokens: its context window, in tokens, if stated.
+        max_tokens: the largest max_tokens it takes, if stated.
+    """
+
+    model: str
+    lifecycle: Lifecycle
+    retires_at: datetime | None = None
+    max_input_tokens: int | None = None
+    max_tokens: int | None = None

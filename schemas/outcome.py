@@ -1,0 +1,92 @@
+"""The small vocabularies: what is decided about a job, how a try at it stands, and what it ended as."""
+
+from enum import StrEnum
+
+
+class Method(StrEnum):
+    """How a token figure was got. Every figure carries one."""
+
+    #: the provider's count_tokens under the model that will be called
+    COUNTED = "counted"
+    #: a safe upper bound of ours, said as such
+    BOUNDED = "bounded"
+    #: the provider refuses to count such a payload and no bound is known
+    UNCOUNTABLE = "uncountable"
+
+
+class Decision(StrEnum):
+    """What the pipeline decides about a job before any money moves."""
+
+    SEND = "send"
+    REVIEW = "review"
+    DEFER = "defer"
+    REJECT = "reject"
+
+
+class AttemptState(StrEnum):
+    """How one paid try at a job stands. Its hold is released only by leaving OPEN for a known end."""
+
+    #: money is held; `sent_at` says whether bytes may have left
+    OPEN = "open"
+    SUCCEEDED = "succeeded"
+    #: surely not billed; the hold was returned
+    FAILED = "failed"
+    #: may have been billed; the hold stays
+    UNKNOWN = "unknown"
+
+
+class Outcome(StrEnum):
+    """What an input row ended as. Each row has exactly one."""
+
+    SUCCEEDED = "succeeded"
+    REVIEW = "review"
+    DEFERRED = "deferred"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+class RunOutcome(StrEnum):
+    """What a run ended as, and so its exit code."""
+
+    #: every row succeeded or waits for a person
+    COMPLETE = "complete"
+    #: money ran out: the rest is deferred to the next run
+    BUDGET_STOP = "budget_stop"
+    #: some rows were rejected, failed, are unknown, or are in flight in another run
+    INCOMPLETE = "incomplete"
+    #: the run itself ended early
+    FAILED = "failed"
+
+
+EXIT_CODES = {
+    RunOutcome.COMPLETE: 0,
+    RunOutcome.FAILED: 1,
+    RunOutcome.BUDGET_STOP: 3,
+    RunOutcome.INCOMPLETE: 4,
+}
+#: bad arguments, policy or input file
+EXIT_BAD_INPUT = 2
+
+
+class Reason(StrEnum):
+    """Why a job was parked, deferred, rejected or failed. The text beside it has the figures."""
+
+    OVER_INPUT_LIMIT = "over_input_limit"
+    OVER_COST_LIMIT = "over_cost_limit"
+    NO_ROUTE = "no_route"
+    UNCOUNTABLE = "uncountable"
+    UNKNOWN_OUTCOME = "unknown_outcome"
+    RUN_BUDGET = "run_budget"
+    DAY_BUDGET = "day_budget"
+    PROVIDER_SPEND_LIMIT = "provider_spend_limit"
+    ACCESS_DENIED = "access_denied"
+    IN_FLIGHT_ELSEWHERE = "in_flight_elsewhere"
+    INVALID_ROW = "invalid_row"
+    REFUSED_BY_API = "refused_by_api"
+    API_UNAVAILABLE = "api_unavailable"
+    INTERRUPTED = "interrupted"
+
+
+#: deferral for want of money, which ends a run as BUDGET_STOP
+MONEY_REASONS = frozenset({Reason.RUN_BUDGET, Reason.DAY_BUDGET, Reason.PROVIDER_SPEND_LIMIT})

@@ -1,0 +1,190 @@
+"""The policy of a run: routes, budgets and rules. One TOML file, one Pydantic model."""
+
+import tomllib
+from decimal import ROUND_CEILING, Decimal
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from schemas.errors import BadInput
+from schemas.money import NanoUsd, to_nano
+
+
+def _exact(value: object) -> object:
+    if isinstance(value, float):
+        raise ValueError("write it as a decimal, such as 0.50 or '0.50'")  # noqa: TRY004 - Pydantic wants ValueError
+    return value
+
+
+#: an amount of USD that has never been a float
+Usd = Annotated[Decimal, BeforeValidator(_exact), Field(ge=0, max_digits=15, decimal_places=9)]
+Tokens = Annotated[int, Field(ge=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Route(_Section):
+    """A tier: a job whose count under `model` is at most `up_to_input_tokens` goes to it."""
+
+    name: str
+    model: str
+    up_to_input_tokens: Tokens
+
+
+class RequestLimits(_Section):
+    """What one job may weigh and cost. Over either, it is parked for review."""
+
+    max_input_tokens: Tokens = 32_000
+    max_cost_usd: Usd = Decimal("0.50")
+
+
+class Cap(_Section):
+    """The most that may be held and settled in a window, in USD. None: no cap."""
+
+    budget_usd: Usd | None = None
+
+
+class Output(_Section):
+    """The side of the answer, which nobody can count beforehand."""
+
+    default_max_tokens: Tokens = 1024
+    #: share of max_tokens that an answer is expected to use: an assumption, and shown as one
+    expected_share: Annotated[Decimal, BeforeValidator(_exact), Field(gt=0, le=1)] = Decimal("0.25")
+
+
+class Margin(_Section):
+    """How far the billed input may lie above the count: the count is an estimate, with no published bound."""
+
+    input_percent: Annotated[Decimal, BeforeValidator(_exact), Field(ge=0, le=100)] = Decimal(3)
+    input_tokens: Annotated[int, Field(ge=0)] = 20
+
+    def bound(self, counted: int) -> int:
+        """The most input tokens the bill may show for a job counted at `counted` tokens."""
+        share = (Decimal(counted) * self.input_percent / 100).to_integral_value(rounding=ROUND_CEILING)
+        return counted + max(int(share), self.input_tokens)
+
+
+class Limits(_Section):
+    """Requests per minute per endpoint, and how many at once.
+
+    A rate left out follows the account: the Start tier's published figure until the API's own headers
+    (anthropic-ratelimit-requests-limit) name the account's. A rate given is never exceeded.
+    """
+
+    messages_per_minute: Annotated[int, Field(ge=1)] | None = None
+    count_per_minute: Annotated[int, Field(ge=1)] | None = None
+    max_in_flight: Annotated[int, Field(ge=1, le=1000)] = 100
+    #: how long a paid call may take, seconds; longer answers belong in a batch
+    request_timeout_seconds: Annotated[int, Field(ge=1)] = 600
+    #: tries at one call that surely was not billed (429, 529, 5xx but 504, no connection)
+    tries: Annotated[int, Field(ge=1, le=20)] = 6
+    #: the longest wait that a Retry-After is obeyed for, seconds; beyond it the job is left for the next run
+    max_wait_seconds: Annotated[int, Field(ge=1)] = 120
+
+
+class Policy(_Section):
+    """Everything that decides about a run's jobs and money."""
+
+    name: str
+    time_zone: str = "UTC"
+    #: what becomes of an attempt that may have been billed without an answer reaching us
+    on_unknown: Literal["review", "resend"] = "review"
+    #: the most Prefect task runs a stage makes; up to so many jobs, each has its own
+    max_task_runs: Annotated[int, Field(ge=1, le=10_000)] = 200
+    routes: Annotated[tuple[Route, ...], Field(min_length=1)]
+    request: RequestLimits = RequestLimits()
+    run: Cap = Cap()
+    day: Cap = Cap()
+    output: Output = Output()
+    margin: Margin = Margin()
+    limits: Limits = Limits()
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"unknown time zone {value!r}; use a name such as Europe/Berlin") from error
+        return value
+
+    @model_validator(mode="after")
+    def _routes_climb(self) -> Self:
+        limits = [route.up_to_input_tokens for route in self.routes]
+        if any(low >= high for low, high in pairwise(limits)):
+            raise ValueError("each route must take more input tokens than the one before it")
+        if len({route.name for route in self.routes}) < len(self.routes):
+            raise ValueError("two routes have the same name")
+        return self
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
+
+    @property
+    def run_cap(self) -> NanoUsd | None:
+        return None if self.run.budget_usd is None else to_nano(self.run.budget_usd)
+
+    @property
+    def day_cap(self) -> NanoUsd | None:
+        return None if self.day.budget_usd is None else to_nano(self.day.budget_usd)
+
+    def overridden(self, max_input_tokens: int | None, run_budget_usd: Decimal | None) -> "Policy":
+        """The policy with a run's own limits in place of the file's."""
+        changes: dict[str, object] = {}
+        if max_input_tokens is not None:
+            changes["request"] = {**self.request.model_dump(), "max_input_tokens": max_input_tokens}
+        if run_budget_usd is not None:
+            changes["run"] = {"budget_usd": run_budget_usd}
+        return validated({**self.model_dump(), **changes}, "the run's options")
+
+
+def policy_from_toml(text: str, source: str) -> Policy:
+    """The policy in a TOML text.
+
+    Args:
+        text: the TOML.
+        source: what to call it in an error.
+
+    Raises:
+        BadInput: with each field that is wrong and why.
+    """
+    try:
+        data = tomllib.loads(text, parse_float=Decimal)
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"The policy {source} is not valid TOML: {error}.") from error
+    return validated(data, f"the policy {source}")
+
+
+def validated(data: dict[str, object], source: str) -> Policy:
+    """`data` as a policy; raises BadInput with a sentence that names each wrong field."""
+    try:
+        return Policy.model_validate(data)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(str(part) for part in item['loc']) or 'policy'}: {item['msg'].removeprefix('Value error, ')}"
+            for item in error.errors()
+        )
+        raise BadInput(f"In {source}: {wrong}. Mend it and run again; nothing was sent.") from error
+
+
+def read_policy(path: Path) -> Policy:
+    """The policy in a TOML file; raises BadInput when it cannot be read or is wrong."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"The policy file {path} cannot be read ({type(error).__name__}).") from error
+    return policy_from_toml(text, str(path))

@@ -1,0 +1,27 @@
+"""Where things are when nobody says otherwise. Each is an environment variable: WEIGHBRIDGE_LEDGER and so on."""
+
+from pathlib import Path
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DEFAULT_POLICY = Path(__file__).resolve().parents[1] / "data" / "policies" / "default.toml"
+
+
+class Settings(BaseSettings):
+    """The installation's defaults.
+
+    Attributes:
+        ledger: a SQLAlchemy URL; None: data/ledger.db below the current folder.
+        results: the folder that a run's results go to, each run into its own.
+        policy: a policy file.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="WEIGHBRIDGE_")
+
+    ledger: str | None = None
+    results: Path = Path("data/results")
+    policy: Path = DEFAULT_POLICY
+
+    @property
+    def ledger_url(self) -> str:
+        return self.ledger or f"sqlite:///{Path('data/ledger.db').absolute()}"

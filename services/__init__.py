@@ -1,0 +1,1 @@
+"""The outside world: the API, the ledger, Parquet, prices, the simulator."""

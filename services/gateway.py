@@ -1,0 +1,256 @@
+"""The gateway: the one place that talks to the Anthropic API. Async only, on the SDK's aiohttp transport.
+
+The SDK's own retries are off. Every call goes through one retry policy of ours, which tries again only what was
+surely not billed.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import orjson
+import stamina
+from anthropic import AnthropicError, AsyncAnthropic, DefaultAioHttpClient, NotFoundError, Timeout
+from pydantic import ValidationError
+
+from schemas.errors import BadInput, RunFailed
+from schemas.model_facts import ModelFacts
+from schemas.policy import Limits
+from schemas.report import CallFigures
+from schemas.usage import Answer
+from services.failures import CallFailed, MayBeBilled, NotBilled, Passing, Refused, sorted_failure
+from services.limiter import EndpointLimiter
+
+#: requests per minute of the Start tier (source: Anthropic rate limits page, 2026-10-08, and token counting page)
+START_MESSAGES_PER_MINUTE = 1_000
+START_COUNT_PER_MINUTE = 5_000
+#: the simulator says so in every answer
+SIMULATED_HEADER = "weighbridge-simulated"
+_CONNECT_SECONDS = 10
+T = TypeVar("T")
+_FREE_CALL_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A paid answer.
+
+    Attributes:
+        answer: the answer, its usage checked.
+        body: the same as the API sent it, JSON.
+        request_id: the API's id of the request.
+        tries: HTTP tries it took.
+    """
+
+    answer: Answer
+    body: str
+    request_id: str | None
+    tries: int
+
+
+class Gateway:
+    """A connection to one endpoint of the API, with its rates and the tally of its calls.
+
+    Made by `open_gateway`.
+    """
+
+    def __init__(self, client: AsyncAnthropic, limits: Limits) -> None:
+        self._client = client
+        self._limits = limits
+        self._messages = EndpointLimiter(limits.messages_per_minute, START_MESSAGES_PER_MINUTE)
+        self._counts = EndpointLimiter(limits.count_per_minute, START_COUNT_PER_MINUTE)
+        self._message_slots = asyncio.Semaphore(limits.max_in_flight)
+        self._count_slots = asyncio.Semaphore(limits.max_in_flight)
+        self.tally = CallFigures()
+        self.simulated = False
+        self.endpoint = str(client.base_url)
+
+    async def count(self, body: Mapping[str, Any]) -> int:
+        """Input tokens of a count_tokens body, counted by the provider. Free.
+
+        Raises:
+            Refused: the API does not take the payload.
+            NotBilled: it could not be had in the tries allowed.
+            AccessDenied: the key is not accepted.
+        """
+
+        async def once() -> int:
+            timeout = Timeout(_FREE_CALL_SECONDS, connect=_CONNECT_SECONDS)
+            response = await self._client.messages.with_raw_response.count_tokens(**body, timeout=timeout)
+            self._counts.observe(response.headers)
+            return _counted(await response.read())
+
+        async with self._count_slots:
+            tokens, tries = await self._tried(once, self._counts, free=True)
+        self.tally.count += 1
+        self.tally.retried += tries - 1
+        return tokens
+
+    async def send(self, body: Mapping[str, Any], *, leaving: Callable[[], Awaitable[None]]) -> Reply:
+        """The answer to a Messages body. Paid.
+
+        Args:
+            body: the request, model included.
+            leaving: called once, when it is this request's turn and before its first byte leaves.
+
+        Raises:
+            MayBeBilled: it may have been billed and no readable answer came back. Not tried again.
+            NotBilled: surely not billed (refused, or unavailable in the tries allowed, or out of money).
+            AccessDenied: the key is not accepted.
+        """
+
+        async def once() -> tuple[Answer, str, str | None]:
+            seconds = self._limits.request_timeout_seconds
+            # the read time-out runs anew with every byte, so that the whole call has one of its own
+            async with asyncio.timeout(seconds + _CONNECT_SECONDS):
+                response = await self._client.messages.with_raw_response.create(
+                    **body, timeout=Timeout(seconds, connect=_CONNECT_SECONDS)
+                )
+                self._messages.observe(response.headers)
+                raw = await response.read()
+            return _answer(raw, response.headers.get("request-id"))
+
+        async with self._message_slots:
+            await self._messages.turn()
+            await leaving()
+            self.tally.message += 1
+            try:
+                (answer, text, request_id), tries = await self._tried(once, self._messages, waited=True)
+            except CallFailed as error:
+                self.tally.retried += error.tries - 1
+                raise
+        self.tally.retried += tries - 1
+        return Reply(answer, text, request_id, tries)
+
+    async def models(self) -> dict[str, ModelFacts]:
+        """What the provider says of every model it serves.
+
+        Raises:
+            RunFailed: it could not be asked.
+        """
+
+        async def once() -> tuple[bool, list[Any]]:
+            response = await self._client.models.with_raw_response.list(limit=1000)
+            page = await response.parse()
+            return SIMULATED_HEADER in response.headers, page.data
+
+        try:
+            (self.simulated, listed), _ = await self._tried(once, self._counts, free=True)
+        except CallFailed as error:
+            raise RunFailed(
+                f"The models of {self.endpoint} could not be listed: {error}. Nothing was sent."
+            ) from error
+        return {info.id: _facts(info.id, info) for info in listed}
+
+    async def model(self, name: str) -> ModelFacts | None:
+        """What the provider says of one model or alias, or None when it knows none of that name."""
+        try:
+            return _facts(name, await self._client.models.retrieve(name))
+        except NotFoundError:
+            return None
+        except AnthropicError as error:
+            raise RunFailed(f"The model {name} could not be looked up: {sorted_failure(error)}.") from error
+
+    async def _tried(
+        self,
+        once: Callable[[], Awaitable[T]],
+        limiter: EndpointLimiter,
+        *,
+        free: bool = False,
+        waited: bool = False,
+    ) -> tuple[T, int]:
+        """The result of a call, and how many tries it took. Tries again only what was surely not billed.
+
+        Args:
+            once: makes the call.
+            limiter: the endpoint's.
+            free: the call costs nothing, so that any failure that passes may be tried again.
+            waited: the first try has had its turn already.
+        """
+        tries = 0
+        retry = stamina.retry_context(
+            on=self._delay,
+            attempts=self._limits.tries,
+            timeout=None,
+            wait_initial=0.5,
+            wait_max=30,
+            wait_jitter=1,
+        )
+        async for attempt in retry:
+            with attempt:
+                tries += 1
+                if tries > 1 or not waited:
+                    await limiter.turn()
+                try:
+                    return await once(), tries
+                except Exception as error:
+                    failure = error if isinstance(error, CallFailed) else sorted_failure(error)
+                    if free and isinstance(failure, MayBeBilled):
+                        failure = Passing(str(failure), request_id=failure.request_id)
+                    failure.tries = tries
+                    if isinstance(failure, Passing) and failure.everyone and failure.retry_after:
+                        limiter.pause(min(failure.retry_after, self._limits.max_wait_seconds))
+                    raise failure from error
+        raise AssertionError("unreachable: the retry context returns or raises")
+
+    def _delay(self, error: Exception) -> bool | float:
+        """Whether to try again, and after how many seconds if the API says so."""
+        if not isinstance(error, Passing):
+            return False
+        if error.retry_after is None:
+            return True
+        if error.retry_after > self._limits.max_wait_seconds:
+            return False
+        return error.retry_after + random.uniform(0, 1)  # noqa: S311 - jitter, so that not all come back at once
+
+
+@asynccontextmanager
+async def open_gateway(limits: Limits, base_url: str | None = None) -> AsyncIterator[Gateway]:
+    """A gateway to the API.
+
+    Args:
+        limits: rates, time-outs and tries.
+        base_url: the endpoint; None leaves it to ANTHROPIC_BASE_URL and the SDK's default.
+
+    Raises:
+        BadInput: no credentials are to be found where the SDK looks for them.
+    """
+    try:
+        client = AsyncAnthropic(
+            base_url=base_url,
+            max_retries=0,
+            # a redirect would send a paid request twice
+            http_client=DefaultAioHttpClient(follow_redirects=False),
+        )
+    except AnthropicError as error:
+        raise BadInput(f"The API client cannot be made: {error}") from error
+    async with client:
+        yield Gateway(client, limits)
+
+
+def _counted(raw: bytes) -> int:
+    try:
+        tokens = orjson.loads(raw)["input_tokens"]
+    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise Passing("the count could not be read") from error
+    if not isinstance(tokens, int) or tokens < 0:
+        raise Passing("the count is no number of tokens")
+    return tokens
+
+
+def _answer(raw: bytes, request_id: str | None) -> tuple[Answer, str, str | None]:
+    try:
+        text = raw.decode()
+        return Answer.model_validate(orjson.loads(raw)), text, request_id
+    except (UnicodeDecodeError, orjson.JSONDecodeError, ValidationError):
+        raise MayBeBilled("HTTP 200 whose body or usage cannot be read", request_id=request_id) from None
+
+
+def _facts(name: str, info: Any) -> ModelFacts:
+    return ModelFacts(name, info.lifecycle, info.retires_at, info.max_input_tokens, info.max_tokens)
+
+
+__all__ = ["Gateway", "NotBilled", "Refused", "Reply", "open_gateway"]

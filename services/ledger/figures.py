@@ -1,0 +1,159 @@
+"""Figures: what the ledger says of a run, for its report and its results."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, case, func, select
+
+from schemas.job import RunId
+from schemas.ledger import AttemptRow, JobRow, ResponseRow
+from schemas.outcome import AttemptState, Outcome
+from services.ledger.store import Ledger
+
+_SUCCEEDED = AttemptRow.state == AttemptState.SUCCEEDED
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSums:
+    """One model's paid attempts of one run: tokens, and nano-USD."""
+
+    model: str
+    jobs: int
+    estimated_input: int
+    actual_input: int
+    actual_output: int
+    worst_case: int
+    expected: int
+    actual: int
+    over_bound: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonSum:
+    """How many rows of a run ended so for one reason, and the first of them."""
+
+    outcome: str
+    reason: str
+    jobs: int
+    first_row: int
+
+
+def rows_by_outcome(ledger: Ledger, run_id: RunId) -> dict[str | None, int]:
+    """Rows by outcome; the key None counts rows that have none yet."""
+    query = select(JobRow.outcome, func.count()).where(JobRow.run_id == run_id).group_by(JobRow.outcome)
+    with ledger.read() as connection:
+        return {outcome: count for outcome, count in connection.execute(query)}  # noqa: C416 - a Row is no tuple
+
+
+def carried(ledger: Ledger, run_id: RunId) -> int:
+    """Succeeded rows that an earlier run had paid for."""
+    query = (
+        select(func.count())
+        .select_from(JobRow)
+        .join(AttemptRow, AttemptRow.attempt_id == JobRow.attempt_id)
+        .where(JobRow.run_id == run_id, JobRow.outcome == Outcome.SUCCEEDED, AttemptRow.run_id != run_id)
+    )
+    with ledger.read() as connection:
+        return connection.scalar(query) or 0
+
+
+def by_model(ledger: Ledger, run_id: RunId) -> list[ModelSums]:
+    """Sums over the attempts this run paid for, by model."""
+    query = (
+        select(
+            AttemptRow.model,
+            func.count(),
+            func.sum(AttemptRow.input_tokens),
+            func.sum(AttemptRow.actual_input_tokens),
+            func.sum(AttemptRow.actual_output_tokens),
+            func.sum(AttemptRow.worst_case_nano_usd),
+            func.sum(AttemptRow.expected_nano_usd),
+            func.sum(AttemptRow.actual_nano_usd),
+            func.sum(case((AttemptRow.actual_input_tokens > AttemptRow.input_bound, 1), else_=0)),
+        )
+        .where(AttemptRow.run_id == run_id, _SUCCEEDED)
+        .group_by(AttemptRow.model)
+        .order_by(AttemptRow.model)
+    )
+    with ledger.read() as connection:
+        return [ModelSums(row[0], *(int(value) for value in row[1:])) for row in connection.execute(query)]
+
+
+def held(ledger: Ledger, run_id: RunId) -> int:
+    """Nano-USD that attempts of this run still hold."""
+    query = select(func.sum(AttemptRow.held_nano_usd)).where(AttemptRow.run_id == run_id)
+    with ledger.read() as connection:
+        return int(connection.scalar(query) or 0)
+
+
+def by_reason(ledger: Ledger, run_id: RunId) -> list[tuple[ReasonSum, str | None, str | None]]:
+    """Rows that did not succeed, by outcome and reason, each with the id and detail of the first."""
+    query = (
+        select(JobRow.outcome, JobRow.reason, func.count(), func.min(JobRow.row_number))
+        .where(JobRow.run_id == run_id, JobRow.outcome != Outcome.SUCCEEDED)
+        .group_by(JobRow.outcome, JobRow.reason)
+        .order_by(JobRow.outcome, func.count().desc())
+    )
+    with ledger.read() as connection:
+        sums = [ReasonSum(row[0] or "", row[1] or "", row[2], row[3]) for row in connection.execute(query)]
+        firsts = {
+            row.row_number: (row.job_id, row.detail)
+            for row in connection.execute(
+                select(JobRow.row_number, JobRow.job_id, JobRow.detail).where(
+                    JobRow.run_id == run_id, JobRow.row_number.in_([item.first_row for item in sums])
+                )
+            )
+        }
+    return [(item, *firsts[item.first_row]) for item in sums]
+
+
+def paid(ledger: Ledger, run_id: RunId) -> Iterator[Any]:
+    """Every attempt this run paid for, one row each, streamed."""
+    yield from _streamed(
+        ledger,
+        select(
+            AttemptRow.attempt_id,
+            AttemptRow.job_id,
+            AttemptRow.model,
+            AttemptRow.group_name,
+            AttemptRow.input_tokens,
+            AttemptRow.actual_input_tokens,
+            AttemptRow.cache_write_tokens,
+            AttemptRow.cache_read_tokens,
+            AttemptRow.actual_output_tokens,
+            AttemptRow.expected_nano_usd,
+            AttemptRow.worst_case_nano_usd,
+            AttemptRow.actual_nano_usd,
+        )
+        .where(AttemptRow.run_id == run_id, _SUCCEEDED)
+        .order_by(AttemptRow.row_number),
+    )
+
+
+def answers(ledger: Ledger, run_id: RunId) -> Iterator[Any]:
+    """Every succeeded row of a run with its answer, whichever run paid for it, streamed."""
+    yield from _streamed(
+        ledger,
+        select(
+            JobRow.row_number,
+            JobRow.job_id,
+            JobRow.attempt_id,
+            AttemptRow.run_id,
+            AttemptRow.model,
+            AttemptRow.stop_reason,
+            AttemptRow.actual_input_tokens,
+            AttemptRow.actual_output_tokens,
+            AttemptRow.actual_nano_usd,
+            ResponseRow.body,
+        )
+        .join(AttemptRow, AttemptRow.attempt_id == JobRow.attempt_id)
+        .join(ResponseRow, ResponseRow.attempt_id == JobRow.attempt_id)
+        .where(JobRow.run_id == run_id, JobRow.outcome == Outcome.SUCCEEDED)
+        .order_by(JobRow.row_number),
+    )
+
+
+def _streamed(ledger: Ledger, query: Select[*tuple[Any, ...]]) -> Iterator[Any]:
+    with ledger.read() as connection:
+        yield from connection.execution_options(yield_per=1_000).execute(query)

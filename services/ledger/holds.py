@@ -1,0 +1,268 @@
+"""Holds: the worst case of an attempt, taken from every window it falls under before a byte leaves.
+
+The windows' sums live in `budgets` and change in the same transaction as the attempts they are the sums of.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from schemas.estimate import Estimate
+from schemas.job import AttemptId, RunId
+from schemas.ledger import AttemptRow, JobRow, PayloadRow, ReviewRow
+from schemas.money import usd_text
+from schemas.outcome import AttemptState, Decision, Outcome, Reason
+from services.ledger.jobs import QueuedJob
+from services.ledger.store import Ledger
+from services.ledger.windows import Cap, Window, move, open_windows
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """A job within its own limits, with the estimate its hold is made of."""
+
+    job: QueuedJob
+    estimate: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class HeldAttempt:
+    """An attempt whose worst case is held: what sending it needs."""
+
+    attempt_id: AttemptId
+    row_number: int
+    job_id: str
+    model: str
+    payload: str
+
+
+class Admission:
+    """What became of the jobs that asked for money.
+
+    Attributes:
+        held: may be sent.
+        deferred: found no money, or are in flight elsewhere, and wait for the next run.
+        short: the queue stopped at a job that found no money now, while money is still in flight.
+    """
+
+    def __init__(self) -> None:
+        self.held: list[HeldAttempt] = []
+        self.deferred = 0
+        self.short = False
+
+
+def take(
+    ledger: Ledger,
+    run_id: RunId,
+    weighed: Sequence[Weighed],
+    caps: Sequence[Cap],
+    *,
+    may_defer: bool,
+    resend_unknown: bool,
+) -> Admission:
+    """Hold the worst case of each job that fits under every cap, in one transaction.
+
+    Args:
+        ledger: the ledger.
+        run_id: the run that sends them.
+        weighed: jobs in the order they are to get money.
+        caps: every window they fall under; a window named "day" gives the attempts their budget day.
+        may_defer: whether a job that finds no money is deferred. False while money of this run is in flight:
+            then the queue stops at the first job that does not fit, since what is in flight may leave room.
+        resend_unknown: whether a job whose earlier attempt may have been billed may be sent again.
+    """
+    admission = Admission()
+    with ledger.write() as connection:
+        free = open_windows(connection, caps)
+        prior = _prior_attempts(connection, weighed)
+        taken = _Taken(run_id, next((cap.window[1] for cap in caps if cap.window[0] == "day"), ""))
+        for item in weighed:
+            if end := _already_ended(prior.get((item.job.job_id, item.job.fingerprint), {}), resend_unknown):
+                taken.end(item, *end)
+            elif (lacking := _lacking(caps, free, item.estimate.worst_case)) is None:
+                taken.hold(item)
+                for window in free:
+                    free[window] -= item.estimate.worst_case
+            elif may_defer:
+                taken.end(item, Outcome.DEFERRED, lacking.reason, _short_text(lacking, free, item))
+            else:
+                admission.short = True
+                break
+        taken.write(connection, [cap.window for cap in caps])
+        payloads = _payloads(connection, run_id, taken.attempts)
+    admission.held = [
+        HeldAttempt(a["attempt_id"], a["row_number"], a["job_id"], a["model"], payloads[a["row_number"]])
+        for a in taken.attempts
+    ]
+    admission.deferred = sum(1 for end in taken.ends if end["v_outcome"] == Outcome.DEFERRED)
+    return admission
+
+
+class _Taken:
+    """What one admission is about to write."""
+
+    def __init__(self, run_id: RunId, budget_day: str) -> None:
+        self.run_id = run_id
+        self.budget_day = budget_day
+        self.now = datetime.now(UTC)
+        self.attempts: list[dict[str, Any]] = []
+        self.ends: list[dict[str, Any]] = []
+
+    def hold(self, item: Weighed) -> None:
+        job, estimate = item.job, item.estimate
+        self.attempts.append(
+            {
+                "attempt_id": AttemptId(f"att_{uuid4().hex}"),
+                "run_id": self.run_id,
+                "row_number": job.row_number,
+                "job_id": job.job_id,
+                "fingerprint": job.fingerprint,
+                "group_name": job.group,
+                "budget_day": self.budget_day,
+                "model": estimate.model,
+                "state": AttemptState.OPEN,
+                "input_tokens": estimate.input_tokens,
+                "input_bound": estimate.input_bound,
+                "max_tokens": job.max_tokens,
+                "expected_nano_usd": estimate.expected,
+                "worst_case_nano_usd": estimate.worst_case,
+                "held_nano_usd": estimate.worst_case,
+                "opened_at": self.now,
+                "tries": 0,
+            }
+        )
+
+    def end(
+        self,
+        item: Weighed,
+        outcome: Outcome,
+        reason: Reason | None,
+        detail: str | None,
+        attempt_id: str | None = None,
+    ) -> None:
+        self.ends.append(
+            {
+                "r_row_number": item.job.row_number,
+                "v_outcome": outcome,
+                "v_decision": Decision.DEFER if outcome == Outcome.DEFERRED else Decision.SEND,
+                "v_reason": reason,
+                "v_detail": detail,
+                "v_attempt_id": attempt_id,
+                "v_expected": item.estimate.expected,
+                "v_worst_case": item.estimate.worst_case,
+            }
+        )
+
+    def write(self, connection: Connection, windows: list[Window]) -> None:
+        of_row = (JobRow.run_id == self.run_id, JobRow.row_number == bindparam("r_row_number"))
+        if self.attempts:
+            connection.execute(insert(AttemptRow), self.attempts)
+            connection.execute(
+                update(JobRow)
+                .where(*of_row)
+                .values(
+                    decision=Decision.SEND,
+                    attempt_id=bindparam("v_attempt_id"),
+                    expected_nano_usd=bindparam("v_expected"),
+                    worst_case_nano_usd=bindparam("v_worst_case"),
+                ),
+                [
+                    {
+                        "r_row_number": a["row_number"],
+                        "v_attempt_id": a["attempt_id"],
+                        "v_expected": a["expected_nano_usd"],
+                        "v_worst_case": a["worst_case_nano_usd"],
+                    }
+                    for a in self.attempts
+                ],
+            )
+            _close_reviews(connection, self.attempts)
+            held = sum(a["held_nano_usd"] for a in self.attempts)
+            move(connection, dict.fromkeys(windows, (held, 0)))
+        if self.ends:
+            connection.execute(
+                update(JobRow)
+                .where(*of_row)
+                .values(
+                    decision=bindparam("v_decision"),
+                    outcome=bindparam("v_outcome"),
+                    reason=bindparam("v_reason"),
+                    detail=bindparam("v_detail"),
+                    attempt_id=bindparam("v_attempt_id"),
+                    expected_nano_usd=bindparam("v_expected"),
+                    worst_case_nano_usd=bindparam("v_worst_case"),
+                ),
+                self.ends,
+            )
+
+
+def _lacking(caps: Sequence[Cap], free: dict[Window, int], worst_case: int) -> Cap | None:
+    return next((cap for cap in caps if cap.window in free and free[cap.window] < worst_case), None)
+
+
+def _short_text(cap: Cap, free: dict[Window, int], item: Weighed) -> str:
+    return (
+        f"worst case {usd_text(item.estimate.worst_case)} USD, {usd_text(max(0, free[cap.window]))} USD left of the "
+        f"{cap.window[0]} budget of {usd_text(cap.nano_usd or 0)} USD"
+    )
+
+
+def _prior_attempts(
+    connection: Connection, weighed: Sequence[Weighed]
+) -> dict[tuple[str, str], dict[AttemptState, tuple[str, str]]]:
+    """By job and payload: earlier attempts that succeeded, are open or unknown, as (attempt id, run id)."""
+    prior: dict[tuple[str, str], dict[AttemptState, tuple[str, str]]] = {}
+    query = select(
+        AttemptRow.job_id, AttemptRow.fingerprint, AttemptRow.state, AttemptRow.attempt_id, AttemptRow.run_id
+    ).where(
+        AttemptRow.fingerprint.in_([item.job.fingerprint for item in weighed]),
+        AttemptRow.state != AttemptState.FAILED,
+    )
+    for job_id, fingerprint, state, attempt_id, run_id in connection.execute(query):
+        prior.setdefault((job_id, fingerprint), {})[AttemptState(state)] = (attempt_id, run_id)
+    return prior
+
+
+def _already_ended(
+    prior: dict[AttemptState, tuple[str, str]], resend_unknown: bool
+) -> tuple[Outcome, Reason | None, str | None, str | None] | None:
+    """What a job's earlier attempts make of it, or None when it may be sent."""
+    if succeeded := prior.get(AttemptState.SUCCEEDED):
+        return Outcome.SUCCEEDED, None, None, succeeded[0]
+    if flying := prior.get(AttemptState.OPEN):
+        detail = f"in flight in {flying[1]}; the next run takes it up"
+        return Outcome.DEFERRED, Reason.IN_FLIGHT_ELSEWHERE, detail, None
+    if (unknown := prior.get(AttemptState.UNKNOWN)) and not resend_unknown:
+        detail = f"attempt {unknown[0]} of {unknown[1]} may have been billed; its hold stays until a person decides"
+        return Outcome.UNKNOWN, Reason.UNKNOWN_OUTCOME, detail, None
+    return None
+
+
+def _close_reviews(connection: Connection, attempts: list[dict[str, Any]]) -> None:
+    """A job that now goes out within its limits waits for nobody any more."""
+    parked = connection.execute(
+        select(ReviewRow.id, ReviewRow.job_id, ReviewRow.fingerprint).where(
+            ReviewRow.status == "pending",
+            ReviewRow.fingerprint.in_([a["fingerprint"] for a in attempts]),
+        )
+    ).all()
+    going = {(a["job_id"], a["fingerprint"]): a for a in attempts}
+    closing = [row.id for row in parked if (row.job_id, row.fingerprint) in going]
+    if closing:
+        note = f"sent by {attempts[0]['run_id']}, whose limits it fits"
+        connection.execute(
+            update(ReviewRow)
+            .where(ReviewRow.id.in_(closing))
+            .values(status="sent", note=note, decided_at=datetime.now(UTC))
+        )
+
+
+def _payloads(connection: Connection, run_id: RunId, attempts: list[dict[str, Any]]) -> dict[int, str]:
+    query = select(PayloadRow.row_number, PayloadRow.body).where(
+        PayloadRow.run_id == run_id, PayloadRow.row_number.in_([a["row_number"] for a in attempts])
+    )
+    return {row_number: body for row_number, body in connection.execute(query)}  # noqa: C416 - a Row is no tuple

@@ -1,0 +1,257 @@
+"""Jobs on record: every input row of a run, from reading to its outcome."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import bindparam, func, insert, select, update
+
+from schemas.job import Job, RejectedRow, RunId, Shard
+from schemas.ledger import AttemptRow, JobRow, PayloadRow
+from schemas.money import NanoUsd
+from schemas.outcome import AttemptState, Decision, Outcome, Reason
+from schemas.payload import CacheTtl, Fingerprint
+from services.ledger.store import Ledger
+
+QUEUED = (JobRow.outcome.is_(None), JobRow.attempt_id.is_(None))
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedJob:
+    """A job on record that has no outcome yet: what deciding about it needs, without its payload."""
+
+    row_number: int
+    job_id: str
+    fingerprint: Fingerprint
+    group: str | None
+    pinned_model: str | None
+    max_tokens: int
+    own_max_input_tokens: int | None
+    own_max_cost: NanoUsd | None
+    cache_ttl: CacheTtl | None
+    model: str | None
+    input_tokens: int | None
+    method: str | None
+
+
+_QUEUED_COLUMNS = (
+    JobRow.row_number,
+    JobRow.job_id,
+    JobRow.fingerprint,
+    JobRow.group_name,
+    JobRow.pinned_model,
+    JobRow.max_tokens,
+    JobRow.own_max_input_tokens,
+    JobRow.own_max_cost_nano_usd,
+    JobRow.cache_ttl,
+    JobRow.model,
+    JobRow.input_tokens,
+    JobRow.method,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is to be written of a job: its route, its decision, or both."""
+
+    row_number: int
+    model: str | None = None
+    input_tokens: int | None = None
+    method: str | None = None
+    decision: Decision | None = None
+    outcome: Outcome | None = None
+    reason: Reason | None = None
+    detail: str | None = None
+    expected: NanoUsd | None = None
+    worst_case: NanoUsd | None = None
+
+
+def add(ledger: Ledger, run_id: RunId, jobs: Sequence[Job], rejected: Sequence[RejectedRow]) -> int:
+    """Put rows on record, in one transaction; how many of them wait for a decision.
+
+    A job id that the run already has is rejected. A job that an earlier run already paid for, with the same
+    payload, succeeds at once and costs nothing.
+    """
+    with ledger.write() as connection:
+        taken = set(
+            connection.scalars(
+                select(JobRow.job_id).where(
+                    JobRow.run_id == run_id, JobRow.job_id.in_([job.job_id for job in jobs])
+                )
+            )
+        )
+        fresh, twice = _split_duplicates(jobs, taken)
+        paid = {
+            (row.job_id, row.fingerprint): row.attempt_id
+            for row in connection.execute(
+                select(AttemptRow.job_id, AttemptRow.fingerprint, AttemptRow.attempt_id).where(
+                    AttemptRow.fingerprint.in_([job.payload.fingerprint for job in fresh]),
+                    AttemptRow.state == AttemptState.SUCCEEDED,
+                )
+            )
+        }
+        rows = [_job_row(run_id, job, paid.get((job.job_id, job.payload.fingerprint))) for job in fresh]
+        refused = [_rejected_row(run_id, row) for row in (*rejected, *twice)]
+        waiting = {row["row_number"] for row in rows if row["outcome"] is None}
+        if rows or refused:
+            connection.execute(insert(JobRow), rows + refused)
+        payloads = [
+            {"run_id": run_id, "row_number": job.row_number, "body": job.payload.canonical.decode()}
+            for job in fresh
+            if job.row_number in waiting
+        ]
+        if payloads:
+            connection.execute(insert(PayloadRow), payloads)
+    return len(waiting)
+
+
+def _split_duplicates(jobs: Sequence[Job], taken: set[str | None]) -> tuple[list[Job], list[RejectedRow]]:
+    fresh: list[Job] = []
+    twice: list[RejectedRow] = []
+    for job in jobs:
+        if job.job_id in taken:
+            reason = "the same id stands in an earlier row; ids must be unique"
+            twice.append(RejectedRow(job.row_number, job.job_id, "job_id", reason))
+        else:
+            taken.add(job.job_id)
+            fresh.append(job)
+    return fresh, twice
+
+
+_EMPTY_ROW: dict[str, Any] = {column.name: None for column in JobRow.__table__.columns} | {"priority": 0}
+
+
+def _job_row(run_id: RunId, job: Job, paid_by: str | None) -> dict[str, Any]:
+    carried = (
+        {"decision": Decision.SEND, "outcome": Outcome.SUCCEEDED, "attempt_id": paid_by} if paid_by else {}
+    )
+    return _EMPTY_ROW | {
+        "run_id": run_id,
+        "row_number": job.row_number,
+        "job_id": job.job_id,
+        "fingerprint": job.payload.fingerprint,
+        "group_name": job.group,
+        "priority": job.priority,
+        "pinned_model": job.model,
+        "max_tokens": job.payload.max_tokens,
+        "own_max_input_tokens": job.max_input_tokens,
+        "own_max_cost_nano_usd": job.max_cost,
+        "cache_ttl": job.payload.cache_ttl,
+        **carried,
+    }
+
+
+def _rejected_row(run_id: RunId, row: RejectedRow) -> dict[str, Any]:
+    return _EMPTY_ROW | {
+        "run_id": run_id,
+        "row_number": row.row_number,
+        "job_id": row.job_id,
+        "decision": Decision.REJECT,
+        "outcome": Outcome.REJECTED,
+        "reason": Reason.INVALID_ROW,
+        "detail": f"{row.column}: {row.reason}",
+    }
+
+
+def shards(ledger: Ledger, run_id: RunId, size: int) -> list[Shard]:
+    """The undecided rows of a run, in shards of at most `size` jobs."""
+    found: list[Shard] = []
+    with ledger.read() as connection:
+        rows = connection.execution_options(yield_per=10_000).scalars(
+            select(JobRow.row_number).where(JobRow.run_id == run_id, *QUEUED).order_by(JobRow.row_number)
+        )
+        first = last = count = 0
+        for row_number in rows:
+            first, last, count = (row_number if count == 0 else first), row_number, count + 1
+            if count == size:
+                found.append(Shard(first, last))
+                count = 0
+        if count:
+            found.append(Shard(first, last))
+    return found
+
+
+def waiting(ledger: Ledger, run_id: RunId) -> int:
+    """How many jobs of a run have neither an attempt nor an outcome."""
+    with ledger.read() as connection:
+        return (
+            connection.scalar(
+                select(func.count()).select_from(JobRow).where(JobRow.run_id == run_id, *QUEUED)
+            )
+            or 0
+        )
+
+
+def of_shard(ledger: Ledger, run_id: RunId, shard: Shard) -> list[tuple[QueuedJob, str]]:
+    """The shard's jobs without an outcome, each with its canonical payload."""
+    query = (
+        select(*_QUEUED_COLUMNS, PayloadRow.body)
+        .join(PayloadRow, (PayloadRow.run_id == JobRow.run_id) & (PayloadRow.row_number == JobRow.row_number))
+        .where(JobRow.run_id == run_id, JobRow.row_number.between(shard.first, shard.last), *QUEUED)
+        .order_by(JobRow.row_number)
+    )
+    with ledger.read() as connection:
+        return [(_queued(row), row.body) for row in connection.execute(query)]
+
+
+def _queued(row: Any) -> QueuedJob:
+    return QueuedJob(*row[: len(_QUEUED_COLUMNS)])
+
+
+def next_in_queue(ledger: Ledger, run_id: RunId, size: int) -> list[QueuedJob]:
+    """The first `size` jobs to give money to: by priority, then by row."""
+    query = (
+        select(*_QUEUED_COLUMNS)
+        .where(JobRow.run_id == run_id, *QUEUED)
+        .order_by(JobRow.priority.desc(), JobRow.row_number)
+        .limit(size)
+    )
+    with ledger.read() as connection:
+        return [_queued(row) for row in connection.execute(query)]
+
+
+#: fields of a verdict by the column they are written to
+_VERDICT_COLUMNS = {
+    "model": "model",
+    "input_tokens": "input_tokens",
+    "method": "method",
+    "decision": "decision",
+    "outcome": "outcome",
+    "reason": "reason",
+    "detail": "detail",
+    "expected_nano_usd": "expected",
+    "worst_case_nano_usd": "worst_case",
+}
+
+
+def record(ledger: Ledger, run_id: RunId, verdicts: Iterable[Verdict]) -> None:
+    """Write verdicts, in one transaction. A field that a verdict leaves out keeps what is on record."""
+    rows = [
+        {"r_row_number": verdict.row_number}
+        | {f"v_{column}": getattr(verdict, name) for column, name in _VERDICT_COLUMNS.items()}
+        for verdict in verdicts
+    ]
+    if not rows:
+        return
+    statement = (
+        update(JobRow)
+        .where(JobRow.run_id == run_id, JobRow.row_number == bindparam("r_row_number"))
+        .values({c: func.coalesce(bindparam(f"v_{c}"), getattr(JobRow, c)) for c in _VERDICT_COLUMNS})
+    )
+    with ledger.write() as connection:
+        connection.execute(statement, rows)
+
+
+def defer_queue(ledger: Ledger, run_id: RunId, why: Reason) -> None:
+    """Defer every job that is still queued: no more may be sent."""
+    with ledger.write() as connection:
+        connection.execute(
+            update(JobRow)
+            .where(JobRow.run_id == run_id, *QUEUED)
+            .values(
+                decision=Decision.DEFER,
+                outcome=Outcome.DEFERRED,
+                reason=why,
+                detail="the run stopped before this job was decided; the next run takes it up",
+            )
+        )

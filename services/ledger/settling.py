@@ -1,0 +1,194 @@
+"""Settling: what an attempt's hold became. Releases it, or keeps it while the outcome is unknown."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from schemas.job import AttemptId
+from schemas.ledger import AttemptRow, JobRow, ResponseRow
+from schemas.money import NanoUsd
+from schemas.outcome import AttemptState, Outcome, Reason
+from services.ledger.store import Ledger
+from services.ledger.windows import Window, move, windows_of
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """How one attempt ended, and what the provider's usage comes to.
+
+    Attributes:
+        state: succeeded, failed (surely not billed) or unknown (may be billed: the hold stays).
+        outcome: what its job ends as.
+        tries: HTTP tries made.
+        cost: nano-USD, for a succeeded attempt.
+        response: the answer's JSON, for a succeeded attempt.
+    """
+
+    attempt_id: AttemptId
+    state: AttemptState
+    outcome: Outcome
+    tries: int = 1
+    reason: Reason | None = None
+    detail: str | None = None
+    cost: NanoUsd | None = None
+    input_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    output_tokens: int | None = None
+    usage: dict[str, Any] | None = None
+    stop_reason: str | None = None
+    request_id: str | None = None
+    response: str | None = None
+
+
+def write_down(ledger: Ledger, leaving: Sequence[AttemptId], settlements: Sequence[Settlement]) -> None:
+    """Put on record, in one transaction, which attempts are about to leave and how others ended.
+
+    Writing a settlement again changes nothing: only an open or unknown attempt can be settled.
+    """
+    with ledger.write() as connection:
+        if leaving:
+            connection.execute(
+                update(AttemptRow)
+                .where(AttemptRow.attempt_id == bindparam("r_id"), AttemptRow.state == AttemptState.OPEN)
+                .values(sent_at=bindparam("v_sent_at")),
+                [{"r_id": attempt_id, "v_sent_at": datetime.now(UTC)} for attempt_id in leaving],
+            )
+        if settlements:
+            _settle(connection, settlements)
+
+
+def _settle(connection: Connection, settlements: Sequence[Settlement]) -> None:
+    by_id = {settlement.attempt_id: settlement for settlement in settlements}
+    standing = connection.execute(
+        select(
+            AttemptRow.attempt_id,
+            AttemptRow.run_id,
+            AttemptRow.row_number,
+            AttemptRow.budget_day,
+            AttemptRow.held_nano_usd,
+        )
+        .where(
+            AttemptRow.attempt_id.in_(list(by_id)),
+            AttemptRow.state.in_([AttemptState.OPEN, AttemptState.UNKNOWN]),
+        )
+        .with_for_update()
+    ).all()
+    moves: Counter[Window] = Counter()
+    settled: Counter[Window] = Counter()
+    now = datetime.now(UTC)
+    for row in standing:
+        end = by_id[row.attempt_id]
+        released = 0 if end.state == AttemptState.UNKNOWN else row.held_nano_usd
+        for window in windows_of(row.run_id, row.budget_day):
+            moves[window] -= released
+            settled[window] += end.cost or 0
+    if not standing:
+        return
+    connection.execute(
+        _SETTLE, [_settle_values(by_id[row.attempt_id], row.held_nano_usd, now) for row in standing]
+    )
+    connection.execute(_END_JOB, [_job_values(by_id[row.attempt_id], row) for row in standing])
+    answers = [
+        {"attempt_id": row.attempt_id, "body": by_id[row.attempt_id].response}
+        for row in standing
+        if by_id[row.attempt_id].response is not None
+    ]
+    if answers:
+        connection.execute(insert(ResponseRow), answers)
+    move(connection, {window: (moves[window], settled[window]) for window in moves | settled})
+
+
+def _settle_values(end: Settlement, held: int, now: datetime) -> dict[str, Any]:
+    return {
+        "r_id": end.attempt_id,
+        "v_state": end.state,
+        "v_held": held if end.state == AttemptState.UNKNOWN else 0,
+        "v_ended_at": now,
+        "v_tries": end.tries,
+        "v_input": end.input_tokens,
+        "v_write": end.cache_write_tokens,
+        "v_read": end.cache_read_tokens,
+        "v_output": end.output_tokens,
+        "v_cost": end.cost,
+        "v_usage": end.usage,
+        "v_stop": end.stop_reason,
+        "v_request": end.request_id,
+        "v_error": end.detail,
+    }
+
+
+_SETTLE = (
+    update(AttemptRow)
+    .where(AttemptRow.attempt_id == bindparam("r_id"))
+    .values(
+        state=bindparam("v_state"),
+        held_nano_usd=bindparam("v_held"),
+        ended_at=bindparam("v_ended_at"),
+        tries=bindparam("v_tries"),
+        actual_input_tokens=bindparam("v_input"),
+        cache_write_tokens=bindparam("v_write"),
+        cache_read_tokens=bindparam("v_read"),
+        actual_output_tokens=bindparam("v_output"),
+        actual_nano_usd=bindparam("v_cost"),
+        usage=bindparam("v_usage"),
+        stop_reason=bindparam("v_stop"),
+        request_id=bindparam("v_request"),
+        error=bindparam("v_error"),
+    )
+)
+
+_END_JOB = (
+    update(JobRow)
+    .where(
+        JobRow.run_id == bindparam("r_run"),
+        JobRow.row_number == bindparam("r_row"),
+        JobRow.attempt_id == bindparam("r_attempt"),
+    )
+    .values(outcome=bindparam("v_outcome"), reason=bindparam("v_reason"), detail=bindparam("v_detail"))
+)
+
+
+def _job_values(end: Settlement, row: Any) -> dict[str, Any]:
+    return {
+        "r_run": row.run_id,
+        "r_row": row.row_number,
+        "r_attempt": row.attempt_id,
+        "v_outcome": end.outcome,
+        "v_reason": end.reason,
+        "v_detail": end.detail,
+    }
+
+
+def end_open_attempts(connection: Connection, run_id: str) -> None:
+    """End what an interrupted run left open: never sent is failed and released, sent is unknown and held."""
+    rows = connection.execute(
+        select(AttemptRow.attempt_id, AttemptRow.sent_at).where(
+            AttemptRow.run_id == run_id, AttemptRow.state == AttemptState.OPEN
+        )
+    ).all()
+    ends = [
+        Settlement(
+            AttemptId(row.attempt_id),
+            AttemptState.FAILED,
+            Outcome.DEFERRED,
+            tries=0,
+            reason=Reason.INTERRUPTED,
+            detail="the run was interrupted before it was sent; nothing was billed",
+        )
+        if row.sent_at is None
+        else Settlement(
+            AttemptId(row.attempt_id),
+            AttemptState.UNKNOWN,
+            Outcome.UNKNOWN,
+            reason=Reason.UNKNOWN_OUTCOME,
+            detail="the run was interrupted while it was in flight; it may have been billed",
+        )
+        for row in rows
+    ]
+    for start in range(0, len(ends), 500):
+        _settle(connection, ends[start : start + 500])

@@ -1,0 +1,130 @@
+"""Opening the ledger, and its two kinds of transaction."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from schemas.errors import BadInput, RunFailed
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+#: how long a writer waits for another one, seconds
+BUSY_SECONDS = 60
+#: any constant: the PostgreSQL advisory lock that lets one process migrate at a time
+_MIGRATION_LOCK = 7_190_415
+
+
+class Ledger:
+    """A migrated ledger. Transactions are the only way in.
+
+    Args:
+        engine: a SQLAlchemy engine; SQLite engines come from `open_ledger`, which sets their pragmas.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @property
+    def url(self) -> str:
+        """The URL, without its password."""
+        return self.engine.url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One writing transaction: committed at the end, rolled back on an exception.
+
+        SQLite admits one writer at a time from its BEGIN on, so what is read inside stays true to its end.
+        """
+        with self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One reading transaction, which never waits for a writer."""
+        with self.engine.connect().execution_options(reading=True) as connection, connection.begin():
+            yield connection
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def open_ledger(url: str) -> Ledger:
+    """The ledger at `url`, created or migrated to this version's tables.
+
+    Args:
+        url: any SQLAlchemy URL, such as sqlite:////srv/weighbridge/ledger.db or postgresql+psycopg://...
+
+    Raises:
+        BadInput: the URL is no database URL, or its driver is not installed.
+        RunFailed: the database does not answer, or was made by a newer version.
+    """
+    try:
+        parsed = make_url(url)
+        engine = _engine(parsed)
+    except (ArgumentError, ImportError) as error:
+        raise BadInput(
+            f"The ledger URL cannot be used ({type(error).__name__}); write it like sqlite:////folder/ledger.db "
+            "or postgresql+psycopg://user@host/database."
+        ) from error
+    try:
+        _migrate(engine)
+    except DBAPIError as error:
+        raise RunFailed(
+            f"The ledger {parsed.render_as_string(hide_password=True)} cannot be opened "
+            f"({type(error.orig).__name__}). Nothing was sent; check that it is there and may be written."
+        ) from error
+    return Ledger(engine)
+
+
+def _engine(url: URL) -> Engine:
+    if url.get_backend_name() != "sqlite":
+        return create_engine(url, pool_pre_ping=True)
+    if url.database and url.database != ":memory:":
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+    event.listen(engine, "connect", _set_pragmas)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _set_pragmas(connection: object, _record: object) -> None:
+    connection.isolation_level = None  # type: ignore[attr-defined]  # BEGIN is ours, see _begin_sqlite
+    cursor = connection.cursor()  # type: ignore[attr-defined]
+    cursor.execute("PRAGMA journal_mode = WAL")
+    # FULL: a commit survives a power cut, so an attempt on record is on record when its bytes leave
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    reading = connection.get_execution_options().get("reading", False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def _migrate(engine: Engine) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    newest = ScriptDirectory.from_config(config).get_current_head()
+    with engine.connect().execution_options(reading=True) as connection:
+        if MigrationContext.configure(connection).get_current_revision() == newest:
+            return
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+        config.attributes["connection"] = connection
+        try:
+            command.upgrade(config, "head")
+        except Exception as error:
+            if "Can't locate revision" in str(error):
+                raise RunFailed(
+                    "The ledger was made by a newer version of Weighbridge; use that version, or another ledger."
+                ) from error
+            raise

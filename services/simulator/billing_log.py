@@ -1,0 +1,95 @@
+"""The record of what was really paid: one JSON line for every message accepted and billed.
+
+A line is in the file before the first byte of its answer leaves, so the file is complete at any moment
+and whatever is killed. It holds no text of a payload and no key. Counts and refused requests cost nothing
+and are not in it.
+"""
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from services.simulator.catalogue import Model
+from services.simulator.usage import Usage, cost_nano_usd, usd
+
+
+class BillingLog:
+    """An append-only file of billed messages.
+
+    Args:
+        path: The file; it and its folder are created, existing lines are kept.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Unbuffered: a line has left this process when `write` returns.
+        self._file = path.open("ab", buffering=0)
+        self.billed = 0
+        self.nano_usd = 0
+
+    def write(self, entry: dict[str, Any]) -> None:
+        """Writes one line and adds it to the totals.
+
+        Args:
+            entry: The fields of the line, as `entry_of` makes them.
+        """
+        self._file.write(orjson.dumps(entry) + b"\n")
+        self.billed += 1
+        self.nano_usd += entry["cost_nano_usd"]
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+
+def entry_of(
+    ids: tuple[str, str], raw: bytes, digest: str, billed: tuple[Usage, Model], fault: str | None
+) -> dict[str, Any]:
+    """The fields of one line.
+
+    Args:
+        ids: (request id, message id).
+        raw: The exact bytes of the request body.
+        digest: SHA-256 of the body's canonical JSON.
+        billed: The usage and the model it ran on.
+        fault: Kind of the fault that strikes the answer, None if none does.
+
+    Returns:
+        The line as a JSON object; `cost_nano_usd` in nano-USD, `cost_usd` the same in USD.
+    """
+    usage, model = billed
+    cost = cost_nano_usd(usage, model)
+    return {
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "simulated": True,
+        "request_id": ids[0],
+        "message_id": ids[1],
+        "endpoint": "messages",
+        "model": model.id,
+        "usage": {name: value for name, value in usage.as_reply().items() if value is not None},
+        "cost_nano_usd": cost,
+        "cost_usd": usd(cost),
+        "body_sha256": hashlib.sha256(raw).hexdigest(),
+        "payload_sha256": digest,
+        "fault": fault,
+    }
+
+
+def read_billed(path: str | Path) -> list[dict[str, Any]]:
+    """The lines of a billing log, in the order they were billed.
+
+    Args:
+        path: The file; one that is not there yet counts as empty.
+
+    Returns:
+        One dictionary per billed message.
+    """
+    path = Path(path)
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]

@@ -1,0 +1,259 @@
+"""What the simulator knows of each model: sizes, lifecycle, rules and prices.
+
+Typed in by hand from Anthropic's documentation and shared with nothing else in the project, so that it
+stays a second opinion on prices and limits. Money is in integer nano-USD (1e-9 USD) per token; 1 USD per
+million tokens is 1,000 nano-USD per token.
+
+Source: Anthropic docs, "Pricing" and "Model deprecations" (2026-10-10), "Thinking" (2026-10-08), "Prompt
+caching" (2026-08), release notes to 2026-11-12. The Fable 5.2 cache prices come from third parties and the
+tool overheads of the Fable and Mythos models are assumed to be those of their generation.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+CATALOGUE_DATE = "2026-11-12"
+"""The date to which the table below is known to be right (ISO 8601)."""
+
+Lifecycle = Literal["active", "deprecated", "retired"]
+
+NEW_TOKENIZER = (1, 1)
+"""Claude 4.7 and later: the scale all token rules are stated in (numerator, denominator)."""
+OLD_TOKENIZER = (10, 13)
+"""Claude 4.6 and earlier: the same text gives 1/1.3 of the tokens. Source: Anthropic docs, "Pricing"."""
+
+UNKNOWN_DATE = "1970-01-01T00:00:00Z"
+"""The API's own value for a release date that is not known."""
+
+ALL_EFFORTS = ("low", "medium", "high", "xhigh", "max")
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Prices of one token of each kind, in nano-USD.
+
+    Args:
+        input: Uncached input.
+        write_5m: Input written to the five-minute cache.
+        write_1h: Input written to the one-hour cache.
+        read: Input read from the cache.
+        output: Output, thinking included.
+    """
+
+    input: int
+    write_5m: int
+    write_1h: int
+    read: int
+    output: int
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One model.
+
+    Args:
+        id: The model id that requests and replies carry.
+        display_name: Name for people.
+        line: Model line ("haiku", "sonnet", "opus", "fable", "mythos").
+        prices: Prices in nano-USD per token.
+        prices_above: (threshold, prices): a request whose whole input, cache included, is above the
+            threshold (tokens) pays these prices for every one of its tokens. None: one price.
+        aliases: Other ids that mean this model.
+        created_at: Release date (RFC 3339).
+        lifecycle: "active", "deprecated" or "retired"; requests naming a retired model fail.
+        deprecated_at: Date of deprecation (RFC 3339), None if not deprecated or not known.
+        retires_at: Date of retirement (RFC 3339), None if none is known.
+        max_input_tokens: Context window, tokens.
+        max_tokens: Largest accepted `max_tokens`.
+        tokenizer: Tokens relative to the newest tokenizer, as (numerator, denominator).
+        tool_overhead: Tokens added when tools are given: (auto or none, any or tool); None in the second
+            place means that forcing a tool is refused.
+        thinking: Accepted values of `thinking.type`.
+        efforts: Accepted values of `output_config.effort`.
+        efforts_off: Values of effort accepted while thinking is switched off.
+        min_cacheable: Shortest prefix that is cached, tokens.
+        keeps_thinking: Whether thinking of earlier turns stays in the context and is counted.
+        prefill: Whether a request may end with an assistant message.
+        geo: Whether `inference_geo` is accepted.
+        fast: Price multiplier of `speed: "fast"`; 1 is accepted and not faster, None is refused.
+    """
+
+    id: str
+    display_name: str
+    line: str
+    prices: Prices
+    prices_above: tuple[int, Prices] | None = None
+    aliases: tuple[str, ...] = ()
+    created_at: str = UNKNOWN_DATE
+    lifecycle: Lifecycle = "active"
+    deprecated_at: str | None = None
+    retires_at: str | None = None
+    max_input_tokens: int = 1_000_000
+    max_tokens: int = 128_000
+    tokenizer: tuple[int, int] = NEW_TOKENIZER
+    tool_overhead: tuple[int, int | None] = (286, 406)
+    thinking: tuple[str, ...] = ("adaptive", "disabled")
+    efforts: tuple[str, ...] = ALL_EFFORTS
+    efforts_off: tuple[str, ...] = ALL_EFFORTS
+    min_cacheable: int = 512
+    keeps_thinking: bool = True
+    prefill: bool = False
+    geo: bool = True
+    fast: int | None = None
+
+
+_UP_TO_HIGH = ("low", "medium", "high")
+_ALWAYS = ("adaptive",)
+_BUDGET = ("enabled", "disabled")
+_BOTH = ("adaptive", "enabled", "disabled")
+
+_FABLE_5_2 = Prices(8_000, 10_000, 16_000, 200, 40_000)
+_FABLE_5_1 = Prices(10_000, 12_500, 20_000, 250, 50_000)
+_FABLE_5 = Prices(10_000, 12_500, 20_000, 1_000, 50_000)
+_OPUS = Prices(5_000, 6_250, 10_000, 500, 25_000)
+_OPUS_4_1 = Prices(15_000, 18_750, 30_000, 1_500, 75_000)
+_SONNET_4 = Prices(3_000, 3_750, 6_000, 300, 15_000)
+_HAIKU_5_5 = Prices(100, 125, 200, 10, 500)
+_HAIKU_5_5_LONG = Prices(500, 625, 1_000, 50, 2_500)
+
+
+def _fable(number: str, prices: Prices, *, forced: int | None, created_at: str = UNKNOWN_DATE) -> list[Model]:
+    """The Fable model of one number and its Mythos twin, which share everything but the name."""
+    return [
+        Model(
+            f"claude-{line}-{number.replace('.', '-')}",
+            f"Claude {line.title()} {number}",
+            line,
+            prices,
+            created_at=created_at,
+            tool_overhead=(286, forced),
+            thinking=_ALWAYS,
+        )
+        for line in ("fable", "mythos")
+    ]
+
+
+def _before_4_6(model: Model) -> Model:
+    """The same model with the sizes and rules of the 4.5 generation and earlier."""
+    return replace(
+        model,
+        max_input_tokens=200_000,
+        max_tokens=64_000,
+        tokenizer=OLD_TOKENIZER,
+        thinking=_BUDGET,
+        prefill=True,
+        geo=False,
+    )
+
+
+_NEW = [
+    *_fable("5.2", _FABLE_5_2, forced=None, created_at="2026-11-09T00:00:00Z"),
+    Model(
+        "claude-haiku-5-5", "Claude Haiku 5.5", "haiku", _HAIKU_5_5,
+        prices_above=(100_000, _HAIKU_5_5_LONG),
+        created_at="2026-10-07T00:00:00Z",
+        efforts_off=_UP_TO_HIGH,
+    ),
+    Model(
+        "claude-sonnet-5-5", "Claude Sonnet 5.5", "sonnet", Prices(2_000, 2_500, 4_000, 100, 10_000),
+        tool_overhead=(286, None),
+        thinking=("adaptive", "between_tools"),
+        efforts_off=_UP_TO_HIGH,
+    ),
+    *_fable("5.1", _FABLE_5_1, forced=None),
+    Model(
+        "claude-opus-5-5", "Claude Opus 5.5", "opus", Prices(4_000, 5_000, 8_000, 200, 20_000),
+        tool_overhead=(286, None),
+        thinking=_ALWAYS,
+        fast=2,
+    ),
+    Model(
+        "claude-sonnet-5", "Claude Sonnet 5", "sonnet", Prices(2_000, 2_500, 4_000, 200, 10_000),
+        tool_overhead=(354, 474),
+        min_cacheable=1_024,
+    ),
+    *_fable("5", _FABLE_5, forced=406),
+    Model("claude-opus-5", "Claude Opus 5", "opus", _OPUS, efforts_off=_UP_TO_HIGH, fast=2),
+    Model(
+        "claude-opus-4-8", "Claude Opus 4.8", "opus", _OPUS,
+        created_at="2026-05-28T00:00:00Z",
+        tool_overhead=(290, 410),
+        min_cacheable=1_024,
+        fast=2,
+    ),
+    Model(
+        "claude-opus-4-7", "Claude Opus 4.7", "opus", _OPUS, tool_overhead=(675, 804), min_cacheable=2_048
+    ),
+]  # fmt: skip
+
+_OLD = [
+    Model(
+        "claude-sonnet-4-6", "Claude Sonnet 4.6", "sonnet", _SONNET_4,
+        created_at="2026-02-17T00:00:00Z",
+        tokenizer=OLD_TOKENIZER,
+        tool_overhead=(497, 589),
+        thinking=_BOTH,
+        min_cacheable=1_024,
+        fast=1,
+    ),
+    Model(
+        "claude-opus-4-6", "Claude Opus 4.6", "opus", _OPUS,
+        created_at="2026-02-05T00:00:00Z",
+        tokenizer=OLD_TOKENIZER,
+        tool_overhead=(497, 589),
+        thinking=_BOTH,
+        min_cacheable=4_096,
+        fast=1,
+    ),
+    _before_4_6(Model(
+        "claude-opus-4-5-20251101", "Claude Opus 4.5", "opus", _OPUS,
+        aliases=("claude-opus-4-5",),
+        created_at="2025-11-24T00:00:00Z",
+        tool_overhead=(496, 588),
+        min_cacheable=4_096,
+    )),
+    _before_4_6(Model(
+        "claude-haiku-4-5-20251001", "Claude Haiku 4.5", "haiku", Prices(1_000, 1_250, 2_000, 100, 5_000),
+        aliases=("claude-haiku-4-5",),
+        created_at="2025-10-15T00:00:00Z",
+        tool_overhead=(496, 588),
+        efforts=(),
+        min_cacheable=4_096,
+        keeps_thinking=False,
+    )),
+    _before_4_6(Model(
+        "claude-sonnet-4-5-20250929", "Claude Sonnet 4.5", "sonnet", _SONNET_4,
+        aliases=("claude-sonnet-4-5",),
+        created_at="2025-09-29T00:00:00Z",
+        lifecycle="deprecated",
+        retires_at="2026-11-30T00:00:00Z",
+        tool_overhead=(496, 588),
+        efforts=(),
+        min_cacheable=1_024,
+        keeps_thinking=False,
+    )),
+    _before_4_6(Model(
+        "claude-opus-4-1-20250805", "Claude Opus 4.1", "opus", _OPUS_4_1,
+        aliases=("claude-opus-4-1",),
+        created_at="2025-08-05T00:00:00Z",
+        lifecycle="retired",
+        efforts=(),
+    )),
+    _before_4_6(Model(
+        "claude-sonnet-4-20250514", "Claude Sonnet 4", "sonnet", _SONNET_4,
+        aliases=("claude-sonnet-4-0",),
+        created_at="2025-05-22T00:00:00Z",
+        lifecycle="retired",
+        efforts=(),
+    )),
+]  # fmt: skip
+
+MODELS: tuple[Model, ...] = (*_NEW, *_OLD)
+"""Every known model, newest first."""
+
+_BY_ID = {name: model for model in MODELS for name in (model.id, *model.aliases)}
+
+
+def find_model(model_id: str) -> Model | None:
+    """The model of an id or alias, retired ones included; None if there is no such model."""
+    return _BY_ID.get(model_id)

@@ -1,0 +1,105 @@
+"""The Models API: what the catalogue knows, one model or one page of models at a time.
+
+Retired models stay in the list, marked as such. Source: Anthropic docs, "Models" (2026-10).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from services.simulator.catalogue import ALL_EFFORTS, MODELS, Model, find_model
+from services.simulator.errors import RefusedError, invalid
+from services.simulator.options import THINKING_TYPES
+
+PAGE_SIZE = 20
+MAX_PAGE_SIZE = 1_000
+
+_YES = {"supported": True}
+_NO = {"supported": False}
+
+
+def one_model(model_id: str) -> dict[str, Any]:
+    """A model by its id or alias.
+
+    Args:
+        model_id: The id or alias.
+
+    Returns:
+        The model as a JSON object.
+
+    Raises:
+        RefusedError: 404 if there is no such model.
+    """
+    model = find_model(model_id)
+    if model is None:
+        raise RefusedError(404, "model: there is no such model")
+    return _info(model)
+
+
+def list_models(query: Mapping[str, str]) -> dict[str, Any]:
+    """One page of models, newest first.
+
+    Args:
+        query: `limit` (1 to 1,000, 20 by default), `after_id`, `before_id`.
+
+    Returns:
+        `{"data", "has_more", "first_id", "last_id"}`.
+
+    Raises:
+        RefusedError: 400 for a limit out of range or a cursor that is no model.
+    """
+    limit = query.get("limit", str(PAGE_SIZE))
+    if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit) <= MAX_PAGE_SIZE:
+        raise invalid("limit", f"Input should be between 1 and {MAX_PAGE_SIZE}")
+    after_id, before_id = query.get("after_id"), query.get("before_id")
+    found = MODELS[
+        0 if after_id is None else _position(after_id, "after_id") + 1 :
+        None if before_id is None else _position(before_id, "before_id")
+    ]  # fmt: skip
+    backwards = before_id is not None and after_id is None
+    page = found[-int(limit) :] if backwards else found[: int(limit)]
+    return {
+        "data": [_info(model) for model in page],
+        "has_more": len(page) < len(found),
+        "first_id": page[0].id if page else None,
+        "last_id": page[-1].id if page else None,
+    }
+
+
+def _position(model_id: str, where: str) -> int:
+    for position, model in enumerate(MODELS):
+        if model.id == model_id:
+            return position
+    raise invalid(where, "there is no such model")
+
+
+def _info(model: Model) -> dict[str, Any]:
+    return {
+        "type": "model",
+        "id": model.id,
+        "display_name": model.display_name,
+        "line": model.line,
+        "created_at": model.created_at,
+        "lifecycle": model.lifecycle,
+        "deprecated_at": model.deprecated_at,
+        "retires_at": model.retires_at,
+        "max_input_tokens": model.max_input_tokens,
+        "max_tokens": model.max_tokens,
+        "capabilities": _capabilities(model),
+    }
+
+
+def _capabilities(model: Model) -> dict[str, Any]:
+    efforts = {effort: _YES if effort in model.efforts else _NO for effort in ALL_EFFORTS}
+    thinking = {kind: _YES if kind in model.thinking else _NO for kind in THINKING_TYPES}
+    return {
+        "batch": _YES,
+        "citations": _YES,
+        "code_execution": _YES,
+        "context_management": _NO,
+        "effort": {"supported": bool(model.efforts), **efforts},
+        "image_input": _YES,
+        "pdf_input": _YES,
+        "server_tools": {**_YES, "code_execution": _YES, "web_search": _YES},
+        "structured_outputs": _YES,
+        "thinking": {**_YES, "types": thinking},
+    }

@@ -1,0 +1,97 @@
+"""The bodies and headers of answers."""
+
+import itertools
+import os
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from services.simulator.catalogue import Model
+from services.simulator.faults import Bucket
+from services.simulator.usage import Usage
+
+TEXT_MARK = "[simulated] "
+"""Start of every reply's text."""
+
+MAX_TEXT_BYTES = 2_000
+"""Longest text of a reply; longer outputs are billed in full and cut in print."""
+
+TOKENS_PER_MINUTE = 5_000_000
+"""Stated in the token limit headers and not enforced."""
+
+ORGANIZATION = "org_sim_weighbridge"
+
+_FILLER = "the lorry rolls onto the plate and the clerk reads the scale before the gate goes up; "
+
+
+class Ids:
+    """Ids that differ between requests and between runs of the simulator."""
+
+    def __init__(self) -> None:
+        self._run = os.urandom(6).hex()
+        self._number = itertools.count(1)
+
+    def next(self) -> tuple[str, str]:
+        """(request id, message id) of the next request."""
+        tail = f"{self._run}{next(self._number):08d}"
+        return f"req_sim_{tail}", f"msg_sim_{tail}"
+
+
+class LimitHeaders:
+    """The rate-limit headers; the text of a second is made once."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._reset = ""
+
+    def of(self, bucket: Bucket, *, tokens: bool) -> dict[str, str]:
+        """Headers of one answer.
+
+        Args:
+            bucket: The endpoint's limit.
+            tokens: Whether to state token limits too.
+
+        Returns:
+            `anthropic-ratelimit-*` headers; the reset is a second ahead (RFC 3339).
+        """
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            self._reset = datetime.fromtimestamp(second + 1, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        figures = {"requests": (bucket.per_minute, bucket.remaining)}
+        if tokens:
+            full = (TOKENS_PER_MINUTE, TOKENS_PER_MINUTE)
+            figures |= {"tokens": full, "input-tokens": full, "output-tokens": full}
+        headers: dict[str, str] = {}
+        for name, (limit, remaining) in figures.items():
+            headers[f"anthropic-ratelimit-{name}-limit"] = str(limit)
+            headers[f"anthropic-ratelimit-{name}-remaining"] = str(remaining)
+            headers[f"anthropic-ratelimit-{name}-reset"] = self._reset
+        return headers
+
+
+def message(message_id: str, model: Model, usage: Usage) -> dict[str, Any]:
+    """A reply of the Messages API.
+
+    Args:
+        message_id: Its id.
+        model: The model it claims to come from.
+        usage: What was billed; decides the length of the text (four bytes a token, up to a cap).
+
+    Returns:
+        The message as a JSON object.
+    """
+    length = min(MAX_TEXT_BYTES, max(len(TEXT_MARK), 4 * usage.output_tokens))
+    text = (TEXT_MARK + _FILLER * (1 + length // len(_FILLER)))[:length]
+    return {
+        "id": message_id,
+        "type": "message",
+        "role": "assistant",
+        "model": model.id,
+        "content": [{"type": "text", "text": text, "citations": None}],
+        "stop_reason": usage.stop_reason,
+        "stop_sequence": None,
+        "stop_details": None,
+        "container": None,
+        "usage": usage.as_reply(),
+    }

@@ -1,0 +1,69 @@
+"""Publish: the answers of a run as Parquet parts, straight from the ledger."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow as pa
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from schemas.money import to_usd
+from services.ledger import figures
+from services.result_file import USD, write_parts
+from tasks.start_run import Run
+
+ROWS_PER_PART = 5_000
+
+RESULTS = pa.schema(
+    {
+        "job_id": pa.string(),
+        "row_number": pa.int64(),
+        "model": pa.string(),
+        "stop_reason": pa.string(),
+        "text": pa.string(),
+        "input_tokens": pa.int64(),
+        "output_tokens": pa.int64(),
+        "cost_usd": USD,
+        "response": pa.string(),
+        "attempt_id": pa.string(),
+        "paid_in_run": pa.string(),
+        "simulated": pa.bool_(),
+    }
+)
+
+
+def publish_results(run: Run) -> list[Path]:
+    """Write the run's results; the files. A row that an earlier run paid for has its answer here too."""
+    return write_parts(run.results, "results", RESULTS, _rows(run), ROWS_PER_PART)
+
+
+def _rows(run: Run) -> Iterator[dict[str, Any]]:
+    for row in figures.answers(run.ledger, run.run_id):
+        yield {
+            "job_id": row.job_id,
+            "row_number": row.row_number,
+            "model": row.model,
+            "stop_reason": row.stop_reason,
+            "text": answer_text(row.body),
+            "input_tokens": row.actual_input_tokens,
+            "output_tokens": row.actual_output_tokens,
+            "cost_usd": to_usd(row.actual_nano_usd),
+            "response": row.body,
+            "attempt_id": row.attempt_id,
+            "paid_in_run": row.run_id,
+            "simulated": run.gateway.simulated,
+        }
+
+
+def answer_text(body: str) -> str:
+    """The text blocks of an answer's JSON, joined."""
+    content = orjson.loads(body)["content"]
+    return "".join(block.get("text", "") for block in content if block.get("type") == "text")
+
+
+@task(name="publish", cache_policy=NO_CACHE, persist_result=False)
+def publish(run: Run) -> list[str]:
+    """Write the run's results as Parquet parts; their paths."""
+    return [str(path) for path in publish_results(run)]

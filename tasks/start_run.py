@@ -1,0 +1,220 @@
+"""Start: everything that must hold before the first count.
+
+Opens the ledger and the gateway, checks the policy's models against the provider and the prices, and puts the run on
+record.
+"""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+from schemas.errors import BadInput
+from schemas.job import RunId
+from schemas.model_facts import ModelFacts
+from schemas.outcome import Reason, RunOutcome
+from schemas.policy import Policy, read_policy
+from schemas.settings import Settings
+from services.gateway import Gateway, open_gateway
+from services.job_file import JobFile
+from services.ledger import Ledger, open_ledger, runs
+from services.ledger.journal import Journal
+from services.ledger.windows import Cap
+from services.prices import PriceCard, Unpriced
+
+log = logging.getLogger("weighbridge")
+
+_HEARTBEAT_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What a person or a schedule says of a run; None leaves it to the settings and the policy.
+
+    Attributes:
+        jobs: a Parquet file, a folder of them, or a glob.
+        policy: a policy file.
+        ledger: a SQLAlchemy URL.
+        results: the folder that the run's own results folder goes into.
+        max_input_tokens: a job over so many goes to review.
+        run_budget_usd: decimal text: the most this run may hold and settle.
+        limit: only the first so many rows.
+        base_url: the API's endpoint.
+        prefect_flow_run_id: the flow run that shows it.
+    """
+
+    jobs: str
+    policy: str | None = None
+    ledger: str | None = None
+    results: str | None = None
+    max_input_tokens: int | None = None
+    run_budget_usd: str | None = None
+    limit: int | None = None
+    base_url: str | None = None
+    prefect_flow_run_id: str | None = None
+
+
+class Run:
+    """A run under way: its policy, and the services its steps use.
+
+    Attributes:
+        stopped: why no more may be sent, once that is so.
+    """
+
+    def __init__(
+        self, run_id: RunId, policy: Policy, ledger: Ledger, gateway: Gateway, results: Path
+    ) -> None:
+        self.run_id = run_id
+        self.policy = policy
+        self.ledger = ledger
+        self.gateway = gateway
+        self.results = results / run_id
+        self.journal = Journal(ledger)
+        self.models: dict[str, ModelFacts] = {}
+        self.prices: dict[str, PriceCard] = {}
+        self.stopped: Reason | None = None
+        self.began = time.monotonic()
+        self.prefect_flow_run_id: str | None = None
+
+    @property
+    def largest_max_tokens(self) -> int:
+        """The most output tokens that any model of the run takes."""
+        stated = [facts.max_tokens for facts in self.models.values() if facts.max_tokens]
+        return max(stated, default=2**31)
+
+    @property
+    def largest_model(self) -> str:
+        return self.policy.routes[-1].model
+
+    def caps(self) -> list[Cap]:
+        """The windows that a hold taken now falls under."""
+        today = datetime.now(self.policy.zone).date().isoformat()
+        return [
+            Cap(("run", self.run_id), self.policy.run_cap, Reason.RUN_BUDGET),
+            Cap(("day", today), self.policy.day_cap, Reason.DAY_BUDGET),
+        ]
+
+    async def admit_model(self, model: str) -> str | None:
+        """Make a model callable in this run; why it cannot be, or None when it can.
+
+        A model without a price, unknown to the provider or retired is never called.
+        """
+        if model in self.prices:
+            return None
+        facts = self.models.get(model) or await self.gateway.model(model)
+        if facts is None:
+            return f"the provider knows no model {model}"
+        if facts.lifecycle == "retired":
+            return f"{model} is retired: the provider no longer answers for it"
+        try:
+            self.prices[model] = PriceCard(model, datetime.now(UTC))
+        except Unpriced as error:
+            return str(error)
+        self.models[model] = facts
+        if facts.lifecycle == "deprecated":
+            when = f" and retires on {facts.retires_at:%Y-%m-%d}" if facts.retires_at else ""
+            log.warning("%s is deprecated%s; choose its successor in the policy.", model, when)
+        return None
+
+
+@asynccontextmanager
+async def start_run(options: RunOptions) -> AsyncIterator[tuple[Run, JobFile]]:
+    """A run on record, with its checked job file. However it is left, its books are closed.
+
+    Raises:
+        BadInput: the job file, the policy, one of its models, or the ledger cannot be used. Nothing was counted.
+        RunFailed: the ledger or the provider does not answer.
+    """
+    settings = Settings()
+    policy = _policy(options, settings)
+    file = JobFile(options.jobs)
+    ledger = open_ledger(options.ledger or settings.ledger_url)
+    results = Path(options.results or settings.results).absolute()
+    try:
+        async with open_gateway(policy.limits, options.base_url) as gateway:
+            run = Run(_new_id(), policy, ledger, gateway, results)
+            run.prefect_flow_run_id = options.prefect_flow_run_id
+            await _check_models(run)
+            for run_id in runs.bury_the_dead(ledger, review_unknown=policy.on_unknown == "review"):
+                log.warning("Run %s died; its books are closed and this run goes on from them.", run_id)
+            _put_on_record(run, file)
+            async with _heartbeat(run):
+                try:
+                    yield run, file
+                except BaseException:
+                    _close_early(run)
+                    raise
+    finally:
+        ledger.close()
+
+
+def _policy(options: RunOptions, settings: Settings) -> Policy:
+    policy = read_policy(Path(options.policy or settings.policy))
+    budget = None
+    if options.run_budget_usd is not None:
+        try:
+            budget = Decimal(options.run_budget_usd)
+        except InvalidOperation as error:
+            raise BadInput(f"The run budget {options.run_budget_usd!r} is not an amount of USD.") from error
+    return policy.overridden(options.max_input_tokens, budget)
+
+
+async def _check_models(run: Run) -> None:
+    run.models = {}
+    listed = await run.gateway.models()
+    for route in run.policy.routes:
+        if route.model in listed:
+            run.models[route.model] = listed[route.model]
+        if why := await run.admit_model(route.model):
+            raise BadInput(
+                f"The policy {run.policy.name!r} sends route {route.name!r} to {route.model}, which cannot be used: "
+                f"{why}. Name another model; nothing was sent."
+            )
+
+
+def _put_on_record(run: Run, file: JobFile) -> None:
+    runs.begin(
+        run.ledger,
+        runs.NewRun(
+            run_id=run.run_id,
+            jobs_path=file.path,
+            results_path=str(run.results),
+            policy=run.policy.model_dump(mode="json"),
+            mode="messages",
+            endpoint=run.gateway.endpoint,
+            simulated=run.gateway.simulated,
+            prefect_flow_run_id=run.prefect_flow_run_id,
+        ),
+    )
+
+
+def _close_early(run: Run) -> None:
+    with run.ledger.write() as connection:
+        runs.close_books(connection, run.run_id, review_unknown=run.policy.on_unknown == "review")
+    runs.end(run.ledger, run.run_id, RunOutcome.FAILED, None)
+
+
+@asynccontextmanager
+async def _heartbeat(run: Run) -> AsyncIterator[None]:
+    async def beat() -> None:
+        while True:
+            await asyncio.sleep(_HEARTBEAT_SECONDS)
+            await asyncio.to_thread(runs.beat, run.ledger, run.run_id)
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        beating.cancel()
+        with suppress(asyncio.CancelledError):
+            await beating
+
+
+def _new_id() -> RunId:
+    return RunId(f"run-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}")
