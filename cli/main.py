@@ -13,8 +13,13 @@ from schemas.outcome import EXIT_BAD_INPUT
 for _name, _value in {
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    # that server's recorder writes one task run a transaction by default, falls behind and loses records
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "500",
+    # it logs its own shutdown as errors, among the run's report
+    "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_LEVEL": "WARNING",
-    "PREFECT_CLI_COLORS": "false",
 }.items():
     os.environ.setdefault(_name, _value)
 
@@ -40,6 +45,13 @@ def main() -> None:
     except WeighbridgeError as error:
         print(f"weighbridge: {error}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT if isinstance(error, BadInput) else 1)
+    except Exception as error:  # noqa: BLE001 - Prefect has logged the traceback
+        print(
+            f"weighbridge: an unexpected {type(error).__name__} ended the command; what was held or settled is kept "
+            "in the ledger, and the next run goes on from it.",
+            file=sys.stderr,
+        )
+        sys.exit(1)
     except KeyboardInterrupt:
         print(
             "weighbridge: interrupted; the ledger is true, and the next run goes on from it.", file=sys.stderr

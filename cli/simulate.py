@@ -15,9 +15,9 @@ def add_to(app: typer.Typer) -> None:
 
 def simulate(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.")] = 8787,
-    log: Annotated[
-        Path | None, typer.Option(help="A JSON-lines file of every request that was billed.")
-    ] = None,
+    log: Annotated[Path, typer.Option(help="A JSON-lines file of every request that was billed.")] = Path(
+        "data/simulated/billed.jsonl"
+    ),
     plan: Annotated[Path | None, typer.Option(help="Faults, latency and limits (TOML).")] = None,
 ) -> None:
     """Serve a simulated Anthropic API on this machine, until interrupted."""

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 #: exact USD with nine places
-USD = pa.decimal128(20, 9)
+USD: pa.DataType = pa.decimal128(20, 9)
 
 
 def write_parts(

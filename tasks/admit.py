@@ -44,8 +44,10 @@ def over_own_limits(job: QueuedJob, estimate: Estimate, policy: Policy) -> tuple
     if estimate.worst_case > most_cost:
         return (
             Reason.OVER_COST_LIMIT,
-            f"worst case {usd_text(estimate.worst_case)} USD ({estimate.input_bound:,} input and "
-            f"{job.max_tokens:,} output tokens on {estimate.model}), limit {usd_text(most_cost)} USD",
+            (
+                f"worst case {usd_text(estimate.worst_case)} USD ({estimate.input_bound:,} input and "
+                f"{job.max_tokens:,} output tokens on {estimate.model}), limit {usd_text(most_cost)} USD"
+            ),
         )
     return None
 

@@ -123,7 +123,7 @@ def _upsert(connection: Connection, values: Sequence[dict[str, object]]) -> None
         statement.on_conflict_do_update(
             index_elements=["job_id", "fingerprint"],
             set_={name: fresh[name] for name in (*kept, *limits)} | {"status": "pending"},
-            where=ReviewRow.status.in_(["pending", "sent"]),
+            where=(ReviewRow.status == "pending") | (ReviewRow.status == "sent"),
         ),
         values,
     )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -19,6 +20,9 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_SECONDS = 60
 #: any constant: the PostgreSQL advisory lock that lets one process migrate at a time
 _MIGRATION_LOCK = 7_190_415
+
+#: an error's text ends up in logs and Prefect states, so it must not quote the rows
+_DISCREET: dict[str, Any] = {"hide_parameters": True}
 
 
 class Ledger:
@@ -85,10 +89,10 @@ def open_ledger(url: str) -> Ledger:
 
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True)
+        return create_engine(url, pool_pre_ping=True, **_DISCREET)
     if url.database and url.database != ":memory:":
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, **_DISCREET)
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
