@@ -1,5 +1,7 @@
 """The report on a terminal."""
 
+import sys
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -10,6 +12,7 @@ from schemas.report_text import (
     Rows,
     calls_line,
     job_rows,
+    mend_rows,
     model_rows,
     money_rows,
     place_rows,
@@ -20,7 +23,8 @@ from schemas.report_text import (
 
 def print_report(report: RunReport) -> None:
     """Print the report as tables."""
-    console = Console()
+    # piped into a file there is no width to fit
+    console = Console() if sys.stdout.isatty() else Console(width=140)
     console.print(f"\n[bold]{escape(title(report))}[/bold]\n")
     if report.error:
         console.print(f"[red]{escape(report.error)}[/red]")
@@ -30,6 +34,8 @@ def print_report(report: RunReport) -> None:
     _print(console, ("money", ">USD", "remark"), money_rows(report))
     if report.reasons:
         _print(console, ("outcome", "reason", ">jobs", "for example"), reason_rows(report))
+    if report.rows_to_mend:
+        _print(console, (">row", "job", "outcome", "why"), mend_rows(report))
     for what, where in place_rows(report):
         console.print(f"[dim]{what}:[/dim] {escape(where)}", soft_wrap=True, highlight=False)
     console.print(f"[dim]{calls_line(report)}[/dim]", highlight=False)

@@ -8,6 +8,7 @@ counts                          the provider's counts, by payload and model
 """
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
@@ -247,10 +248,10 @@ class ReviewRow(Table):
     model: Mapped[str | None] = mapped_column(String(100))
     input_tokens: Mapped[int | None]
     limit_tokens: Mapped[int | None]
-    worst_case_usd: Mapped[Any] = mapped_column(
+    worst_case_usd: Mapped[Decimal | None] = mapped_column(
         Numeric(20, 9), Computed("worst_case_nano_usd / 1000000000.0", persisted=True)
     )
-    limit_usd: Mapped[Any] = mapped_column(
+    limit_usd: Mapped[Decimal | None] = mapped_column(
         Numeric(20, 9), Computed("limit_nano_usd / 1000000000.0", persisted=True)
     )
     group_name: Mapped[str | None] = mapped_column(String(100))

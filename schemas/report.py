@@ -82,6 +82,15 @@ class ReasonFigures(_Figures):
     example_detail: str | None
 
 
+class RowToMend(_Figures):
+    """One row that somebody should look at, and why."""
+
+    row_number: int
+    job_id: str | None
+    outcome: str
+    detail: str | None
+
+
 class Places(_Figures):
     """Where the run's things are."""
 
@@ -108,6 +117,8 @@ class RunReport(_Figures):
     largest_model: str = ""
     models: list[ModelFigures] = []
     reasons: list[ReasonFigures] = []
+    #: the first rejected, failed and unknown rows; all of them are in the file unanswered-*.parquet
+    rows_to_mend: list[RowToMend] = []
     places: Places | None = None
     prefect_flow_run_id: str | None = None
     error: str | None = None

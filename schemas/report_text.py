@@ -112,11 +112,19 @@ def reason_rows(report: RunReport) -> Rows:
     ]
 
 
+def mend_rows(report: RunReport) -> Rows:
+    """Row, job, outcome, why."""
+    return [
+        (str(row.row_number), row.job_id or "", row.outcome, row.detail or "") for row in report.rows_to_mend
+    ]
+
+
 def place_rows(report: RunReport) -> Rows:
     if report.places is None:
         return []
     rows: Rows = [
         ("results", f"{report.places.results}/results-*.parquet"),
+        ("rows without an answer", f"{report.places.results}/unanswered-*.parquet"),
         ("reconciliation", f"{report.places.results}/reconciliation-*.parquet"),
         ("report", report.places.report),
         ("ledger", report.places.ledger),
@@ -144,6 +152,7 @@ def as_markdown(report: RunReport) -> str:
         _table(("money", "USD", "remark"), money_rows(report)),
         _table(MODEL_HEADINGS, model_rows(report)) if report.models else "",
         _table(("outcome", "reason", "jobs", "for example"), reason_rows(report)) if report.reasons else "",
+        _table(("row", "job", "outcome", "why"), mend_rows(report)) if report.rows_to_mend else "",
         calls_line(report) + ".",
         _table(("what", "where"), place_rows(report)) if report.places else "",
     ]

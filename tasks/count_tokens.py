@@ -9,12 +9,12 @@ from prefect.cache_policies import NO_CACHE
 from schemas.job import Shard
 from schemas.outcome import Decision, Method, Outcome, Reason
 from schemas.payload import Payload
-from services.failures import NotBilled, Refused
+from services.failures import CallFailed, Refused
 from services.ledger import counts, jobs
 from services.ledger.counts import Count
 from services.ledger.jobs import QueuedJob, Verdict
 from tasks.route import NeedsCount, climb, routes_of
-from tasks.start_run import Run
+from tasks.start_run import Run, stopping
 
 #: statuses that mean the payload itself is wrong
 _WRONG_PAYLOAD = (400, 413, 422)
@@ -37,14 +37,12 @@ async def count_job(run: Run, job: QueuedJob, payload: Payload, counted: dict[st
     if job.pinned_model and (why := await run.admit_model(job.pinned_model)):
         return _rejected(job, Reason.INVALID_ROW, f"model: {why}")
     while isinstance(step := climb(routes_of(run, job), run.models, job.max_tokens, counted), NeedsCount):
+        if run.stopped:
+            return _deferred(job, run.stopped)
         try:
             counted[step.model] = await run.gateway.count(payload.count_body(step.model))
-        except Refused as error:
-            if error.status in _WRONG_PAYLOAD:
-                return _rejected(job, Reason.REFUSED_BY_API, f"{error}: {error.explanation}")
-            return _failed(job, f"it could not be counted: {error}")
-        except NotBilled as error:
-            return _failed(job, f"it could not be counted: {error}")
+        except CallFailed as error:
+            return _ended(run, job, error)
     return None
 
 
@@ -75,6 +73,21 @@ def _write(run: Run, fresh: Sequence[Count], ended: Sequence[Verdict]) -> None:
     jobs.record(run.ledger, run.run_id, ended)
 
 
+def _ended(run: Run, job: QueuedJob, error: CallFailed) -> Verdict:
+    """What a count that could not be had makes of its job; a closed account stops the run."""
+    if isinstance(error, Refused) and error.status in _WRONG_PAYLOAD:
+        return _rejected(job, Reason.REFUSED_BY_API, f"{error}: {error.explanation}")
+    if why := stopping(error):
+        run.stopped = why
+        return _deferred(job, why)
+    return Verdict(
+        job.row_number,
+        outcome=Outcome.FAILED,
+        reason=Reason.API_UNAVAILABLE,
+        detail=f"it could not be counted: {error}",
+    )
+
+
 def _parked(job: QueuedJob, detail: str) -> Verdict:
     return Verdict(
         job.row_number,
@@ -92,8 +105,14 @@ def _rejected(job: QueuedJob, reason: Reason, detail: str) -> Verdict:
     )
 
 
-def _failed(job: QueuedJob, detail: str) -> Verdict:
-    return Verdict(job.row_number, outcome=Outcome.FAILED, reason=Reason.API_UNAVAILABLE, detail=detail)
+def _deferred(job: QueuedJob, why: Reason) -> Verdict:
+    return Verdict(
+        job.row_number,
+        decision=Decision.DEFER,
+        outcome=Outcome.DEFERRED,
+        reason=why,
+        detail="the run stopped before this job was counted; the next run takes it up",
+    )
 
 
 @task(name="count_tokens", cache_policy=NO_CACHE, persist_result=False, task_run_name="count {shard}")

@@ -10,6 +10,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from schemas.money import to_usd
+from schemas.outcome import Outcome
 from services.ledger import figures
 from services.result_file import USD, write_parts
 from tasks.start_run import Run
@@ -33,10 +34,28 @@ RESULTS = pa.schema(
     }
 )
 
+UNANSWERED = pa.schema(
+    {
+        "row_number": pa.int64(),
+        "job_id": pa.string(),
+        "outcome": pa.string(),
+        "reason": pa.string(),
+        "detail": pa.string(),
+    }
+)
+
 
 def publish_results(run: Run) -> list[Path]:
-    """Write the run's results; the files. A row that an earlier run paid for has its answer here too."""
-    return write_parts(run.results, "results", RESULTS, _rows(run), ROWS_PER_PART)
+    """Write the run's answers, and the rows without one with the reason; the files.
+
+    Together they are the input, row for row. A row that an earlier run paid for has its answer here too.
+    """
+    without = (outcome for outcome in Outcome if outcome != Outcome.SUCCEEDED)
+    rows = (row._asdict() for row in figures.unanswered(run.ledger, run.run_id, list(without)))
+    return [
+        *write_parts(run.results, "results", RESULTS, _rows(run), ROWS_PER_PART),
+        *write_parts(run.results, "unanswered", UNANSWERED, rows, ROWS_PER_PART * 10),
+    ]
 
 
 def _rows(run: Run) -> Iterator[dict[str, Any]]:

@@ -16,6 +16,7 @@ from schemas.report import (
     ModelFigures,
     Places,
     ReasonFigures,
+    RowToMend,
     RunReport,
     TokenFigures,
     UsdFigures,
@@ -43,6 +44,9 @@ RECONCILIATION = pa.schema(
     }
 )
 _ROWS_PER_PART = 50_000
+#: so many rows are named in the report itself
+ROWS_TO_MEND = 20
+_TO_MEND = (Outcome.REJECTED, Outcome.FAILED, Outcome.UNKNOWN)
 
 
 def report_on(run: Run) -> RunReport:
@@ -86,6 +90,10 @@ def report_on(run: Run) -> RunReport:
                 example_detail=detail[:300] if detail else None,
             )
             for item, job_id, detail in reasons
+        ],
+        rows_to_mend=[
+            RowToMend(row_number=row.row_number, job_id=row.job_id, outcome=row.outcome, detail=row.detail)
+            for row in figures.unanswered(run.ledger, run.run_id, _TO_MEND, limit=ROWS_TO_MEND)
         ],
         places=Places(ledger=run.ledger.url, results=str(run.results), report=str(run.results / "report.md")),
         prefect_flow_run_id=run.prefect_flow_run_id,

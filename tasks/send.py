@@ -9,12 +9,12 @@ from prefect.cache_policies import NO_CACHE
 from schemas.outcome import AttemptState, Outcome, Reason
 from schemas.payload import Payload
 from schemas.usage import Usage
-from services.failures import AccessDenied, CallFailed, MayBeBilled, Refused, SpendLimitReached
+from services.failures import CallFailed, MayBeBilled, Refused
 from services.gateway import Reply
 from services.ledger.holds import Admission, HeldAttempt
 from services.ledger.settling import Settlement
 from services.prices import BilledTokens
-from tasks.start_run import Run
+from tasks.start_run import Run, stopping
 
 
 class _Withheld(Exception):  # noqa: N818 - not an error: the run stopped while the attempt waited for its turn
@@ -85,12 +85,9 @@ def _ended_badly(run: Run, attempt: HeldAttempt, error: CallFailed) -> Settlemen
     if isinstance(error, MayBeBilled):
         state, outcome, reason = AttemptState.UNKNOWN, Outcome.UNKNOWN, Reason.UNKNOWN_OUTCOME
         detail += "; it may have been billed, so its hold stays until a person decides"
-    elif isinstance(error, SpendLimitReached):
-        run.stopped = Reason.PROVIDER_SPEND_LIMIT
-        outcome, reason = Outcome.DEFERRED, Reason.PROVIDER_SPEND_LIMIT
-    elif isinstance(error, AccessDenied):
-        run.stopped = Reason.ACCESS_DENIED
-        outcome, reason = Outcome.DEFERRED, Reason.ACCESS_DENIED
+    elif why := stopping(error):
+        run.stopped = why
+        outcome, reason = Outcome.DEFERRED, why
     elif isinstance(error, Refused):
         reason = Reason.REFUSED_BY_API
         detail = f"{error}: {error.explanation}"

@@ -21,6 +21,7 @@ from schemas.model_facts import ModelFacts
 from schemas.outcome import Reason, RunOutcome
 from schemas.policy import Policy, read_policy
 from schemas.settings import Settings
+from services.failures import AccessDenied, CallFailed, SpendLimitReached
 from services.gateway import Gateway, open_gateway
 from services.job_file import JobFile
 from services.ledger import Ledger, open_ledger, runs
@@ -121,6 +122,13 @@ class Run:
             when = f" and retires on {facts.retires_at:%Y-%m-%d}" if facts.retires_at else ""
             log.warning("%s is deprecated%s; choose its successor in the policy.", model, when)
         return None
+
+
+def stopping(error: CallFailed) -> Reason | None:
+    """Why a failed call stops the whole run, or None when it concerns its own job only."""
+    if isinstance(error, SpendLimitReached):
+        return Reason.PROVIDER_SPEND_LIMIT
+    return Reason.ACCESS_DENIED if isinstance(error, AccessDenied) else None
 
 
 @asynccontextmanager

@@ -1,6 +1,6 @@
 """Figures: what the ledger says of a run, for its report and its results."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,6 +151,26 @@ def answers(ledger: Ledger, run_id: RunId) -> Iterator[Any]:
         .join(ResponseRow, ResponseRow.attempt_id == JobRow.attempt_id)
         .where(JobRow.run_id == run_id, JobRow.outcome == Outcome.SUCCEEDED)
         .order_by(JobRow.row_number),
+    )
+
+
+def unanswered(
+    ledger: Ledger, run_id: RunId, outcomes: Sequence[Outcome], limit: int | None = None
+) -> Iterator[Any]:
+    """Rows of a run that ended as one of these outcomes, and why, streamed.
+
+    Args:
+        ledger: the ledger.
+        run_id: the run.
+        outcomes: which.
+        limit: only the first so many rows of the input.
+    """
+    yield from _streamed(
+        ledger,
+        select(JobRow.row_number, JobRow.job_id, JobRow.outcome, JobRow.reason, JobRow.detail)
+        .where(JobRow.run_id == run_id, JobRow.outcome.in_(outcomes))
+        .order_by(JobRow.row_number)
+        .limit(limit),
     )
 
 
