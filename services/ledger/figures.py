@@ -174,6 +174,6 @@ def unanswered(
     )
 
 
-def _streamed(ledger: Ledger, query: Select[*tuple[Any, ...]]) -> Iterator[Any]:
+def _streamed(ledger: Ledger, query: Select[Any]) -> Iterator[Any]:
     with ledger.read() as connection:
         yield from connection.execution_options(yield_per=1_000).execute(query)

@@ -126,6 +126,11 @@ def test_both_deployments_are_made_and_a_worker_runs_the_one_that_a_person_start
             made = {d["name"]: d for d in _ask(f"{api}/deployments/filter", {})}
             assert set(made) == {"nightly", "on-demand"}
             assert made["nightly"]["schedules"][0]["schedule"]["timezone"] == "Europe/Berlin"
+            planned = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
+            nights = _until(
+                "a scheduled night", lambda: _ask(f"{api}/flow_runs/filter", planned), tmp_path / "server.log"
+            )
+            assert {night["deployment_id"] for night in nights} == {made["nightly"]["id"]}
 
             run = _ask(
                 f"{api}/deployments/{made['on-demand']['id']}/create_flow_run",
