@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from prefect import State, flow
+from prefect import State, flow, get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
@@ -57,13 +57,18 @@ async def nightly_batch(
         jobs, policy, ledger, results, max_input_tokens, run_budget_usd, limit, base_url, flow_run.get_id()
     )
     async with start_run(options) as (run, file):
+        say = get_run_logger().info
         waiting = read_jobs(run, file, limit)
+        say("%s: %s jobs to weigh", run.run_id, waiting)
         await in_shards(count_tokens, run, shard_size(run, waiting))
         await in_shards(route, run, max(SHARD_SIZE, shard_size(run, waiting)))
+        say("%s calls to count_tokens", run.gateway.tally.count)
         await send_what_fits(run)
-        park_for_review(run)
+        say("%s paid calls, %s tries beyond the first", run.gateway.tally.message, run.gateway.tally.retried)
+        say("%s jobs wait for a person", park_for_review(run))
         publish(run)
         report = reconcile(run)
+        say("%s: %s USD spent, results in %s", report.outcome, report.usd.actual, run.results)
     return final_state(report)
 
 

@@ -20,15 +20,17 @@ class EndpointLimiter:
         self._follows_account = given is None
         self.per_minute = given or start
         self._bucket = _bucket(self.per_minute)
+        self._queue = asyncio.Lock()
         self._open = asyncio.Event()
         self._open.set()
         self._paused_until = 0.0
 
     async def turn(self) -> None:
-        """Wait for the next turn."""
-        while not self._open.is_set():
-            await self._open.wait()
-        await self._bucket.acquire()
+        """Wait for the next turn. Callers queue here, not at the bucket, so that a new rate holds for all of them."""
+        async with self._queue:
+            while not self._open.is_set():
+                await self._open.wait()
+            await self._bucket.acquire()
 
     def observe(self, headers: Mapping[str, str]) -> None:
         """Take up the account's own rate, where the policy leaves the rate to it."""

@@ -152,6 +152,8 @@ async def start_run(options: RunOptions) -> AsyncIterator[tuple[Run, JobFile]]:
             for run_id in runs.bury_the_dead(ledger, review_unknown=policy.on_unknown == "review"):
                 log.warning("Run %s died; its books are closed and this run goes on from them.", run_id)
             _put_on_record(run, file)
+            if file.ignored_columns:
+                log.warning("Columns that no job has are left alone: %s.", ", ".join(file.ignored_columns))
             async with _heartbeat(run):
                 try:
                     yield run, file
