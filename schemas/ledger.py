@@ -101,6 +101,7 @@ class JobRow(Table):
     own_max_input_tokens: Mapped[int | None]
     own_max_cost_nano_usd: Mapped[int | None]
     cache_ttl: Mapped[str | None] = mapped_column(String(2))
+    payload_bytes: Mapped[int | None]
     model: Mapped[str | None] = mapped_column(String(100))
     input_tokens: Mapped[int | None]
     method: Mapped[str | None] = mapped_column(String(20))

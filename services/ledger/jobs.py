@@ -32,6 +32,7 @@ class QueuedJob:
     model: str | None
     input_tokens: int | None
     method: str | None
+    payload_bytes: int
 
 
 _QUEUED_COLUMNS = (
@@ -47,7 +48,10 @@ _QUEUED_COLUMNS = (
     JobRow.model,
     JobRow.input_tokens,
     JobRow.method,
+    JobRow.payload_bytes,
 )
+#: payloads held in memory together, bytes: a shard ends where the next job would pass it
+SHARD_BYTES = 64_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,7 @@ def _job_row(run_id: RunId, job: Job, paid_by: str | None) -> dict[str, Any]:
         "own_max_input_tokens": job.max_input_tokens,
         "own_max_cost_nano_usd": job.max_cost,
         "cache_ttl": job.payload.cache_ttl,
+        "payload_bytes": len(job.payload.canonical),
         **carried,
     }
 
@@ -154,32 +159,24 @@ def _rejected_row(run_id: RunId, row: RejectedRow) -> dict[str, Any]:
 
 
 def shards(ledger: Ledger, run_id: RunId, size: int) -> list[Shard]:
-    """The undecided rows of a run, in shards of at most `size` jobs."""
+    """The undecided rows of a run, in shards of at most `size` jobs and SHARD_BYTES of payload."""
     found: list[Shard] = []
     with ledger.read() as connection:
-        rows = connection.execution_options(yield_per=10_000).scalars(
-            select(JobRow.row_number).where(JobRow.run_id == run_id, *QUEUED).order_by(JobRow.row_number)
+        rows = connection.execution_options(yield_per=10_000).execute(
+            select(JobRow.row_number, JobRow.payload_bytes)
+            .where(JobRow.run_id == run_id, *QUEUED)
+            .order_by(JobRow.row_number)
         )
-        first = last = count = 0
-        for row_number in rows:
-            first, last, count = (row_number if count == 0 else first), row_number, count + 1
-            if count == size:
+        first = last = count = weight = 0
+        for row_number, payload_bytes in rows:
+            if count and (count == size or weight + payload_bytes > SHARD_BYTES):
                 found.append(Shard(first, last))
-                count = 0
+                count = weight = 0
+            first = row_number if count == 0 else first
+            last, count, weight = row_number, count + 1, weight + payload_bytes
         if count:
             found.append(Shard(first, last))
     return found
-
-
-def waiting(ledger: Ledger, run_id: RunId) -> int:
-    """How many jobs of a run have neither an attempt nor an outcome."""
-    with ledger.read() as connection:
-        return (
-            connection.scalar(
-                select(func.count()).select_from(JobRow).where(JobRow.run_id == run_id, *QUEUED)
-            )
-            or 0
-        )
 
 
 def of_shard(ledger: Ledger, run_id: RunId, shard: Shard) -> list[tuple[QueuedJob, str]]:
@@ -199,7 +196,7 @@ def _queued(row: Any) -> QueuedJob:
 
 
 def next_in_queue(ledger: Ledger, run_id: RunId, size: int) -> list[QueuedJob]:
-    """The first `size` jobs to give money to: by priority, then by row."""
+    """The first jobs to give money to, by priority, then by row: at most `size`, and SHARD_BYTES of payload."""
     query = (
         select(*_QUEUED_COLUMNS)
         .where(JobRow.run_id == run_id, *QUEUED)
@@ -207,7 +204,13 @@ def next_in_queue(ledger: Ledger, run_id: RunId, size: int) -> list[QueuedJob]:
         .limit(size)
     )
     with ledger.read() as connection:
-        return [_queued(row) for row in connection.execute(query)]
+        queued = [_queued(row) for row in connection.execute(query)]
+    weight = 0
+    for index, job in enumerate(queued):
+        weight += job.payload_bytes
+        if index and weight > SHARD_BYTES:
+            return queued[:index]
+    return queued
 
 
 #: fields of a verdict by the column they are written to

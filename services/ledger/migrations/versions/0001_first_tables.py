@@ -136,6 +136,7 @@ def upgrade() -> None:
         sa.Column("own_max_input_tokens", sa.BigInteger(), nullable=True),
         sa.Column("own_max_cost_nano_usd", sa.BigInteger(), nullable=True),
         sa.Column("cache_ttl", sa.String(length=2), nullable=True),
+        sa.Column("payload_bytes", sa.BigInteger(), nullable=True),
         sa.Column("model", sa.String(length=100), nullable=True),
         sa.Column("input_tokens", sa.BigInteger(), nullable=True),
         sa.Column("method", sa.String(length=20), nullable=True),
