@@ -78,14 +78,14 @@ def _settle(connection: Connection, settlements: Sequence[Settlement]) -> None:
         )
         .with_for_update()
     ).all()
-    moves: Counter[Window] = Counter()
+    held: Counter[Window] = Counter()
     settled: Counter[Window] = Counter()
     now = datetime.now(UTC)
     for row in standing:
         end = by_id[row.attempt_id]
         released = 0 if end.state == AttemptState.UNKNOWN else row.held_nano_usd
         for window in windows_of(row.run_id, row.budget_day):
-            moves[window] -= released
+            held[window] -= released
             settled[window] += end.cost or 0
     if not standing:
         return
@@ -100,7 +100,7 @@ def _settle(connection: Connection, settlements: Sequence[Settlement]) -> None:
     ]
     if answers:
         connection.execute(insert(ResponseRow), answers)
-    move(connection, {window: (moves[window], settled[window]) for window in moves | settled})
+    move(connection, {window: (held[window], settled[window]) for window in held})
 
 
 def _settle_values(end: Settlement, held: int, now: datetime) -> dict[str, Any]:
