@@ -1,12 +1,13 @@
 """The record of what was really paid: one JSON line for every message accepted and billed.
 
-A line is in the file before the first byte of its answer leaves, so the file is complete at any moment
+A line is in the file before the first byte of its answer leaves, and those of a batch before anyone is told
+that it ended, so the file is complete at any moment
 and whatever is killed. It holds no text of a payload and no key. Counts and refused requests cost nothing
 and are not in it.
 """
 
-import hashlib
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -38,9 +39,21 @@ class BillingLog:
         Args:
             entry: The fields of the line, as `entry_of` makes them.
         """
-        self._file.write(orjson.dumps(entry) + b"\n")
-        self.billed += 1
-        self.nano_usd += entry["cost_nano_usd"]
+        self.write_all((orjson.dumps(entry),), entry["cost_nano_usd"])
+
+    def write_all(self, lines: Sequence[bytes], nano_usd: int) -> None:
+        """Writes many lines at once and adds them to the totals.
+
+        Args:
+            lines: Entries as JSON, without line ends.
+            nano_usd: The sum of their costs.
+        """
+        rest = memoryview(b"".join(line + b"\n" for line in lines))
+        while rest:
+            # One unbuffered write may take a part only.
+            rest = rest[self._file.write(rest) or 0 :]
+        self.billed += len(lines)
+        self.nano_usd += nano_usd
 
     def close(self) -> None:
         """Closes the file."""
@@ -48,13 +61,14 @@ class BillingLog:
 
 
 def entry_of(
-    ids: tuple[str, str], raw: bytes, digest: str, billed: tuple[Usage, Model], fault: str | None
+    ids: tuple[str, str], body_digest: str, digest: str, billed: tuple[Usage, Model], fault: str | None
 ) -> dict[str, Any]:
     """The fields of one line.
 
     Args:
         ids: (request id, message id).
-        raw: The exact bytes of the request body.
+        body_digest: SHA-256 of the exact bytes of the request body; for an item of a batch, whose bytes are
+            a part of a larger body, the same as `digest`.
         digest: SHA-256 of the body's canonical JSON.
         billed: The usage and the model it ran on.
         fault: Kind of the fault that strikes the answer, None if none does.
@@ -74,7 +88,7 @@ def entry_of(
         "usage": {name: value for name, value in usage.as_reply().items() if value is not None},
         "cost_nano_usd": cost,
         "cost_usd": usd(cost),
-        "body_sha256": hashlib.sha256(raw).hexdigest(),
+        "body_sha256": body_digest,
         "payload_sha256": digest,
         "fault": fault,
     }

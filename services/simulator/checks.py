@@ -43,11 +43,12 @@ SAMPLING_FIELDS = ("temperature", "top_p", "top_k")
 """Refused at any value since API version 2026-10-21."""
 
 
-def parse(raw: bytes) -> dict[str, Any]:
+def parse(raw: bytes, max_bytes: int = MAX_BODY_BYTES) -> dict[str, Any]:
     """The JSON object of a request body.
 
     Args:
         raw: The body as it came.
+        max_bytes: Its largest accepted size, bytes.
 
     Returns:
         The parsed object; its fields are not checked yet.
@@ -56,7 +57,7 @@ def parse(raw: bytes) -> dict[str, Any]:
         RefusedError: 400 for anything but one JSON object in valid UTF-8 without lone surrogates, 413 for
             a body above the limit.
     """
-    if len(raw) > MAX_BODY_BYTES:
+    if len(raw) > max_bytes:
         raise RefusedError(413, "Request exceeds the maximum size")
     try:
         body = orjson.loads(raw)
@@ -124,15 +125,43 @@ _SIMPLE: dict[str, Callable[[Any], bool]] = {
 _FIELD_NAME = re.compile(r"[A-Za-z0-9_]{1,40}")
 
 
+def check_names(body: dict[str, Any], allowed: frozenset[str], where: str = "") -> None:
+    """Refuses fields that there are not.
+
+    Args:
+        body: The object.
+        allowed: Its fields.
+        where: Path of the object with a dot at its end; empty for the request itself.
+
+    Raises:
+        RefusedError: 400, naming the first unknown field.
+    """
+    for name in body:
+        if name not in allowed:
+            # A field's name is told only if it looks like one: anything else could be text of a payload.
+            shown = name if _FIELD_NAME.fullmatch(name) else "request"
+            raise invalid(f"{where}{shown}", "Extra inputs are not permitted")
+
+
+def check_length(tokens: int, model: Model) -> None:
+    """Refuses a prompt that does not fit into the model.
+
+    Args:
+        tokens: Its input tokens.
+        model: The model it is for.
+
+    Raises:
+        RefusedError: 400 above the context window.
+    """
+    if tokens > model.max_input_tokens:
+        raise RefusedError(400, f"prompt is too long: {tokens} tokens > {model.max_input_tokens} maximum")
+
+
 def _check_fields(body: dict[str, Any], allowed: frozenset[str]) -> None:
     for name in SAMPLING_FIELDS:
         if name in body:
             raise invalid(name, "Extra inputs are not permitted")
-    for name in body:
-        if name not in allowed:
-            # A field's name is told only if it looks like one: anything else could be text of a payload.
-            where = name if _FIELD_NAME.fullmatch(name) else "request"
-            raise invalid(where, "Extra inputs are not permitted")
+    check_names(body, allowed)
     if body.get("stream") is True:
         raise invalid("stream", "not supported by the simulator")
     for name in ("model", "messages"):

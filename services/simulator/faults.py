@@ -3,8 +3,16 @@
 import hashlib
 import time
 from collections.abc import Callable
+from typing import Any
 
+import orjson
+
+from services.simulator.errors import SPEND_CAP_CODE, RefusedError
 from services.simulator.plan import Fault, Plan
+
+
+class Cut(Exception):  # noqa: N818 - an order to the transport, not an error
+    """The connection is to be cut without an answer."""
 
 
 def chance(*parts: object) -> float:
@@ -32,8 +40,8 @@ class FaultPicker:
         """The fault that strikes a request.
 
         Args:
-            endpoint: "messages", "count_tokens" or "models".
-            raw: The request's body bytes; for models its path.
+            endpoint: One of the plan's endpoint names.
+            raw: The request's body bytes; without a body its path.
 
         Returns:
             The fault, or None.
@@ -51,6 +59,54 @@ class FaultPicker:
         if fault.every_nth is not None and number % fault.every_nth:
             return False
         return fault.probability is None or chance(self._seed, index, number) < fault.probability
+
+
+def strike_before(fault: Fault | None) -> None:
+    """Raises for faults that strike before a request is accepted.
+
+    Args:
+        fault: The fault picked for it, if any.
+
+    Raises:
+        RefusedError: For "status" and "spend_cap".
+        Cut: For "cut_before".
+    """
+    if fault is None:
+        return
+    if fault.kind == "status":
+        message = "planned fault of the simulator"
+        raise RefusedError(fault.status or 500, message, retry_after=fault.retry_after)
+    if fault.kind == "spend_cap":
+        raise RefusedError(
+            429, "Your organization has reached its monthly API usage threshold", error_code=SPEND_CAP_CODE
+        )
+    if fault.kind == "cut_before":
+        raise Cut
+
+
+def strike_after(fault: Fault | None, answer: Any) -> Any:
+    """Spoils the answer of an accepted request.
+
+    Args:
+        fault: The fault picked for it, if any.
+        answer: The answer as a JSON object; any other is sent as it is or not at all.
+
+    Returns:
+        What to send: a JSON object, bytes as they are, or the other answer.
+
+    Raises:
+        Cut: For "cut_after", which sends nothing.
+    """
+    if fault is None:
+        return answer
+    if fault.kind == "cut_after":
+        raise Cut
+    if fault.kind == "malformed_body" and isinstance(answer, dict):
+        text = orjson.dumps(answer)
+        return text[: len(text) // 2]
+    if fault.kind == "usage_missing":
+        return {name: value for name, value in answer.items() if name not in ("usage", "input_tokens")}
+    return answer
 
 
 class Latencies:

@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.simulator.catalogue import ALL_EFFORTS, MODELS, Model, find_model
-from services.simulator.errors import RefusedError, invalid
+from services.simulator.errors import RefusedError
 from services.simulator.options import THINKING_TYPES
-
-PAGE_SIZE = 20
-MAX_PAGE_SIZE = 1_000
+from services.simulator.paging import page_of
 
 _YES = {"supported": True}
 _NO = {"supported": False}
@@ -47,29 +45,7 @@ def list_models(query: Mapping[str, str]) -> dict[str, Any]:
     Raises:
         RefusedError: 400 for a limit out of range or a cursor that is no model.
     """
-    limit = query.get("limit", str(PAGE_SIZE))
-    if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit) <= MAX_PAGE_SIZE:
-        raise invalid("limit", f"Input should be between 1 and {MAX_PAGE_SIZE}")
-    after_id, before_id = query.get("after_id"), query.get("before_id")
-    found = MODELS[
-        0 if after_id is None else _position(after_id, "after_id") + 1 :
-        None if before_id is None else _position(before_id, "before_id")
-    ]  # fmt: skip
-    backwards = before_id is not None and after_id is None
-    page = found[-int(limit) :] if backwards else found[: int(limit)]
-    return {
-        "data": [_info(model) for model in page],
-        "has_more": len(page) < len(found),
-        "first_id": page[0].id if page else None,
-        "last_id": page[-1].id if page else None,
-    }
-
-
-def _position(model_id: str, where: str) -> int:
-    for position, model in enumerate(MODELS):
-        if model.id == model_id:
-            return position
-    raise invalid(where, "there is no such model")
+    return page_of(MODELS, query, lambda model: model.id, _info)
 
 
 def _info(model: Model) -> dict[str, Any]:

@@ -21,6 +21,10 @@ TOKENS_PER_MINUTE = 5_000_000
 
 ORGANIZATION = "org_sim_weighbridge"
 
+REFUSAL = {"type": "refusal", "category": "cyber", "explanation": "[simulated] planned refusal"}
+"""`stop_details` of a refusal; it stands for one in mid-stream, which is billed whatever its category.
+Source: Anthropic release notes (2026-09-24)."""
+
 _FILLER = "the lorry rolls onto the plate and the clerk reads the scale before the gate goes up; "
 
 
@@ -91,7 +95,7 @@ def message(message_id: str, model: Model, usage: Usage) -> dict[str, Any]:
         "content": [{"type": "text", "text": text, "citations": None}],
         "stop_reason": usage.stop_reason,
         "stop_sequence": None,
-        "stop_details": None,
+        "stop_details": REFUSAL if usage.stop_reason == "refusal" else None,
         "container": None,
         "usage": usage.as_reply(),
     }

@@ -26,6 +26,9 @@ OUTPUT_MAX_TOKENS = 250
 GEO_PERCENT = 110
 """Price of `inference_geo: "us"` in percent. Source: Anthropic docs, "Data residency" (2026-08)."""
 
+BATCH_SHARE = 2
+"""A batch costs one part in this many. Source: Anthropic docs, "Batch processing" (2026-10-08): half."""
+
 _WANTED_OUTPUT = re.compile(r"\[\[output_tokens=(\d{1,9})\]\]")
 
 
@@ -42,6 +45,7 @@ class Usage:
         geo: Where it ran: "us" costs more, "global" does not.
         speed: "standard" or "fast".
         stop_reason: Why the output ended.
+        tier: "standard", or "batch" at half the price.
     """
 
     input_tokens: int
@@ -52,6 +56,7 @@ class Usage:
     geo: str = "global"
     speed: str = "standard"
     stop_reason: str = "end_turn"
+    tier: str = "standard"
 
     @property
     def total_input(self) -> int:
@@ -71,7 +76,7 @@ class Usage:
             "output_tokens": self.output_tokens,
             "output_tokens_details": None,
             "server_tool_use": None,
-            "service_tier": "standard",
+            "service_tier": self.tier,
             "inference_geo": self.geo,
             "speed": self.speed,
         }
@@ -153,7 +158,7 @@ def cost_nano_usd(usage: Usage, model: Model) -> int:
         model: The model it ran on.
 
     Returns:
-        Nano-USD, rounded up.
+        Nano-USD; the exact price, halved for a batch, is rounded up once.
     """
     prices = model.prices
     if model.prices_above is not None and usage.total_input > model.prices_above[0]:
@@ -168,7 +173,8 @@ def cost_nano_usd(usage: Usage, model: Model) -> int:
     if usage.speed == "fast":
         cost *= model.fast or 1
     percent = GEO_PERCENT if usage.geo == "us" else 100
-    return -(-cost * percent // 100)
+    parts = 100 * (BATCH_SHARE if usage.tier == "batch" else 1)
+    return -(-cost * percent // parts)
 
 
 def usd(nano_usd: int) -> str:

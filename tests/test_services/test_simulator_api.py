@@ -68,6 +68,7 @@ async def test_models_are_listed_page_by_page_and_found_by_alias(client):
     assert [model.id for model in before.data] == everything[3:5]
     one = await client.models.retrieve("claude-sonnet-4-5")
     assert (one.id, one.lifecycle) == ("claude-sonnet-4-5-20250929", "deprecated")
+    assert one.capabilities.batch.supported
     assert one.retires_at.date().isoformat() == "2026-11-30"
     with pytest.raises(anthropic.NotFoundError):
         await client.models.retrieve("claude-none")
@@ -96,8 +97,6 @@ async def test_refusals_arrive_as_the_sdk_s_own_exceptions_and_are_not_billed(cl
     assert bad.value.request_id == bad.value.body["request_id"]
     with pytest.raises(anthropic.NotFoundError):
         await client.messages.create(**{**HELLO, "model": "claude-opus-4-1-20250805"}, max_tokens=5)
-    with pytest.raises(anthropic.NotFoundError):
-        await client.messages.batches.list()
     assert len(simulator.billed()) == billed
 
 
