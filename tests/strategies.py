@@ -1,0 +1,138 @@
+"""What tests are made of: generated requests, and the shortest way to a job on record."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from hypothesis import strategies as st
+from sqlalchemy import event
+
+from schemas.estimate import Estimate
+from schemas.job import Job
+from schemas.money import NanoUsd
+from schemas.outcome import Method, Reason
+from schemas.payload import Payload
+from schemas.policy import Policy, validated
+from services.ledger import Ledger, holds, jobs, open_ledger, runs
+from services.ledger.holds import Weighed
+from services.ledger.runs import NewRun
+from services.ledger.windows import Cap
+
+#: any text that JSON can carry
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+words = texts.filter(str.strip)
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=8,
+)
+json_objects = st.dictionaries(texts, json_values, max_size=3)
+cache_controls = st.sampled_from(
+    [{"type": "ephemeral"}, {"type": "ephemeral", "ttl": "5m"}, {"type": "ephemeral", "ttl": "1h"}]
+)
+text_blocks = st.builds(lambda text: {"type": "text", "text": text}, words)
+cached_blocks = st.builds(lambda block, mark: {**block, "cache_control": mark}, text_blocks, cache_controls)
+blocks = st.lists(text_blocks | cached_blocks, min_size=1, max_size=3)
+contents = words | blocks
+client_tools = st.fixed_dictionaries(
+    {"name": words, "input_schema": json_objects}, optional={"type": st.just("custom"), "description": texts}
+)
+
+
+@st.composite
+def message_lists(draw):
+    turns = draw(st.lists(contents, min_size=1, max_size=4))
+    return [
+        {"role": "assistant" if index % 2 else "user", "content": content}
+        for index, content in enumerate(turns)
+    ]
+
+
+#: Messages requests that the API would take, without a model
+requests = st.fixed_dictionaries(
+    {"messages": message_lists(), "max_tokens": st.integers(1, 64_000)},
+    optional={
+        "system": words | blocks,
+        "tools": st.lists(client_tools, max_size=2),
+        "tool_choice": json_objects,
+        "thinking": json_objects,
+        "output_config": json_objects,
+        "cache_control": cache_controls,
+        "stop_sequences": st.lists(words, max_size=2),
+        "metadata": json_objects,
+        "service_tier": st.sampled_from(["auto", "standard_only"]),
+    },
+)
+
+
+def request(text="hello", **more):
+    return {"messages": [{"role": "user", "content": text}], "max_tokens": 100, **more}
+
+
+def job(row_number=0, job_id=None, text="hello", **more):
+    """A job as the reader makes it."""
+    payload = more.pop("payload", None) or Payload.checked(request(text))
+    return Job(row_number=row_number, job_id=job_id or f"job-{row_number}", payload=payload, **more)
+
+
+def policy(**changes) -> Policy:
+    """A policy of three routes, with changes in its sections."""
+    routes = [
+        {"name": "small", "model": "claude-haiku-5-5", "up_to_input_tokens": 100},
+        {"name": "middle", "model": "claude-sonnet-5-5", "up_to_input_tokens": 1_000},
+        {"name": "large", "model": "claude-opus-5-5", "up_to_input_tokens": 10_000},
+    ]
+    return validated({"name": "test", "routes": routes, **changes}, "the test")
+
+
+def quick_ledger(url) -> Ledger:
+    """A ledger that need not survive a power cut: most of a test's time would go into SQLite's fsync."""
+    ledger = open_ledger(url)
+    if ledger.engine.dialect.name == "sqlite":
+        event.listen(ledger.engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous = OFF").close())
+        ledger.engine.dispose()  # the pool's connection came before
+    return ledger
+
+
+def begin(ledger, run_id="run-1", simulated=True):
+    """A run on record."""
+    runs.begin(
+        ledger,
+        NewRun(
+            run_id,
+            "jobs.parquet",
+            str(Path("results")),
+            {"name": "test"},
+            "messages",
+            "http://x",
+            simulated,
+            None,
+        ),
+    )
+    return run_id
+
+
+def weighed(queued, worst_case):
+    """A queued job with an estimate of this worst case."""
+    routed = replace(queued, model="claude-haiku-5-5", input_tokens=10)
+    estimate = Estimate(routed.model, 10, Method.COUNTED, 30, NanoUsd(worst_case // 2), NanoUsd(worst_case))
+    return Weighed(routed, estimate)
+
+
+def caps(run_id="run-1", run=None, day=None, date="2026-11-22"):
+    return [
+        Cap(("run", run_id), run, Reason.RUN_BUDGET),
+        Cap(("day", date), day, Reason.DAY_BUDGET),
+    ]
+
+
+def take(ledger, worst_cases, run_id="run-1", may_defer=True, resend_unknown=False, **cap):
+    """Holds for the next jobs in the queue, one per worst case."""
+    queued = jobs.next_in_queue(ledger, run_id, len(worst_cases))
+    asked = [weighed(one, cost) for one, cost in zip(queued, worst_cases, strict=False)]
+    return holds.take(
+        ledger, run_id, asked, caps(run_id, **cap), may_defer=may_defer, resend_unknown=resend_unknown
+    )

@@ -1,0 +1,255 @@
+"""Job files: what is refused with a sentence, and what comes out of the odd ones."""
+
+import math
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from schemas.errors import BadInput
+from schemas.payload import InvalidPayload
+from services.job_file import ROWS_PER_BATCH, JobFile
+from tasks.read_jobs import job_from_row
+
+
+def write(path, columns, schema=None):
+    table = columns if isinstance(columns, pa.Table) else pa.table(columns, schema=schema)
+    pq.write_table(table, path)
+    return str(path)
+
+
+def rows(path, limit=None):
+    return [row for batch in JobFile(str(path)).batches(limit) for row in batch]
+
+
+def read(row):
+    return job_from_row(0, row, 1_024, 64_000)
+
+
+def not_there(tmp_path):
+    return str(tmp_path / "none.parquet")
+
+
+def not_parquet(tmp_path):
+    (tmp_path / "x.parquet").write_text("job_id,prompt\n1,SECRET\n")
+    return str(tmp_path / "x.parquet")
+
+
+def of_no_bytes(tmp_path):
+    (tmp_path / "x.parquet").touch()
+    return str(tmp_path / "x.parquet")
+
+
+def truncated(tmp_path):
+    path = write(tmp_path / "x.parquet", {"job_id": ["a"], "prompt": ["x"]})
+    whole = (tmp_path / "x.parquet").read_bytes()
+    (tmp_path / "x.parquet").write_bytes(whole[: len(whole) // 2])
+    return path
+
+
+def without_rows(tmp_path):
+    return write(
+        tmp_path / "x.parquet", {"job_id": pa.array([], pa.string()), "prompt": pa.array([], pa.string())}
+    )
+
+
+def an_empty_folder(tmp_path):
+    return str(tmp_path)
+
+
+def a_glob_of_nothing(tmp_path):
+    return str(tmp_path / "*.parquet")
+
+
+def without_job_id(tmp_path):
+    return write(tmp_path / "x.parquet", {"id": ["a"], "prompt": ["x"]})
+
+
+def without_text(tmp_path):
+    return write(tmp_path / "x.parquet", {"job_id": ["a"], "system": ["x"]})
+
+
+def two_columns_of_a_name(tmp_path):
+    arrays = [pa.array(["a"]), pa.array(["x"]), pa.array(["y"])]
+    return write(tmp_path / "x.parquet", pa.Table.from_arrays(arrays, names=["job_id", "prompt", "prompt"]))
+
+
+def a_wrong_type(tmp_path):
+    return write(tmp_path / "x.parquet", {"job_id": ["a"], "prompt": [b"bytes"]})
+
+
+def one_bad_file_in_a_folder(tmp_path):
+    write(tmp_path / "a.parquet", {"job_id": ["a"], "prompt": ["x"]})
+    write(tmp_path / "b.parquet", {"job_id": ["b"], "prompt": [1.5]})
+    return str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (not_there, "There is no file"),
+        (not_parquet, "not a whole Parquet file"),
+        (of_no_bytes, "not a whole Parquet file"),
+        (truncated, "not a whole Parquet file"),
+        (without_rows, "has no rows"),
+        (an_empty_folder, "has no .parquet file"),
+        (a_glob_of_nothing, "There is no file"),
+        (without_job_id, "no column job_id"),
+        (without_text, "neither a column prompt nor a column messages"),
+        (two_columns_of_a_name, "two columns of the same name"),
+        (a_wrong_type, "column prompt holds binary; it takes text"),
+        (one_bad_file_in_a_folder, "b.parquet: column prompt holds double"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_a_sentence_before_anything_is_counted(tmp_path, make, words):
+    with pytest.raises(BadInput) as refused:
+        JobFile(make(tmp_path))
+    assert words in str(refused.value)
+    assert str(refused.value).endswith(".")
+    assert "SECRET" not in str(refused.value)
+
+
+def test_a_damaged_data_page_is_a_sentence(tmp_path):
+    path = write(
+        tmp_path / "x.parquet", {"job_id": [str(n) for n in range(2_000)], "prompt": ["x" * 50] * 2_000}
+    )
+    raw = bytearray((tmp_path / "x.parquet").read_bytes())
+    raw[4:400] = b"\xff" * 396
+    (tmp_path / "x.parquet").write_bytes(raw)
+    with pytest.raises(BadInput, match="damaged"):
+        rows(path)
+
+
+@pytest.mark.parametrize("column", ["job_id", "max_tokens", "messages", "params", "stop_sequences", "model"])
+def test_each_column_says_what_it_takes_when_its_type_is_wrong(tmp_path, column):
+    path = write(tmp_path / "x.parquet", {"job_id": ["a"], "prompt": ["x"]} | {column: [True]})
+    with pytest.raises(BadInput, match=f"column {column} holds bool; it takes "):
+        JobFile(path)
+
+
+def test_a_folder_and_a_glob_are_read_in_the_order_of_their_names(tmp_path):
+    (tmp_path / "deeper").mkdir()
+    for name in ("b", "a", "deeper/c"):
+        write(tmp_path / f"{name}.parquet", {"job_id": [name], "prompt": ["x"]})
+    (tmp_path / "notes.txt").write_text("not read")
+    assert [row["job_id"] for row in rows(tmp_path)] == ["a", "b", "deeper/c"]
+    assert [row["job_id"] for row in rows(tmp_path / "*.parquet")] == ["a", "b"]
+
+
+def test_a_name_that_looks_like_a_glob_is_found_as_a_file(tmp_path):
+    assert len(rows(write(tmp_path / "night[1].parquet", {"job_id": ["a"], "prompt": ["x"]}))) == 1
+
+
+@pytest.mark.parametrize("limit", [None, 0, 1, ROWS_PER_BATCH, ROWS_PER_BATCH + 1, 10_000])
+def test_a_limit_is_exact_across_batches_and_files(tmp_path, limit):
+    for name in ("a", "b"):
+        count = ROWS_PER_BATCH + 3
+        write(
+            tmp_path / f"{name}.parquet",
+            {"job_id": [f"{name}{n}" for n in range(count)], "prompt": ["x"] * count},
+        )
+    whole = rows(tmp_path)
+    assert rows(tmp_path, limit) == whole[:limit]
+    assert JobFile(str(tmp_path)).rows == len(whole) == 2 * ROWS_PER_BATCH + 6
+
+
+@pytest.mark.parametrize(
+    "strings",
+    [
+        pa.array(["a", "b", "a"]).dictionary_encode(),
+        pa.array(["a", "b", "a"], pa.large_string()),
+        pa.array(["a", "b", "a"], pa.string_view()),
+    ],
+)
+def test_every_kind_of_text_column_is_text(tmp_path, strings):
+    path = write(tmp_path / "x.parquet", {"job_id": pa.array([1, 2, 3]), "prompt": strings, "group": strings})
+    assert [read(row).payload.request["messages"][0]["content"] for row in rows(path)] == ["a", "b", "a"]
+    assert [read(row).job_id for row in rows(path)] == ["1", "2", "3"]
+
+
+def invalid_utf8(values):
+    offsets, data = [0], b""
+    for value in values:
+        data += value
+        offsets.append(len(data))
+    return pa.StringArray.from_buffers(
+        len(values), pa.array(offsets, pa.int32()).buffers()[1], pa.py_buffer(data)
+    )
+
+
+def test_bytes_that_are_no_utf8_spoil_their_own_row_only(tmp_path):
+    texts = invalid_utf8([b"good", b"bad \xff\xfe", b"also good"])
+    path = write(tmp_path / "x.parquet", {"job_id": ["a", "b", "c"], "prompt": texts})
+    first, second, third = rows(path)
+    assert (first["prompt"], third["prompt"]) == ("good", "also good")
+    with pytest.raises(InvalidPayload) as refused:
+        read(second)
+    assert (refused.value.column, "UTF-8" in refused.value.reason) == ("prompt", True)
+
+
+def test_bytes_that_are_no_utf8_inside_nested_values_spoil_their_own_row_only(tmp_path):
+    contents = invalid_utf8([b"good", b"bad \xff\xfe"])
+    structs = pa.StructArray.from_arrays([pa.array(["user", "user"]), contents], ["role", "content"])
+    messages = pa.ListArray.from_arrays(pa.array([0, 1, 2], pa.int32()), structs)
+    first, second = rows(write(tmp_path / "x.parquet", {"job_id": ["a", "b"], "messages": messages}))
+    assert read(first).payload.request["messages"] == [{"role": "user", "content": "good"}]
+    with pytest.raises(InvalidPayload, match="messages"):
+        read(second)
+
+
+def test_fields_that_other_rows_brought_into_a_nested_type_vanish_from_this_one(tmp_path):
+    plain = [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]
+    tool = {"type": "tool_result", "tool_use_id": "t", "is_error": False}
+    path = write(
+        tmp_path / "x.parquet",
+        {"job_id": ["a", "b"], "messages": [plain, [{"role": "user", "content": [tool]}]]},
+    )
+    assert rows(path)[0]["messages"][0]["content"][0]["tool_use_id"] is None
+    assert [read(row).payload.request["messages"][0]["content"] for row in rows(path)] == [
+        plain[0]["content"],
+        [tool],
+    ]
+
+
+def test_a_whole_number_that_pandas_made_a_float_is_a_whole_number_and_nan_is_none(tmp_path):
+    path = write(
+        tmp_path / "x.parquet",
+        {
+            "job_id": ["a", "b"],
+            "prompt": ["x", "y"],
+            "max_tokens": pa.array([50.0, math.nan], from_pandas=False),
+            "max_input_tokens": pa.array([math.nan, 7.0], from_pandas=False),
+            "priority": pa.array([math.nan, 2.0], from_pandas=False),
+            "max_cost_usd": pa.array([0.1, math.nan], from_pandas=False),
+        },
+    )
+    first, second = (read(row) for row in rows(path))
+    assert (first.payload.max_tokens, first.max_input_tokens, first.priority, first.max_cost) == (
+        50,
+        None,
+        0,
+        100_000_000,
+    )
+    assert (second.payload.max_tokens, second.max_input_tokens, second.priority, second.max_cost) == (
+        1_024,
+        7,
+        2,
+        None,
+    )
+
+
+def test_columns_of_others_are_left_alone_and_named(tmp_path):
+    path = write(
+        tmp_path / "x.parquet", {"job_id": ["a"], "prompt": ["x"], "secret": [b"\xff"], "notes": ["n"]}
+    )
+    file = JobFile(path)
+    assert file.ignored_columns == ["notes", "secret"]
+    assert list(file.batches()) == [[{"job_id": "a", "prompt": "x"}]]
+
+
+def test_a_column_without_any_value_is_no_column(tmp_path):
+    path = write(
+        tmp_path / "x.parquet",
+        {"job_id": ["a"], "prompt": ["x"], "system": pa.nulls(1), "tools": pa.nulls(1)},
+    )
+    assert set(read(rows(path)[0]).payload.request) == {"messages", "max_tokens"}

@@ -1,0 +1,141 @@
+"""Reading: a row becomes a job or a rejection with its column, whatever it holds."""
+
+import math
+from decimal import Decimal
+
+import orjson
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from schemas.job import Job
+from schemas.payload import InvalidPayload
+from services.job_file import COLUMNS
+from tasks.read_jobs import job_from_row
+from tests.strategies import json_values, requests, texts
+
+HI = {"job_id": "a", "prompt": "hi"}
+#: any value that a checked Parquet column can bring
+values = (
+    json_values
+    | st.binary(max_size=5)
+    | st.floats()
+    | st.integers(-(2**63), 2**64 - 1)
+    | json_values.map(orjson.dumps).map(bytes.decode)
+)
+_NUMBERS = ("max_tokens", "max_input_tokens", "priority")
+
+
+def read(row, largest=64_000):
+    return job_from_row(0, row, 1_024, largest)
+
+
+@st.composite
+def rows(draw):
+    row = draw(st.dictionaries(st.sampled_from(sorted(COLUMNS)), values, max_size=6))
+    for name in _NUMBERS:  # these columns are numbers, or the file is refused
+        if name in row:
+            row[name] = draw(st.none() | st.integers(-(2**63), 2**64 - 1) | st.floats())
+    return HI | row if draw(st.booleans()) else row
+
+
+@given(rows())
+@example(HI | {"params": '{"max_tokens": 18446744073709551616}'})
+@example(HI | {"max_cost_usd": "sNaN"})
+@example(HI | {"max_cost_usd": "1e999999999999999999"})
+@example(HI | {"system": "[{" * 2_000})
+@example({"job_id": "a", "messages": "[" * 5_000})
+@example({"job_id": "a\0", "prompt": "x"})
+def test_every_row_is_a_job_or_a_rejection_with_a_column_and_a_reason(row):
+    try:
+        job = read(row)
+    except InvalidPayload as error:
+        refusal = error
+        assert refusal.column
+        assert refusal.reason
+    else:
+        assert isinstance(job, Job)
+        assert 1 <= job.payload.max_tokens <= 64_000
+        assert job.job_id.isprintable()
+        assert job.max_cost is None or job.max_cost >= 0
+        assert -(2**63) <= job.priority < 2**63
+
+
+@given(requests, st.sampled_from(["columns", "json", "params"]))
+def test_a_request_comes_through_unchanged_in_whichever_columns_it_is_written(sent, written):
+    if written == "columns":
+        own = {k: v for k, v in sent.items() if k not in ("cache_control", "service_tier")}
+        rest = {k: v for k, v in sent.items() if k not in own}
+        # a column's null fields mean "not there", so nested values travel as JSON
+        row = {k: v if isinstance(v, int) or (k == "system" and isinstance(v, str)) else orjson.dumps(v).decode() for k, v in own.items()}  # fmt: skip
+        row |= {"params": orjson.dumps(rest).decode()} if rest else {}
+    elif written == "json":
+        row = {"messages": orjson.dumps(sent["messages"]).decode()}
+        row |= {"params": orjson.dumps({k: v for k, v in sent.items() if k != "messages"}).decode()}
+    else:
+        row = {"messages": sent["messages"], "params": orjson.dumps({k: v for k, v in sent.items() if k != "messages"}).decode()}  # fmt: skip
+    assert read({"job_id": "a"} | row).payload.request == sent
+
+
+@given(texts.filter(str.strip))
+def test_a_system_text_is_sent_as_the_text_it_is(text):
+    assert read(HI | {"system": text}).payload.request["system"] == text
+
+
+@pytest.mark.parametrize(
+    ("column", "row"),
+    [
+        ("job_id", {"prompt": "x"}),
+        ("job_id", {"job_id": " ", "prompt": "x"}),
+        ("job_id", {"job_id": "a" * 201, "prompt": "x"}),
+        ("job_id", {"job_id": "a\nb", "prompt": "x"}),
+        ("messages", {"job_id": "a"}),
+        ("messages", HI | {"messages": "[]"}),
+        ("messages", {"job_id": "a", "messages": "[{SECRET"}),
+        ("messages", {"job_id": "a", "messages": '{"SECRET": 1}'}),
+        ("messages", {"job_id": "a", "prompt": "  "}),
+        ("prompt", {"job_id": "a", "prompt": b"SECRET"}),
+        ("tools", HI | {"tools": '{"SECRET": 1}'}),
+        ("thinking", HI | {"thinking": '["SECRET"]'}),
+        ("params", HI | {"params": '"SECRET"'}),
+        ("params", HI | {"params": '{"messages": ["SECRET"]}'}),
+        ("params", HI | {"max_tokens": 5, "params": '{"max_tokens": 6}'}),
+        ("temperature", HI | {"params": '{"temperature": 1}'}),
+        ("model", HI | {"params": '{"model": "SECRET"}'}),
+        ("max_tokens", HI | {"max_tokens": 0}),
+        ("max_tokens", HI | {"max_tokens": 1.5}),
+        ("max_tokens", HI | {"max_tokens": math.inf}),
+        ("max_tokens", HI | {"max_tokens": 64_001}),
+        ("max_tokens", HI | {"max_tokens": 2**64 - 1}),
+        ("max_input_tokens", HI | {"max_input_tokens": 0}),
+        ("priority", HI | {"priority": 2**63}),
+        ("max_cost_usd", HI | {"max_cost_usd": "SECRET"}),
+        ("max_cost_usd", HI | {"max_cost_usd": -0.01}),
+        ("max_cost_usd", HI | {"max_cost_usd": math.inf}),
+        ("max_cost_usd", HI | {"max_cost_usd": Decimal(10**7)}),
+        ("group", HI | {"group": "g" * 101}),
+    ],
+)
+def test_a_row_that_is_no_job_names_the_column_to_mend_and_quotes_nothing(column, row):
+    with pytest.raises(InvalidPayload) as refused:
+        read(row)
+    assert refused.value.column == column
+    assert "SECRET" not in str(refused.value)
+
+
+def test_what_a_row_leaves_out_is_the_policys():
+    job = read(HI | {"model": " ", "group": None, "max_cost_usd": math.nan, "max_tokens": math.nan})
+    assert (job.payload.max_tokens, job.model, job.group, job.max_cost, job.priority) == (
+        1_024,
+        None,
+        None,
+        None,
+        0,
+    )
+
+
+# BUG: tasks/read_jobs.py: Payload.checked's orjson writes NaN and infinity inside a nested column as null, so that
+# what is sent is not what the row says; a nested number column with gaps written by pandas has them.
+def test_a_nested_number_that_is_no_number_is_refused():
+    with pytest.raises(InvalidPayload):
+        read(HI | {"thinking": {"type": "enabled", "budget_tokens": math.nan}})
