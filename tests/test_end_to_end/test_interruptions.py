@@ -1,0 +1,144 @@
+"""A run that is killed, interrupted, or meets another one: nothing lost, nothing paid twice, no money forgotten."""
+
+import os
+import signal
+from collections import Counter
+
+import pytest
+
+pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("end-to-end-2")]
+
+ROWS = 90
+SLOW = "[latency]\nmessage_seconds = 1.0\n"
+
+
+def many_jobs(yard):
+    return yard.jobs(
+        [
+            {"job_id": f"job-{number}", "prompt": f"number {number} [[output_tokens={5 + number % 40}]]"}
+            for number in range(ROWS)
+        ]
+    )
+
+
+def interrupted(yard, tools, signal_number):
+    """Start a run, and end it with a signal while some of its jobs are answered and some are in flight."""
+    jobs = many_jobs(yard)
+    policy = yard.policy(max_in_flight=25)
+    child = yard.start("run", jobs, "--json", "--policy", policy)
+    try:
+        tools.until(lambda: yard.called()[1] >= 35 or child.poll() is not None, "requests")
+        assert child.poll() is None
+        os.killpg(child.pid, signal_number)
+        ended = yard.finish(child)
+    finally:
+        tools.stop(child)
+    return jobs, policy, ended
+
+
+def assert_books_are_closed(yard, run_id):
+    """Every row of an interrupted run has an outcome; what was in flight is unknown and keeps its hold."""
+    [run] = yard.rows("SELECT * FROM runs WHERE run_id = ?", run_id)
+    assert run["outcome"] == "failed"
+    assert run["ended_at"]
+    assert yard.one("SELECT count(*) FROM jobs WHERE run_id = ? AND outcome IS NULL", run_id) == 0
+    assert yard.one("SELECT count(*) FROM jobs WHERE run_id = ?", run_id) == ROWS
+    attempts = yard.rows("SELECT * FROM attempts WHERE run_id = ?", run_id)
+    assert {row["state"] for row in attempts} <= {"succeeded", "unknown", "failed"}
+    for row in attempts:
+        assert row["held_nano_usd"] == (row["worst_case_nano_usd"] if row["state"] == "unknown" else 0)
+        assert row["sent_at"] or row["state"] == "failed"
+    unknown = {row["job_id"] for row in attempts if row["state"] == "unknown"}
+    waiting = yard.rows("SELECT job_id, status FROM reviews WHERE reason = 'unknown_outcome'")
+    assert {row["job_id"] for row in waiting} == unknown
+    yard.assert_budgets_add_up()
+    return unknown
+
+
+def assert_the_next_run_finishes(yard, jobs, policy, died, simulator):
+    """Run again: the rest is sent, what was in flight waits for a person, and nothing is billed twice."""
+    report = yard.run(jobs, "--policy", policy, code=4)
+    yard.assert_accounted(report, ROWS)
+    unknown = assert_books_are_closed(yard, died)
+    assert unknown
+    assert report["jobs"]["unknown"] == len(unknown)
+    assert report["jobs"]["succeeded"] == ROWS - len(unknown)
+    assert len(yard.results(report)) == report["jobs"]["succeeded"]
+    billed = simulator.billed()
+    assert set(Counter(line["payload_sha256"] for line in billed).values()) == {1}
+    paid = yard.rows("SELECT * FROM attempts WHERE state = 'succeeded'")
+    known = {row["request_id"] for row in paid}
+    lost = [line for line in billed if line["request_id"] not in known]
+    assert len(lost) <= len(unknown)
+    costs = {line["request_id"]: line["cost_nano_usd"] for line in billed}
+    assert all(row["actual_nano_usd"] == costs[row["request_id"]] for row in paid)
+    # what is held covers what was billed without an answer reaching us
+    held = yard.one("SELECT sum(held_nano_usd) FROM attempts")
+    assert held >= sum(line["cost_nano_usd"] for line in lost)
+    return report
+
+
+def test_after_a_kill_in_the_middle_of_sending_the_next_run_finishes_and_pays_nothing_twice(yard, tools):
+    with yard.simulator(SLOW) as simulator:
+        jobs, policy, ended = interrupted(yard, tools, signal.SIGKILL)
+        assert ended.code == -signal.SIGKILL
+        [run] = yard.rows("SELECT * FROM runs")
+        assert run["ended_at"] is None
+        assert_the_next_run_finishes(yard, jobs, policy, run["run_id"], simulator)
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+def test_an_interrupted_run_says_so_in_a_sentence_and_closes_its_books(yard, tools, signal_number):
+    with yard.simulator(SLOW) as simulator:
+        jobs, policy, ended = interrupted(yard, tools, signal_number)
+        [run] = yard.rows("SELECT * FROM runs")
+        assert_books_are_closed(yard, run["run_id"])
+        assert_the_next_run_finishes(yard, jobs, policy, run["run_id"], simulator)
+    assert ended.code == 128 + signal_number, ended.told()
+    assert "Traceback" not in ended.err, ended.told()
+    assert "interrupted" in ended.sentence
+
+
+def test_a_run_killed_while_counting_leaves_the_next_one_everything(yard, tools):
+    jobs = many_jobs(yard)
+    with yard.simulator("[latency]\ncount_seconds = 1.0\n") as simulator:
+        child = yard.start("run", jobs, "--policy", yard.policy(max_in_flight=25))
+        tools.until(lambda: yard.called()[0] >= 30 or child.poll() is not None, "counts")
+        os.killpg(child.pid, signal.SIGKILL)
+        assert yard.finish(child).code == -signal.SIGKILL
+        assert simulator.billed() == []
+    with yard.simulator() as simulator:
+        report = yard.run(jobs)
+        yard.assert_accounted(report, ROWS)
+        assert report["jobs"]["succeeded"] == ROWS
+        yard.assert_agreement(report, simulator.billed())
+    assert yard.one("SELECT count(*) FROM runs WHERE outcome = 'failed' AND ended_at IS NOT NULL") == 1
+    assert yard.one("SELECT count(*) FROM jobs WHERE outcome IS NULL") == 0
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+def test_two_runs_at_the_same_time_pay_nothing_twice_and_each_accounts_for_every_row(yard, engine, request):
+    if engine == "postgresql":
+        yard.ledger = request.getfixturevalue("postgresql")
+    jobs = many_jobs(yard)
+    policy = yard.policy(max_in_flight=10)
+    options = ("run", jobs, "--json", "--policy", policy, "--ledger", yard.ledger)
+    with yard.simulator("[latency]\nmessage_seconds = 0.1\n") as simulator:
+        ended = [yard.finish(child) for child in [yard.start(*options), yard.start(*options)]]
+        for end in ended:
+            assert end.code in (0, 4), end.told()
+            yard.assert_accounted(end.json, ROWS)
+            others = [reason["reason"] for reason in end.json["reasons"]]
+            assert others in ([], ["in_flight_elsewhere"])
+        paid = yard.one(
+            "SELECT count(*) FROM attempts WHERE state = 'succeeded' AND run_id IN (?, ?)",
+            *(end.json["run_id"] for end in ended),
+        )
+        assert paid == ROWS
+        assert set(Counter(line["payload_sha256"] for line in simulator.billed()).values()) == {1}
+        assert len(simulator.billed()) == ROWS
+        calls = yard.called()
+        report = yard.run(jobs, "--policy", policy)
+        assert report["jobs"]["succeeded"] == len(yard.results(report)) == ROWS
+        assert yard.called() == calls
+    yard.assert_budgets_add_up()
