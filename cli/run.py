@@ -13,7 +13,7 @@ import typer
 
 from cli.show_report import print_report
 from schemas.errors import BadInput, WeighbridgeError
-from schemas.outcome import EXIT_BAD_INPUT, EXIT_CODES, RunOutcome
+from schemas.outcome import EXIT_BAD_INPUT, EXIT_CODES, Mode, RunOutcome
 from schemas.report import RunReport
 
 #: what the SDK takes credentials from; any of them is enough
@@ -45,6 +45,9 @@ def run(
         str | None, typer.Option(help="The most this run may hold and spend, in USD, such as 12.50.")
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many rows.")] = None,
+    mode: Annotated[
+        Mode | None, typer.Option(help="messages: now; batches: half the price, within 24 hours.")
+    ] = None,
     simulate: Annotated[
         bool, typer.Option("--simulate", help="Against a local simulator: no key, no money.")
     ] = False,
@@ -71,6 +74,7 @@ def run(
                 run_budget_usd=run_budget_usd,
                 limit=limit,
                 base_url=base_url,
+                mode=mode.value if mode else None,
             )
     except WeighbridgeError as error:
         if as_json:

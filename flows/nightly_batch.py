@@ -2,17 +2,20 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Literal
 
 from prefect import State, flow, get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
 from schemas.job import Shard
-from schemas.outcome import RunOutcome
+from schemas.outcome import Mode, RunOutcome
 from schemas.report import RunReport
-from services.ledger import jobs
-from tasks.admit import admit
+from services.ledger import batches, jobs
+from services.ledger.batches import OpenBatch
+from services.ledger.holds import Admission
+from tasks.admit import SHARD_SIZE, admit
+from tasks.collect import collect
 from tasks.count_tokens import count_tokens
 from tasks.park_for_review import park_for_review
 from tasks.publish import publish
@@ -20,12 +23,12 @@ from tasks.read_jobs import read_jobs
 from tasks.reconcile import reconcile
 from tasks.route import route
 from tasks.send import send
+from tasks.send_batch import send_batch
 from tasks.start_run import Run, RunOptions, start_run
+from tasks.watch_batch import watch_batch
 
 #: shards worked on at once: enough that the next one's jobs fill the gaps of the last one's stragglers
 LANES = 4
-#: jobs that one transaction routes, or holds the money for
-SHARD_SIZE = 500
 
 
 @flow(name="nightly-batch", flow_run_name="nightly-batch {jobs}", persist_result=False)
@@ -38,6 +41,7 @@ async def nightly_batch(
     run_budget_usd: str | None = None,
     limit: int | None = None,
     base_url: str | None = None,
+    mode: Literal["messages", "batches"] | None = None,
 ) -> State[RunReport]:
     """Weigh every job of a Parquet file, send what fits, park the rest for review, reconcile the bill.
 
@@ -52,9 +56,19 @@ async def nightly_batch(
         run_budget_usd: The most this run may hold and spend in USD, such as 12.50, whatever the policy says.
         limit: Only the first so many rows.
         base_url: The API's address. Empty: ANTHROPIC_BASE_URL, or Anthropic's own.
+        mode: messages (now) or batches (half the price, within 24 hours). Empty: as the policy says.
     """
     options = RunOptions(
-        jobs, policy, ledger, results, max_input_tokens, run_budget_usd, limit, base_url, flow_run.get_id()
+        jobs,
+        policy,
+        ledger,
+        results,
+        max_input_tokens,
+        run_budget_usd,
+        limit,
+        base_url,
+        mode,
+        flow_run.get_id(),
     )
     async with start_run(options) as (run, file):
         say = get_run_logger().info
@@ -68,6 +82,7 @@ async def nightly_batch(
         say("%s jobs wait for a person", park_for_review(run))
         publish(run)
         report = reconcile(run)
+        await collect(run.ledger, run.gateway)
         say("%s: %s USD spent, results in %s", report.outcome, report.usd.actual, run.results)
     return final_state(report)
 
@@ -93,19 +108,43 @@ async def in_shards(step: Callable[..., Any], run: Run, size: int) -> None:
 
 
 async def send_what_fits(run: Run) -> None:
-    """Hold and send, shard by shard in order of priority, until the queue is empty.
+    """Hold and send, in order of priority, until the queue is empty and everything sent is settled.
 
-    What a settled shard leaves of its hold is there for the next: so a job is deferred for want of money only once
-    nothing of this run is in flight.
+    What a settled shard or batch leaves of its hold is there for the next: so a job is deferred for want of money
+    only once nothing of this run is in flight.
     """
-    sending: set[asyncio.Task[int]] = set()
-    while (admission := await admit(run, SHARD_SIZE, may_defer=not sending)) is not None or sending:
+    sending: set[asyncio.Task[Any]] = set()
+    while (admission := await admit(run, may_defer=not sending)) is not None or sending:
         if admission is not None and admission.held:
-            sending.add(asyncio.create_task(send(run, admission)))
-        if sending and (admission is None or admission.short or len(sending) == LANES):
+            sending.add(asyncio.create_task(ship(run, admission)))
+        if admission is not None and admission.joined:
+            sending |= {asyncio.create_task(watch_batch(run, batch)) for batch in newly_joined(run)}
+        if sending and (admission is None or admission.short or lanes_full(run, sending)):
             done, sending = await asyncio.wait(sending, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
+
+
+async def ship(run: Run, admission: Admission) -> None:
+    """Send what the money is held for, in the policy's mode."""
+    await (send_batch if run.policy.mode == Mode.BATCHES else send)(run, admission)
+
+
+def lanes_full(run: Run, sending: set[asyncio.Task[Any]]) -> bool:
+    """Whether to wait before more is admitted: so many shards, or so many requests with the provider, at once."""
+    if run.policy.mode == Mode.BATCHES:
+        limits = run.policy.batch
+        return (len(sending) + 1) * limits.max_requests > limits.max_queued_requests
+    return len(sending) >= LANES
+
+
+def newly_joined(run: Run) -> list[OpenBatch]:
+    """The batches of earlier runs that rows of this one wait for, and nobody here watches yet."""
+    found = [
+        batch for batch in batches.open_of_run(run.ledger, run.run_id) if batch.batch_id not in run.watched
+    ]
+    run.watched |= {batch.batch_id for batch in found}
+    return found
 
 
 def final_state(report: RunReport) -> State[RunReport]:

@@ -1,6 +1,7 @@
 """The ledger's tables. Money is whole nano-USD; a column that ends in `_usd` is a reading of one, for people.
 
 runs ─┬─ jobs ── payloads      one row per input row; its payload only until the row has ended
+      ├─ batches               one provider Message Batch of many attempts
       ├─ attempts ── responses  one paid try; its hold, then its bill; the answer until it is published
       └─ budgets                settled + held of each window
 reviews                         jobs that wait for a person
@@ -178,6 +179,8 @@ class AttemptRow(Table):
     job_id: Mapped[str] = mapped_column(Text)
     fingerprint: Mapped[str] = mapped_column(String(64))
     group_name: Mapped[str | None] = mapped_column(String(100))
+    #: the provider batch it went out in, in batches mode
+    batch_id: Mapped[str | None] = mapped_column(String(64))
     #: the budget day its hold was taken on, in the policy's time zone
     budget_day: Mapped[str] = mapped_column(String(10))
     model: Mapped[str] = mapped_column(String(100))
@@ -220,6 +223,31 @@ class AttemptRow(Table):
         ),
         Index("ix_attempts_fingerprint_job_id", "fingerprint", "job_id"),
         Index("ix_attempts_run_id_state", "run_id", "state"),
+        Index("ix_attempts_batch_id", "batch_id"),
+    )
+
+
+class BatchRow(Table):
+    """One provider Message Batch. On record before it is created, and found again if its creation brought no answer."""
+
+    __tablename__ = "batches"
+
+    batch_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.run_id"))
+    provider_batch_id: Mapped[str | None] = mapped_column(String(100), unique=True)
+    state: Mapped[str] = mapped_column(String(20))
+    requests: Mapped[int]
+    request_bytes: Mapped[int]
+    prepared_at: Mapped[datetime]
+    submitted_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    request_counts: Mapped[dict[str, Any] | None]
+    detail: Mapped[str | None] = mapped_column(Text)
+
+    __table_args__ = (
+        CheckConstraint("state IN ('prepared', 'submitted', 'ended', 'absent')", name="state_is_known"),
+        Index("ix_batches_run_id_state", "run_id", "state"),
     )
 
 

@@ -3,6 +3,26 @@
 from enum import StrEnum
 
 
+class Mode(StrEnum):
+    """How paid calls are made."""
+
+    MESSAGES = "messages"
+    BATCHES = "batches"
+
+
+class BatchState(StrEnum):
+    """How one provider batch of ours stands."""
+
+    #: on record, and perhaps with the provider: its id is not known yet
+    PREPARED = "prepared"
+    #: with the provider, under a known id
+    SUBMITTED = "submitted"
+    #: every item is settled
+    ENDED = "ended"
+    #: shown never to have been made; its holds were returned
+    ABSENT = "absent"
+
+
 class Method(StrEnum):
     """How a token figure was got. Every figure carries one."""
 
@@ -86,6 +106,8 @@ class Reason(StrEnum):
     REFUSED_BY_API = "refused_by_api"
     API_UNAVAILABLE = "api_unavailable"
     INTERRUPTED = "interrupted"
+    BATCH_EXPIRED = "batch_expired"
+    BATCH_CANCELED = "batch_canceled"
 
 
 #: deferral for want of money, which ends a run as BUDGET_STOP

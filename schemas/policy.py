@@ -19,6 +19,7 @@ from pydantic import (
 
 from schemas.errors import BadInput
 from schemas.money import NanoUsd, to_nano
+from schemas.outcome import Mode
 
 
 def _exact(value: object) -> object:
@@ -95,11 +96,31 @@ class Limits(_Section):
     max_wait_seconds: Annotated[int, Field(ge=1)] = 120
 
 
+class BatchLimits(_Section):
+    """How jobs are packed into Message Batches, and how the batches are watched.
+
+    The API takes at most 100,000 requests and 256 MB a batch, and queues at most 200,000 requests in the Start tier
+    (source: Anthropic batch processing and rate limits pages, 2026-10-08).
+    """
+
+    max_requests: Annotated[int, Field(ge=1, le=100_000)] = 10_000
+    #: a batch is held in memory once, so less than the API's 256 MB is kinder
+    max_bytes: Annotated[int, Field(ge=1_000, le=256_000_000)] = 100_000_000
+    #: requests with the provider at once, over all batches of a run
+    max_queued_requests: Annotated[int, Field(ge=1)] = 200_000
+    #: the longest pause between two looks at a batch, seconds
+    poll_seconds: Annotated[Decimal, BeforeValidator(_exact), Field(gt=0)] = Decimal(60)
+    #: a batch whose creation brought no answer counts as never made when the provider has listed none for so long
+    absent_after_seconds: Annotated[Decimal, BeforeValidator(_exact), Field(gt=0)] = Decimal(300)
+
+
 class Policy(_Section):
     """Everything that decides about a run's jobs and money."""
 
     name: str
     time_zone: str = "UTC"
+    #: "messages": now; "batches": half the price, within 24 hours
+    mode: Mode = Mode.MESSAGES
     #: what becomes of an attempt that may have been billed without an answer reaching us
     on_unknown: Literal["review", "resend"] = "review"
     #: the most Prefect task runs a stage makes; up to so many jobs, each has its own
@@ -111,6 +132,7 @@ class Policy(_Section):
     output: Output = Output()
     margin: Margin = Margin()
     limits: Limits = Limits()
+    batch: BatchLimits = BatchLimits()
 
     @field_validator("time_zone")
     @classmethod
@@ -142,13 +164,17 @@ class Policy(_Section):
     def day_cap(self) -> NanoUsd | None:
         return None if self.day.budget_usd is None else to_nano(self.day.budget_usd)
 
-    def overridden(self, max_input_tokens: int | None, run_budget_usd: Decimal | None) -> "Policy":
+    def overridden(
+        self, max_input_tokens: int | None, run_budget_usd: Decimal | None, mode: str | None = None
+    ) -> "Policy":
         """The policy with a run's own limits in place of the file's."""
         changes: dict[str, object] = {}
         if max_input_tokens is not None:
             changes["request"] = {**self.request.model_dump(), "max_input_tokens": max_input_tokens}
         if run_budget_usd is not None:
             changes["run"] = {"budget_usd": run_budget_usd}
+        if mode is not None:
+            changes["mode"] = mode
         return validated({**self.model_dump(), **changes}, "the run's options")
 
 

@@ -53,10 +53,11 @@ class UsdFigures(_Figures):
 
 
 class CallFigures(_Figures):
-    """Calls to the API: free counts, paid messages, and tries beyond the first."""
+    """Calls to the API: free counts, paid messages, batches created, and tries beyond the first."""
 
     count: int = 0
     message: int = 0
+    batch_create: int = 0
     retried: int = 0
 
 
@@ -108,6 +109,9 @@ class RunReport(_Figures):
     tokens: TokenFigures = TokenFigures()
     usd: UsdFigures = UsdFigures()
     calls: CallFigures = CallFigures()
+    #: provider batches this run made
+    batches: int = 0
+    mode: str = "messages"
     seconds: float = 0.0
     simulated: bool = False
     #: succeeded rows that an earlier run had already paid for; they cost nothing here

@@ -6,14 +6,16 @@ surely not billed.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 
 import orjson
 import stamina
 from anthropic import AnthropicError, AsyncAnthropic, DefaultAioHttpClient, NotFoundError, Timeout
+from httpx2 import HTTPError
 from pydantic import ValidationError
 
 from schemas.errors import BadInput, RunFailed
@@ -27,6 +29,7 @@ from services.limiter import EndpointLimiter
 #: requests per minute of the Start tier (source: Anthropic rate limits page, 2026-10-08, and token counting page)
 START_MESSAGES_PER_MINUTE = 1_000
 START_COUNT_PER_MINUTE = 5_000
+START_BATCH_CALLS_PER_MINUTE = 1_000
 #: the simulator says so in every answer
 SIMULATED_HEADER = "weighbridge-simulated"
 _CONNECT_SECONDS = 10
@@ -51,6 +54,24 @@ class Reply:
     tries: int
 
 
+@dataclass(frozen=True, slots=True)
+class ProviderBatch:
+    """A Message Batch as the provider sees it.
+
+    Attributes:
+        ended: whether every item has its end; only then are there results.
+        requests: how many items it has.
+        counts: items by end; all but `processing` stay 0 until the batch has ended.
+    """
+
+    provider_batch_id: str
+    ended: bool
+    requests: int
+    counts: dict[str, int]
+    created_at: datetime
+    expires_at: datetime | None
+
+
 class Gateway:
     """A connection to one endpoint of the API, with its rates and the tally of its calls.
 
@@ -62,6 +83,7 @@ class Gateway:
         self._limits = limits
         self._messages = EndpointLimiter(limits.messages_per_minute, START_MESSAGES_PER_MINUTE)
         self._counts = EndpointLimiter(limits.count_per_minute, START_COUNT_PER_MINUTE)
+        self._batches = EndpointLimiter(None, START_BATCH_CALLS_PER_MINUTE)
         self._message_slots = asyncio.Semaphore(limits.max_in_flight)
         self._count_slots = asyncio.Semaphore(limits.max_in_flight)
         self.tally = CallFigures()
@@ -153,6 +175,86 @@ class Gateway:
             return None
         except AnthropicError as error:
             raise RunFailed(f"The model {name} could not be looked up: {sorted_failure(error)}.") from error
+
+    async def create_batch(self, requests: Sequence[Mapping[str, Any]]) -> ProviderBatch:
+        """A new Message Batch. Paid for what succeeds in it; there is no idempotency, so two calls are two bills.
+
+        Args:
+            requests: items of custom_id and params.
+
+        Raises:
+            MayBeBilled: it may exist: look for it before another is made.
+            NotBilled: it surely does not exist.
+            AccessDenied: the key is not accepted.
+        """
+
+        async def once() -> ProviderBatch:
+            seconds = self._limits.request_timeout_seconds
+            async with asyncio.timeout(seconds + _CONNECT_SECONDS):
+                made = await self._client.messages.batches.create(
+                    requests=requests,  # type: ignore[arg-type]  # checked when the jobs were read
+                    timeout=Timeout(seconds, connect=_CONNECT_SECONDS),
+                )
+            return _provider_batch(made)
+
+        self.tally.batch_create += 1
+        batch, tries = await self._tried(once, self._batches)
+        self.tally.retried += tries - 1
+        return batch
+
+    async def batch(self, provider_batch_id: str) -> ProviderBatch:
+        """How a batch stands. Free.
+
+        Raises:
+            NotBilled: it could not be had in the tries allowed, or there is none of that id.
+        """
+
+        async def once() -> ProviderBatch:
+            return _provider_batch(await self._client.messages.batches.retrieve(provider_batch_id))
+
+        return (await self._tried(once, self._batches, free=True))[0]
+
+    async def batches_since(self, moment: datetime) -> list[ProviderBatch]:
+        """The batches created since a moment, the newest first. Free."""
+
+        async def once() -> list[ProviderBatch]:
+            found: list[ProviderBatch] = []
+            async for listed in self._client.messages.batches.list(limit=100):
+                if listed.created_at < moment:
+                    break
+                found.append(_provider_batch(listed))
+            return found
+
+        return (await self._tried(once, self._batches, free=True))[0]
+
+    async def cancel_batch(self, provider_batch_id: str) -> ProviderBatch:
+        """Ask the provider to stop working on a batch. What is in flight may still end, and be billed."""
+
+        async def once() -> ProviderBatch:
+            return _provider_batch(await self._client.messages.batches.cancel(provider_batch_id))
+
+        return (await self._tried(once, self._batches, free=True))[0]
+
+    async def batch_results(self, provider_batch_id: str) -> AsyncIterator[dict[str, Any]]:
+        """The lines of a batch's results, in any order, as they come. Free.
+
+        The stream may end before its last line, with or without an error: compare with the batch's counts. A line
+        that cannot be read ends it.
+
+        Raises:
+            CallFailed: it could not be opened, or was cut.
+        """
+        await self._batches.turn()
+        try:
+            results = self._client.messages.batches.with_streaming_response.results(provider_batch_id)
+            async with results as response:
+                async for line in response.iter_lines():
+                    if line.strip():
+                        yield orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            raise Passing("a line of the results could not be read") from error
+        except (AnthropicError, TimeoutError, OSError, HTTPError) as error:
+            raise sorted_failure(error) from error
 
     async def _tried(
         self,
@@ -247,6 +349,18 @@ def _answer(raw: bytes, request_id: str | None) -> tuple[Answer, str, str | None
         return Answer.model_validate(orjson.loads(raw)), text, request_id
     except (UnicodeDecodeError, orjson.JSONDecodeError, ValidationError):
         raise MayBeBilled("HTTP 200 whose body or usage cannot be read", request_id=request_id) from None
+
+
+def _provider_batch(batch: Any) -> ProviderBatch:
+    counts = batch.request_counts.model_dump()
+    return ProviderBatch(
+        batch.id,
+        batch.processing_status == "ended",
+        sum(counts.values()),
+        counts,
+        batch.created_at,
+        batch.expires_at,
+    )
 
 
 def _facts(name: str, info: Any) -> ModelFacts:

@@ -16,6 +16,8 @@ from schemas.money import NanoUsd, to_nano
 from schemas.payload import CacheTtl
 
 _PER_MILLION = Decimal(1_000_000)
+#: "50% of standard API prices" on all tokens (source: Anthropic batch processing page, 2026-10-08)
+_BATCH_SHARE = Decimal("0.5")
 
 
 class Unpriced(LookupError):  # noqa: N818 - reads as what it is where it is caught
@@ -73,8 +75,8 @@ class PriceCard:
             raise Unpriced(f"no price is known for {model}") from error
         self._rates = [_rates(price, model, start) for start in _cliffs(price)]
 
-    def price(self, tokens: BilledTokens) -> NanoUsd:
-        """What one request of these tokens costs, in nano-USD, rounded up."""
+    def price(self, tokens: BilledTokens, *, batch: bool = False) -> NanoUsd:
+        """What one request of these tokens costs, in nano-USD, rounded up; in a batch, half of it."""
         rates = next(rates for rates in self._rates if tokens.total_input > rates.above or rates.above == 0)
         total = (
             rates.input * tokens.input
@@ -83,21 +85,24 @@ class PriceCard:
             + rates.cache_write_1h * tokens.cache_write_1h
             + rates.cache_read * tokens.cache_read
         )
-        return to_nano(total / _PER_MILLION)
+        return to_nano(total * _BATCH_SHARE / _PER_MILLION if batch else total / _PER_MILLION)
 
-    def worst_case(self, input_bound: int, max_tokens: int, cache_ttl: CacheTtl | None) -> NanoUsd:
+    def worst_case(
+        self, input_bound: int, max_tokens: int, cache_ttl: CacheTtl | None, *, batch: bool = False
+    ) -> NanoUsd:
         """The most one request can cost, in nano-USD.
 
         Args:
             input_bound: the most input tokens the bill may show.
             max_tokens: the request's cap on output, thinking included.
             cache_ttl: the dearest cache write it may cause; every input token could be one.
+            batch: it goes out in a Message Batch.
         """
         if cache_ttl == "1h":
-            return self.price(BilledTokens(0, max_tokens, cache_write_1h=input_bound))
+            return self.price(BilledTokens(0, max_tokens, cache_write_1h=input_bound), batch=batch)
         if cache_ttl == "5m":
-            return self.price(BilledTokens(0, max_tokens, cache_write_5m=input_bound))
-        return self.price(BilledTokens(input_bound, max_tokens))
+            return self.price(BilledTokens(0, max_tokens, cache_write_5m=input_bound), batch=batch)
+        return self.price(BilledTokens(input_bound, max_tokens), batch=batch)
 
 
 _FIELDS = ("input_mtok", "output_mtok", "cache_write_mtok", "cache_write_1h_mtok", "cache_read_mtok")

@@ -8,7 +8,7 @@ from prefect.cache_policies import NO_CACHE
 
 from schemas.estimate import Estimate
 from schemas.money import to_nano, usd_text
-from schemas.outcome import Decision, Method, Outcome, Reason
+from schemas.outcome import Decision, Method, Mode, Outcome, Reason
 from schemas.policy import Policy
 from services.ledger import holds, jobs
 from services.ledger.holds import Admission, Weighed
@@ -16,19 +16,23 @@ from services.ledger.jobs import QueuedJob, Verdict
 from services.prices import BilledTokens, PriceCard
 from tasks.start_run import Run
 
+#: jobs that one transaction holds the money for
+SHARD_SIZE = 500
+
 
 def estimated(job: QueuedJob, policy: Policy, card: PriceCard) -> Estimate:
     """The estimate of a routed job under its model."""
     tokens = job.input_tokens or 0
     bound = policy.margin.bound(tokens)
+    batch = policy.mode == Mode.BATCHES
     expected_output = max(1, int(job.max_tokens * policy.output.expected_share))
     return Estimate(
         model=card.model,
         input_tokens=tokens,
         method=Method(job.method or Method.COUNTED),
         input_bound=bound,
-        expected=card.price(BilledTokens(tokens, expected_output)),
-        worst_case=card.worst_case(bound, job.max_tokens, job.cache_ttl),
+        expected=card.price(BilledTokens(tokens, expected_output), batch=batch),
+        worst_case=card.worst_case(bound, job.max_tokens, job.cache_ttl, batch=batch),
     )
 
 
@@ -108,7 +112,27 @@ def _parked(item: Weighed, reason: Reason, detail: str) -> Verdict:
     )
 
 
+def admit_batch(run: Run, *, may_defer: bool) -> Admission | None:
+    """Decide about the next jobs in the queue until a provider batch is full; see `admit_next`."""
+    limits = run.policy.batch
+    total = Admission()
+    weight = 0
+    while len(total.held) < limits.max_requests and weight < limits.max_bytes and not total.short:
+        size = min(SHARD_SIZE, limits.max_requests - len(total.held))
+        part = admit_next(run, size, may_defer=may_defer and not total.held)
+        if part is None:
+            return total if total.held or total.joined else None
+        total.held += part.held
+        total.joined += part.joined
+        total.deferred += part.deferred
+        total.short = part.short
+        weight += sum(len(attempt.payload) for attempt in part.held)
+    return total
+
+
 @task(name="admit", cache_policy=NO_CACHE, persist_result=False)
-async def admit(run: Run, size: int, *, may_defer: bool) -> Admission | None:
-    """Hold the money for the next jobs in the queue; None when the queue is empty."""
-    return await asyncio.to_thread(admit_next, run, size, may_defer=may_defer)
+async def admit(run: Run, *, may_defer: bool) -> Admission | None:
+    """Hold the money for the next shard, or the next batch, of the queue; None when the queue is empty."""
+    if run.policy.mode == Mode.BATCHES:
+        return await asyncio.to_thread(admit_batch, run, may_defer=may_defer)
+    return await asyncio.to_thread(admit_next, run, SHARD_SIZE, may_defer=may_defer)

@@ -10,7 +10,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from schemas.money import to_usd
-from schemas.outcome import MONEY_REASONS, Outcome, Reason, RunOutcome
+from schemas.outcome import MONEY_REASONS, Mode, Outcome, Reason, RunOutcome
 from schemas.report import (
     JobFigures,
     ModelFigures,
@@ -22,7 +22,7 @@ from schemas.report import (
     UsdFigures,
 )
 from schemas.report_text import as_markdown
-from services.ledger import figures, runs
+from services.ledger import batches, figures, runs
 from services.ledger.figures import ModelSums
 from services.prices import BilledTokens
 from services.result_file import USD, write_parts, write_text
@@ -75,6 +75,8 @@ def report_on(run: Run) -> RunReport:
             held=to_usd(figures.held(run.ledger, run.run_id)),
         ),
         calls=run.gateway.tally,
+        batches=batches.made_by(run.ledger, run.run_id),
+        mode=run.policy.mode,
         seconds=round(time.monotonic() - run.began, 3),
         simulated=run.gateway.simulated,
         from_earlier_runs=figures.carried(run.ledger, run.run_id),
@@ -118,13 +120,14 @@ def run_outcome(rows: Mapping[str | None, int], deferred_for: set[str]) -> RunOu
 
 def _all_on_largest(run: Run) -> int:
     """Nano-USD that the same tokens would have cost on the largest model, each request priced by itself."""
-    card = run.prices[run.largest_model]
+    card = run.price_card(run.largest_model)
     total = 0
     for row in figures.paid(run.ledger, run.run_id):
         write, read = row.cache_write_tokens or 0, row.cache_read_tokens or 0
         plain = row.actual_input_tokens - write - read
         total += card.price(
-            BilledTokens(plain, row.actual_output_tokens, cache_write_5m=write, cache_read=read)
+            BilledTokens(plain, row.actual_output_tokens, cache_write_5m=write, cache_read=read),
+            batch=run.policy.mode == Mode.BATCHES,
         )
     return total
 

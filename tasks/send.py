@@ -2,18 +2,17 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from schemas.outcome import AttemptState, Outcome, Reason
 from schemas.payload import Payload
-from schemas.usage import Usage
 from services.failures import CallFailed, MayBeBilled, Refused
-from services.gateway import Reply
 from services.ledger.holds import Admission, HeldAttempt
 from services.ledger.settling import Settlement
-from services.prices import BilledTokens
+from tasks.settle import succeeded
 from tasks.start_run import Run, stopping
 
 
@@ -31,51 +30,25 @@ async def send_attempt(run: Run, attempt: HeldAttempt) -> Outcome:
 
     body = Payload.restored(attempt.payload).message_body(attempt.model)
     try:
-        settlement = _succeeded(run, attempt, await run.gateway.send(body, leaving=leaving))
+        reply = await run.gateway.send(body, leaving=leaving)
+        card = run.price_card(attempt.model)
+        settlement = replace(
+            succeeded(attempt.attempt_id, card, reply.answer, reply.body),
+            tries=reply.tries,
+            request_id=reply.request_id,
+        )
     except CallFailed as error:
         settlement = _ended_badly(run, attempt, error)
     except _Withheld:
         settlement = _not_sent(attempt, run.stopped or Reason.INTERRUPTED)
     await run.journal.ended(settlement)
-    return settlement.outcome
+    return settlement.outcome or Outcome.FAILED
 
 
 async def send_all(run: Run, attempts: Sequence[HeldAttempt]) -> int:
     """Send attempts together, as fast as the gateway's limits let them; how many succeeded."""
     outcomes = await asyncio.gather(*(send_attempt(run, attempt) for attempt in attempts))
     return sum(outcome == Outcome.SUCCEEDED for outcome in outcomes)
-
-
-def billed(usage: Usage) -> BilledTokens:
-    """Usage by rate. Writes without a breakdown by time to live are taken at the dearer rate."""
-    written = usage.cache_write_tokens
-    short = usage.cache_creation.ephemeral_5m_input_tokens if usage.cache_creation else 0
-    return BilledTokens(
-        input=usage.input_tokens,
-        output=usage.output_tokens,
-        cache_write_5m=min(short, written),
-        cache_write_1h=written - min(short, written),
-        cache_read=usage.cache_read_tokens,
-    )
-
-
-def _succeeded(run: Run, attempt: HeldAttempt, reply: Reply) -> Settlement:
-    usage = reply.answer.usage
-    return Settlement(
-        attempt.attempt_id,
-        AttemptState.SUCCEEDED,
-        Outcome.SUCCEEDED,
-        tries=reply.tries,
-        cost=run.prices[attempt.model].price(billed(usage)),
-        input_tokens=usage.total_input_tokens,
-        cache_write_tokens=usage.cache_write_tokens,
-        cache_read_tokens=usage.cache_read_tokens,
-        output_tokens=usage.output_tokens,
-        usage=usage.model_dump(mode="json"),
-        stop_reason=reply.answer.stop_reason,
-        request_id=reply.request_id,
-        response=reply.body,
-    )
 
 
 def _ended_badly(run: Run, attempt: HeldAttempt, error: CallFailed) -> Settlement:

@@ -18,7 +18,7 @@ from pathlib import Path
 from schemas.errors import BadInput
 from schemas.job import RunId
 from schemas.model_facts import ModelFacts
-from schemas.outcome import Reason, RunOutcome
+from schemas.outcome import Reason
 from schemas.policy import Policy, read_policy
 from schemas.settings import Settings
 from services.failures import AccessDenied, CallFailed, SpendLimitReached
@@ -46,6 +46,7 @@ class RunOptions:
         max_input_tokens: a job over so many goes to review.
         run_budget_usd: decimal text: the most this run may hold and settle.
         limit: only the first so many rows.
+        mode: "messages" or "batches".
         base_url: the API's endpoint.
         prefect_flow_run_id: the flow run that shows it.
     """
@@ -58,6 +59,7 @@ class RunOptions:
     run_budget_usd: str | None = None
     limit: int | None = None
     base_url: str | None = None
+    mode: str | None = None
     prefect_flow_run_id: str | None = None
 
 
@@ -66,6 +68,8 @@ class Run:
 
     Attributes:
         stopped: why no more may be sent, once that is so.
+        watched: our ids of the batches that this run waits for.
+        not_ours: the provider's ids of batches that were shown to be somebody else's.
     """
 
     def __init__(
@@ -80,6 +84,9 @@ class Run:
         self.models: dict[str, ModelFacts] = {}
         self.prices: dict[str, PriceCard] = {}
         self.stopped: Reason | None = None
+        self.watched: set[str] = set()
+        self.not_ours: set[str] = set()
+        self._admitted: set[str] = set()
         self.began = time.monotonic()
         self.prefect_flow_run_id: str | None = None
 
@@ -92,6 +99,12 @@ class Run:
     @property
     def largest_model(self) -> str:
         return self.policy.routes[-1].model
+
+    def price_card(self, model: str) -> PriceCard:
+        """The prices of a model that was called, whether or not it may still be."""
+        if model not in self.prices:
+            self.prices[model] = PriceCard(model, datetime.now(UTC))
+        return self.prices[model]
 
     def caps(self) -> list[Cap]:
         """The windows that a hold taken now falls under."""
@@ -106,7 +119,7 @@ class Run:
 
         A model without a price, unknown to the provider or retired is never called.
         """
-        if model in self.prices:
+        if model in self._admitted:
             return None
         facts = self.models.get(model) or await self.gateway.model(model)
         if facts is None:
@@ -118,6 +131,7 @@ class Run:
         except Unpriced as error:
             return str(error)
         self.models[model] = facts
+        self._admitted.add(model)
         if facts.lifecycle == "deprecated":
             when = f" and retires on {facts.retires_at:%Y-%m-%d}" if facts.retires_at else ""
             log.warning("%s is deprecated%s; choose its successor in the policy.", model, when)
@@ -149,8 +163,8 @@ async def start_run(options: RunOptions) -> AsyncIterator[tuple[Run, JobFile]]:
             run = Run(_new_id(), policy, ledger, gateway, results)
             run.prefect_flow_run_id = options.prefect_flow_run_id
             await _check_models(run)
-            for run_id in runs.bury_the_dead(ledger, review_unknown=policy.on_unknown == "review"):
-                log.warning("Run %s died; its books are closed and this run goes on from them.", run_id)
+            for run_id in runs.close_dead_runs(ledger):
+                log.warning("Run %s died; its books are closed, and this run goes on from them.", run_id)
             _put_on_record(run, file)
             if file.ignored_columns:
                 log.warning("Columns that no job has are left alone: %s.", ", ".join(file.ignored_columns))
@@ -172,7 +186,7 @@ def _policy(options: RunOptions, settings: Settings) -> Policy:
             budget = Decimal(options.run_budget_usd)
         except InvalidOperation as error:
             raise BadInput(f"The run budget {options.run_budget_usd!r} is not an amount of USD.") from error
-    return policy.overridden(options.max_input_tokens, budget)
+    return policy.overridden(options.max_input_tokens, budget, options.mode)
 
 
 async def _check_models(run: Run) -> None:
@@ -196,7 +210,7 @@ def _put_on_record(run: Run, file: JobFile) -> None:
             jobs_path=file.path,
             results_path=str(run.results),
             policy=run.policy.model_dump(mode="json"),
-            mode="messages",
+            mode=run.policy.mode,
             endpoint=run.gateway.endpoint,
             simulated=run.gateway.simulated,
             prefect_flow_run_id=run.prefect_flow_run_id,
@@ -205,9 +219,15 @@ def _put_on_record(run: Run, file: JobFile) -> None:
 
 
 def _close_early(run: Run) -> None:
-    with run.ledger.write() as connection:
-        runs.close_books(connection, run.run_id, review_unknown=run.policy.on_unknown == "review")
-    runs.end(run.ledger, run.run_id, RunOutcome.FAILED, None)
+    out = runs.close_early(run.ledger, run.run_id, review_unknown=run.policy.on_unknown == "review")
+    if out:
+        log.warning(
+            "%s batch(es) of %s are still with the provider, and their holds stay. `weighbridge collect` settles them "
+            "when they end; `weighbridge cancel %s` asks the provider to stop.",
+            out,
+            run.run_id,
+            run.run_id,
+        )
 
 
 @asynccontextmanager

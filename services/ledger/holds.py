@@ -6,7 +6,7 @@ The windows' sums live in `budgets` and change in the same transaction as the at
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from sqlalchemy import Connection, bindparam, insert, select, update
@@ -46,12 +46,14 @@ class Admission:
     Attributes:
         held: may be sent.
         deferred: found no money, or are in flight elsewhere, and wait for the next run.
+        joined: are in a provider batch already, of this run or another, and wait for it.
         short: the queue stopped at a job that found no money now, while money is still in flight.
     """
 
     def __init__(self) -> None:
         self.held: list[HeldAttempt] = []
         self.deferred = 0
+        self.joined = 0
         self.short = False
 
 
@@ -81,7 +83,10 @@ def take(
         prior = _prior_attempts(connection, weighed)
         taken = _Taken(run_id, next((cap.window[1] for cap in caps if cap.window[0] == "day"), ""))
         for item in weighed:
-            if end := _already_ended(prior.get((item.job.job_id, item.job.fingerprint), {}), resend_unknown):
+            earlier = prior.get((item.job.job_id, item.job.fingerprint), {})
+            if (flying := earlier.get(AttemptState.OPEN)) and flying.batch_id:
+                taken.join(item, flying.attempt_id)
+            elif end := _already_ended(earlier, resend_unknown):
                 taken.end(item, *end)
             elif (lacking := _lacking(caps, free, item.estimate.worst_case)) is None:
                 taken.hold(item)
@@ -98,6 +103,7 @@ def take(
         HeldAttempt(a["attempt_id"], a["row_number"], a["job_id"], a["model"], payloads[a["row_number"]])
         for a in taken.attempts
     ]
+    admission.joined = len(taken.joins)
     admission.deferred = sum(1 for end in taken.ends if end["v_outcome"] == Outcome.DEFERRED)
     return admission
 
@@ -111,6 +117,7 @@ class _Taken:
         self.now = datetime.now(UTC)
         self.attempts: list[dict[str, Any]] = []
         self.ends: list[dict[str, Any]] = []
+        self.joins: list[dict[str, Any]] = []
 
     def hold(self, item: Weighed) -> None:
         job, estimate = item.job, item.estimate
@@ -135,6 +142,9 @@ class _Taken:
                 "tries": 0,
             }
         )
+
+    def join(self, item: Weighed, attempt_id: str) -> None:
+        self.joins.append({"r_row_number": item.job.row_number, "v_attempt_id": attempt_id})
 
     def end(
         self,
@@ -183,6 +193,13 @@ class _Taken:
             _close_reviews(connection, self.attempts)
             held = sum(a["held_nano_usd"] for a in self.attempts)
             move(connection, dict.fromkeys(windows, (held, 0)))
+        if self.joins:
+            connection.execute(
+                update(JobRow)
+                .where(*of_row)
+                .values(decision=Decision.SEND, attempt_id=bindparam("v_attempt_id")),
+                self.joins,
+            )
         if self.ends:
             connection.execute(
                 update(JobRow)
@@ -211,33 +228,47 @@ def _short_text(cap: Cap, free: dict[Window, int], item: Weighed) -> str:
     )
 
 
+class _Prior(NamedTuple):
+    attempt_id: str
+    run_id: str
+    batch_id: str | None
+
+
 def _prior_attempts(
     connection: Connection, weighed: Sequence[Weighed]
-) -> dict[tuple[str, str], dict[AttemptState, tuple[str, str]]]:
-    """By job and payload: earlier attempts that succeeded, are open or unknown, as (attempt id, run id)."""
-    prior: dict[tuple[str, str], dict[AttemptState, tuple[str, str]]] = {}
+) -> dict[tuple[str, str], dict[AttemptState, _Prior]]:
+    """By job and payload: earlier attempts that succeeded, are open or unknown."""
+    prior: dict[tuple[str, str], dict[AttemptState, _Prior]] = {}
     query = select(
-        AttemptRow.job_id, AttemptRow.fingerprint, AttemptRow.state, AttemptRow.attempt_id, AttemptRow.run_id
+        AttemptRow.job_id,
+        AttemptRow.fingerprint,
+        AttemptRow.state,
+        AttemptRow.attempt_id,
+        AttemptRow.run_id,
+        AttemptRow.batch_id,
     ).where(
         AttemptRow.fingerprint.in_([item.job.fingerprint for item in weighed]),
         AttemptRow.state != AttemptState.FAILED,
     )
-    for job_id, fingerprint, state, attempt_id, run_id in connection.execute(query):
-        prior.setdefault((job_id, fingerprint), {})[AttemptState(state)] = (attempt_id, run_id)
+    for job_id, fingerprint, state, *rest in connection.execute(query):
+        prior.setdefault((job_id, fingerprint), {})[AttemptState(state)] = _Prior(*rest)
     return prior
 
 
 def _already_ended(
-    prior: dict[AttemptState, tuple[str, str]], resend_unknown: bool
+    prior: dict[AttemptState, _Prior], resend_unknown: bool
 ) -> tuple[Outcome, Reason | None, str | None, str | None] | None:
     """What a job's earlier attempts make of it, or None when it may be sent."""
     if succeeded := prior.get(AttemptState.SUCCEEDED):
-        return Outcome.SUCCEEDED, None, None, succeeded[0]
+        return Outcome.SUCCEEDED, None, None, succeeded.attempt_id
     if flying := prior.get(AttemptState.OPEN):
-        detail = f"in flight in {flying[1]}; the next run takes it up"
+        detail = f"in flight in {flying.run_id}; the next run takes it up"
         return Outcome.DEFERRED, Reason.IN_FLIGHT_ELSEWHERE, detail, None
     if (unknown := prior.get(AttemptState.UNKNOWN)) and not resend_unknown:
-        detail = f"attempt {unknown[0]} of {unknown[1]} may have been billed; its hold stays until a person decides"
+        detail = (
+            f"attempt {unknown.attempt_id} of {unknown.run_id} may have been billed; "
+            "its hold stays until a person decides"
+        )
         return Outcome.UNKNOWN, Reason.UNKNOWN_OUTCOME, detail, None
     return None
 

@@ -155,5 +155,8 @@ def one(ledger: Ledger, review_id: int) -> ReviewRow | None:
 
 
 def drop_payloads(connection: Connection, run_id: str) -> None:
-    """Forget the payloads of a run that has ended; a job in review keeps its own copy."""
-    connection.execute(delete(PayloadRow).where(PayloadRow.run_id == run_id))
+    """Forget the payloads of a run's rows that have their outcome; a job in review keeps its own copy."""
+    ended = select(JobRow.row_number).where(JobRow.run_id == run_id, JobRow.outcome.is_not(None))
+    connection.execute(
+        delete(PayloadRow).where(PayloadRow.run_id == run_id, PayloadRow.row_number.in_(ended))
+    )

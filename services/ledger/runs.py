@@ -7,16 +7,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psutil
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from schemas.errors import BadInput
 from schemas.job import RunId
-from schemas.ledger import JobRow, RunRow
-from schemas.outcome import Decision, Outcome, Reason, RunOutcome
+from schemas.ledger import AttemptRow, BatchRow, JobRow, RunRow
+from schemas.outcome import AttemptState, BatchState, Decision, Outcome, Reason, RunOutcome
 from services.ledger import reviews, settling
 from services.ledger.store import Ledger
 
 #: a run of another machine counts as dead when its heart has not beaten for so long
+OPEN_BATCH_STATES = (BatchState.PREPARED, BatchState.SUBMITTED)
 DEAD_AFTER = timedelta(minutes=10)
 
 
@@ -77,12 +78,6 @@ def beat(ledger: Ledger, run_id: RunId) -> None:
         )
 
 
-def end(ledger: Ledger, run_id: RunId, outcome: RunOutcome, report: dict[str, Any] | None) -> None:
-    """Put the run's end on record."""
-    with ledger.write() as connection:
-        _end(connection, run_id, outcome, report)
-
-
 def finish(ledger: Ledger, run_id: RunId, outcome: RunOutcome, report: dict[str, Any]) -> None:
     """Put the end of a run that went through on record; its payloads are needed no more."""
     with ledger.write() as connection:
@@ -98,30 +93,52 @@ def _end(connection: Connection, run_id: str, outcome: RunOutcome, report: dict[
     )
 
 
-def bury_the_dead(ledger: Ledger, *, review_unknown: bool) -> list[str]:
-    """Close the books of runs whose process is gone; the ids of those runs.
+def close_dead_runs(ledger: Ledger) -> list[str]:
+    """Close the books of runs whose process is gone, as far as they can be; the ids of those runs.
 
     What was held but never sent is released; what was sent without an answer is unknown and keeps its hold; rows
-    without an outcome are deferred to the next run over the same input.
+    that nothing is in flight for are deferred to the next run over the same input. What went out in a provider
+    batch is left open, and a run that made one is left to be finished: see `take_over`.
     """
-    with ledger.read() as connection:
-        unended = connection.execute(select(RunRow).where(RunRow.ended_at.is_(None))).all()
-    dead = [row.run_id for row in unended if not _alive(row)]
-    for run_id in dead:
+    dead = _dead(ledger)
+    for run in dead:
         with ledger.write() as connection:
-            close_books(connection, run_id, review_unknown=review_unknown)
+            left = close_books(connection, run.run_id, review_unknown=_parks_unknown(run))
+            made = connection.scalar(select(func.count()).where(BatchRow.run_id == run.run_id))
+            if not left and not made:
+                _end(connection, run.run_id, RunOutcome.FAILED, None)
+    return [run.run_id for run in dead]
+
+
+def close_early(ledger: Ledger, run_id: RunId, *, review_unknown: bool) -> int:
+    """Close the books of a run that ends early; how many provider batches it leaves behind."""
+    with ledger.write() as connection:
+        left = close_books(connection, run_id, review_unknown=review_unknown)
+        if left:
+            # from here on nobody's: whoever collects may take it over
+            connection.execute(update(RunRow).where(RunRow.run_id == run_id).values(process_started=0))
+        else:
             _end(connection, run_id, RunOutcome.FAILED, None)
-    return dead
+    return left
 
 
-def close_books(connection: Connection, run_id: str, *, review_unknown: bool) -> None:
-    """Give every row of an interrupted run its outcome and every open attempt its end."""
+def close_books(connection: Connection, run_id: str, *, review_unknown: bool) -> int:
+    """Give every row of an interrupted run its outcome, but those in a provider batch; how many batches are left."""
     settling.end_open_attempts(connection, run_id)
     if review_unknown:
         reviews.park_unknown(connection, run_id)
+    flying = (
+        select(AttemptRow.batch_id)
+        .join(BatchRow, BatchRow.batch_id == AttemptRow.batch_id)
+        .where(
+            AttemptRow.attempt_id == JobRow.attempt_id,
+            AttemptRow.state == AttemptState.OPEN,
+            BatchRow.state.in_(OPEN_BATCH_STATES),
+        )
+    )
     connection.execute(
         update(JobRow)
-        .where(JobRow.run_id == run_id, JobRow.outcome.is_(None))
+        .where(JobRow.run_id == run_id, JobRow.outcome.is_(None), ~flying.exists())
         .values(
             decision=Decision.DEFER,
             outcome=Outcome.DEFERRED,
@@ -131,6 +148,53 @@ def close_books(connection: Connection, run_id: str, *, review_unknown: bool) ->
         )
     )
     reviews.drop_payloads(connection, run_id)
+    left = (
+        select(func.count(AttemptRow.batch_id.distinct()))
+        .join(JobRow, JobRow.attempt_id == AttemptRow.attempt_id)
+        .where(JobRow.run_id == run_id, JobRow.outcome.is_(None))
+    )
+    return connection.scalar(left) or 0
+
+
+def take_over(ledger: Ledger) -> list[Any]:
+    """The unended runs whose process is gone, now this process's to finish. A run goes to one taker only."""
+    taken = []
+    for run in _dead(ledger):
+        with ledger.write() as connection:
+            claimed = connection.execute(
+                update(RunRow)
+                .where(
+                    RunRow.run_id == run.run_id,
+                    RunRow.ended_at.is_(None),
+                    RunRow.pid == run.pid,
+                    RunRow.process_started == run.process_started,
+                )
+                .values(
+                    host=socket.gethostname(),
+                    pid=os.getpid(),
+                    process_started=int(psutil.Process().create_time()),
+                    heartbeat_at=datetime.now(UTC),
+                )
+            )
+        if claimed.rowcount:
+            taken.append(run)
+    return taken
+
+
+def let_go(ledger: Ledger, run_id: RunId) -> None:
+    """Give a run that cannot be finished yet back to whoever collects next."""
+    with ledger.write() as connection:
+        connection.execute(update(RunRow).where(RunRow.run_id == run_id).values(process_started=0))
+
+
+def _dead(ledger: Ledger) -> list[Any]:
+    with ledger.read() as connection:
+        unended = connection.execute(select(RunRow.__table__).where(RunRow.ended_at.is_(None))).all()
+    return [run for run in unended if not _alive(run)]
+
+
+def _parks_unknown(run: Any) -> bool:
+    return bool(run.policy["on_unknown"] == "review")
 
 
 def _alive(run: Any) -> bool:

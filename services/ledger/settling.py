@@ -22,7 +22,7 @@ class Settlement:
 
     Attributes:
         state: succeeded, failed (surely not billed) or unknown (may be billed: the hold stays).
-        outcome: what its job ends as.
+        outcome: what its job ends as; None puts the job back into the queue.
         tries: HTTP tries made.
         cost: nano-USD, for a succeeded attempt.
         response: the answer's JSON, for a succeeded attempt.
@@ -30,7 +30,7 @@ class Settlement:
 
     attempt_id: AttemptId
     state: AttemptState
-    outcome: Outcome
+    outcome: Outcome | None
     tries: int = 1
     reason: Reason | None = None
     detail: str | None = None
@@ -59,10 +59,11 @@ def write_down(ledger: Ledger, leaving: Sequence[AttemptId], settlements: Sequen
                 [{"r_id": attempt_id, "v_sent_at": datetime.now(UTC)} for attempt_id in leaving],
             )
         if settlements:
-            _settle(connection, settlements)
+            settle(connection, settlements)
 
 
-def _settle(connection: Connection, settlements: Sequence[Settlement]) -> None:
+def settle(connection: Connection, settlements: Sequence[Settlement]) -> None:
+    """Settle attempts inside the caller's transaction; those that have ended already are left as they are."""
     by_id = {settlement.attempt_id: settlement for settlement in settlements}
     standing = connection.execute(
         select(
@@ -92,7 +93,7 @@ def _settle(connection: Connection, settlements: Sequence[Settlement]) -> None:
     connection.execute(
         _SETTLE, [_settle_values(by_id[row.attempt_id], row.held_nano_usd, now) for row in standing]
     )
-    connection.execute(_END_JOB, [_job_values(by_id[row.attempt_id], row) for row in standing])
+    connection.execute(_END_JOB, [_job_values(by_id[row.attempt_id]) for row in standing])
     answers = [
         {"attempt_id": row.attempt_id, "body": by_id[row.attempt_id].response}
         for row in standing
@@ -142,33 +143,42 @@ _SETTLE = (
     )
 )
 
+#: an attempt's end is the end of every row that waits for it, in whichever run the row stands
 _END_JOB = (
     update(JobRow)
     .where(
-        JobRow.run_id == bindparam("r_run"),
-        JobRow.row_number == bindparam("r_row"),
         JobRow.attempt_id == bindparam("r_attempt"),
+        JobRow.outcome.is_(None) | (JobRow.outcome == Outcome.UNKNOWN),
     )
-    .values(outcome=bindparam("v_outcome"), reason=bindparam("v_reason"), detail=bindparam("v_detail"))
+    .values(
+        outcome=bindparam("v_outcome"),
+        reason=bindparam("v_reason"),
+        detail=bindparam("v_detail"),
+        attempt_id=bindparam("v_attempt"),
+    )
 )
 
 
-def _job_values(end: Settlement, row: Any) -> dict[str, Any]:
+def _job_values(end: Settlement) -> dict[str, Any]:
     return {
-        "r_run": row.run_id,
-        "r_row": row.row_number,
-        "r_attempt": row.attempt_id,
+        "r_attempt": end.attempt_id,
         "v_outcome": end.outcome,
-        "v_reason": end.reason,
-        "v_detail": end.detail,
+        "v_reason": end.reason if end.outcome else None,
+        "v_detail": end.detail if end.outcome else None,
+        "v_attempt": end.attempt_id if end.outcome else None,
     }
 
 
 def end_open_attempts(connection: Connection, run_id: str) -> None:
-    """End what an interrupted run left open: never sent is failed and released, sent is unknown and held."""
+    """End what an interrupted run left open: never sent is failed and released, sent is unknown and held.
+
+    What went out in a provider batch stays open: its outcome can still be had.
+    """
     rows = connection.execute(
         select(AttemptRow.attempt_id, AttemptRow.sent_at).where(
-            AttemptRow.run_id == run_id, AttemptRow.state == AttemptState.OPEN
+            AttemptRow.run_id == run_id,
+            AttemptRow.state == AttemptState.OPEN,
+            AttemptRow.batch_id.is_(None),
         )
     ).all()
     ends = [
@@ -191,4 +201,4 @@ def end_open_attempts(connection: Connection, run_id: str) -> None:
         for row in rows
     ]
     for start in range(0, len(ends), 500):
-        _settle(connection, ends[start : start + 500])
+        settle(connection, ends[start : start + 500])
