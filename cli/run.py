@@ -1,8 +1,6 @@
 """`weighbridge run JOBS`."""
 
-import asyncio
 import contextlib
-import inspect
 import os
 import sys
 from collections.abc import Iterator
@@ -11,19 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.endpoint import need_credentials
+from cli.in_flow import result_of
 from cli.show_report import print_report
 from schemas.errors import BadInput, WeighbridgeError
 from schemas.outcome import EXIT_BAD_INPUT, EXIT_CODES, Mode, RunOutcome
 from schemas.report import RunReport
 
-#: what the SDK takes credentials from; any of them is enough
-_CREDENTIALS = (
-    "ANTHROPIC_API_KEY",
-    "ANTHROPIC_AUTH_TOKEN",
-    "ANTHROPIC_PROFILE",
-    "ANTHROPIC_IDENTITY_TOKEN",
-    "ANTHROPIC_IDENTITY_TOKEN_FILE",
-)
 _SIMULATED_LEDGER = Path("data/simulated/ledger.db")
 _SIMULATED_RESULTS = Path("data/simulated/results")
 
@@ -92,15 +84,7 @@ def _run_flow(jobs: str, **options: Any) -> RunReport:
     """The report of one flow run in this process."""
     from flows.nightly_batch import nightly_batch  # noqa: PLC0415 - Prefect is imported after its settings
 
-    async def finished() -> Any:
-        state = await nightly_batch(jobs, **options, return_state=True)
-        found = state.result(raise_on_failure=False)
-        return await found if inspect.isawaitable(found) else found
-
-    result = asyncio.run(finished())
-    if isinstance(result, BaseException):
-        raise result
-    return RunReport.model_validate(result)
+    return RunReport.model_validate(result_of(nightly_batch, jobs, **options))
 
 
 @contextlib.contextmanager
@@ -119,12 +103,5 @@ def _endpoint(*, simulate: bool) -> Iterator[str | None]:
         with running_simulator(log=log) as simulator:
             yield simulator.base_url
         return
-    if not any(os.environ.get(name) for name in _CREDENTIALS):
-        if not os.environ.get("ANTHROPIC_BASE_URL"):
-            raise BadInput(
-                "There is no API key. Set ANTHROPIC_API_KEY to use the real API, ANTHROPIC_BASE_URL to use another "
-                "endpoint, or add --simulate to try it without either. Nothing was counted or sent."
-            )
-        # an endpoint of one's own may need no key; the client wants one
-        os.environ["ANTHROPIC_API_KEY"] = "none"
+    need_credentials()
     yield None
