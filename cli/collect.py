@@ -7,14 +7,13 @@ from typing import Annotated
 
 import typer
 
-from cli.endpoint import need_credentials
 from cli.in_flow import result_of
 from cli.show_report import print_report
 from schemas.errors import BadInput
 from schemas.job import RunId
 from schemas.policy import Limits
 from schemas.settings import Settings
-from services.gateway import open_gateway
+from services.gateway import client_for, open_gateway
 from services.ledger import Ledger, batches, open_ledger, runs
 
 _WAIT_SECONDS = 5
@@ -35,7 +34,7 @@ def collect(
     """Settle the batches that interrupted runs left with the provider, and finish those runs."""
     from flows.collect_batches import collect_batches  # noqa: PLC0415 - Prefect is imported after its settings
 
-    need_credentials()
+    client_for()
     url = ledger or Settings().ledger_url
     reports, out = result_of(collect_batches, url)
     while wait and out:
@@ -59,7 +58,7 @@ def cancel(
     ledger: LedgerOption = None,
 ) -> None:
     """Ask the provider to stop working on a run's batches. What is in flight may still end, and be billed."""
-    need_credentials()
+    client_for()
     opened = open_ledger(ledger or Settings().ledger_url)
     if runs.latest(opened, run) is None:
         raise BadInput(f"The ledger {opened.url} has no run {run}.")

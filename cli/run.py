@@ -9,12 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.endpoint import need_credentials
 from cli.in_flow import result_of
 from cli.show_report import print_report
 from schemas.errors import BadInput, WeighbridgeError
 from schemas.outcome import EXIT_BAD_INPUT, EXIT_CODES, Mode, RunOutcome
 from schemas.report import RunReport
+from services.gateway import client_for
 
 _SIMULATED_LEDGER = Path("data/simulated/ledger.db")
 _SIMULATED_RESULTS = Path("data/simulated/results")
@@ -103,5 +103,5 @@ def _endpoint(*, simulate: bool) -> Iterator[str | None]:
         with running_simulator(log=log) as simulator:
             yield simulator.base_url
         return
-    need_credentials()
+    client_for()
     yield None

@@ -203,8 +203,8 @@ class AttemptRow(Table):
     actual_output_tokens: Mapped[int | None]
     actual_nano_usd: Mapped[int | None]
     usage: Mapped[dict[str, Any] | None]
-    stop_reason: Mapped[str | None] = mapped_column(String(40))
-    request_id: Mapped[str | None] = mapped_column(String(100))
+    stop_reason: Mapped[str | None] = mapped_column(Text)
+    request_id: Mapped[str | None] = mapped_column(Text)
     error: Mapped[str | None] = mapped_column(Text)
 
     __table_args__ = (

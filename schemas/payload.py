@@ -50,13 +50,18 @@ CLIENT_TOOL_PREFIXES = ("custom", "bash_", "text_editor_", "computer_", "memory_
 UNCOUNTABLE_SOURCES = ("url", "file")
 
 
+def printable(text: str) -> str:
+    """A text that any database and terminal takes: what cannot be printed becomes a question mark."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
 class InvalidPayload(ValueError):  # noqa: N818 - reads as what it is where it is caught
     """A request the API would refuse. Carries the column to look at and a reason, never payload text."""
 
     def __init__(self, column: str, reason: str) -> None:
         super().__init__(f"{column}: {reason}")
-        self.column = column
-        self.reason = reason
+        self.column = printable(column)
+        self.reason = printable(reason)
 
 
 @dataclass(frozen=True)
@@ -125,11 +130,11 @@ class Payload:
         for tool in self.request.get("tools") or ():
             kind = str(tool.get("type") or "custom")
             if not kind.startswith(CLIENT_TOOL_PREFIXES):
-                return f"server tool {kind[:60]}"
+                return printable(f"server tool {kind[:60]}")
         for block in _blocks(self.request):
             source = block.get("source")
             if isinstance(source, dict) and source.get("type") in UNCOUNTABLE_SOURCES:
-                return f"{str(block.get('type'))[:30]} block with a {source['type']} source"
+                return printable(f"{str(block.get('type'))[:30]} block with a {source['type']} source")
         return None
 
     @cached_property
@@ -228,7 +233,11 @@ def _blocks(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             for block in content:
                 if isinstance(block, dict):
                     yield block
-                    pending.append(block.get("content"))
+                    source = block.get("source")
+                    pending += [
+                        block.get("content"),
+                        source.get("content") if isinstance(source, dict) else None,
+                    ]
 
 
 def _safe(error: Exception) -> str:

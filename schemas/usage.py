@@ -27,6 +27,10 @@ class Usage(BaseModel):
 
     @property
     def cache_write_tokens(self) -> int:
+        if self.cache_creation_input_tokens is None and self.cache_creation:
+            return (
+                self.cache_creation.ephemeral_5m_input_tokens + self.cache_creation.ephemeral_1h_input_tokens
+            )
         return self.cache_creation_input_tokens or 0
 
     @property

@@ -12,6 +12,8 @@ CallFailed
 import aiohttp
 import anthropic
 
+from schemas.payload import printable
+
 #: the API's error codes for money limits, which no retry gets past (source: Anthropic rate limits page)
 _SPEND_CODES = ("enforced_spend_limit_reached", "contract_spend_limit_reached")
 #: how a 400 begins when a limit the customer set is reached (source: Anthropic errors page)
@@ -113,7 +115,7 @@ def never_connected(error: BaseException) -> bool:
 def _by_status(error: anthropic.APIStatusError) -> CallFailed:
     status, request_id = error.status_code, error.request_id
     text = f"HTTP {status} {error.type or 'error'}"
-    explanation = str(getattr(error, "api_message", None) or "")[:300]
+    explanation = printable(str(getattr(error, "api_message", None) or "")[:300])
     if getattr(error, "error_code", None) in _SPEND_CODES or status == 402 or _SPEND_SENTENCE in explanation:
         return SpendLimitReached(f"{text}: the account's spend limit is reached", request_id=request_id)
     if status == 401:

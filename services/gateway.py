@@ -5,6 +5,7 @@ surely not billed.
 """
 
 import asyncio
+import os
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -14,7 +15,7 @@ from typing import Any, TypeVar
 
 import orjson
 import stamina
-from anthropic import AnthropicError, AsyncAnthropic, DefaultAioHttpClient, NotFoundError, Timeout
+from anthropic import AnthropicError, AsyncAnthropic, DefaultAioHttpClient, Timeout
 from httpx2 import HTTPError
 from pydantic import ValidationError
 
@@ -23,7 +24,7 @@ from schemas.model_facts import ModelFacts
 from schemas.policy import Limits
 from schemas.report import CallFigures
 from schemas.usage import Answer
-from services.failures import CallFailed, MayBeBilled, NotBilled, Passing, Refused, sorted_failure
+from services.failures import CallFailed, MayBeBilled, Passing, Refused, sorted_failure
 from services.limiter import EndpointLimiter
 
 #: requests per minute of the Start tier (source: Anthropic rate limits page, 2026-10-08, and token counting page)
@@ -168,13 +169,21 @@ class Gateway:
         return {info.id: _facts(info.id, info) for info in listed}
 
     async def model(self, name: str) -> ModelFacts | None:
-        """What the provider says of one model or alias, or None when it knows none of that name."""
+        """What the provider says of one model or alias, or None when it knows none of that name.
+
+        Raises:
+            NotBilled: it could not be had in the tries allowed.
+            AccessDenied: the key is not accepted.
+        """
+
+        async def once() -> Any:
+            return await self._client.models.retrieve(name)
+
         try:
-            return _facts(name, await self._client.models.retrieve(name))
-        except NotFoundError:
+            info, _ = await self._tried(once, self._counts, free=True)
+        except Refused:
             return None
-        except AnthropicError as error:
-            raise RunFailed(f"The model {name} could not be looked up: {sorted_failure(error)}.") from error
+        return _facts(name, info)
 
     async def create_batch(self, requests: Sequence[Mapping[str, Any]]) -> ProviderBatch:
         """A new Message Batch. Paid for what succeeds in it; there is no idempotency, so two calls are two bills.
@@ -309,6 +318,29 @@ class Gateway:
         return error.retry_after + random.uniform(0, 1)  # noqa: S311 - jitter, so that not all come back at once
 
 
+def client_for(base_url: str | None = None) -> AsyncAnthropic:
+    """The SDK's client, its retries off; the environment says the rest, as the SDK does.
+
+    Args:
+        base_url: the endpoint; None leaves it to ANTHROPIC_BASE_URL and the SDK's default.
+
+    Raises:
+        BadInput: there is neither a key nor an address.
+    """
+    # a redirect would send a paid request twice
+    transport = DefaultAioHttpClient(follow_redirects=False)
+    client = AsyncAnthropic(base_url=base_url, max_retries=0, http_client=transport)
+    if client.api_key or client.auth_token or client.credentials:
+        return client
+    if base_url or os.environ.get("ANTHROPIC_BASE_URL"):
+        # an endpoint of one's own may need no key; the client wants one
+        return AsyncAnthropic(api_key="none", base_url=base_url, max_retries=0, http_client=transport)
+    raise BadInput(
+        "There is no API key. Set ANTHROPIC_API_KEY to use the real API, ANTHROPIC_BASE_URL to use another endpoint, "
+        "or add --simulate to `run` to try it without either. Nothing was counted or sent."
+    )
+
+
 @asynccontextmanager
 async def open_gateway(limits: Limits, base_url: str | None = None) -> AsyncIterator[Gateway]:
     """A gateway to the API.
@@ -318,17 +350,9 @@ async def open_gateway(limits: Limits, base_url: str | None = None) -> AsyncIter
         base_url: the endpoint; None leaves it to ANTHROPIC_BASE_URL and the SDK's default.
 
     Raises:
-        BadInput: no credentials are to be found where the SDK looks for them.
+        BadInput: there is neither a key nor an address.
     """
-    try:
-        client = AsyncAnthropic(
-            base_url=base_url,
-            max_retries=0,
-            # a redirect would send a paid request twice
-            http_client=DefaultAioHttpClient(follow_redirects=False),
-        )
-    except AnthropicError as error:
-        raise BadInput(f"The API client cannot be made: {error}") from error
+    client = client_for(base_url)
     async with client:
         yield Gateway(client, limits)
 
@@ -365,6 +389,3 @@ def _provider_batch(batch: Any) -> ProviderBatch:
 
 def _facts(name: str, info: Any) -> ModelFacts:
     return ModelFacts(name, info.lifecycle, info.retires_at, info.max_input_tokens, info.max_tokens)
-
-
-__all__ = ["Gateway", "NotBilled", "Refused", "Reply", "open_gateway"]

@@ -34,8 +34,13 @@ async def count_job(run: Run, job: QueuedJob, payload: Payload, counted: dict[st
     """
     if part := payload.uncountable_part:
         return _parked(job, f"the provider does not count a {part}; it is never sent on a guess")
-    if job.pinned_model and (why := await run.admit_model(job.pinned_model)):
-        return _rejected(job, Reason.INVALID_ROW, f"model: {why}")
+    if job.pinned_model:
+        try:
+            why = await run.admit_model(job.pinned_model)
+        except CallFailed as error:
+            return _ended(run, job, error)
+        if why:
+            return _rejected(job, Reason.INVALID_ROW, f"model: {why}")
     while isinstance(step := climb(routes_of(run, job), run.models, job.max_tokens, counted), NeedsCount):
         if run.stopped:
             return _deferred(job, run.stopped)

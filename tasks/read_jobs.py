@@ -1,6 +1,7 @@
 """Read: Parquet rows become jobs on record, or rejections with the column and the reason."""
 
 import math
+import re
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -27,6 +28,7 @@ _PARAMETER_COLUMNS = (
 )
 _JSON_SHAPES = {"messages": list, "tools": list, "stop_sequences": list}
 _INT64 = 2**63
+_MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,99}")
 
 
 def job_from_row(
@@ -55,13 +57,16 @@ def job_from_row(
             f"is {payload.max_tokens:,}, above the {largest_max_tokens:,} that any routed model takes",
         )
     group = _text(row, "group")
-    if group and len(group) > MAX_GROUP_CHARACTERS:
-        raise InvalidPayload("group", f"is longer than {MAX_GROUP_CHARACTERS} characters")
+    if group and (len(group) > MAX_GROUP_CHARACTERS or not group.isprintable()):
+        raise InvalidPayload("group", f"must be printable text of at most {MAX_GROUP_CHARACTERS} characters")
+    model = _text(row, "model")
+    if model and not _MODEL_NAME.fullmatch(model):
+        raise InvalidPayload("model", "is no model id")
     return Job(
         row_number=row_number,
         job_id=job_id,
         payload=payload,
-        model=_text(row, "model"),
+        model=model,
         max_input_tokens=_whole(row, "max_input_tokens", least=1),
         max_cost=_cost(row.get("max_cost_usd")),
         group=group,
@@ -143,6 +148,8 @@ def _without_nulls(value: Any) -> Any:
         return {key: _without_nulls(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):
         return [_without_nulls(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidPayload("messages", "has a number that is no number")
     return value
 
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
-from schemas.errors import BadInput
+from schemas.errors import BadInput, RunFailed
 from schemas.job import RunId
 from schemas.model_facts import ModelFacts
 from schemas.outcome import Reason
@@ -86,7 +86,7 @@ class Run:
         self.stopped: Reason | None = None
         self.watched: set[str] = set()
         self.not_ours: set[str] = set()
-        self._admitted: set[str] = set()
+        self._judged: dict[str, str | None] = {}
         self.began = time.monotonic()
         self.prefect_flow_run_id: str | None = None
 
@@ -119,8 +119,13 @@ class Run:
 
         A model without a price, unknown to the provider or retired is never called.
         """
-        if model in self._admitted:
-            return None
+        if model in self._judged:
+            return self._judged[model]
+        why = await self._judge(model)
+        self._judged[model] = why
+        return why
+
+    async def _judge(self, model: str) -> str | None:
         facts = self.models.get(model) or await self.gateway.model(model)
         if facts is None:
             return f"the provider knows no model {model}"
@@ -131,7 +136,6 @@ class Run:
         except Unpriced as error:
             return str(error)
         self.models[model] = facts
-        self._admitted.add(model)
         if facts.lifecycle == "deprecated":
             when = f" and retires on {facts.retires_at:%Y-%m-%d}" if facts.retires_at else ""
             log.warning("%s is deprecated%s; choose its successor in the policy.", model, when)
@@ -195,7 +199,13 @@ async def _check_models(run: Run) -> None:
     for route in run.policy.routes:
         if route.model in listed:
             run.models[route.model] = listed[route.model]
-        if why := await run.admit_model(route.model):
+        try:
+            why = await run.admit_model(route.model)
+        except CallFailed as error:
+            raise RunFailed(
+                f"The model {route.model} could not be looked up: {error}. Nothing was sent."
+            ) from error
+        if why:
             raise BadInput(
                 f"The policy {run.policy.name!r} sends route {route.name!r} to {route.model}, which cannot be used: "
                 f"{why}. Name another model; nothing was sent."

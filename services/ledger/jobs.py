@@ -10,7 +10,7 @@ from schemas.job import Job, RejectedRow, RunId, Shard
 from schemas.ledger import AttemptRow, JobRow, PayloadRow
 from schemas.money import NanoUsd
 from schemas.outcome import AttemptState, Decision, Outcome, Reason
-from schemas.payload import CacheTtl, Fingerprint
+from schemas.payload import CacheTtl, Fingerprint, printable
 from services.ledger.store import Ledger
 
 QUEUED = (JobRow.outcome.is_(None), JobRow.attempt_id.is_(None))
@@ -73,14 +73,16 @@ class Verdict:
 def add(ledger: Ledger, run_id: RunId, jobs: Sequence[Job], rejected: Sequence[RejectedRow]) -> int:
     """Put rows on record, in one transaction; how many of them wait for a decision.
 
-    A job id that the run already has is rejected. A job that an earlier run already paid for, with the same
+    A job id that the run already has is rejected; a rejected row takes no id. A job that an earlier run already paid for, with the same
     payload, succeeds at once and costs nothing.
     """
     with ledger.write() as connection:
         taken = set(
             connection.scalars(
                 select(JobRow.job_id).where(
-                    JobRow.run_id == run_id, JobRow.job_id.in_([job.job_id for job in jobs])
+                    JobRow.run_id == run_id,
+                    JobRow.job_id.in_([job.job_id for job in jobs]),
+                    JobRow.outcome.is_(None) | (JobRow.outcome != Outcome.REJECTED),
                 )
             )
         )
@@ -154,7 +156,7 @@ def _rejected_row(run_id: RunId, row: RejectedRow) -> dict[str, Any]:
         "decision": Decision.REJECT,
         "outcome": Outcome.REJECTED,
         "reason": Reason.INVALID_ROW,
-        "detail": f"{row.column}: {row.reason}",
+        "detail": printable(f"{row.column}: {row.reason}"),
     }
 
 
@@ -232,6 +234,7 @@ def record(ledger: Ledger, run_id: RunId, verdicts: Iterable[Verdict]) -> None:
     rows = [
         {"r_row_number": verdict.row_number}
         | {f"v_{column}": getattr(verdict, name) for column, name in _VERDICT_COLUMNS.items()}
+        | {"v_detail": verdict.detail and verdict.detail.replace("\0", "?")}
         for verdict in verdicts
     ]
     if not rows:

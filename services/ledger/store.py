@@ -1,5 +1,7 @@
 """Opening the ledger, and its two kinds of transaction."""
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +27,19 @@ _MIGRATION_LOCK = 7_190_415
 _DISCREET: dict[str, Any] = {"hide_parameters": True}
 
 
+@contextmanager
+def _discreet() -> Iterator[None]:
+    """A database error as a sentence: PostgreSQL's own text quotes the whole row that it refused."""
+    try:
+        yield
+    except DBAPIError as error:
+        diagnosis = getattr(error.orig, "diag", None)
+        rule = getattr(diagnosis, "constraint_name", None) or type(error.orig).__name__
+        raise RunFailed(
+            f"The ledger refused a statement ({rule}); its transaction was undone, and what was on record before is kept."
+        ) from None
+
+
 class Ledger:
     """A migrated ledger. Transactions are the only way in.
 
@@ -46,13 +61,17 @@ class Ledger:
 
         SQLite admits one writer at a time from its BEGIN on, so what is read inside stays true to its end.
         """
-        with self.engine.begin() as connection:
+        with _discreet(), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One reading transaction, which never waits for a writer."""
-        with self.engine.connect().execution_options(reading=True) as connection, connection.begin():
+        with (
+            _discreet(),
+            self.engine.connect().execution_options(reading=True) as connection,
+            connection.begin(),
+        ):
             yield connection
 
     def close(self) -> None:
@@ -72,7 +91,7 @@ def open_ledger(url: str) -> Ledger:
     try:
         parsed = make_url(url)
         engine = _engine(parsed)
-    except (ArgumentError, ImportError) as error:
+    except (ArgumentError, ImportError, ValueError, OSError) as error:
         raise BadInput(
             f"The ledger URL cannot be used ({type(error).__name__}); write it like sqlite:////folder/ledger.db "
             "or postgresql+psycopg://user@host/database."
@@ -101,11 +120,23 @@ def _engine(url: URL) -> Engine:
 def _set_pragmas(connection: object, _record: object) -> None:
     connection.isolation_level = None  # type: ignore[attr-defined]  # BEGIN is ours, see _begin_sqlite
     cursor = connection.cursor()  # type: ignore[attr-defined]
-    cursor.execute("PRAGMA journal_mode = WAL")
+    _enter_wal(cursor)
     # FULL: a commit survives a power cut, so an attempt on record is on record when its bytes leave
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
+
+
+def _enter_wal(cursor: Any) -> None:
+    """Switch a file to WAL once. SQLite answers "locked" at once when another process is just doing so."""
+    for _ in range(BUSY_SECONDS * 20):
+        try:
+            if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            time.sleep(0.05)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from schemas.ledger import BudgetRow
@@ -12,6 +12,8 @@ from schemas.outcome import Reason
 
 #: one row of `budgets`: the scope ("run", "day") and its period (the run id, the date)
 Window = tuple[str, str]
+#: any constant: the PostgreSQL advisory lock that lets one admission at a time through
+_ADMISSION_LOCK = 7_190_416
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,9 @@ def open_windows(connection: Connection, caps: Sequence[Cap]) -> dict[Window, in
     They are locked in one order, here and in `move`, so that two writers cannot wait for each other.
     """
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    if dialect is postgresql:
+        # one admission at a time, as SQLite has it: two runs on different days share no window to wait at
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADMISSION_LOCK})
     free: dict[Window, int] = {}
     for cap in sorted(caps, key=lambda cap: cap.window):
         scope, period = cap.window

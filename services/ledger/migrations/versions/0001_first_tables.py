@@ -100,8 +100,8 @@ def upgrade() -> None:
         sa.Column("actual_output_tokens", sa.BigInteger(), nullable=True),
         sa.Column("actual_nano_usd", sa.BigInteger(), nullable=True),
         sa.Column("usage", sa.JSON(), nullable=True),
-        sa.Column("stop_reason", sa.String(length=40), nullable=True),
-        sa.Column("request_id", sa.String(length=100), nullable=True),
+        sa.Column("stop_reason", sa.Text(), nullable=True),
+        sa.Column("request_id", sa.Text(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
         sa.CheckConstraint(
             "held_nano_usd = 0 OR state IN ('open', 'unknown')",
