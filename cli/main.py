@@ -2,11 +2,11 @@
 
 import os
 import sys
+import traceback
 
 import typer
 
-from schemas.errors import BadInput, WeighbridgeError
-from schemas.outcome import EXIT_BAD_INPUT
+from schemas.errors import UNEXPECTED, WeighbridgeError, exit_code
 
 # Set before Prefect is imported. They hold for the server that a run starts for itself when no Prefect server is
 # configured; the first start migrates its database, which can take 20 s and more.
@@ -19,7 +19,8 @@ for _name, _value in {
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "500",
     # it logs its own shutdown as errors, among the run's report
     "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
-    "PREFECT_LOGGING_LEVEL": "WARNING",
+    # an error is said once, by the command, as a sentence
+    "PREFECT_LOGGING_LEVEL": "CRITICAL",
 }.items():
     os.environ.setdefault(_name, _value)
 
@@ -45,19 +46,11 @@ def main() -> None:
         app()
     except WeighbridgeError as error:
         print(f"weighbridge: {error}", file=sys.stderr)
-        sys.exit(EXIT_BAD_INPUT if isinstance(error, BadInput) else 1)
-    except Exception as error:  # noqa: BLE001 - Prefect has logged the traceback
-        print(
-            f"weighbridge: an unexpected {type(error).__name__} ended the command; what was held or settled is kept "
-            "in the ledger, and the next run goes on from it.",
-            file=sys.stderr,
-        )
+        sys.exit(exit_code(error))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the last words are a sentence
+        traceback.print_exception(error)
+        print(f"weighbridge: {UNEXPECTED.format(type(error).__name__)}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print(
-            "weighbridge: interrupted; the ledger is true, and the next run goes on from it.", file=sys.stderr
-        )
-        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,8 +10,8 @@ import typer
 
 from cli.in_flow import result_of
 from cli.show_report import print_report
-from schemas.errors import BadInput, WeighbridgeError
-from schemas.outcome import EXIT_BAD_INPUT, EXIT_CODES, Mode, RunOutcome
+from schemas.errors import UNEXPECTED, WeighbridgeError
+from schemas.outcome import EXIT_CODES, Mode, RunOutcome
 from schemas.report import RunReport
 from services.gateway import client_for
 
@@ -68,11 +67,13 @@ def run(
                 base_url=base_url,
                 mode=mode.value if mode else None,
             )
-    except WeighbridgeError as error:
+    except Exception as error:
         if as_json:
-            print(RunReport(run_id="", outcome=RunOutcome.FAILED, error=str(error)).model_dump_json())
-        print(f"weighbridge: {error}", file=sys.stderr)
-        raise typer.Exit(EXIT_BAD_INPUT if isinstance(error, BadInput) else 1) from None
+            words = (
+                str(error) if isinstance(error, WeighbridgeError) else UNEXPECTED.format(type(error).__name__)
+            )
+            print(RunReport(run_id="", outcome=RunOutcome.FAILED, error=words).model_dump_json())
+        raise
     if as_json:
         print(report.model_dump_json())
     else:

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from schemas.errors import BadInput
+from services.simulator.plan import PlanError
 from services.simulator.server import serve
 
 
@@ -22,4 +24,11 @@ def simulate(
 ) -> None:
     """Serve a simulated Anthropic API on this machine, until interrupted."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    serve(port, log, plan)
+    try:
+        serve(port, log, plan)
+    except PlanError as error:
+        raise BadInput(str(error)) from error
+    except OSError as error:
+        raise BadInput(
+            f"The simulator cannot listen on port {port} ({error.strerror}); name another."
+        ) from error

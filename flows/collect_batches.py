@@ -1,8 +1,9 @@
 """Collect: what interrupted runs left with the provider is settled and published, without a new run."""
 
 from prefect import State, flow, get_run_logger
-from prefect.states import Completed
+from prefect.states import Completed, Failed
 
+from schemas.errors import WeighbridgeError
 from schemas.policy import Limits
 from schemas.report import RunReport
 from schemas.settings import Settings
@@ -23,13 +24,21 @@ async def collect_batches(
         ledger: A SQLAlchemy URL. Empty: WEIGHBRIDGE_LEDGER, or data/ledger.db.
         base_url: The API's address. Empty: ANTHROPIC_BASE_URL, or Anthropic's own.
     """
-    opened = open_ledger(ledger or Settings().ledger_url)
     try:
-        async with open_gateway(Limits(), base_url) as gateway:
-            await gateway.models()
-            finished, out = await collect(opened, gateway)
-    finally:
-        opened.close()
+        finished, out = await one_collection(ledger or Settings().ledger_url, base_url)
+    except WeighbridgeError as error:
+        return Failed(message=str(error), data=error)
     message = f"{len(finished)} runs finished, {out} batches still with the provider"
     get_run_logger().info(message)
     return Completed(message=message, data=(finished, out))
+
+
+async def one_collection(ledger_url: str, base_url: str | None) -> tuple[list[RunReport], int]:
+    """The collection itself; the reports of the runs that are finished, and how many batches are still out."""
+    opened = open_ledger(ledger_url)
+    try:
+        async with open_gateway(Limits(), base_url) as gateway:
+            await gateway.models()
+            return await collect(opened, gateway)
+    finally:
+        opened.close()

@@ -8,6 +8,7 @@ from prefect import State, flow, get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
+from schemas.errors import WeighbridgeError
 from schemas.job import Shard
 from schemas.outcome import Mode, RunOutcome
 from schemas.report import RunReport
@@ -70,9 +71,17 @@ async def nightly_batch(
         mode,
         flow_run.get_id(),
     )
+    try:
+        return final_state(await one_night(options))
+    except WeighbridgeError as error:
+        return Failed(message=str(error), data=error)
+
+
+async def one_night(options: RunOptions) -> RunReport:
+    """The run itself; its report."""
     async with start_run(options) as (run, file):
         say = get_run_logger().info
-        waiting = read_jobs(run, file, limit)
+        waiting = read_jobs(run, file, options.limit)
         say("%s: %s jobs to weigh", run.run_id, waiting)
         await in_shards(count_tokens, run, shard_size(run, waiting))
         await in_shards(route, run, max(SHARD_SIZE, shard_size(run, waiting)))
@@ -84,7 +93,7 @@ async def nightly_batch(
         report = reconcile(run)
         await collect(run.ledger, run.gateway)
         say("%s: %s USD spent, results in %s", report.outcome, report.usd.actual, run.results)
-    return final_state(report)
+    return report
 
 
 def shard_size(run: Run, waiting: int) -> int:

@@ -34,6 +34,8 @@ START_BATCH_CALLS_PER_MINUTE = 1_000
 #: the simulator says so in every answer
 SIMULATED_HEADER = "weighbridge-simulated"
 _CONNECT_SECONDS = 10
+# each retry is in the tally; a log line for each is noise
+stamina.instrumentation.set_on_retry_hooks([])
 T = TypeVar("T")
 _FREE_CALL_SECONDS = 60
 

@@ -89,12 +89,17 @@ def report_on(run: Run) -> RunReport:
                 reason=item.reason,
                 jobs=item.jobs,
                 example_job_id=job_id,
-                example_detail=detail[:300] if detail else None,
+                example_detail=shown(item.reason, detail),
             )
             for item, job_id, detail in reasons
         ],
         rows_to_mend=[
-            RowToMend(row_number=row.row_number, job_id=row.job_id, outcome=row.outcome, detail=row.detail)
+            RowToMend(
+                row_number=row.row_number,
+                job_id=row.job_id,
+                outcome=row.outcome,
+                detail=shown(row.reason, row.detail),
+            )
             for row in figures.unanswered(run.ledger, run.run_id, _TO_MEND, limit=ROWS_TO_MEND)
         ],
         places=Places(ledger=run.ledger.url, results=str(run.results), report=str(run.results / "report.md")),
@@ -116,6 +121,13 @@ def run_outcome(rows: Mapping[str | None, int], deferred_for: set[str]) -> RunOu
         return RunOutcome.BUDGET_STOP
     unfinished = (Outcome.REJECTED, Outcome.FAILED, Outcome.UNKNOWN, Outcome.DEFERRED)
     return RunOutcome.INCOMPLETE if any(rows.get(outcome) for outcome in unfinished) else RunOutcome.COMPLETE
+
+
+def shown(reason: str | None, detail: str | None) -> str | None:
+    """A detail as the report shows it: without the API's own words, which may quote the payload."""
+    if detail and reason == Reason.REFUSED_BY_API:
+        return detail.split(": ", maxsplit=1)[0] + " (its words are in the ledger)"
+    return detail[:300] if detail else None
 
 
 def _all_on_largest(run: Run) -> int:
