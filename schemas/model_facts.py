@@ -1,10 +1,14 @@
 """What the provider says of a model. Source: GET /v1/models."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 Lifecycle = Literal["active", "deprecated", "retired"]
+
+#: what a model id or alias looks like; anything else names no model
+MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)

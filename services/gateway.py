@@ -20,7 +20,7 @@ from httpx2 import HTTPError
 from pydantic import ValidationError
 
 from schemas.errors import BadInput, RunFailed
-from schemas.model_facts import ModelFacts
+from schemas.model_facts import MODEL_NAME, ModelFacts
 from schemas.policy import Limits
 from schemas.report import CallFigures
 from schemas.usage import Answer
@@ -177,6 +177,8 @@ class Gateway:
             NotBilled: it could not be had in the tries allowed.
             AccessDenied: the key is not accepted.
         """
+        if not MODEL_NAME.fullmatch(name):
+            return None
 
         async def once() -> Any:
             return await self._client.models.retrieve(name)

@@ -1,7 +1,6 @@
 """Read: Parquet rows become jobs on record, or rejections with the column and the reason."""
 
 import math
-import re
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -10,6 +9,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from schemas.job import MAX_GROUP_CHARACTERS, MAX_JOB_ID_CHARACTERS, Job, RejectedRow
+from schemas.model_facts import MODEL_NAME
 from schemas.money import to_nano
 from schemas.payload import InvalidPayload, Payload
 from services.job_file import JobFile
@@ -28,7 +28,6 @@ _PARAMETER_COLUMNS = (
 )
 _JSON_SHAPES = {"messages": list, "tools": list, "stop_sequences": list}
 _INT64 = 2**63
-_MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,99}")
 
 
 def job_from_row(
@@ -60,7 +59,7 @@ def job_from_row(
     if group and (len(group) > MAX_GROUP_CHARACTERS or not group.isprintable()):
         raise InvalidPayload("group", f"must be printable text of at most {MAX_GROUP_CHARACTERS} characters")
     model = _text(row, "model")
-    if model and not _MODEL_NAME.fullmatch(model):
+    if model and not MODEL_NAME.fullmatch(model):
         raise InvalidPayload("model", "is no model id")
     return Job(
         row_number=row_number,

@@ -194,7 +194,7 @@ def _dead(ledger: Ledger) -> list[Any]:
 
 
 def _parks_unknown(run: Any) -> bool:
-    return bool(run.policy["on_unknown"] == "review")
+    return bool(run.policy.get("on_unknown", "review") == "review")
 
 
 def _alive(run: Any) -> bool:

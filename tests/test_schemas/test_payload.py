@@ -224,8 +224,6 @@ def test_what_the_provider_does_not_count_is_found_wherever_it_stands(part, chan
     assert SECRET not in (found or "")
 
 
-# BUG: schemas/payload.py:_blocks does not look into a document's `source` of type "content", which may hold images
-# of its own (Anthropic Messages API reference, DocumentBlockParam, ContentBlockSource).
 def test_a_url_image_inside_a_document_of_content_blocks_is_found():
     document = {"type": "document", "source": {"type": "content", "content": [URL]}}
     assert Payload.checked(request() | user([document])).uncountable_part == "image block with a url source"

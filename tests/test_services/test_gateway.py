@@ -229,15 +229,11 @@ async def test_the_models_say_that_they_are_simulated_and_an_unknown_one_is_none
     assert await gateway.model("claude-imaginary-9") is None
 
 
-# BUG: services/gateway.py:model lets the SDK's ValueError out for a name that makes no path; the name comes from
-# one row's model column, and the error stops the whole run. Such a model is merely unknown.
 @pytest.mark.parametrize("name", [".", "..", "%2e%2e"])
 async def test_a_model_name_that_makes_no_path_is_unknown(gateway, name):
     assert await gateway.model(name) is None
 
 
-# BUG: services/gateway.py:model is not tried again as every other free call is: one 529 raises RunFailed, which
-# stops a run because of one row's pinned model.
 async def test_looking_up_a_model_is_tried_again_when_the_failure_passes(tmp_path):
     plan = tmp_path / "plan.toml"
     plan.write_text('[[faults]]\nendpoint = "models"\nkind = "status"\nstatus = 529\nfirst_n = 1\n')
@@ -246,13 +242,11 @@ async def test_looking_up_a_model_is_tried_again_when_the_failure_passes(tmp_pat
             assert (await one.model(MODEL)).model == MODEL
 
 
-# BUG: services/gateway.py:open_gateway: anthropic 2 makes a client without credentials and raises a TypeError at the
-# first call, which is then retried as "the answer could not be read" and ends as RunFailed (exit 1) instead of BadInput.
 async def test_a_gateway_without_a_key_is_bad_input(monkeypatch, tmp_path):
-    for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
+    for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     with pytest.raises(BadInput):
-        async with open_gateway(LIMITS, "http://127.0.0.1:1") as one:
-            await one.models()
+        async with open_gateway(LIMITS):
+            pass

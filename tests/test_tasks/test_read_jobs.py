@@ -134,8 +134,13 @@ def test_what_a_row_leaves_out_is_the_policys():
     )
 
 
-# BUG: tasks/read_jobs.py: Payload.checked's orjson writes NaN and infinity inside a nested column as null, so that
-# what is sent is not what the row says; a nested number column with gaps written by pandas has them.
 def test_a_nested_number_that_is_no_number_is_refused():
     with pytest.raises(InvalidPayload):
         read(HI | {"thinking": {"type": "enabled", "budget_tokens": math.nan}})
+
+
+@pytest.mark.parametrize("odd", [{"model": "m" * 101}, {"model": "m\0"}, {"model": ".."}, {"group": "g\0"}])
+def test_a_text_that_no_database_or_path_takes_is_refused_by_its_column(odd):
+    with pytest.raises(InvalidPayload) as refusal:
+        job_from_row(0, {"job_id": "a", "prompt": "Hello", **odd}, 100, 1_000)
+    assert refusal.value.column == next(iter(odd))
