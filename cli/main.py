@@ -1,5 +1,6 @@
 """The command line. Each command is a file of its own; this one puts them together and says errors as sentences."""
 
+import logging
 import os
 import sys
 import traceback
@@ -23,6 +24,8 @@ for _name, _value in {
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
 }.items():
     os.environ.setdefault(_name, _value)
+# Prefect counts what it still has to tell its server, at every exit
+logging.getLogger("EventsWorker").setLevel(logging.ERROR)
 
 app = typer.Typer(
     name="weighbridge",
