@@ -12,8 +12,11 @@ from cli.in_flow import result_of
 from cli.show_report import print_report
 from schemas.errors import UNEXPECTED, WeighbridgeError
 from schemas.outcome import EXIT_CODES, Mode, RunOutcome
+from schemas.policy import read_policy
 from schemas.report import RunReport
+from schemas.settings import Settings
 from services.gateway import client_for
+from services.job_file import JobFile
 
 _SIMULATED_LEDGER = Path("data/simulated/ledger.db")
 _SIMULATED_RESULTS = Path("data/simulated/results")
@@ -55,6 +58,9 @@ def run(
         ledger = ledger or os.environ.get("WEIGHBRIDGE_LEDGER") or f"sqlite:///{_SIMULATED_LEDGER.absolute()}"
         results = results or Path(os.environ.get("WEIGHBRIDGE_RESULTS") or _SIMULATED_RESULTS)
     try:
+        # what is plainly wrong is said at once, before a Prefect server starts
+        JobFile(jobs)
+        read_policy(policy or Settings().policy)
         with _endpoint(simulate=simulate) as base_url:
             report = _run_flow(
                 jobs,
