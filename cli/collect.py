@@ -13,7 +13,6 @@ from schemas.errors import BadInput
 from schemas.job import RunId
 from schemas.policy import Limits
 from schemas.settings import Settings
-from services.gateway import client_for, open_gateway
 from services.ledger import Ledger, batches, open_ledger, runs
 
 _WAIT_SECONDS = 5
@@ -33,6 +32,7 @@ def collect(
 ) -> None:
     """Settle the batches that interrupted runs left with the provider, and finish those runs."""
     from flows.collect_batches import collect_batches  # noqa: PLC0415 - Prefect is imported after its settings
+    from services.gateway import client_for  # noqa: PLC0415 - the SDK takes seconds to import
 
     client_for()
     url = ledger or Settings().ledger_url
@@ -58,6 +58,8 @@ def cancel(
     ledger: LedgerOption = None,
 ) -> None:
     """Ask the provider to stop working on a run's batches. What is in flight may still end, and be billed."""
+    from services.gateway import client_for  # noqa: PLC0415 - the SDK takes seconds to import
+
     client_for()
     opened = open_ledger(ledger or Settings().ledger_url)
     if runs.latest(opened, run) is None:
@@ -69,6 +71,8 @@ def cancel(
 
 
 async def _cancel(ledger: Ledger, run_id: RunId) -> int:
+    from services.gateway import open_gateway  # noqa: PLC0415 - the SDK takes seconds to import
+
     asked = 0
     async with open_gateway(Limits()) as gateway:
         for batch in batches.open_of_run(ledger, run_id):

@@ -15,7 +15,6 @@ from schemas.outcome import EXIT_CODES, Mode, RunOutcome
 from schemas.policy import read_policy
 from schemas.report import RunReport
 from schemas.settings import Settings
-from services.gateway import client_for
 from services.job_file import JobFile
 
 _SIMULATED_LEDGER = Path("data/simulated/ledger.db")
@@ -110,5 +109,7 @@ def _endpoint(*, simulate: bool) -> Iterator[str | None]:
         with running_simulator(log=log) as simulator:
             yield simulator.base_url
         return
+    from services.gateway import client_for  # noqa: PLC0415 - the SDK takes seconds to import
+
     client_for()
     yield None
