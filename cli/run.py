@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cli.in_flow import result_of
 from cli.show_report import print_report
@@ -90,7 +92,24 @@ def _run_flow(jobs: str, **options: Any) -> RunReport:
     """The report of one flow run in this process."""
     from flows.nightly_batch import nightly_batch  # noqa: PLC0415 - Prefect is imported after its settings
 
-    return RunReport.model_validate(result_of(nightly_batch, jobs, **options))
+    with _progress_bar():
+        return RunReport.model_validate(result_of(nightly_batch, jobs, **options))
+
+
+@contextlib.contextmanager
+def _progress_bar() -> Iterator[None]:
+    """A bar on stderr while jobs are sent, where there is a terminal to show it on."""
+    from tasks.show_progress import LISTENER  # noqa: PLC0415 - Prefect is imported after its settings
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = progress.add_task("jobs", total=None)
+        LISTENER.set(lambda ended, total: progress.update(bar, completed=ended, total=total))
+        yield
 
 
 @contextlib.contextmanager

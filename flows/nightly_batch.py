@@ -25,6 +25,7 @@ from tasks.reconcile import reconcile
 from tasks.route import route
 from tasks.send import send
 from tasks.send_batch import send_batch
+from tasks.show_progress import showing_progress
 from tasks.start_run import Run, RunOptions, start_run
 from tasks.watch_batch import watch_batch
 
@@ -86,7 +87,8 @@ async def one_night(options: RunOptions) -> RunReport:
         await in_shards(count_tokens, run, shard_size(run, waiting))
         await in_shards(route, run, max(SHARD_SIZE, shard_size(run, waiting)))
         say("%s calls to count_tokens", run.gateway.tally.count)
-        await send_what_fits(run)
+        async with showing_progress(run):
+            await send_what_fits(run)
         say("%s paid calls, %s tries beyond the first", run.gateway.tally.message, run.gateway.tally.retried)
         say("%s jobs wait for a person", park_for_review(run))
         publish(run)

@@ -137,9 +137,13 @@ def place_rows(report: RunReport) -> Rows:
 
 def calls_line(report: RunReport) -> str:
     calls = report.calls
+    paid = (
+        f"{calls.batch_create:,} batches created"
+        if report.mode == "batches"
+        else f"{calls.message:,} paid calls"
+    )
     return (
-        f"{calls.count:,} free count calls, {calls.message:,} paid calls, {calls.retried:,} retries, "
-        f"{report.seconds:,.1f} seconds"
+        f"{calls.count:,} free count calls, {paid}, {calls.retried:,} retries, {report.seconds:,.1f} seconds"
     )
 
 

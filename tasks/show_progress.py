@@ -1,0 +1,52 @@
+"""Show progress: how many rows have their outcome, in the Prefect UI and to whoever listens."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
+from uuid import UUID
+
+from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
+
+from services.ledger import figures
+from tasks.start_run import Run
+
+#: called with the rows that have their outcome and all rows; a terminal sets it
+LISTENER: ContextVar[Callable[[int, int], None] | None] = ContextVar("progress listener", default=None)
+_SECONDS = 2
+
+
+@asynccontextmanager
+async def showing_progress(run: Run) -> AsyncIterator[None]:
+    """While inside, a progress artifact of the flow run and the listener follow the rows."""
+    artifact = await acreate_progress_artifact(
+        0.0, description=f"Rows of {run.run_id} that have their outcome"
+    )
+    watching = asyncio.create_task(_watch(run, artifact))
+    try:
+        yield
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+        await aupdate_progress_artifact(artifact, await _tell(run))
+
+
+async def _watch(run: Run, artifact: UUID) -> None:
+    shown = 0.0
+    while True:
+        await asyncio.sleep(_SECONDS)
+        percent = await _tell(run)
+        if percent - shown >= 1:
+            shown = percent
+            await aupdate_progress_artifact(artifact, percent)
+
+
+async def _tell(run: Run) -> float:
+    """Tell the listener; the share of rows that have their outcome, in percent."""
+    rows = await asyncio.to_thread(figures.rows_by_outcome, run.ledger, run.run_id)
+    total = sum(rows.values())
+    ended = total - rows.get(None, 0)
+    if listener := LISTENER.get():
+        listener(ended, total)
+    return 100 * ended / total if total else 100.0
