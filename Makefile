@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lock clean
+.PHONY: help setup demo test check chaos lock clean
 
 help:
 	@echo "make demo   run the nightly flow on sample jobs against the local simulator (no key needed)"
 	@echo "make test   run the test suite"
 	@echo "make check  lint, types and the import direction"
+	@echo "make chaos  kill the real command at random instants and ask the simulator what was paid"
 	@echo "make setup  create $(VENV) with everything pinned in requirements.txt"
 	@echo "make lock   resolve pyproject.toml anew into requirements.txt"
 
@@ -38,6 +39,11 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Kills the real command at random instants; takes about half an hour on two cores.
+KILLS ?= 200
+chaos: setup
+	$(BIN)/python bench/chaos.py --kills $(KILLS)
 
 lock:
 	$(PYTHON) -m venv $(VENV)-lock

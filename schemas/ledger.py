@@ -239,6 +239,8 @@ class BatchRow(Table):
     requests: Mapped[int]
     request_bytes: Mapped[int]
     prepared_at: Mapped[datetime]
+    #: since when nobody is creating it any more without its creation having brought an answer
+    doubtful_since: Mapped[datetime | None]
     submitted_at: Mapped[datetime | None]
     expires_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]

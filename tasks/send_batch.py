@@ -87,6 +87,7 @@ async def submit(run: Run, items: Sequence[Item], size: int) -> OpenBatch | None
     try:
         made = await run.gateway.create_batch(items)
     except MayBeBilled:
+        await asyncio.to_thread(batches.doubtful, run.ledger, batch.batch_id)
         return batch
     except CallFailed as error:
         ends = [_not_made(attempt_id, run, error) for attempt_id in ids]

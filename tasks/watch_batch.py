@@ -26,6 +26,10 @@ log = logging.getLogger("weighbridge")
 #: how far the provider's clock may lie behind ours
 _CLOCK_SKEW = timedelta(hours=1)
 _FIRST_PAUSE = 0.5
+#: beyond a creation's own time-out
+_MARGIN_SECONDS = 60
+#: results that were read to their end so often, and still lack items, will not have them
+_MOST_READINGS = 3
 _GROUP = 500
 #: an item that the provider failed to answer is tried so often in one run
 _MOST_TRIES = 3
@@ -62,10 +66,10 @@ async def look(run: Run, batch_id: str) -> bool:
         if provider_id is None:
             return False
         seen = await run.gateway.batch(provider_id)
-    except Refused as error:
-        await _give_up(run, batch, f"the provider has no such batch any more ({error})")
-        return True
     except CallFailed as error:
+        if isinstance(error, Refused) and error.status == 404:
+            await _give_up(run, batch, f"the provider has no such batch any more ({error})")
+            return True
         log.warning("Batch %s could not be looked at (%s); it is looked at again.", batch_id, error)
         return False
     if not seen.ended:
@@ -94,10 +98,16 @@ async def find(run: Run, batch: OpenBatch) -> str | None:
                 batches.submitted, run.ledger, batch.batch_id, seen.provider_batch_id, seen.expires_at
             )
             return seen.provider_batch_id
-    age = datetime.now(UTC) - batch.prepared_at
-    if not candidates and age.total_seconds() > float(run.policy.batch.absent_after_seconds):
+    if not candidates and _cannot_appear_any_more(run, batch):
         await _release(run, batch)
     return None
+
+
+def _cannot_appear_any_more(run: Run, batch: OpenBatch) -> bool:
+    """Whether a batch that the provider does not list was never made: nobody creates it, and for long enough."""
+    longest_creation = timedelta(seconds=run.policy.limits.request_timeout_seconds + _MARGIN_SECONDS)
+    over = batch.doubtful_since or batch.prepared_at + longest_creation
+    return datetime.now(UTC) - over > timedelta(seconds=float(run.policy.batch.absent_after_seconds))
 
 
 async def _is_ours(run: Run, batch: OpenBatch, seen: ProviderBatch) -> bool:
@@ -128,16 +138,20 @@ async def _release(run: Run, batch: OpenBatch) -> None:
 async def ingest(run: Run, batch: OpenBatch, seen: ProviderBatch) -> None:
     """Settle every item of a batch that has ended, from its results, however often the stream is cut."""
     pause = Pause(float(run.policy.batch.poll_seconds))
-    for _ in range(run.policy.limits.tries):
+    readings = 0
+    while True:
         try:
             await _read_results(run, batch, seen)
+            readings += 1
         except CallFailed as error:
             log.warning("The results of batch %s were cut (%s); they are read again.", batch.batch_id, error)
         if not (left := await asyncio.to_thread(batches.attempts_of, run.ledger, batch.batch_id)):
             await asyncio.to_thread(batches.ended, run.ledger, batch.batch_id, seen.counts)
             return
+        if readings == _MOST_READINGS:
+            await _give_up(run, batch, f"the results lack {len(left)} of {seen.requests} items")
+            return
         await pause.wait()
-    await _give_up(run, batch, f"the results lack {len(left)} of {seen.requests} items")
 
 
 async def _read_results(run: Run, batch: OpenBatch, seen: ProviderBatch) -> None:

@@ -26,6 +26,7 @@ class OpenBatch:
         provider_batch_id: the provider's, or None while it is not known whether the provider has it.
         requests: how many items it was made of.
         prepared_at: when it went on record, before its creation was asked for.
+        doubtful_since: since when its creation is over without an answer; None while somebody may be at it.
     """
 
     batch_id: str
@@ -33,6 +34,7 @@ class OpenBatch:
     provider_batch_id: str | None
     requests: int
     prepared_at: datetime
+    doubtful_since: datetime | None = None
 
 
 _OPEN_COLUMNS = (
@@ -41,6 +43,7 @@ _OPEN_COLUMNS = (
     BatchRow.provider_batch_id,
     BatchRow.requests,
     BatchRow.prepared_at,
+    BatchRow.doubtful_since,
 )
 
 
@@ -66,6 +69,16 @@ def prepare(ledger: Ledger, run_id: RunId, attempts: Sequence[AttemptId], reques
             [{"r_id": attempt_id} for attempt_id in attempts],
         )
     return batch
+
+
+def doubtful(ledger: Ledger, batch_id: str) -> None:
+    """Put on record that the creation of a batch is over and brought no answer."""
+    with ledger.write() as connection:
+        connection.execute(
+            update(BatchRow)
+            .where(BatchRow.batch_id == batch_id, BatchRow.state == BatchState.PREPARED)
+            .values(doubtful_since=datetime.now(UTC))
+        )
 
 
 def submitted(ledger: Ledger, batch_id: str, provider_batch_id: str, expires_at: datetime | None) -> None:

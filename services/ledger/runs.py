@@ -125,6 +125,16 @@ def close_early(ledger: Ledger, run_id: RunId, *, review_unknown: bool) -> int:
 def close_books(connection: Connection, run_id: str, *, review_unknown: bool) -> int:
     """Give every row of an interrupted run its outcome, but those in a provider batch; how many batches are left."""
     settling.end_open_attempts(connection, run_id)
+    # whoever was creating them is gone
+    connection.execute(
+        update(BatchRow)
+        .where(
+            BatchRow.run_id == run_id,
+            BatchRow.state == BatchState.PREPARED,
+            BatchRow.doubtful_since.is_(None),
+        )
+        .values(doubtful_since=datetime.now(UTC))
+    )
     if review_unknown:
         reviews.park_unknown(connection, run_id)
     flying = (

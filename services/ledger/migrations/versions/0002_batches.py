@@ -19,6 +19,7 @@ def upgrade() -> None:
         sa.Column("requests", sa.BigInteger(), nullable=False),
         sa.Column("request_bytes", sa.BigInteger(), nullable=False),
         sa.Column("prepared_at", UtcDateTime(), nullable=False),
+        sa.Column("doubtful_since", UtcDateTime(), nullable=True),
         sa.Column("submitted_at", UtcDateTime(), nullable=True),
         sa.Column("expires_at", UtcDateTime(), nullable=True),
         sa.Column("ended_at", UtcDateTime(), nullable=True),

@@ -1,0 +1,268 @@
+"""Packing and submitting: batches within their limits, to the byte; half the price, to the nano; made once at most."""
+
+import asyncio
+import json
+from collections import Counter
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import pairwise
+
+import pytest
+from aiohttp import web
+from anthropic._utils._json import openapi_dumps
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.outcome import Mode, Reason
+from schemas.payload import Payload
+from schemas.policy import BatchLimits, Limits
+from services.gateway import open_gateway
+from services.ledger.holds import HeldAttempt
+from services.prices import BilledTokens, PriceCard
+from tasks.admit import admit_batch, estimated
+from tasks.send_batch import packed, send_packed
+from tests.strategies import request, requests
+from tests.test_tasks.test_watch_batch import QUICK, fault, office, some_rows
+
+MODELS = ("claude-haiku-5-5", "claude-sonnet-5-5", "claude-opus-5-5")
+
+
+def held(number, body, model=MODELS[0]):
+    payload = Payload.checked(body).canonical.decode()
+    return HeldAttempt(f"att_{number:032x}", number, f"job-{number}", model, payload)
+
+
+def of_length(number, length):
+    return held(number, request("é" * length))
+
+
+held_lists = st.one_of(
+    st.lists(requests, max_size=12).map(lambda bodies: [held(n, body) for n, body in enumerate(bodies)]),
+    st.lists(st.integers(1, 1_500), max_size=30).map(
+        lambda lengths: [of_length(n, length) for n, length in enumerate(lengths)]
+    ),
+)
+batch_limits = st.builds(BatchLimits, max_requests=st.integers(1, 9), max_bytes=st.integers(1_000, 6_000))
+
+
+@given(held_lists, batch_limits)
+def test_packing_keeps_every_attempt_once_and_in_order_within_both_limits(attempts, limits):
+    packets = list(packed(attempts, limits))
+    items = [item for packet, _ in packets for item in packet]
+    assert [item["custom_id"] for item in items] == [attempt.attempt_id for attempt in attempts]
+    for item, attempt in zip(items, attempts, strict=True):
+        assert item["params"] == {**json.loads(attempt.payload), "model": attempt.model}
+    for packet, _ in packets:
+        assert 1 <= len(packet) <= limits.max_requests
+        assert len(packet) == 1 or len(openapi_dumps({"requests": packet})) <= limits.max_bytes
+
+
+@given(held_lists, batch_limits)
+def test_no_batch_is_closed_while_the_next_attempt_would_fit(attempts, limits):
+    packets = [packet for packet, _ in packed(attempts, limits)]
+    for packet, following in pairwise(packets):
+        more = openapi_dumps({"requests": [*packet, following[0]]})
+        assert len(packet) == limits.max_requests or len(more) > limits.max_bytes
+
+
+@given(held_lists, batch_limits)
+def test_the_size_of_a_batch_is_the_length_of_the_body_that_the_sdk_makes(attempts, limits):
+    for packet, size in packed(attempts, limits):
+        assert size == len(openapi_dumps({"requests": packet}))
+
+
+async def test_what_the_provider_receives_has_the_size_that_was_packed():
+    bodies = []
+
+    async def create(asked):
+        bodies.append(await asked.read())
+        made = {"id": "b", "type": "message_batch", "processing_status": "in_progress"}
+        counts = dict.fromkeys(("succeeded", "errored", "canceled", "expired"), 0) | {"processing": 2}
+        stamps = dict.fromkeys(("created_at", "expires_at"), "2026-11-23T00:00:00Z")
+        return web.json_response(made | stamps | {"request_counts": counts})
+
+    app = web.Application()
+    app.router.add_post("/v1/messages/batches", create)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    attempts = [held(0, request('é"\\\n\u2028😀\x7f', metadata={"user_id": "ü"})), held(1, request("plain"))]
+    try:
+        async with open_gateway(Limits(), f"http://127.0.0.1:{port}") as gateway:
+            [(items, size)] = packed(attempts, BatchLimits())
+            await gateway.create_batch(items)
+    finally:
+        await runner.cleanup()
+    [body] = bodies
+    assert json.loads(body) == {"requests": items}
+    assert size == len(body)
+
+
+@given(
+    st.sampled_from(MODELS),
+    st.integers(0, 199_999),
+    st.integers(1, 64_000),
+    st.sampled_from([None, "5m", "1h"]),
+)
+def test_a_batch_holds_half_of_the_worst_case_rounded_up(model, bound, max_tokens, ttl):
+    card = PriceCard(model, datetime(2026, 11, 23, tzinfo=UTC))
+    full = card.worst_case(bound, max_tokens, ttl)
+    assert card.worst_case(bound, max_tokens, ttl, batch=True) == -(-full // 2)
+    tokens = BilledTokens(bound, max_tokens, 3, 5, 7)
+    assert card.price(tokens, batch=True) == -(-card.price(tokens) // 2)
+
+
+def heavy_rows():
+    """Rows of every model, with prompt caching, above a price cliff, and with odd numbers of tokens."""
+    marked = {"type": "text", "text": "shared " * 3_000}
+    rows = some_rows(20)
+    rows += [
+        {
+            "job_id": f"cached-{ttl}-{n}",
+            "messages": json.dumps([{"role": "user", "content": f"question {n}"}]),
+            "system": json.dumps([marked | {"cache_control": {"type": "ephemeral", "ttl": ttl}}]),
+            "max_tokens": 33,
+        }
+        for ttl in ("5m", "1h")
+        for n in range(3)
+    ]
+    rows += [row | {"job_id": f"pinned-{row['job_id']}", "model": MODELS[2]} for row in some_rows(5)]
+    rows += [{"job_id": "cliff", "prompt": "word " * 110_000, "max_tokens": 7, "model": MODELS[0]}]
+    return rows
+
+
+async def test_holds_and_bills_are_half_and_the_bill_is_the_providers_to_the_nano(tmp_path):
+    async with office(tmp_path) as desk:
+        run = await desk.begin(
+            heavy_rows(),
+            request={"max_input_tokens": 200_000, "max_cost_usd": "5"},
+            routes=[{"name": "all", "model": MODELS[0], "up_to_input_tokens": 200_000}],
+        )
+        admission = admit_batch(run, may_defer=True)
+        weighed = {row.row_number: row for row in desk.jobs()}
+        assert len(admission.held) == len(weighed) == 32
+        for attempt in desk.attempts():
+            card = run.price_card(attempt.model)
+            ttl = weighed[attempt.row_number].cache_ttl
+            full = card.worst_case(attempt.input_bound, attempt.max_tokens, ttl)
+            assert attempt.held_nano_usd == attempt.worst_case_nano_usd == -(-full // 2)
+            half = card.price(BilledTokens(attempt.input_tokens, max(1, attempt.max_tokens // 4)), batch=True)
+            assert attempt.expected_nano_usd == half
+        await send_packed(run, admission.held)
+        assert desk.outcomes() == {"succeeded": 32}
+        desk.assert_books_agree()
+        billed = {line["custom_id"]: line["usage"] for line in desk.simulator.billed()}
+        kinds = Counter()
+        for attempt in desk.attempts():
+            usage = billed[attempt.attempt_id]
+            kinds["written"] += bool(usage["cache_creation_input_tokens"])
+            kinds["read"] += bool(usage["cache_read_input_tokens"])
+            kinds["cliff"] += attempt.actual_input_tokens > 100_000
+        assert all(kinds[name] for name in ("written", "read", "cliff"))
+
+
+async def test_one_batch_has_jobs_of_every_model(tmp_path):
+    rows = [row | {"model": MODELS[n % 3]} for n, row in enumerate(some_rows(9))]
+    async with office(tmp_path) as desk:
+        run = await desk.begin(rows)
+        assert await send_packed(run, admit_batch(run, may_defer=True).held) == 1
+        assert desk.made() == 1
+        assert {line["model"] for line in desk.simulator.billed()} == set(MODELS)
+        desk.assert_books_agree()
+
+
+async def test_the_estimate_of_a_run_in_messages_mode_is_the_full_price(tmp_path):
+    async with office(tmp_path) as desk:
+        run = await desk.begin(some_rows(3))
+        full_price = run.policy.model_copy(update={"mode": Mode.MESSAGES})
+        for job in desk.queue(run):
+            card = run.price_card(job.model)
+            full, half = estimated(job, full_price, card), estimated(job, run.policy, card)
+            assert (half.worst_case, half.expected) == (-(-full.worst_case // 2), -(-full.expected // 2))
+
+
+NOT_MADE = {
+    "refused": ({"kind": "status", "status": 400}, "failed", Reason.REFUSED_BY_API, None),
+    "too large": ({"kind": "status", "status": 413}, "failed", Reason.REFUSED_BY_API, None),
+    "overloaded": ({"kind": "status", "status": 529, "retry_after": 0}, "failed", Reason.API_UNAVAILABLE, None),
+    "spend cap": ({"kind": "spend_cap"}, "deferred", Reason.PROVIDER_SPEND_LIMIT, Reason.PROVIDER_SPEND_LIMIT),
+    "no money": (
+        {"kind": "status", "status": 402}, "deferred", Reason.PROVIDER_SPEND_LIMIT, Reason.PROVIDER_SPEND_LIMIT
+    ),
+    "no key": ({"kind": "status", "status": 401}, "deferred", Reason.ACCESS_DENIED, Reason.ACCESS_DENIED),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("why", NOT_MADE)
+async def test_a_batch_that_is_surely_not_made_costs_nothing_and_holds_nothing(tmp_path, why):
+    wrong, outcome, reason, stops = NOT_MADE[why]
+    plan = QUICK + fault("batches_create", every_nth=1, **wrong)
+    async with office(tmp_path, plan) as desk:
+        run = await desk.begin(some_rows(4), batch={"max_requests": 2}, limits={"tries": 4})
+        first = admit_batch(run, may_defer=True)
+        assert await send_packed(run, first.held) == 0
+        assert run.stopped == stops
+        second = admit_batch(run, may_defer=True)
+        assert await send_packed(run, second.held if second else []) == 0
+        assert desk.made() == 0
+        assert {row.reason for row in desk.jobs()} == {reason}
+        assert desk.outcomes() == {outcome: 4}
+        assert desk.batch_states() == {"absent": 1 if stops else 2}
+        desk.assert_books_agree()
+        creates = desk.simulator.stats()["received"]["batches_create"]
+        assert creates == (1 if stops else 8 if why == "overloaded" else 2)
+
+
+async def test_a_spend_cap_withholds_the_batches_after_it(tmp_path):
+    plan = QUICK + fault("batches_create", "spend_cap", first_n=1)
+    async with office(tmp_path, plan) as desk:
+        run = await desk.begin(some_rows(6))
+        attempts = admit_batch(run, may_defer=True).held
+        run.policy = run.policy.model_copy(update={"batch": BatchLimits(max_requests=2)})
+        assert await send_packed(run, attempts) == 0
+        assert desk.simulator.stats()["received"]["batches_create"] == 1
+        assert desk.outcomes() == {"deferred": 6}
+        desk.assert_books_agree()
+
+
+@pytest.mark.parametrize("kind", ["cut_before", "cut_after", "malformed_body"])
+async def test_a_create_without_an_answer_is_never_repeated_blindly(tmp_path, kind):
+    plan = QUICK + fault("batches_create", kind, first_n=1)
+    async with office(tmp_path, plan) as desk:
+        run = await desk.begin(some_rows(4))
+        [batch] = await desk.submit_all(run)
+        assert batch.provider_batch_id is None
+        assert desk.simulator.stats()["received"]["batches_create"] == 1
+        assert desk.batch_states() == {"prepared": 1}
+        attempts = desk.attempts()
+        assert {attempt.state for attempt in attempts} == {"open"}
+        assert all(attempt.held_nano_usd == attempt.worst_case_nano_usd for attempt in attempts)
+        assert admit_batch(run, may_defer=True) is None
+
+
+async def test_a_batch_is_on_record_with_its_attempts_before_it_is_created(tmp_path):
+    plan = QUICK + fault("batches_create", "hang", seconds=1, every_nth=1)
+    async with office(tmp_path, plan) as desk:
+        run = await desk.begin(some_rows(3))
+        sending = asyncio.create_task(send_packed(run, admit_batch(run, may_defer=True).held))
+        await desk.until(lambda: desk.made() or sending.done())
+        assert desk.batch_states() == {"prepared": 1}
+        assert all(attempt.sent_at and attempt.batch_id for attempt in desk.attempts())
+        await sending
+        desk.assert_books_agree()
+
+
+async def test_a_batch_fills_up_to_the_money_and_the_rest_is_deferred(tmp_path):
+    async with office(tmp_path) as desk:
+        probe = await desk.begin(some_rows(1), "probe")
+        [job] = desk.queue(probe)
+        worst = estimated(job, probe.policy, probe.price_card(job.model)).worst_case
+        budget = Decimal(worst * 3 + worst // 2) / 10**9
+        run = await desk.begin(some_rows(8), "run-1", run={"budget_usd": str(budget)})
+        admission = admit_batch(run, may_defer=True)
+        assert len(admission.held) == 3
+        assert admission.short or admission.deferred == 5
+        await send_packed(run, admission.held)
+        assert sum(line["cost_nano_usd"] for line in desk.simulator.billed()) <= int(budget * 10**9)

@@ -1,0 +1,495 @@
+"""Batches against the real simulator: each is made once, each item billed once, and the books agree with the log."""
+
+import asyncio
+import json
+import logging
+from collections import Counter
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import anthropic
+import pytest
+from sqlalchemy import select
+
+import flows.nightly_batch as nightly
+from schemas.ledger import AttemptRow, BatchRow, BudgetRow, JobRow, ResponseRow
+from schemas.outcome import AttemptState, BatchState, Outcome, Reason
+from services.gateway import open_gateway
+from services.ledger import jobs, runs
+from services.simulator import running_simulator
+from tasks.admit import admit_batch
+from tasks.count_tokens import count_shard
+from tasks.read_jobs import read_rows
+from tasks.route import route_shard
+from tasks.send_batch import packed, submit
+from tasks.start_run import Run, _check_models
+from tasks.watch_batch import look, watch
+from tests.strategies import policy, quick_ledger
+
+QUICK = "[batches]\nprocessing_seconds = 0.1\n"
+
+
+class Rows:
+    """A job file whose rows are given."""
+
+    path = "rows"
+
+    def __init__(self, rows):
+        self._rows = rows
+
+    def batches(self, limit=None):
+        yield self._rows[:limit]
+
+
+def some_rows(count, **more):
+    return [
+        {
+            "job_id": f"job-{n}",
+            "prompt": f"number {n} [[output_tokens={n % 40 + 1}]]",
+            "max_tokens": 60,
+            **more,
+        }
+        for n in range(count)
+    ]
+
+
+def fault(endpoint, kind, **more):
+    """A fault as TOML."""
+    values = {"endpoint": endpoint, "kind": kind, **more}
+    return "[[faults]]\n" + "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
+
+
+@pytest.fixture(autouse=True)
+def _without_prefect(monkeypatch):
+    """The flow's own sending loop, its steps as the plain functions under the tasks."""
+    monkeypatch.setattr(logging.getLogger("weighbridge"), "handlers", [])
+    for name in ("admit", "send_batch", "watch_batch"):
+        monkeypatch.setattr(nightly, name, getattr(nightly, name).fn)
+
+
+class Office:
+    """One ledger and one simulator, and the runs that share them."""
+
+    def __init__(self, ledger, simulator, gateway, folder):
+        self.ledger, self.simulator, self.gateway, self.folder = ledger, simulator, gateway, folder
+        self.sdk = anthropic.Anthropic(api_key="other", base_url=simulator.base_url, max_retries=0)
+
+    async def begin(self, rows, run_id="run-1", **changes):
+        """A run on record whose jobs are weighed and routed."""
+        batch = {"poll_seconds": Decimal("0.05"), "absent_after_seconds": 1} | changes.pop("batch", {})
+        rules = policy(
+            mode="batches", batch=batch, limits={"tries": 4} | changes.pop("limits", {}), **changes
+        )
+        run = Run(run_id, rules, self.ledger, self.gateway, self.folder)
+        await _check_models(run)
+        runs.begin(
+            self.ledger,
+            runs.NewRun(
+                run_id,
+                "rows",
+                str(run.results),
+                rules.model_dump(mode="json"),
+                "batches",
+                "http://x",
+                True,
+                None,
+            ),
+        )
+        read_rows(run, Rows(rows), None)
+        for shard in jobs.shards(self.ledger, run_id, 1_000):
+            await count_shard(run, shard)
+        for shard in jobs.shards(self.ledger, run_id, 1_000):
+            route_shard(run, shard)
+        return run
+
+    async def night(self, rows, run_id="run-1", **changes):
+        run = await self.begin(rows, run_id, **changes)
+        await nightly.send_what_fits(run)
+        return run
+
+    def all(self, query):
+        with self.ledger.read() as connection:
+            return connection.execute(query).all()
+
+    def outcomes(self, run_id="run-1"):
+        return Counter(row.outcome for row in self.jobs(run_id))
+
+    def jobs(self, run_id="run-1"):
+        return self.all(select(JobRow.__table__).where(JobRow.run_id == run_id).order_by(JobRow.row_number))
+
+    def queue(self, run):
+        return jobs.next_in_queue(self.ledger, run.run_id, 1_000)
+
+    def attempts(self):
+        return self.all(select(AttemptRow.__table__))
+
+    def batch_states(self):
+        return Counter(row.state for row in self.all(select(BatchRow.state)))
+
+    def made(self):
+        """How many batches the provider has taken."""
+        return self.simulator.stats()["batches"]
+
+    def ours(self):
+        """What was billed for this ledger's attempts."""
+        own = {attempt.attempt_id for attempt in self.attempts()}
+        return [line for line in self.simulator.billed() if line["custom_id"] in own]
+
+    def assert_books_agree(self, unknown=0):
+        """The log, the attempts and the budgets tell the same; nothing is billed twice."""
+        billed = self.ours()
+        assert set(Counter(line["custom_id"] for line in billed).values()) <= {1}
+        assert set(Counter(line["payload_sha256"] for line in billed).values()) <= {1}
+        attempts = self.attempts()
+        states = Counter(attempt.state for attempt in attempts)
+        assert states["open"] == 0
+        assert states["unknown"] == unknown
+        costs = {line["custom_id"]: line["cost_nano_usd"] for line in billed}
+        for attempt in attempts:
+            if attempt.state == AttemptState.SUCCEEDED:
+                assert attempt.actual_nano_usd == costs[attempt.attempt_id] <= attempt.worst_case_nano_usd
+            elif attempt.state == AttemptState.FAILED:
+                assert attempt.attempt_id not in costs
+            held = attempt.worst_case_nano_usd if attempt.state == AttemptState.UNKNOWN else 0
+            assert attempt.held_nano_usd == held
+        assert len(self.all(select(ResponseRow.attempt_id))) == states["succeeded"]
+        self.assert_books_agree_so_far()
+        assert {row.outcome for row in self.all(select(JobRow.outcome))} <= set(Outcome)
+        if not unknown:
+            assert sum(costs.values()) == sum(a.actual_nano_usd or 0 for a in attempts)
+
+    def assert_books_agree_so_far(self):
+        """The same, with jobs left in the queue."""
+        for window in self.all(select(BudgetRow.__table__)):
+            own = [a for a in self.attempts() if window.period in (a.run_id, a.budget_day)]
+            assert window.held_nano_usd == sum(a.held_nano_usd for a in own)
+            assert window.settled_nano_usd == sum(a.actual_nano_usd or 0 for a in own)
+
+    def somebody_elses(self, requests):
+        """A batch of somebody else with the same key."""
+        params = {
+            "model": "claude-haiku-5-5",
+            "max_tokens": 9,
+            "messages": [{"role": "user", "content": "x"}],
+        }
+        items = [{"custom_id": f"theirs-{n}", "params": params} for n in range(requests)]
+        return self.sdk.messages.batches.create(requests=items).id
+
+    async def submit_all(self, run):
+        """Every batch that the queue makes, submitted and not watched."""
+        made = []
+        while admission := admit_batch(run, may_defer=True):
+            made += [await submit(run, *packet) for packet in packed(admission.held, run.policy.batch)]
+        return made
+
+    def all_ended(self):
+        return all(batch.processing_status == "ended" for batch in self.sdk.messages.batches.list())
+
+    async def until(self, found):
+        """Poll until something is so."""
+        async with asyncio.timeout(60):
+            while not found():  # noqa: ASYNC110 - the simulator is another process
+                await asyncio.sleep(0.01)
+
+
+def old_enough(run, batch):
+    age = datetime.now(UTC) - batch.prepared_at
+    return age.total_seconds() > float(run.policy.batch.absent_after_seconds)
+
+
+@asynccontextmanager
+async def office(tmp_path, plan=QUICK):
+    (tmp_path / "plan.toml").write_text(plan)
+    with running_simulator(plan=tmp_path / "plan.toml") as simulator:
+        ledger = quick_ledger(f"sqlite:///{tmp_path}/ledger.db")
+        try:
+            async with open_gateway(policy(limits={"tries": 4}).limits, simulator.base_url) as gateway:
+                yield Office(ledger, simulator, gateway, tmp_path)
+        finally:
+            ledger.close()
+
+
+@pytest.mark.parametrize("older_first", [True, False])
+async def test_two_lost_batches_of_one_size_are_both_found_and_none_is_made_again(tmp_path, older_first):
+    plan = QUICK + fault("batches_create", "cut_after", first_n=2)
+    async with office(tmp_path, plan) as desk:
+        run = await desk.begin(some_rows(6), batch={"max_requests": 3})
+        lost = await desk.submit_all(run)
+        assert [batch.provider_batch_id for batch in lost] == [None, None]
+        await desk.until(desk.all_ended)
+        await desk.until(lambda: old_enough(run, lost[1]))
+        for batch in lost if older_first else reversed(lost):
+            await look(run, batch.batch_id)
+        # what was not found is sent again
+        await nightly.send_what_fits(run)
+        assert desk.made() == 2
+        assert desk.outcomes() == {"succeeded": 6}
+        desk.assert_books_agree()
+
+
+async def test_a_batch_that_another_run_is_still_creating_is_not_taken_for_absent(tmp_path):
+    plan = QUICK + fault("batches_create", "status", status=529, retry_after=3, first_n=1)
+    async with office(tmp_path, plan) as desk:
+        first = await desk.begin(some_rows(3), "run-1")
+        second = await desk.begin(some_rows(3), "run-2")
+        one = asyncio.create_task(nightly.send_what_fits(first))
+        await desk.until(lambda: desk.batch_states()["prepared"])
+        await asyncio.gather(one, nightly.send_what_fits(second))
+        assert desk.made() == 1
+        assert desk.outcomes("run-1") == desk.outcomes("run-2") == {"succeeded": 3}
+        desk.assert_books_agree()
+
+
+async def test_results_that_cannot_be_had_for_a_while_are_waited_for(tmp_path):
+    plan = QUICK + fault("batches_results", "status", status=529, first_n=5)
+    async with office(tmp_path, plan) as desk:
+        await desk.night(some_rows(3))
+        assert desk.outcomes() == {"succeeded": 3}
+        desk.assert_books_agree()
+
+
+async def test_a_stranger_batch_whose_results_are_gone_says_nothing_of_ours(tmp_path):
+    plan = QUICK + fault("batches_results", "status", status=404, first_n=1)
+    plan += fault("batches_create", "cut_before", match="number 0", first_n=1)
+    async with office(tmp_path, plan) as desk:
+        run = await desk.begin(some_rows(2))
+        desk.somebody_elses(2)
+        await nightly.send_what_fits(run)
+        assert desk.outcomes() == {"succeeded": 2}
+        desk.assert_books_agree()
+
+
+@pytest.mark.parametrize("endpoint", ["batches_retrieve", "batches_list"])
+async def test_a_batch_that_may_not_be_looked_at_just_now_is_not_given_up(tmp_path, endpoint):
+    plan = QUICK + fault(endpoint, "status", status=403, first_n=1)
+    plan += fault("batches_create", "cut_after", first_n=1)
+    async with office(tmp_path, plan) as desk:
+        await desk.night(some_rows(2))
+        assert desk.outcomes() == {"succeeded": 2}
+        desk.assert_books_agree()
+
+
+@pytest.mark.parametrize("kind", ["cut_after", "malformed_body"])
+async def test_a_batch_whose_creation_brought_no_answer_is_found_and_adopted(tmp_path, kind):
+    plan = QUICK + fault("batches_create", kind, first_n=1, match="number")
+    async with office(tmp_path, plan) as desk:
+        strangers = [desk.somebody_elses(7), desk.somebody_elses(3)]
+        await desk.night(some_rows(7))
+        assert desk.made() == 3
+        assert desk.simulator.stats()["received"]["batches_create"] == 3
+        assert desk.outcomes() == {"succeeded": 7}
+        assert len(desk.ours()) == 7
+        [(state, provider_id)] = desk.all(select(BatchRow.state, BatchRow.provider_batch_id))
+        assert state == BatchState.ENDED
+        assert provider_id not in strangers
+        assert {line["batch_id"] for line in desk.ours()} == {provider_id}
+        desk.assert_books_agree()
+
+
+async def test_a_batch_that_never_arrived_is_shown_absent_and_its_jobs_are_sent_again(tmp_path):
+    plan = QUICK + fault("batches_create", "cut_before", first_n=1)
+    async with office(tmp_path, plan) as desk:
+        run = await desk.begin(some_rows(5))
+        [batch] = await desk.submit_all(run)
+        assert not await look(run, batch.batch_id)
+        assert desk.batch_states() == {"prepared": 1}  # it may still be on its way
+        await desk.until(lambda: old_enough(run, batch))
+        await look(run, batch.batch_id)
+        assert desk.batch_states() == {"absent": 1}
+        assert {attempt.held_nano_usd for attempt in desk.attempts()} == {0}
+        assert len(desk.queue(run)) == 5
+        assert await look(run, batch.batch_id)
+        await nightly.send_what_fits(run)
+        assert desk.made() == 1
+        assert desk.outcomes() == {"succeeded": 5}
+        assert desk.batch_states() == {"absent": 1, "ended": 1}
+        desk.assert_books_agree()
+
+
+async def test_somebody_elses_batch_of_the_same_size_is_never_adopted(tmp_path):
+    plan = QUICK + fault("batches_create", "cut_before", match="number 0")
+    async with office(tmp_path, plan) as desk:
+        run = await desk.begin(some_rows(4))
+        theirs = desk.somebody_elses(4)
+        await desk.until(desk.all_ended)
+        [batch] = await desk.submit_all(run)
+        await desk.until(lambda: old_enough(run, batch))
+        for _ in range(3):
+            await look(run, batch.batch_id)
+        assert desk.batch_states() == {"absent": 1}
+        assert theirs not in {row[0] for row in desk.all(select(BatchRow.provider_batch_id))}
+        assert desk.ours() == []
+        desk.assert_books_agree_so_far()
+
+
+async def test_while_a_batch_of_the_same_size_is_at_work_nothing_is_decided(tmp_path):
+    plan = "[batches]\nprocessing_seconds = 3600\n" + fault("batches_create", "cut_before", match="number 0")
+    async with office(tmp_path, plan) as desk:
+        run = await desk.begin(some_rows(4))
+        desk.somebody_elses(4)
+        [batch] = await desk.submit_all(run)
+        await desk.until(lambda: old_enough(run, batch))
+        assert not await look(run, batch.batch_id)
+        assert desk.batch_states() == {"prepared": 1}
+        assert all(attempt.held_nano_usd == attempt.worst_case_nano_usd for attempt in desk.attempts())
+
+
+SPOILED = {
+    "cut midway": fault("batches_results", "cut_results", first_n=3),
+    "cut within the first line": fault("batches_results", "cut_results", first_n=2, fraction=0.0),
+    "ended early": fault("batches_results", "end_results_early", first_n=2, fraction=0.4),
+    "ended before the last line": fault("batches_results", "end_results_early", first_n=1, fraction=1.0),
+    "repeated": fault("batches_results", "repeat_results", every_nth=1, fraction=1.0),
+    "a malformed line": fault("batches_results", "malformed_body", first_n=2),
+    "refused for a moment": fault("batches_results", "status", status=500, first_n=2),
+    "dropped": fault("batches_results", "cut_before", first_n=2),
+    "one after another": fault("batches_results", "cut_results", first_n=1, fraction=0.2)
+    + fault("batches_results", "repeat_results", first_n=1)
+    + fault("batches_results", "end_results_early", first_n=1, fraction=0.7),
+    "a batch that cannot be looked at": fault("batches_retrieve", "status", status=500, every_nth=2)
+    + fault("batches_retrieve", "cut_after", every_nth=3),
+}
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["", "its creation lost"])
+@pytest.mark.parametrize("how", SPOILED)
+async def test_however_the_results_come_each_item_is_settled_once(tmp_path, how, lost):
+    plan = "[batches]\nprocessing_seconds = 0.1\nrefusal_probability = 0.2\nexpired_probability = 0.1\n"
+    plan += SPOILED[how] + (fault("batches_create", "cut_after", first_n=1) if lost else "")
+    async with office(tmp_path, plan) as desk:
+        await desk.night(some_rows(30), limits={"tries": 6})
+        assert desk.made() == 1
+        items = desk.simulator.stats()["batch_items"]
+        assert desk.outcomes() == {"succeeded": items["succeeded"], "deferred": items["expired"]}
+        assert len(desk.ours()) == items["succeeded"]
+        desk.assert_books_agree()
+
+
+async def test_results_read_in_any_order_by_two_at_once_settle_each_item_once(tmp_path):
+    async with office(tmp_path, QUICK + fault("batches_results", "cut_results", every_nth=2)) as desk:
+        first, second = await desk.begin(some_rows(40), "run-1"), await desk.begin(some_rows(40), "run-2")
+        [batch] = await desk.submit_all(first)
+        assert admit_batch(second, may_defer=True).joined == 40
+        await asyncio.gather(*(watch(run, batch) for run in (first, second, first)))
+        for run_id in ("run-1", "run-2"):
+            assert desk.outcomes(run_id) == {"succeeded": 40}
+        assert desk.made() == 1
+        desk.assert_books_agree()
+
+
+async def test_passing_errors_send_the_item_again_and_give_up_in_the_end(tmp_path):
+    plan = "seed = 3\n" + QUICK + "errored_probability = 0.5\nerrored_status = 529\n"
+    async with office(tmp_path, plan) as desk:
+        await desk.night(some_rows(24))
+        tries = Counter(attempt.row_number for attempt in desk.attempts())
+        for row in desk.jobs():
+            own = [attempt for attempt in desk.attempts() if attempt.row_number == row.row_number]
+            assert row.outcome == ("succeeded" if own[-1].state == "succeeded" else "failed")
+            assert row.outcome == "succeeded" or tries[row.row_number] == 3
+        assert set(tries.values()) == {1, 2, 3}
+        assert desk.outcomes()["succeeded"] == len(desk.ours()) < 24
+        desk.assert_books_agree()
+
+
+async def test_an_item_that_the_api_refuses_is_rejected_and_costs_nothing(tmp_path):
+    plan = QUICK + "errored_probability = 1.0\nerrored_status = 400\n"
+    async with office(tmp_path, plan) as desk:
+        await desk.night(some_rows(3))
+        assert desk.made() == 1
+        assert desk.outcomes() == {"rejected": 3}
+        assert {row.reason for row in desk.jobs()} == {Reason.REFUSED_BY_API}
+        assert desk.simulator.billed() == []
+        desk.assert_books_agree()
+
+
+async def test_an_expired_batch_defers_its_jobs_and_the_next_run_sends_them(tmp_path):
+    plan = "[batches]\nprocessing_seconds = 5\nexpire_after_seconds = 0.3\n"
+    async with office(tmp_path, plan) as desk:
+        await desk.night(some_rows(20))
+        items = desk.simulator.stats()["batch_items"]
+        assert items["expired"] >= 10
+        assert desk.outcomes()["deferred"] == items["expired"]
+        reasons = {row.reason for row in desk.jobs() if row.outcome == "deferred"}
+        assert reasons == {Reason.BATCH_EXPIRED}
+        desk.assert_books_agree()
+        await desk.night(some_rows(20), "run-2")
+        assert desk.simulator.stats()["received"]["batches_create"] == 2
+        desk.assert_books_agree()
+
+
+async def test_a_canceled_batch_bills_what_was_done_and_defers_the_rest(tmp_path):
+    plan = "[batches]\nprocessing_seconds = 3600\ncancel_completes_probability = 0.4\n"
+    async with office(tmp_path, plan) as desk:
+        run = await desk.begin(some_rows(30))
+        [batch] = await desk.submit_all(run)
+        await desk.gateway.cancel_batch(batch.provider_batch_id)
+        await watch(run, batch)
+        items = desk.simulator.stats()["batch_items"]
+        assert min(items["succeeded"], items["canceled"]) > 0
+        assert desk.outcomes() == {"succeeded": items["succeeded"], "deferred": items["canceled"]}
+        reasons = {row.reason for row in desk.jobs() if row.outcome == "deferred"}
+        assert reasons == {Reason.BATCH_CANCELED}
+        desk.assert_books_agree()
+
+
+async def test_a_refusal_is_an_answer_with_its_stop_reason(tmp_path):
+    async with office(tmp_path, QUICK + "refusal_probability = 1.0\n") as desk:
+        await desk.night(some_rows(3))
+        assert desk.outcomes() == {"succeeded": 3}
+        assert {attempt.stop_reason for attempt in desk.attempts()} == {"refusal"}
+        assert len(desk.ours()) == 3
+        desk.assert_books_agree()
+
+
+async def test_an_answer_cut_by_max_tokens_says_so(tmp_path):
+    rows = [row | {"max_tokens": 1} for row in some_rows(2)]
+    async with office(tmp_path) as desk:
+        await desk.night(rows)
+        assert "max_tokens" in {attempt.stop_reason for attempt in desk.attempts()}
+        desk.assert_books_agree()
+
+
+async def test_a_batch_that_the_provider_has_forgotten_keeps_its_holds(tmp_path):
+    async with office(tmp_path) as desk:
+        run = await desk.begin(some_rows(5))
+        [batch] = await desk.submit_all(run)
+        await desk.until(desk.all_ended)
+        desk.sdk.messages.batches.delete(batch.provider_batch_id)
+        await watch(run, batch)
+        assert desk.outcomes() == {"unknown": 5}
+        assert desk.batch_states() == {"ended": 1}
+        desk.assert_books_agree(unknown=5)
+        held = sum(attempt.held_nano_usd for attempt in desk.attempts())
+        assert held >= sum(line["cost_nano_usd"] for line in desk.ours()) > 0
+        # a later run pays for none of them again
+        await desk.night(some_rows(5), "run-2")
+        assert desk.outcomes("run-2") == {"unknown": 5}
+        assert desk.made() == 1
+
+
+async def test_what_a_killed_run_left_is_settled_by_the_next_one_that_waits_for_it(tmp_path):
+    plan = QUICK + fault("batches_create", "cut_after", first_n=1)
+    async with office(tmp_path, plan) as desk:
+        run = await desk.begin(some_rows(6), batch={"max_requests": 3})
+        await desk.submit_all(run)
+        runs.let_go(desk.ledger, run.run_id)
+        assert runs.close_dead_runs(desk.ledger) == [run.run_id]
+        await desk.night(some_rows(6), "run-2")
+        assert desk.made() == 2
+        assert desk.outcomes("run-1") == desk.outcomes("run-2") == {"succeeded": 6}
+        desk.assert_books_agree()
+
+
+async def test_a_night_of_many_batches_and_every_fault_loses_nothing_and_pays_nothing_twice(tmp_path):
+    plan = "seed = 11\n[batches]\nprocessing_seconds = 0.3\njitter = 0.5\nerrored_probability = 0.1\n"
+    plan += "expired_probability = 0.05\n"
+    plan += fault("batches_create", "cut_after", probability=0.3)
+    plan += fault("batches_create", "cut_before", probability=0.2)
+    plan += fault("batches_results", "cut_results", probability=0.3, fraction=0.6)
+    plan += fault("batches_retrieve", "status", status=500, probability=0.1)
+    async with office(tmp_path, plan) as desk:
+        await desk.night(some_rows(120), batch={"max_requests": 12}, limits={"tries": 6})
+        assert set(desk.outcomes()) <= {"succeeded", "deferred", "failed"}
+        assert desk.outcomes()["succeeded"] == len(desk.ours())
+        desk.assert_books_agree()
