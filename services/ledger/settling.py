@@ -13,7 +13,7 @@ from schemas.ledger import AttemptRow, JobRow, ResponseRow
 from schemas.money import NanoUsd
 from schemas.outcome import AttemptState, Outcome, Reason
 from services.ledger.store import Ledger
-from services.ledger.windows import Window, move, windows_of
+from services.ledger.windows import Window, move, one_at_a_time, windows_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,7 @@ def write_down(ledger: Ledger, leaving: Sequence[AttemptId], settlements: Sequen
 
 def settle(connection: Connection, settlements: Sequence[Settlement]) -> None:
     """Settle attempts inside the caller's transaction; those that have ended already are left as they are."""
+    one_at_a_time(connection)
     by_id = {settlement.attempt_id: settlement for settlement in settlements}
     standing = connection.execute(
         select(
@@ -72,12 +73,10 @@ def settle(connection: Connection, settlements: Sequence[Settlement]) -> None:
             AttemptRow.row_number,
             AttemptRow.budget_day,
             AttemptRow.held_nano_usd,
-        )
-        .where(
+        ).where(
             AttemptRow.attempt_id.in_(list(by_id)),
             AttemptRow.state.in_([AttemptState.OPEN, AttemptState.UNKNOWN]),
         )
-        .with_for_update()
     ).all()
     held: Counter[Window] = Counter()
     settled: Counter[Window] = Counter()

@@ -12,8 +12,8 @@ from schemas.outcome import Reason
 
 #: one row of `budgets`: the scope ("run", "day") and its period (the run id, the date)
 Window = tuple[str, str]
-#: any constant: the PostgreSQL advisory lock that lets one admission at a time through
-_ADMISSION_LOCK = 7_190_416
+#: any constant: the PostgreSQL advisory lock that lets one money-moving transaction at a time through
+_MONEY_LOCK = 7_190_416
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +30,21 @@ def windows_of(run_id: str, budget_day: str) -> tuple[Window, Window]:
     return (("run", run_id), ("day", budget_day))
 
 
-def open_windows(connection: Connection, caps: Sequence[Cap]) -> dict[Window, int]:
-    """What is free in each capped window; the windows stay locked until the transaction ends.
+def one_at_a_time(connection: Connection) -> None:
+    """Let no other transaction move money until this one ends, as SQLite does by itself.
 
-    They are locked in one order, here and in `move`, so that two writers cannot wait for each other.
+    Two runs on different days share no window to wait at, and a row that joins an attempt must not miss its end.
     """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MONEY_LOCK})
+
+
+def open_windows(connection: Connection, caps: Sequence[Cap]) -> dict[Window, int]:
+    """What is free in each capped window, which nobody else changes until the transaction ends."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    if dialect is postgresql:
-        # one admission at a time, as SQLite has it: two runs on different days share no window to wait at
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADMISSION_LOCK})
+    one_at_a_time(connection)
     free: dict[Window, int] = {}
-    for cap in sorted(caps, key=lambda cap: cap.window):
+    for cap in caps:
         scope, period = cap.window
         connection.execute(
             dialect.insert(BudgetRow)
@@ -50,9 +54,9 @@ def open_windows(connection: Connection, caps: Sequence[Cap]) -> dict[Window, in
             .on_conflict_do_update(index_elements=["scope", "period"], set_={"cap_nano_usd": cap.nano_usd})
         )
         used = connection.scalar(
-            select(BudgetRow.held_nano_usd + BudgetRow.settled_nano_usd)
-            .where(BudgetRow.scope == scope, BudgetRow.period == period)
-            .with_for_update()
+            select(BudgetRow.held_nano_usd + BudgetRow.settled_nano_usd).where(
+                BudgetRow.scope == scope, BudgetRow.period == period
+            )
         )
         if cap.nano_usd is not None:
             free[cap.window] = cap.nano_usd - (used or 0)

@@ -5,12 +5,12 @@ import json
 import logging
 from collections import Counter
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import anthropic
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 import flows.nightly_batch as nightly
 from schemas.ledger import AttemptRow, BatchRow, BudgetRow, JobRow, ResponseRow
@@ -24,7 +24,7 @@ from tasks.read_jobs import read_rows
 from tasks.route import route_shard
 from tasks.send_batch import packed, submit
 from tasks.start_run import Run, _check_models
-from tasks.watch_batch import look, watch
+from tasks.watch_batch import ingest, look, watch
 from tests.strategies import policy, quick_ledger
 
 QUICK = "[batches]\nprocessing_seconds = 0.1\n"
@@ -194,8 +194,9 @@ class Office:
 
 
 def old_enough(run, batch):
+    """Whether a batch whose creation was cut at once may be called absent by now."""
     age = datetime.now(UTC) - batch.prepared_at
-    return age.total_seconds() > float(run.policy.batch.absent_after_seconds)
+    return age.total_seconds() > float(run.policy.batch.absent_after_seconds) + 0.5
 
 
 @asynccontextmanager
@@ -228,17 +229,49 @@ async def test_two_lost_batches_of_one_size_are_both_found_and_none_is_made_agai
         desk.assert_books_agree()
 
 
-async def test_a_batch_that_another_run_is_still_creating_is_not_taken_for_absent(tmp_path):
+@pytest.mark.parametrize("waited", [0, 1_000], ids=["", "for a quarter of an hour"])
+async def test_a_batch_that_another_run_is_still_creating_is_not_taken_for_absent(tmp_path, waited):
+    """A creation may take long: six tries by default, each of ten minutes, and two minutes between them."""
     plan = QUICK + fault("batches_create", "status", status=529, retry_after=3, first_n=1)
     async with office(tmp_path, plan) as desk:
         first = await desk.begin(some_rows(3), "run-1")
         second = await desk.begin(some_rows(3), "run-2")
         one = asyncio.create_task(nightly.send_what_fits(first))
         await desk.until(lambda: desk.batch_states()["prepared"])
+        if waited:
+            with desk.ledger.write() as connection:
+                long_ago = datetime.now(UTC) - timedelta(seconds=waited)
+                connection.execute(update(BatchRow).values(prepared_at=long_ago))
         await asyncio.gather(one, nightly.send_what_fits(second))
         assert desk.made() == 1
         assert desk.outcomes("run-1") == desk.outcomes("run-2") == {"succeeded": 3}
         desk.assert_books_agree()
+
+
+async def test_results_that_are_gone_for_good_do_not_keep_anyone_waiting_for_ever(tmp_path):
+    """After 29 days, or when somebody deletes the batch between the look and the reading."""
+    async with office(tmp_path) as desk:
+        run = await desk.begin(some_rows(3))
+        [batch] = await desk.submit_all(run)
+        await desk.until(desk.all_ended)
+        seen = await desk.gateway.batch(batch.provider_batch_id)
+        desk.sdk.messages.batches.delete(batch.provider_batch_id)
+        async with asyncio.timeout(15):
+            await ingest(run, batch, seen)
+            await watch(run, batch)
+        assert desk.outcomes() == {"unknown": 3}
+        desk.assert_books_agree(unknown=3)
+
+
+async def test_a_line_that_never_can_be_read_does_not_keep_anyone_waiting_for_ever(tmp_path):
+    plan = QUICK + fault("batches_results", "malformed_body", every_nth=1)
+    async with office(tmp_path, plan) as desk:
+        run = await desk.begin(some_rows(4))
+        [batch] = await desk.submit_all(run)
+        async with asyncio.timeout(15):
+            await watch(run, batch)
+        assert desk.outcomes() == {"succeeded": 2, "unknown": 2}
+        assert sum(attempt.state == "unknown" for attempt in desk.attempts()) == 2
 
 
 async def test_results_that_cannot_be_had_for_a_while_are_waited_for(tmp_path):
