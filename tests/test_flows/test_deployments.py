@@ -43,8 +43,9 @@ def test_a_deployment_names_a_flow_and_parameters_that_it_takes(deployment):
         assert len(schedule["cron"].split()) == 5
 
 
-def test_every_parameter_of_the_form_has_its_description():
-    properties = _flow(DEPLOYMENTS[0]).parameters.properties
+@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda d: d["name"])
+def test_every_parameter_of_the_form_has_its_description(deployment):
+    properties = _flow(deployment).parameters.properties
 
     assert [name for name, field in properties.items() if not field.get("description")] == []
 
@@ -88,7 +89,7 @@ def _until(what: str, check, log: Path, tries: int = 600):
 
 @pytest.mark.prefect
 @pytest.mark.xdist_group("deployments")
-def test_both_deployments_are_made_and_a_worker_runs_the_one_that_a_person_starts(tmp_path):
+def test_the_deployments_are_made_and_a_worker_runs_the_one_that_a_person_starts(tmp_path):
     port = _free_port()
     api = f"http://127.0.0.1:{port}/api"
     jobs = tmp_path / "jobs.parquet"
@@ -124,13 +125,18 @@ def test_both_deployments_are_made_and_a_worker_runs_the_one_that_a_person_start
                 )
                 assert done.returncode == 0, done.stdout[-1500:] + done.stderr[-1500:]
             made = {d["name"]: d for d in _ask(f"{api}/deployments/filter", {})}
-            assert set(made) == {"nightly", "on-demand"}
+            assert set(made) == {"nightly", "collect-batches", "on-demand"}
             assert made["nightly"]["schedules"][0]["schedule"]["timezone"] == "Europe/Berlin"
             planned = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
-            nights = _until(
-                "a scheduled night", lambda: _ask(f"{api}/flow_runs/filter", planned), tmp_path / "server.log"
+            planned_of = _until(
+                "a run of both schedules",
+                lambda: (
+                    len(found := {n["deployment_id"] for n in _ask(f"{api}/flow_runs/filter", planned)}) == 2
+                    and found
+                ),
+                tmp_path / "server.log",
             )
-            assert {night["deployment_id"] for night in nights} == {made["nightly"]["id"]}
+            assert planned_of == {made["nightly"]["id"], made["collect-batches"]["id"]}
 
             run = _ask(
                 f"{api}/deployments/{made['on-demand']['id']}/create_flow_run",
