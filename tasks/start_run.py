@@ -69,7 +69,7 @@ class Run:
     Attributes:
         stopped: why no more may be sent, once that is so.
         watched: our ids of the batches that this run waits for.
-        not_ours: the provider's ids of batches that were shown to be somebody else's.
+        not_ours: our id of a batch and the provider's of one that was shown not to be it.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Run:
         self.prices: dict[str, PriceCard] = {}
         self.stopped: Reason | None = None
         self.watched: set[str] = set()
-        self.not_ours: set[str] = set()
+        self.not_ours: set[tuple[str, str]] = set()
         self._judged: dict[str, str | None] = {}
         self.began = time.monotonic()
         self.prefect_flow_run_id: str | None = None

@@ -90,7 +90,9 @@ async def find(run: Run, batch: OpenBatch) -> str | None:
     candidates = [
         seen
         for seen in await run.gateway.batches_since(since)
-        if seen.requests == batch.requests and seen.provider_batch_id not in known | run.not_ours
+        if seen.requests == batch.requests
+        and seen.provider_batch_id not in known
+        and (batch.batch_id, seen.provider_batch_id) not in run.not_ours
     ]
     for seen in candidates:
         if seen.ended and await _is_ours(run, batch, seen):
@@ -118,7 +120,7 @@ async def _is_ours(run: Run, batch: OpenBatch, seen: ProviderBatch) -> bool:
     async for line in run.gateway.batch_results(seen.provider_batch_id):
         if line.get("custom_id") in ours:
             return True
-        run.not_ours.add(seen.provider_batch_id)
+        run.not_ours.add((batch.batch_id, seen.provider_batch_id))
         return False
     return False
 
