@@ -252,7 +252,7 @@ class Gateway:
         """The lines of a batch's results, in any order, as they come. Free.
 
         The stream may end before its last line, with or without an error: compare with the batch's counts. A line
-        that cannot be read ends it.
+        that cannot be read is passed over.
 
         Raises:
             CallFailed: it could not be opened, or was cut.
@@ -262,10 +262,8 @@ class Gateway:
             results = self._client.messages.batches.with_streaming_response.results(provider_batch_id)
             async with results as response:
                 async for line in response.iter_lines():
-                    if line.strip():
-                        yield orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            raise Passing("a line of the results could not be read") from error
+                    if isinstance(found := _json_or_none(line), dict):
+                        yield found
         except (AnthropicError, TimeoutError, OSError, HTTPError) as error:
             raise sorted_failure(error) from error
 
@@ -377,6 +375,13 @@ def _answer(raw: bytes, request_id: str | None) -> tuple[Answer, str, str | None
         return Answer.model_validate(orjson.loads(raw)), text, request_id
     except (UnicodeDecodeError, orjson.JSONDecodeError, ValidationError):
         raise MayBeBilled("HTTP 200 whose body or usage cannot be read", request_id=request_id) from None
+
+
+def _json_or_none(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
 
 
 def _provider_batch(batch: Any) -> ProviderBatch:

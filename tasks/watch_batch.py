@@ -26,8 +26,6 @@ log = logging.getLogger("weighbridge")
 #: how far the provider's clock may lie behind ours
 _CLOCK_SKEW = timedelta(hours=1)
 _FIRST_PAUSE = 0.5
-#: beyond a creation's own time-out
-_MARGIN_SECONDS = 60
 #: results that were read to their end so often, and still lack items, will not have them
 _MOST_READINGS = 3
 _GROUP = 500
@@ -67,7 +65,7 @@ async def look(run: Run, batch_id: str) -> bool:
             return False
         seen = await run.gateway.batch(provider_id)
     except CallFailed as error:
-        if isinstance(error, Refused) and error.status == 404:
+        if batch.provider_batch_id and _gone(error):
             await _give_up(run, batch, f"the provider has no such batch any more ({error})")
             return True
         log.warning("Batch %s could not be looked at (%s); it is looked at again.", batch_id, error)
@@ -107,9 +105,15 @@ async def find(run: Run, batch: OpenBatch) -> str | None:
 
 def _cannot_appear_any_more(run: Run, batch: OpenBatch) -> bool:
     """Whether a batch that the provider does not list was never made: nobody creates it, and for long enough."""
-    longest_creation = timedelta(seconds=run.policy.limits.request_timeout_seconds + _MARGIN_SECONDS)
-    over = batch.doubtful_since or batch.prepared_at + longest_creation
-    return datetime.now(UTC) - over > timedelta(seconds=float(run.policy.batch.absent_after_seconds))
+    if batch.doubtful_since is None:
+        return False
+    return datetime.now(UTC) - batch.doubtful_since > timedelta(
+        seconds=float(run.policy.batch.absent_after_seconds)
+    )
+
+
+def _gone(error: CallFailed) -> bool:
+    return isinstance(error, Refused) and error.status == 404
 
 
 async def _is_ours(run: Run, batch: OpenBatch, seen: ProviderBatch) -> bool:
@@ -146,12 +150,16 @@ async def ingest(run: Run, batch: OpenBatch, seen: ProviderBatch) -> None:
             await _read_results(run, batch, seen)
             readings += 1
         except CallFailed as error:
+            # results that are gone will not come back: that counts as having read them
+            readings += _gone(error)
             log.warning("The results of batch %s were cut (%s); they are read again.", batch.batch_id, error)
         if not (left := await asyncio.to_thread(batches.attempts_of, run.ledger, batch.batch_id)):
             await asyncio.to_thread(batches.ended, run.ledger, batch.batch_id, seen.counts)
             return
         if readings == _MOST_READINGS:
-            await _give_up(run, batch, f"the results lack {len(left)} of {seen.requests} items")
+            await _give_up(
+                run, batch, f"the results that can be read lack {len(left)} of {seen.requests} items"
+            )
             return
         await pause.wait()
 

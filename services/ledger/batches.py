@@ -26,7 +26,7 @@ class OpenBatch:
         provider_batch_id: the provider's, or None while it is not known whether the provider has it.
         requests: how many items it was made of.
         prepared_at: when it went on record, before its creation was asked for.
-        doubtful_since: since when its creation is over without an answer; None while somebody may be at it.
+        doubtful_since: since when its creation is over without an answer; None while its run may be at it.
     """
 
     batch_id: str
