@@ -113,6 +113,12 @@ class BatchLimits(_Section):
     #: a batch whose creation brought no answer counts as never made when the provider has listed none for so long
     absent_after_seconds: Annotated[Decimal, BeforeValidator(_exact), Field(gt=0)] = Decimal(300)
 
+    @model_validator(mode="after")
+    def _a_batch_fits_the_queue(self) -> Self:
+        if self.max_requests > self.max_queued_requests:
+            raise ValueError("max_requests is more than max_queued_requests: a batch could never be queued")
+        return self
+
 
 class Policy(_Section):
     """Everything that decides about a run's jobs and money."""

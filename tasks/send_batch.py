@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ from services.ledger.settling import Settlement, write_down
 from tasks.start_run import Run, stopping
 from tasks.watch_batch import watch
 
+log = logging.getLogger("weighbridge")
+
 #: {"requests":[…]} around the items
 _ENVELOPE_BYTES = len('{"requests":[]}')
 Item = dict[str, Any]
@@ -34,8 +37,8 @@ def batch_item(attempt: HeldAttempt) -> Item:
 
 
 def item_bytes(item: Item) -> int:
-    """What an item takes of the request's body, as the SDK serialises it, its comma included."""
-    return len(json.dumps(item, ensure_ascii=False, separators=(",", ":")).encode()) + 1
+    """What an item takes of the request's body, as the SDK serialises it."""
+    return len(json.dumps(item, ensure_ascii=False, separators=(",", ":")).encode())
 
 
 def packed(attempts: Sequence[HeldAttempt], limits: BatchLimits) -> Iterator[tuple[list[Item], int]]:
@@ -44,10 +47,10 @@ def packed(attempts: Sequence[HeldAttempt], limits: BatchLimits) -> Iterator[tup
     size = _ENVELOPE_BYTES
     for attempt in attempts:
         item = batch_item(attempt)
-        more = item_bytes(item)
+        more = item_bytes(item) + (1 if items else 0)  # the comma before it
         if items and (len(items) == limits.max_requests or size + more > limits.max_bytes):
             yield items, size
-            items, size = [], _ENVELOPE_BYTES
+            items, size, more = [], _ENVELOPE_BYTES, more - 1
         items.append(item)
         size += more
     if items:
@@ -93,9 +96,13 @@ async def submit(run: Run, items: Sequence[Item], size: int) -> OpenBatch | None
         ends = [_not_made(attempt_id, run, error) for attempt_id in ids]
         await asyncio.to_thread(batches.absent, run.ledger, batch.batch_id, str(error), ends)
         return None
-    await asyncio.to_thread(
+    on_record = await asyncio.to_thread(
         batches.submitted, run.ledger, batch.batch_id, made.provider_batch_id, made.expires_at
     )
+    if not on_record:  # this machine was taken for dead meanwhile, and the jobs may be with another run
+        log.error("Batch %s was given up while it was created; it is cancelled.", batch.batch_id)
+        await run.gateway.cancel_batch(made.provider_batch_id)
+        return None
     return OpenBatch(batch.batch_id, run.run_id, made.provider_batch_id, batch.requests, batch.prepared_at)
 
 

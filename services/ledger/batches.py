@@ -13,6 +13,7 @@ from schemas.ledger import AttemptRow, BatchRow, JobRow
 from schemas.outcome import AttemptState, BatchState
 from services.ledger.settling import Settlement, settle
 from services.ledger.store import Ledger
+from services.ledger.windows import one_at_a_time
 
 OPEN_STATES = (BatchState.PREPARED, BatchState.SUBMITTED)
 
@@ -81,10 +82,10 @@ def doubtful(ledger: Ledger, batch_id: str) -> None:
         )
 
 
-def submitted(ledger: Ledger, batch_id: str, provider_batch_id: str, expires_at: datetime | None) -> None:
-    """Put on record under which id the provider has a batch."""
+def submitted(ledger: Ledger, batch_id: str, provider_batch_id: str, expires_at: datetime | None) -> bool:
+    """Put on record under which id the provider has a batch; False when it was given up before."""
     with ledger.write() as connection:
-        connection.execute(
+        changed = connection.execute(
             update(BatchRow)
             .where(BatchRow.batch_id == batch_id, BatchRow.state == BatchState.PREPARED)
             .values(
@@ -94,6 +95,7 @@ def submitted(ledger: Ledger, batch_id: str, provider_batch_id: str, expires_at:
                 expires_at=expires_at,
             )
         )
+    return bool(changed.rowcount)
 
 
 def ended(ledger: Ledger, batch_id: str, request_counts: dict[str, Any]) -> None:
@@ -112,6 +114,7 @@ def absent(ledger: Ledger, batch_id: str, detail: str, settlements: Sequence[Set
     A batch that got its provider id meanwhile is left as it is.
     """
     with ledger.write() as connection:
+        one_at_a_time(connection)
         changed = connection.execute(
             update(BatchRow)
             .where(BatchRow.batch_id == batch_id, BatchRow.state == BatchState.PREPARED)

@@ -73,13 +73,15 @@ def take(
         run_id: the run that sends them.
         weighed: jobs in the order they are to get money.
         caps: every window they fall under; a window named "day" gives the attempts their budget day.
-        may_defer: whether a job that finds no money is deferred. False while money of this run is in flight:
-            then the queue stops at the first job that does not fit, since what is in flight may leave room.
+        may_defer: nothing of this run is in flight, so that what is free now is the most that will ever be: a job
+            dearer than that is deferred. At any other job that does not fit, the queue stops and waits for what
+            is in flight, or held here before it, to leave room.
         resend_unknown: whether a job whose earlier attempt may have been billed may be sent again.
     """
     admission = Admission()
     with ledger.write() as connection:
         free = open_windows(connection, caps)
+        at_most = dict(free)
         prior = _prior_attempts(connection, weighed)
         taken = _Taken(run_id, next((cap.window[1] for cap in caps if cap.window[0] == "day"), ""))
         for item in weighed:
@@ -88,12 +90,12 @@ def take(
                 taken.join(item, flying.attempt_id)
             elif end := _already_ended(earlier, resend_unknown):
                 taken.end(item, *end)
-            elif (lacking := _lacking(caps, free, item.estimate.worst_case)) is None:
+            elif not _lacking(caps, free, item.estimate.worst_case):
                 taken.hold(item)
                 for window in free:
                     free[window] -= item.estimate.worst_case
-            elif may_defer:
-                taken.end(item, Outcome.DEFERRED, lacking.reason, _short_text(lacking, free, item))
+            elif may_defer and (never := _lacking(caps, at_most, item.estimate.worst_case)):
+                taken.end(item, Outcome.DEFERRED, never.reason, _short_text(never, at_most, item))
             else:
                 admission.short = True
                 break

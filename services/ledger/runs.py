@@ -15,6 +15,7 @@ from schemas.ledger import AttemptRow, BatchRow, JobRow, RunRow
 from schemas.outcome import AttemptState, BatchState, Decision, Outcome, Reason, RunOutcome
 from services.ledger import reviews, settling
 from services.ledger.store import Ledger
+from services.ledger.windows import one_at_a_time
 
 #: a run of another machine counts as dead when its heart has not beaten for so long
 OPEN_BATCH_STATES = (BatchState.PREPARED, BatchState.SUBMITTED)
@@ -82,14 +83,19 @@ def finish(ledger: Ledger, run_id: RunId, outcome: RunOutcome, report: dict[str,
     """Put the end of a run that went through on record; its payloads are needed no more."""
     with ledger.write() as connection:
         reviews.drop_payloads(connection, run_id)
-        _end(connection, run_id, outcome, report)
+        connection.execute(
+            update(RunRow)
+            .where(RunRow.run_id == run_id)
+            .values(ended_at=datetime.now(UTC), outcome=outcome, report=report)
+        )
 
 
-def _end(connection: Connection, run_id: str, outcome: RunOutcome, report: dict[str, Any] | None) -> None:
+def _fail(connection: Connection, run_id: str) -> None:
+    """End a run as failed, unless somebody has finished it meanwhile."""
     connection.execute(
         update(RunRow)
-        .where(RunRow.run_id == run_id)
-        .values(ended_at=datetime.now(UTC), outcome=outcome, report=report)
+        .where(RunRow.run_id == run_id, RunRow.ended_at.is_(None))
+        .values(ended_at=datetime.now(UTC), outcome=RunOutcome.FAILED)
     )
 
 
@@ -106,7 +112,7 @@ def close_dead_runs(ledger: Ledger) -> list[str]:
             left = close_books(connection, run.run_id, review_unknown=_parks_unknown(run))
             made = connection.scalar(select(func.count()).where(BatchRow.run_id == run.run_id))
             if not left and not made:
-                _end(connection, run.run_id, RunOutcome.FAILED, None)
+                _fail(connection, run.run_id)
     return [run.run_id for run in dead]
 
 
@@ -118,12 +124,13 @@ def close_early(ledger: Ledger, run_id: RunId, *, review_unknown: bool) -> int:
             # from here on nobody's: whoever collects may take it over
             connection.execute(update(RunRow).where(RunRow.run_id == run_id).values(process_started=0))
         else:
-            _end(connection, run_id, RunOutcome.FAILED, None)
+            _fail(connection, run_id)
     return left
 
 
 def close_books(connection: Connection, run_id: str, *, review_unknown: bool) -> int:
     """Give every row of an interrupted run its outcome, but those in a provider batch; how many batches are left."""
+    one_at_a_time(connection)
     settling.end_open_attempts(connection, run_id)
     # whoever was creating them is gone
     connection.execute(

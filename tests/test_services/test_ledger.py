@@ -290,9 +290,16 @@ def test_a_hold_is_taken_from_every_window_and_settling_replaces_it_with_the_bil
     assert figures.held(ledger, "run-1") == 20
 
 
-def test_a_job_that_does_not_fit_is_deferred_and_a_smaller_one_behind_it_still_goes(ledger):
+def test_a_job_that_waits_for_what_is_held_before_it_is_not_deferred(ledger):
     started(ledger, 3)
     admission = take(ledger, [60, 50, 40], run=100)
+    assert [attempt.row_number for attempt in admission.held] == [0]
+    assert (admission.deferred, admission.short) == (0, True)
+
+
+def test_a_job_that_can_never_fit_is_deferred_and_a_smaller_one_behind_it_still_goes(ledger):
+    started(ledger, 3)
+    admission = take(ledger, [60, 110, 40], run=100)
     assert [attempt.row_number for attempt in admission.held] == [0, 2]
     assert (admission.deferred, admission.short) == (1, False)
     assert outcomes(ledger)[1] == ("deferred", "run_budget")
