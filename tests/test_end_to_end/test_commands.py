@@ -107,11 +107,14 @@ def test_prefect_shows_a_task_run_for_each_item_and_the_report(yard, tools):
     assert sorted(counted) == sorted(f"count row {number}" for number in range(30))
     steps = {run["name"].rsplit("-", 1)[0] for run in runs} - set(counted)
     assert {"read_jobs", "admit", "send", "park_for_review", "publish", "reconcile"} <= steps
-    [artifact] = tools.fetch(
+    made = tools.fetch(
         f"{yard.api}/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [flow_run_id]}}}
     )
-    assert (artifact["key"], artifact["type"]) == ("weighbridge-report", "markdown")
-    assert report["run_id"] in artifact["data"]
+    artifacts = {artifact["type"]: artifact for artifact in made}
+    assert set(artifacts) == {"markdown", "progress"}
+    assert artifacts["markdown"]["key"] == "weighbridge-report"
+    assert report["run_id"] in artifacts["markdown"]["data"]
+    assert float(artifacts["progress"]["data"]) == 100
 
 
 def test_without_a_key_a_base_url_is_enough_and_the_server_says_that_it_is_simulated(yard):
