@@ -11,7 +11,7 @@ from schemas.ledger import AttemptRow, JobRow, PayloadRow
 from schemas.money import NanoUsd
 from schemas.outcome import AttemptState, Decision, Outcome, Reason
 from schemas.payload import CacheTtl, Fingerprint, printable
-from services.ledger.store import Ledger
+from services.ledger.store import Ledger, storable
 
 QUEUED = (JobRow.outcome.is_(None), JobRow.attempt_id.is_(None))
 
@@ -234,7 +234,7 @@ def record(ledger: Ledger, run_id: RunId, verdicts: Iterable[Verdict]) -> None:
     rows = [
         {"r_row_number": verdict.row_number}
         | {f"v_{column}": getattr(verdict, name) for column, name in _VERDICT_COLUMNS.items()}
-        | {"v_detail": verdict.detail and verdict.detail.replace("\0", "?")}
+        | {"v_detail": storable(verdict.detail)}
         for verdict in verdicts
     ]
     if not rows:

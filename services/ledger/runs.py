@@ -14,11 +14,11 @@ from schemas.job import RunId
 from schemas.ledger import AttemptRow, BatchRow, JobRow, RunRow
 from schemas.outcome import AttemptState, BatchState, Decision, Outcome, Reason, RunOutcome
 from services.ledger import reviews, settling
+from services.ledger.batches import OPEN_STATES
 from services.ledger.store import Ledger
 from services.ledger.windows import one_at_a_time
 
 #: a run of another machine counts as dead when its heart has not beaten for so long
-OPEN_BATCH_STATES = (BatchState.PREPARED, BatchState.SUBMITTED)
 DEAD_AFTER = timedelta(minutes=10)
 
 
@@ -150,7 +150,7 @@ def close_books(connection: Connection, run_id: str, *, review_unknown: bool) ->
         .where(
             AttemptRow.attempt_id == JobRow.attempt_id,
             AttemptRow.state == AttemptState.OPEN,
-            BatchRow.state.in_(OPEN_BATCH_STATES),
+            BatchRow.state.in_(OPEN_STATES),
         )
     )
     connection.execute(

@@ -12,7 +12,7 @@ from schemas.job import AttemptId
 from schemas.ledger import AttemptRow, JobRow, ResponseRow
 from schemas.money import NanoUsd
 from schemas.outcome import AttemptState, Outcome, Reason
-from services.ledger.store import Ledger
+from services.ledger.store import Ledger, storable
 from services.ledger.windows import Window, move, one_at_a_time, windows_of
 
 
@@ -103,11 +103,6 @@ def settle(connection: Connection, settlements: Sequence[Settlement]) -> None:
     move(connection, {window: (held[window], settled[window]) for window in held})
 
 
-def _storable(detail: str | None) -> str | None:
-    """A detail may quote the API's words; no database text holds a NUL."""
-    return detail and detail.replace("\0", "?")
-
-
 def _settle_values(end: Settlement, held: int, now: datetime) -> dict[str, Any]:
     return {
         "r_id": end.attempt_id,
@@ -123,7 +118,7 @@ def _settle_values(end: Settlement, held: int, now: datetime) -> dict[str, Any]:
         "v_usage": end.usage,
         "v_stop": end.stop_reason,
         "v_request": end.request_id,
-        "v_error": _storable(end.detail),
+        "v_error": storable(end.detail),
     }
 
 
@@ -168,7 +163,7 @@ def _job_values(end: Settlement) -> dict[str, Any]:
         "r_attempt": end.attempt_id,
         "v_outcome": end.outcome,
         "v_reason": end.reason if end.outcome else None,
-        "v_detail": _storable(end.detail) if end.outcome else None,
+        "v_detail": storable(end.detail) if end.outcome else None,
         "v_attempt": end.attempt_id if end.outcome else None,
     }
 

@@ -163,3 +163,8 @@ def _migrate(engine: Engine) -> None:
                     "The ledger was made by a newer version of Weighbridge; use that version, or another ledger."
                 ) from error
             raise
+
+
+def storable(detail: str | None) -> str | None:
+    """A detail may quote the API's words; no database text holds a NUL."""
+    return detail and detail.replace("\0", "?")
