@@ -4,8 +4,9 @@ runs ─┬─ jobs ── payloads      one row per input row; its payload only
       ├─ batches               one provider Message Batch of many attempts
       ├─ attempts ── responses  one paid try; its hold, then its bill; the answer until it is published
       └─ budgets                settled + held of each window
-reviews                         jobs that wait for a person
+reviews ── review_events        jobs that wait for a person; each change of one
 counts                          the provider's counts, by payload and model
+history                         what was paid for, by day, of attempts that were pruned
 """
 
 from datetime import UTC, datetime
@@ -102,6 +103,12 @@ class JobRow(Table):
     own_max_input_tokens: Mapped[int | None]
     own_max_cost_nano_usd: Mapped[int | None]
     cache_ttl: Mapped[str | None] = mapped_column(String(2))
+    #: what the rules and prices ask about the payload; see `schemas.traits`
+    traits: Mapped[dict[str, Any] | None]
+    #: the review whose approval lets it pass, and how far
+    review_id: Mapped[int | None] = mapped_column(Integer)
+    ceiling_tokens: Mapped[int | None]
+    ceiling_nano_usd: Mapped[int | None]
     payload_bytes: Mapped[int | None]
     model: Mapped[str | None] = mapped_column(String(100))
     input_tokens: Mapped[int | None]
@@ -152,12 +159,13 @@ class CountRow(Table):
 
 
 class BudgetRow(Table):
-    """One window of money: a scope ("run", "day") and a period of it (the run id, the date). At every instant settled + held is at most the cap of whoever takes a hold."""
+    """One window of money: a scope ("run", "day", "month"), a period of it (the run id, the date, the month) and a group of jobs, or "" for all of them. At every instant settled + held is at most the cap of whoever takes a hold."""
 
     __tablename__ = "budgets"
 
     scope: Mapped[str] = mapped_column(String(20), primary_key=True)
     period: Mapped[str] = mapped_column(String(100), primary_key=True)
+    group_name: Mapped[str] = mapped_column(String(100), primary_key=True, server_default="")
     cap_nano_usd: Mapped[int | None]
     held_nano_usd: Mapped[int] = mapped_column(default=0)
     settled_nano_usd: Mapped[int] = mapped_column(default=0)
@@ -185,10 +193,15 @@ class AttemptRow(Table):
     budget_day: Mapped[str] = mapped_column(String(10))
     model: Mapped[str] = mapped_column(String(100))
     state: Mapped[str] = mapped_column(String(20))
+    payload_class: Mapped[str] = mapped_column(String(20), server_default="text")
+    method: Mapped[str] = mapped_column(String(20), server_default="counted")
     input_tokens: Mapped[int]
     input_bound: Mapped[int]
     max_tokens: Mapped[int]
     expected_nano_usd: Mapped[int]
+    #: the range that the expected cost lies in by what was observed; None while too little was
+    expected_low_nano_usd: Mapped[int | None]
+    expected_high_nano_usd: Mapped[int | None]
     worst_case_nano_usd: Mapped[int]
     #: what is still held for it: the worst case while open or unknown, else 0
     held_nano_usd: Mapped[int]
@@ -199,8 +212,18 @@ class AttemptRow(Table):
     tries: Mapped[int] = mapped_column(default=0)
     actual_input_tokens: Mapped[int | None]
     cache_write_tokens: Mapped[int | None]
+    #: the part of the writes that lives an hour
+    cache_write_1h_tokens: Mapped[int | None]
     cache_read_tokens: Mapped[int | None]
     actual_output_tokens: Mapped[int | None]
+    #: the part of the output that was thinking
+    thinking_tokens: Mapped[int | None]
+    web_searches: Mapped[int | None]
+    #: as the answer's usage reports them
+    service_tier: Mapped[str | None] = mapped_column(String(40))
+    inference_geo: Mapped[str | None] = mapped_column(String(40))
+    #: whether the usage says all that was billed; see `schemas.outcome.Billing`
+    billing: Mapped[str | None] = mapped_column(String(20))
     actual_nano_usd: Mapped[int | None]
     usage: Mapped[dict[str, Any] | None]
     stop_reason: Mapped[str | None] = mapped_column(Text)
@@ -224,6 +247,16 @@ class AttemptRow(Table):
         Index("ix_attempts_fingerprint_job_id", "fingerprint", "job_id"),
         Index("ix_attempts_run_id_state", "run_id", "state"),
         Index("ix_attempts_batch_id", "batch_id"),
+        # what was observed last of a model and a class of payloads
+        Index(
+            "ix_attempts_observed",
+            "model",
+            "payload_class",
+            "ended_at",
+            sqlite_where=text("state = 'succeeded'"),
+            postgresql_where=text("state = 'succeeded'"),
+        ),
+        Index("ix_attempts_ended_at", "ended_at"),
     )
 
 
@@ -263,10 +296,16 @@ class ResponseRow(Table):
 
 
 REVIEW_STATUSES = ("pending", "claimed", "approved", "rejected", "edited", "sent", "expired")
+#: decided by a person, who is named
+DECIDED_STATUSES = ("approved", "rejected", "edited")
+
+
+def _one_of(column: str, values: tuple[str, ...]) -> str:
+    return f"{column} IN ({', '.join(repr(value) for value in values)})"
 
 
 class ReviewRow(Table):
-    """A job that waits for a person: why, how heavy, how dear, and what was decided."""
+    """A job that waits for a person: why, how heavy, how dear, what would let it pass, and what was decided."""
 
     __tablename__ = "reviews"
 
@@ -275,10 +314,15 @@ class ReviewRow(Table):
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.run_id"))
     reason: Mapped[str] = mapped_column(String(40))
     detail: Mapped[str] = mapped_column(Text)
+    #: what would let it pass, one sentence a line
+    would_pass: Mapped[str | None] = mapped_column(Text)
     status: Mapped[str] = mapped_column(String(20), server_default="pending")
     model: Mapped[str | None] = mapped_column(String(100))
+    payload_class: Mapped[str | None] = mapped_column(String(20))
+    method: Mapped[str | None] = mapped_column(String(20))
     input_tokens: Mapped[int | None]
     limit_tokens: Mapped[int | None]
+    max_tokens: Mapped[int | None]
     worst_case_usd: Mapped[Decimal | None] = mapped_column(
         Numeric(20, 9), Computed("worst_case_nano_usd / 1000000000.0", persisted=True)
     )
@@ -287,21 +331,93 @@ class ReviewRow(Table):
     )
     group_name: Mapped[str | None] = mapped_column(String(100))
     created_at: Mapped[datetime]
+    claimed_by: Mapped[str | None] = mapped_column(String(100))
+    claimed_at: Mapped[datetime | None]
     decided_by: Mapped[str | None] = mapped_column(String(100))
     decided_at: Mapped[datetime | None]
     note: Mapped[str | None] = mapped_column(Text)
+    #: how far an approval reaches: the job is sent only while its fresh figures are within both, and until then
+    ceiling_tokens: Mapped[int | None]
+    ceiling_usd: Mapped[Decimal | None] = mapped_column(
+        Numeric(20, 9), Computed("ceiling_nano_usd / 1000000000.0", persisted=True)
+    )
+    expires_at: Mapped[datetime | None]
+    #: the run and the attempt that sent it
+    sent_run_id: Mapped[str | None] = mapped_column(String(64))
+    sent_attempt_id: Mapped[str | None] = mapped_column(String(64))
+    #: grows with every change: who read an older one may not write
+    version: Mapped[int] = mapped_column(server_default="1")
     worst_case_nano_usd: Mapped[int | None]
     limit_nano_usd: Mapped[int | None]
+    ceiling_nano_usd: Mapped[int | None]
+    pinned_model: Mapped[str | None] = mapped_column(String(100))
+    priority: Mapped[int] = mapped_column(server_default="0")
     row_number: Mapped[int]
     fingerprint: Mapped[str] = mapped_column(String(64))
-    payload: Mapped[str] = mapped_column(Text)
+    #: the canonical payload; None once history was pruned
+    payload: Mapped[str | None] = mapped_column(Text)
+    #: what a person made of it, to be sent in its place
+    edited_payload: Mapped[str | None] = mapped_column(Text)
+    edited_fingerprint: Mapped[str | None] = mapped_column(String(64))
 
     __table_args__ = (
         UniqueConstraint("job_id", "fingerprint"),
+        CheckConstraint(_one_of("status", REVIEW_STATUSES), name="status_is_known"),
         CheckConstraint(
-            "status IN (" + ", ".join(f"'{status}'" for status in REVIEW_STATUSES) + ")",
-            name="status_is_known",
+            f"NOT ({_one_of('status', DECIDED_STATUSES)}) OR (decided_by IS NOT NULL AND trim(decided_by) <> '')",
+            name="a_decision_has_a_name",
         ),
+        CheckConstraint(
+            "status <> 'claimed' OR (claimed_by IS NOT NULL AND trim(claimed_by) <> '')",
+            name="a_claim_has_a_name",
+        ),
+        CheckConstraint("status <> 'edited' OR edited_payload IS NOT NULL", name="an_edit_has_a_payload"),
+        CheckConstraint("ceiling_nano_usd >= 0 AND ceiling_tokens >= 0", name="ceilings_are_not_negative"),
         Index("ix_reviews_status_created_at", "status", "created_at"),
+        Index("ix_reviews_status_worst_case", "status", "worst_case_nano_usd"),
+        Index("ix_reviews_fingerprint", "fingerprint"),
         Index("ix_reviews_run_id", "run_id"),
     )
+
+
+class ReviewEventRow(Table):
+    """One change of a review: who, when, from what to what, and why."""
+
+    __tablename__ = "review_events"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    review_id: Mapped[int] = mapped_column(Integer)
+    at: Mapped[datetime]
+    #: the person's name, or the run's id
+    by: Mapped[str | None] = mapped_column("changed_by", String(100))
+    from_status: Mapped[str | None] = mapped_column(String(20))
+    to_status: Mapped[str] = mapped_column(String(20))
+    note: Mapped[str | None] = mapped_column(Text)
+    ceiling_tokens: Mapped[int | None]
+    ceiling_nano_usd: Mapped[int | None]
+
+    __table_args__ = (Index("ix_review_events_review_id", "review_id"),)
+
+
+class HistoryRow(Table):
+    """What was paid for on one UTC day, of attempts that were pruned: their sums, so that no money is forgotten."""
+
+    __tablename__ = "history"
+
+    day: Mapped[str] = mapped_column(String(10), primary_key=True)
+    model: Mapped[str] = mapped_column(String(100), primary_key=True)
+    service_tier: Mapped[str] = mapped_column(String(40), primary_key=True)
+    group_name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    payload_class: Mapped[str] = mapped_column(String(20), primary_key=True)
+    jobs: Mapped[int]
+    estimated_input_tokens: Mapped[int]
+    actual_input_tokens: Mapped[int]
+    cache_write_tokens: Mapped[int]
+    cache_write_1h_tokens: Mapped[int]
+    cache_read_tokens: Mapped[int]
+    actual_output_tokens: Mapped[int]
+    thinking_tokens: Mapped[int]
+    web_searches: Mapped[int]
+    worst_case_nano_usd: Mapped[int]
+    expected_nano_usd: Mapped[int]
+    actual_nano_usd: Mapped[int]

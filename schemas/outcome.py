@@ -55,6 +55,17 @@ class AttemptState(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Billing(StrEnum):
+    """What the usage of an answer says about its bill."""
+
+    #: all of it
+    FULL = "full"
+    #: something is billed that the usage does not show, or it is missing: what is settled or held is a bound
+    PARTIAL = "partial"
+    #: answered, and by the provider's rules not billed
+    NOT_BILLED = "not_billed"
+
+
 class Outcome(StrEnum):
     """What an input row ended as. Each row has exactly one."""
 
@@ -97,8 +108,12 @@ class Reason(StrEnum):
     NO_ROUTE = "no_route"
     UNCOUNTABLE = "uncountable"
     UNKNOWN_OUTCOME = "unknown_outcome"
+    OVER_CEILING = "over_ceiling"
+    REJECTED_BY_REVIEWER = "rejected_by_reviewer"
     RUN_BUDGET = "run_budget"
     DAY_BUDGET = "day_budget"
+    MONTH_BUDGET = "month_budget"
+    GROUP_BUDGET = "group_budget"
     PROVIDER_SPEND_LIMIT = "provider_spend_limit"
     ACCESS_DENIED = "access_denied"
     IN_FLIGHT_ELSEWHERE = "in_flight_elsewhere"
@@ -111,4 +126,12 @@ class Reason(StrEnum):
 
 
 #: deferral for want of money, which ends a run as BUDGET_STOP
-MONEY_REASONS = frozenset({Reason.RUN_BUDGET, Reason.DAY_BUDGET, Reason.PROVIDER_SPEND_LIMIT})
+MONEY_REASONS = frozenset(
+    {
+        Reason.RUN_BUDGET,
+        Reason.DAY_BUDGET,
+        Reason.MONTH_BUDGET,
+        Reason.GROUP_BUDGET,
+        Reason.PROVIDER_SPEND_LIMIT,
+    }
+)

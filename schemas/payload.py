@@ -5,12 +5,14 @@ counting guide (which parameters it takes, what it refuses to count), errors pag
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NewType
 
 import orjson
+
+from schemas.traits import Traits, blocks_of, traits_of
 
 Fingerprint = NewType("Fingerprint", str)
 CacheTtl = Literal["5m", "1h"]
@@ -125,17 +127,23 @@ class Payload:
         return {"model": model, **{k: v for k, v in self.request.items() if k in COUNTED_PARAMETERS}}
 
     @cached_property
-    def uncountable_part(self) -> str | None:
-        """What the provider refuses to count in it (a server tool, a url or file source), or None."""
-        for tool in self.request.get("tools") or ():
-            kind = str(tool.get("type") or "custom")
-            if not kind.startswith(CLIENT_TOOL_PREFIXES):
-                return printable(f"server tool {kind[:60]}")
-        for block in _blocks(self.request):
+    def uncountable_parts(self) -> tuple[str, ...]:
+        """What the provider refuses to count in it: server tools, url and file sources, each named."""
+        parts = dict.fromkeys(
+            printable(f"server tool {kind[:60]}")
+            for tool in self.request.get("tools") or ()
+            if not (kind := str(tool.get("type") or "custom")).startswith(CLIENT_TOOL_PREFIXES)
+        )
+        for block in blocks_of(self.request):
             source = block.get("source")
             if isinstance(source, dict) and source.get("type") in UNCOUNTABLE_SOURCES:
-                return printable(f"{str(block.get('type'))[:30]} block with a {source['type']} source")
-        return None
+                parts[printable(f"{str(block.get('type'))[:30]} block with a {source['type']} source")] = None
+        return tuple(parts)
+
+    @cached_property
+    def traits(self) -> Traits:
+        """What rules, prices and history ask about it."""
+        return traits_of(self.request, self.uncountable_parts)
 
     @cached_property
     def cache_ttl(self) -> CacheTtl | None:
@@ -222,22 +230,6 @@ def _check_shapes(request: Mapping[str, Any]) -> None:
 
 
 _JSON_NAMES: dict[type, str] = {str: "text", list: "a list", dict: "an object"}
-
-
-def _blocks(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Every content block of the system text and the messages, nested tool results included."""
-    pending = [request.get("system"), *(message["content"] for message in request["messages"])]
-    while pending:
-        content = pending.pop()
-        if isinstance(content, list):
-            for block in content:
-                if isinstance(block, dict):
-                    yield block
-                    source = block.get("source")
-                    pending += [
-                        block.get("content"),
-                        source.get("content") if isinstance(source, dict) else None,
-                    ]
 
 
 def _safe(error: Exception) -> str:

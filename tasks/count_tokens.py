@@ -32,8 +32,8 @@ async def count_job(run: Run, job: QueuedJob, payload: Payload, counted: dict[st
     Returns:
         What ends the job here (it cannot be counted, or is refused), or None when its weight is known.
     """
-    if part := payload.uncountable_part:
-        return _parked(job, f"the provider does not count a {part}; it is never sent on a guess")
+    if parts := job.traits.uncountable:
+        return _parked(job, f"the provider does not count a {parts[0]}; it is never sent on a guess")
     if job.pinned_model:
         try:
             why = await run.admit_model(job.pinned_model)

@@ -134,6 +134,8 @@ class _Taken:
                 "budget_day": self.budget_day,
                 "model": estimate.model,
                 "state": AttemptState.OPEN,
+                "payload_class": job.traits.payload_class,
+                "method": estimate.method,
                 "input_tokens": estimate.input_tokens,
                 "input_bound": estimate.input_bound,
                 "max_tokens": job.max_tokens,

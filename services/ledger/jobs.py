@@ -11,6 +11,7 @@ from schemas.ledger import AttemptRow, JobRow, PayloadRow
 from schemas.money import NanoUsd
 from schemas.outcome import AttemptState, Decision, Outcome, Reason
 from schemas.payload import CacheTtl, Fingerprint, printable
+from schemas.traits import PLAIN, Traits
 from services.ledger.store import Ledger, storable
 
 QUEUED = (JobRow.outcome.is_(None), JobRow.attempt_id.is_(None))
@@ -33,6 +34,10 @@ class QueuedJob:
     input_tokens: int | None
     method: str | None
     payload_bytes: int
+    traits: Traits = PLAIN
+    review_id: int | None = None
+    ceiling_tokens: int | None = None
+    ceiling: NanoUsd | None = None
 
 
 _QUEUED_COLUMNS = (
@@ -49,7 +54,12 @@ _QUEUED_COLUMNS = (
     JobRow.input_tokens,
     JobRow.method,
     JobRow.payload_bytes,
+    JobRow.traits,
+    JobRow.review_id,
+    JobRow.ceiling_tokens,
+    JobRow.ceiling_nano_usd,
 )
+_TRAITS = _QUEUED_COLUMNS.index(JobRow.traits)
 #: payloads held in memory together, bytes: a shard ends where the next job would pass it
 SHARD_BYTES = 64_000_000
 
@@ -143,6 +153,7 @@ def _job_row(run_id: RunId, job: Job, paid_by: str | None) -> dict[str, Any]:
         "own_max_input_tokens": job.max_input_tokens,
         "own_max_cost_nano_usd": job.max_cost,
         "cache_ttl": job.payload.cache_ttl,
+        "traits": job.payload.traits.as_json(),
         "payload_bytes": len(job.payload.canonical),
         **carried,
     }
@@ -194,7 +205,9 @@ def of_shard(ledger: Ledger, run_id: RunId, shard: Shard) -> list[tuple[QueuedJo
 
 
 def _queued(row: Any) -> QueuedJob:
-    return QueuedJob(*row[: len(_QUEUED_COLUMNS)])
+    values = list(row[: len(_QUEUED_COLUMNS)])
+    values[_TRAITS] = Traits.from_json(values[_TRAITS])
+    return QueuedJob(*values)
 
 
 def next_in_queue(ledger: Ledger, run_id: RunId, size: int) -> list[QueuedJob]:

@@ -51,7 +51,9 @@ def open_windows(connection: Connection, caps: Sequence[Cap]) -> dict[Window, in
             .values(
                 scope=scope, period=period, cap_nano_usd=cap.nano_usd, held_nano_usd=0, settled_nano_usd=0
             )
-            .on_conflict_do_update(index_elements=["scope", "period"], set_={"cap_nano_usd": cap.nano_usd})
+            .on_conflict_do_update(
+                index_elements=["scope", "period", "group_name"], set_={"cap_nano_usd": cap.nano_usd}
+            )
         )
         used = connection.scalar(
             select(BudgetRow.held_nano_usd + BudgetRow.settled_nano_usd).where(

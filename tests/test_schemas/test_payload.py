@@ -4,6 +4,7 @@ import hashlib
 import json
 from copy import deepcopy
 
+import orjson
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from schemas.payload import (
     InvalidPayload,
     Payload,
 )
+from schemas.traits import Traits
 from tests.strategies import json_objects, json_values, request, requests, texts
 
 SECRET = "SECRET"
@@ -126,7 +128,8 @@ def test_whatever_json_it_is_given_it_is_a_payload_or_refused(anything):
     else:
         assert payload.max_tokens >= 1
         assert payload.cache_ttl in (None, "5m", "1h")
-        assert payload.uncountable_part is None or payload.uncountable_part
+        assert all(payload.uncountable_parts)
+        assert Traits.from_json(orjson.loads(orjson.dumps(payload.traits.as_json()))) == payload.traits
 
 
 @given(requests, texts)
@@ -219,14 +222,16 @@ RESULT = {"type": "tool_result", "tool_use_id": "t"}
     ],
 )
 def test_what_the_provider_does_not_count_is_found_wherever_it_stands(part, changes):
-    found = Payload.checked(request() | changes).uncountable_part
-    assert found == part
-    assert SECRET not in (found or "")
+    found = Payload.checked(request() | changes).uncountable_parts
+    assert found == (() if part is None else (part,))
+    assert SECRET not in "".join(found)
 
 
 def test_a_url_image_inside_a_document_of_content_blocks_is_found():
     document = {"type": "document", "source": {"type": "content", "content": [URL]}}
-    assert Payload.checked(request() | user([document])).uncountable_part == "image block with a url source"
+    assert Payload.checked(request() | user([document])).uncountable_parts == (
+        "image block with a url source",
+    )
 
 
 EPHEMERAL = {"type": "ephemeral"}

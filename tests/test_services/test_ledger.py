@@ -5,9 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import func, insert, inspect, select, text, update
+from sqlalchemy import create_engine, func, insert, inspect, select, text, update
 
 from schemas.errors import BadInput, RunFailed
 from schemas.job import RejectedRow, Shard
@@ -29,6 +31,7 @@ from services.ledger.counts import Count
 from services.ledger.jobs import Verdict
 from services.ledger.reviews import Limits
 from services.ledger.settling import Settlement, write_down
+from services.ledger.store import MIGRATIONS
 from tests.strategies import begin, job, request, take
 
 NO_LIMITS = Limits(None, None)
@@ -94,6 +97,36 @@ def test_the_migrations_make_exactly_the_tables_of_the_schema(ledger):
         differences = compare_metadata(context, Table.metadata)
     # the queue's index is over an expression, which SQLite's reflection leaves out
     assert [d for d in differences if getattr(d[1], "name", "") != "ix_jobs_queue"] == []
+
+
+def test_a_ledger_of_an_earlier_version_keeps_its_money_and_its_reviews(ledger_url):
+    engine = create_engine(ledger_url)
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    review = (
+        "INSERT INTO reviews (id, job_id, run_id, reason, detail, status, created_at, row_number, fingerprint, payload) "
+        "VALUES (7, 'a', 'run-1', 'no_route', 'x', 'approved', '2026-11-01 00:00:00', 3, 'f', '{}')"
+    )
+    run = (
+        "INSERT INTO runs (run_id, jobs_path, results_path, policy_name, policy, mode, endpoint, simulated, host, pid, "
+        "process_started, started_at, heartbeat_at) VALUES ('run-1', '', '', '', '{}', '', '', true, '', 1, 1, "
+        "'2026-11-01 00:00:00', '2026-11-01 00:00:00')"
+    )
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        connection.execute(text("INSERT INTO budgets VALUES ('day', '2026-11-01', 100, 30, 40)"))
+        connection.execute(text(run))
+        connection.execute(text(review))
+    engine.dispose()
+    ledger = open_ledger(ledger_url)
+    assert rows(ledger, BudgetRow, *BudgetRow.__table__.columns) == [("day", "2026-11-01", "", 100, 30, 40)]
+    assert rows(ledger, ReviewRow, ReviewRow.id, ReviewRow.status, ReviewRow.decided_by) == [
+        (7, "approved", "unknown")
+    ]
+    parked(ledger, "run-2")
+    assert {row[0] for row in rows(ledger, ReviewRow, ReviewRow.id)} == {7, 8}
+    ledger.close()
 
 
 def test_indexes_and_the_view_for_people_are_there(ledger):
@@ -468,10 +501,33 @@ def test_a_job_is_parked_once_and_its_figures_are_brought_up_to_date(ledger):
     assert not hasattr(review, "payload")
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"status": "approved"},
+        {"status": "rejected", "decided_by": " "},
+        {"status": "claimed"},
+        {"status": "edited", "decided_by": "ada"},
+        {"status": "lost", "decided_by": "ada"},
+        {"ceiling_nano_usd": -1},
+    ],
+)
+def test_a_change_of_a_review_that_makes_no_sense_is_refused(ledger, wrong):
+    parked(ledger, "run-1")
+    with pytest.raises(RunFailed, match="refused a statement"), ledger.write() as connection:
+        connection.execute(update(ReviewRow).values(wrong))
+
+
 @pytest.mark.parametrize("status", ["claimed", "approved", "rejected", "edited", "expired"])
 def test_what_a_person_decided_is_kept_when_the_job_is_parked_again(ledger, status):
     parked(ledger, "run-1")
-    decision = {"status": status, "decided_by": "ada", "note": "mine"}
+    decision = {
+        "status": status,
+        "claimed_by": "ada",
+        "decided_by": "ada",
+        "note": "mine",
+        "edited_payload": "{}",
+    }
     with ledger.write() as connection:
         connection.execute(update(ReviewRow).values(decision))
     before = rows(ledger, ReviewRow, *ReviewRow.__table__.columns)
