@@ -132,6 +132,7 @@ async def send_what_fits(run: Run) -> None:
             sending |= {asyncio.create_task(watch_batch(run, batch)) for batch in newly_joined(run)}
         if sending and (admission is None or admission.short or lanes_full(run, sending)):
             done, sending = await asyncio.wait(sending, return_when=asyncio.FIRST_COMPLETED)
+            run.short_groups.clear()
             for task in done:
                 task.result()
 

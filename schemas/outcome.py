@@ -10,6 +10,14 @@ class Mode(StrEnum):
     BATCHES = "batches"
 
 
+class Scope(StrEnum):
+    """How long a window of money lasts."""
+
+    RUN = "run"
+    DAY = "day"
+    MONTH = "month"
+
+
 class BatchState(StrEnum):
     """How one provider batch of ours stands."""
 

@@ -19,7 +19,7 @@ from pydantic import (
 
 from schemas.errors import BadInput
 from schemas.money import NanoUsd, to_nano
-from schemas.outcome import Mode
+from schemas.outcome import Mode, Scope
 
 
 def _exact(value: object) -> object:
@@ -56,6 +56,18 @@ class Cap(_Section):
     """The most that may be held and settled in a window, in USD. None: no cap."""
 
     budget_usd: Usd | None = None
+
+
+class GroupCaps(_Section):
+    """The most that the jobs of one group may hold and settle; they count under the caps for all jobs too."""
+
+    run: Cap = Cap()
+    day: Cap = Cap()
+    month: Cap = Cap()
+
+
+#: a section of `groups` that holds for every group without one of its own
+ANY_GROUP = "*"
 
 
 class Output(_Section):
@@ -135,6 +147,8 @@ class Policy(_Section):
     request: RequestLimits = RequestLimits()
     run: Cap = Cap()
     day: Cap = Cap()
+    month: Cap = Cap()
+    groups: dict[str, GroupCaps] = {}
     output: Output = Output()
     margin: Margin = Margin()
     limits: Limits = Limits()
@@ -162,13 +176,16 @@ class Policy(_Section):
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.time_zone)
 
-    @property
-    def run_cap(self) -> NanoUsd | None:
-        return None if self.run.budget_usd is None else to_nano(self.run.budget_usd)
+    def cap(self, scope: Scope, group: str = "") -> NanoUsd | None:
+        """The cap of a window in nano-USD, or None where there is none.
 
-    @property
-    def day_cap(self) -> NanoUsd | None:
-        return None if self.day.budget_usd is None else to_nano(self.day.budget_usd)
+        Args:
+            scope: "run", "day" or "month".
+            group: the jobs it is about; "": all.
+        """
+        caps = self.groups.get(group, self.groups.get(ANY_GROUP)) if group else self
+        budget = getattr(caps, scope).budget_usd if caps else None
+        return None if budget is None else to_nano(budget)
 
     def overridden(
         self, max_input_tokens: int | None, run_budget_usd: Decimal | None, mode: str | None = None

@@ -69,24 +69,28 @@ def admit_next(run: Run, size: int, *, may_defer: bool) -> Admission | None:
         may_defer: see `holds.take`.
 
     Returns:
-        What may be sent and what was deferred, or None when the queue is empty.
+        What may be sent and what was deferred, or None when the queue is empty, but for groups that wait.
     """
     if run.stopped:
         jobs.defer_queue(run.ledger, run.run_id, run.stopped)
-    queued = jobs.next_in_queue(run.ledger, run.run_id, size)
+    if may_defer:
+        run.short_groups.clear()
+    queued = jobs.next_in_queue(run.ledger, run.run_id, size, run.short_groups)
     if not queued:
         return None
     weighed = [Weighed(job, estimated(job, run.policy, run.prices[job.model or ""])) for job in queued]
     within, over = _split(weighed, run.policy)
     jobs.record(run.ledger, run.run_id, over)
-    return holds.take(
+    admission = holds.take(
         run.ledger,
         run.run_id,
         within,
-        run.caps(),
+        run.caps({item.job.group for item in within if item.job.group}),
         may_defer=may_defer,
         resend_unknown=run.policy.on_unknown == "resend",
     )
+    run.short_groups |= admission.short_groups
+    return admission
 
 
 def _split(weighed: Sequence[Weighed], policy: Policy) -> tuple[list[Weighed], list[Verdict]]:

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from pathlib import Path
 from schemas.errors import BadInput, RunFailed
 from schemas.job import RunId
 from schemas.model_facts import ModelFacts
-from schemas.outcome import Reason
+from schemas.outcome import Reason, Scope
 from schemas.policy import Policy, read_policy
 from schemas.settings import Settings
 from services.failures import AccessDenied, CallFailed, SpendLimitReached
@@ -26,12 +26,17 @@ from services.gateway import Gateway, open_gateway
 from services.job_file import JobFile
 from services.ledger import Ledger, open_ledger, runs
 from services.ledger.journal import Journal
-from services.ledger.windows import Cap
+from services.ledger.windows import Cap, windows_of
 from services.prices import PriceCard, Unpriced
 
 log = logging.getLogger("weighbridge")
 
 _HEARTBEAT_SECONDS = 30
+_BUDGET_REASONS = {
+    Scope.RUN: Reason.RUN_BUDGET,
+    Scope.DAY: Reason.DAY_BUDGET,
+    Scope.MONTH: Reason.MONTH_BUDGET,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,7 @@ class Run:
 
     Attributes:
         stopped: why no more may be sent, once that is so.
+        short_groups: groups whose own money is in flight; their jobs wait until some of it comes back.
         watched: our ids of the batches that this run waits for.
         not_ours: our id of a batch and the provider's of one that was shown not to be it.
     """
@@ -84,6 +90,7 @@ class Run:
         self.models: dict[str, ModelFacts] = {}
         self.prices: dict[str, PriceCard] = {}
         self.stopped: Reason | None = None
+        self.short_groups: set[str] = set()
         self.watched: set[str] = set()
         self.not_ours: set[tuple[str, str]] = set()
         self._judged: dict[str, str | None] = {}
@@ -106,12 +113,16 @@ class Run:
             self.prices[model] = PriceCard(model, datetime.now(UTC))
         return self.prices[model]
 
-    def caps(self) -> list[Cap]:
-        """The windows that a hold taken now falls under."""
+    def caps(self, groups: Collection[str] = ()) -> list[Cap]:
+        """The caps of the windows that a hold taken now falls under: those of all jobs, then those of each group."""
         today = datetime.now(self.policy.zone).date().isoformat()
         return [
-            Cap(("run", self.run_id), self.policy.run_cap, Reason.RUN_BUDGET),
-            Cap(("day", today), self.policy.day_cap, Reason.DAY_BUDGET),
+            Cap(
+                window,
+                self.policy.cap(window.scope, window.group),
+                Reason.GROUP_BUDGET if window.group else _BUDGET_REASONS[window.scope],
+            )
+            for window in windows_of(self.run_id, today, *sorted(groups))
         ]
 
     async def admit_model(self, model: str) -> str | None:

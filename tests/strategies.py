@@ -15,7 +15,7 @@ from schemas.policy import Policy, validated
 from services.ledger import Ledger, holds, jobs, open_ledger, runs
 from services.ledger.holds import Weighed
 from services.ledger.runs import NewRun
-from services.ledger.windows import Cap
+from services.ledger.windows import Cap, windows_of
 
 #: any text that JSON can carry
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
@@ -122,17 +122,31 @@ def weighed(queued, worst_case):
     return Weighed(routed, estimate)
 
 
-def caps(run_id="run-1", run=None, day=None, date="2026-11-22"):
+def caps(run_id="run-1", run=None, day=None, month=None, date="2026-11-22", **groups):
+    """The caps of all jobs, then of each group named: its cap of the day."""
+    limits = {("run", ""): run, ("day", ""): day, ("month", ""): month}
+    limits |= {("day", group): cap for group, cap in groups.items()}
+    reasons = {"run": Reason.RUN_BUDGET, "day": Reason.DAY_BUDGET, "month": Reason.MONTH_BUDGET}
     return [
-        Cap(("run", run_id), run, Reason.RUN_BUDGET),
-        Cap(("day", date), day, Reason.DAY_BUDGET),
+        Cap(
+            window,
+            limits.get((window.scope, window.group)),
+            Reason.GROUP_BUDGET if window.group else reasons[window.scope],
+        )
+        for window in windows_of(run_id, date, *groups)
     ]
 
 
-def take(ledger, worst_cases, run_id="run-1", may_defer=True, resend_unknown=False, **cap):
+def take(ledger, worst_cases, run_id="run-1", may_defer=True, resend_unknown=False, without=(), **cap):
     """Holds for the next jobs in the queue, one per worst case."""
-    queued = jobs.next_in_queue(ledger, run_id, len(worst_cases))
+    queued = jobs.next_in_queue(ledger, run_id, len(worst_cases), without)
     asked = [weighed(one, cost) for one, cost in zip(queued, worst_cases, strict=False)]
+    groups = {one.group: None for one in queued if one.group}
     return holds.take(
-        ledger, run_id, asked, caps(run_id, **cap), may_defer=may_defer, resend_unknown=resend_unknown
+        ledger,
+        run_id,
+        asked,
+        caps(run_id, **groups | cap),
+        may_defer=may_defer,
+        resend_unknown=resend_unknown,
     )

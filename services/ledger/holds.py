@@ -3,6 +3,7 @@
 The windows' sums live in `budgets` and change in the same transaction as the attempts they are the sums of.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,10 +16,10 @@ from schemas.estimate import Estimate
 from schemas.job import AttemptId, RunId
 from schemas.ledger import AttemptRow, JobRow, PayloadRow, ReviewRow
 from schemas.money import usd_text
-from schemas.outcome import AttemptState, Decision, Outcome, Reason
+from schemas.outcome import AttemptState, Decision, Outcome, Reason, Scope
 from services.ledger.jobs import QueuedJob
 from services.ledger.store import Ledger
-from services.ledger.windows import Cap, Window, move, open_windows
+from services.ledger.windows import Cap, Window, move, open_windows, windows_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class Admission:
         deferred: found no money, or are in flight elsewhere, and wait for the next run.
         joined: are in a provider batch already, of this run or another, and wait for it.
         short: the queue stopped at a job that found no money now, while money is still in flight.
+        short_groups: groups whose own money did not suffice now; their jobs were passed over and stay queued.
     """
 
     def __init__(self) -> None:
@@ -55,6 +57,7 @@ class Admission:
         self.deferred = 0
         self.joined = 0
         self.short = False
+        self.short_groups: set[str] = set()
 
 
 def take(
@@ -72,10 +75,11 @@ def take(
         ledger: the ledger.
         run_id: the run that sends them.
         weighed: jobs in the order they are to get money.
-        caps: every window they fall under; a window named "day" gives the attempts their budget day.
+        caps: every window they fall under; the one of all jobs' day gives the attempts their budget day.
         may_defer: nothing of this run is in flight, so that what is free now is the most that will ever be: a job
             dearer than that is deferred. At any other job that does not fit, the queue stops and waits for what
-            is in flight, or held here before it, to leave room.
+            is in flight, or held here before it, to leave room; when only the money of its group is short, the
+            jobs of that group wait and the others go on.
         resend_unknown: whether a job whose earlier attempt may have been billed may be sent again.
     """
     admission = Admission()
@@ -83,23 +87,28 @@ def take(
         free = open_windows(connection, caps)
         at_most = dict(free)
         prior = _prior_attempts(connection, weighed)
-        taken = _Taken(run_id, next((cap.window[1] for cap in caps if cap.window[0] == "day"), ""))
+        taken = _Taken(run_id, next(cap.window.period for cap in caps if cap.window.scope == Scope.DAY))
         for item in weighed:
             earlier = prior.get((item.job.job_id, item.job.fingerprint), {})
             if (flying := earlier.get(AttemptState.OPEN)) and flying.batch_id:
                 taken.join(item, flying.attempt_id)
             elif end := _already_ended(earlier, resend_unknown):
                 taken.end(item, *end)
-            elif not _lacking(caps, free, item.estimate.worst_case):
+            elif item.job.group in admission.short_groups:
+                continue
+            elif not (lacking := _lacking(caps, free, item)):
                 taken.hold(item)
-                for window in free:
-                    free[window] -= item.estimate.worst_case
-            elif may_defer and (never := _lacking(caps, at_most, item.estimate.worst_case)):
+                for cap in caps:
+                    if cap.window in free and cap.covers(item.job.group):
+                        free[cap.window] -= item.estimate.worst_case
+            elif may_defer and (never := _lacking(caps, at_most, item)):
                 taken.end(item, Outcome.DEFERRED, never.reason, _short_text(never, at_most, item))
+            elif lacking.window.group:
+                admission.short_groups.add(lacking.window.group)
             else:
                 admission.short = True
                 break
-        taken.write(connection, [cap.window for cap in caps])
+        taken.write(connection)
         payloads = _payloads(connection, run_id, taken.attempts)
     admission.held = [
         HeldAttempt(a["attempt_id"], a["row_number"], a["job_id"], a["model"], payloads[a["row_number"]])
@@ -171,7 +180,7 @@ class _Taken:
             }
         )
 
-    def write(self, connection: Connection, windows: list[Window]) -> None:
+    def write(self, connection: Connection) -> None:
         of_row = (JobRow.run_id == self.run_id, JobRow.row_number == bindparam("r_row_number"))
         if self.attempts:
             connection.execute(insert(AttemptRow), self.attempts)
@@ -195,8 +204,11 @@ class _Taken:
                 ],
             )
             _close_reviews(connection, self.attempts)
-            held = sum(a["held_nano_usd"] for a in self.attempts)
-            move(connection, dict.fromkeys(windows, (held, 0)))
+            held: Counter[Window] = Counter()
+            for a in self.attempts:
+                for window in windows_of(self.run_id, self.budget_day, a["group_name"]):
+                    held[window] += a["held_nano_usd"]
+            move(connection, {window: (amount, 0) for window, amount in held.items()})
         if self.joins:
             connection.execute(
                 update(JobRow)
@@ -221,14 +233,25 @@ class _Taken:
             )
 
 
-def _lacking(caps: Sequence[Cap], free: dict[Window, int], worst_case: int) -> Cap | None:
-    return next((cap for cap in caps if cap.window in free and free[cap.window] < worst_case), None)
+def _lacking(caps: Sequence[Cap], free: dict[Window, int], item: Weighed) -> Cap | None:
+    """The first cap that a job's worst case does not fit under; those for all jobs come first."""
+    return next(
+        (
+            cap
+            for cap in caps
+            if cap.window in free
+            and free[cap.window] < item.estimate.worst_case
+            and cap.covers(item.job.group)
+        ),
+        None,
+    )
 
 
 def _short_text(cap: Cap, free: dict[Window, int], item: Weighed) -> str:
+    whose = f" of the group {cap.window.group}" if cap.window.group else ""
     return (
         f"worst case {usd_text(item.estimate.worst_case)} USD, {usd_text(max(0, free[cap.window]))} USD left of the "
-        f"{cap.window[0]} budget of {usd_text(cap.nano_usd or 0)} USD"
+        f"{cap.window.scope} budget{whose} of {usd_text(cap.nano_usd or 0)} USD"
     )
 
 

@@ -1,6 +1,6 @@
 """Jobs on record: every input row of a run, from reading to its outcome."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -210,14 +210,23 @@ def _queued(row: Any) -> QueuedJob:
     return QueuedJob(*values)
 
 
-def next_in_queue(ledger: Ledger, run_id: RunId, size: int) -> list[QueuedJob]:
-    """The first jobs to give money to, by priority, then by row: at most `size`, and SHARD_BYTES of payload."""
+def next_in_queue(ledger: Ledger, run_id: RunId, size: int, without: Collection[str] = ()) -> list[QueuedJob]:
+    """The first jobs to give money to, by priority, then by row: at most `size`, and SHARD_BYTES of payload.
+
+    Args:
+        ledger: the ledger.
+        run_id: the run.
+        size: at most so many jobs.
+        without: groups whose jobs are passed over.
+    """
     query = (
         select(*_QUEUED_COLUMNS)
         .where(JobRow.run_id == run_id, *QUEUED)
         .order_by(JobRow.priority.desc(), JobRow.row_number)
         .limit(size)
     )
+    if without:
+        query = query.where(JobRow.group_name.is_(None) | JobRow.group_name.not_in(without))
     with ledger.read() as connection:
         queued = [_queued(row) for row in connection.execute(query)]
     weight = 0

@@ -72,6 +72,7 @@ def settle(connection: Connection, settlements: Sequence[Settlement]) -> None:
             AttemptRow.run_id,
             AttemptRow.row_number,
             AttemptRow.budget_day,
+            AttemptRow.group_name,
             AttemptRow.held_nano_usd,
         ).where(
             AttemptRow.attempt_id.in_(list(by_id)),
@@ -84,7 +85,7 @@ def settle(connection: Connection, settlements: Sequence[Settlement]) -> None:
     for row in standing:
         end = by_id[row.attempt_id]
         released = 0 if end.state == AttemptState.UNKNOWN else row.held_nano_usd
-        for window in windows_of(row.run_id, row.budget_day):
+        for window in windows_of(row.run_id, row.budget_day, row.group_name):
             held[window] -= released
             settled[window] += end.cost or 0
     if not standing:

@@ -1,33 +1,51 @@
 """Windows of money: what is held and settled of each, and what is free."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, select, text, update
+from sqlalchemy import Connection, bindparam, select, text, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from schemas.ledger import BudgetRow
 from schemas.money import NanoUsd
-from schemas.outcome import Reason
+from schemas.outcome import Reason, Scope
 
-#: one row of `budgets`: the scope ("run", "day") and its period (the run id, the date)
-Window = tuple[str, str]
 #: any constant: the PostgreSQL advisory lock that lets one money-moving transaction at a time through
 _MONEY_LOCK = 7_190_416
 
 
+class Window(NamedTuple):
+    """One row of `budgets`: a scope, its period (the run id, the date, the month), and a group or "" for all jobs."""
+
+    scope: Scope
+    period: str
+    group: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """The most that may be held and settled in a window, in nano-USD; None: no cap, only kept count of."""
+    """The most that may be held and settled in a window.
+
+    Attributes:
+        nano_usd: None: no cap, only kept count of.
+        reserve: nano-USD of it that no hold may touch.
+    """
 
     window: Window
     nano_usd: NanoUsd | None
     reason: Reason
+    reserve: NanoUsd = NanoUsd(0)  # noqa: RUF009 - an int
+
+    def covers(self, group: str | None) -> bool:
+        """Whether it caps the jobs of a group."""
+        return self.window.group in ("", group)
 
 
-def windows_of(run_id: str, budget_day: str) -> tuple[Window, Window]:
-    """The windows an attempt's money falls under."""
-    return (("run", run_id), ("day", budget_day))
+def windows_of(run_id: str, budget_day: str, *groups: str | None) -> list[Window]:
+    """The windows that money falls under: the run's, the day's and the month's, of all jobs, then of each group."""
+    periods = ((Scope.RUN, run_id), (Scope.DAY, budget_day), (Scope.MONTH, budget_day[:7]))
+    return [Window(scope, period, name) for name in ("", *filter(None, groups)) for scope, period in periods]
 
 
 def one_at_a_time(connection: Connection) -> None:
@@ -40,42 +58,64 @@ def one_at_a_time(connection: Connection) -> None:
 
 
 def open_windows(connection: Connection, caps: Sequence[Cap]) -> dict[Window, int]:
-    """What is free in each capped window, which nobody else changes until the transaction ends."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    """What is free in each capped window, in nano-USD, which nobody else changes until the transaction ends."""
     one_at_a_time(connection)
-    free: dict[Window, int] = {}
-    for cap in caps:
-        scope, period = cap.window
-        connection.execute(
-            dialect.insert(BudgetRow)
-            .values(
-                scope=scope, period=period, cap_nano_usd=cap.nano_usd, held_nano_usd=0, settled_nano_usd=0
-            )
-            .on_conflict_do_update(
-                index_elements=["scope", "period", "group_name"], set_={"cap_nano_usd": cap.nano_usd}
-            )
-        )
-        used = connection.scalar(
-            select(BudgetRow.held_nano_usd + BudgetRow.settled_nano_usd).where(
-                BudgetRow.scope == scope, BudgetRow.period == period
-            )
-        )
-        if cap.nano_usd is not None:
-            free[cap.window] = cap.nano_usd - (used or 0)
-    return free
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    opening = dialect.insert(BudgetRow)
+    connection.execute(
+        opening.on_conflict_do_update(
+            index_elements=["scope", "period", "group_name"],
+            set_={"cap_nano_usd": opening.excluded.cap_nano_usd},
+        ),
+        [
+            {
+                "scope": cap.window.scope,
+                "period": cap.window.period,
+                "group_name": cap.window.group,
+                "cap_nano_usd": cap.nano_usd,
+                "held_nano_usd": 0,
+                "settled_nano_usd": 0,
+            }
+            for cap in caps
+        ],
+    )
+    used = _used(connection, [cap.window for cap in caps])
+    return {
+        cap.window: cap.nano_usd - cap.reserve - used[cap.window] for cap in caps if cap.nano_usd is not None
+    }
 
 
-def move(connection: Connection, changes: dict[Window, tuple[int, int]]) -> None:
+def _used(connection: Connection, windows: Iterable[Window]) -> dict[Window, int]:
+    key = (BudgetRow.scope, BudgetRow.period, BudgetRow.group_name)
+    query = select(*key, BudgetRow.held_nano_usd + BudgetRow.settled_nano_usd).where(
+        tuple_(*key).in_([tuple(window) for window in windows])
+    )
+    return {
+        Window(Scope(scope), period, group): used for scope, period, group, used in connection.execute(query)
+    }
+
+
+def move(connection: Connection, changes: Mapping[Window, tuple[int, int]]) -> None:
     """Add to the held and settled sums of windows."""
     connection.execute(
         update(BudgetRow)
-        .where(BudgetRow.scope == bindparam("r_scope"), BudgetRow.period == bindparam("r_period"))
+        .where(
+            BudgetRow.scope == bindparam("r_scope"),
+            BudgetRow.period == bindparam("r_period"),
+            BudgetRow.group_name == bindparam("r_group"),
+        )
         .values(
             held_nano_usd=BudgetRow.held_nano_usd + bindparam("v_held"),
             settled_nano_usd=BudgetRow.settled_nano_usd + bindparam("v_settled"),
         ),
         [
-            {"r_scope": scope, "r_period": period, "v_held": held, "v_settled": settled}
-            for (scope, period), (held, settled) in sorted(changes.items())
+            {
+                "r_scope": window.scope,
+                "r_period": window.period,
+                "r_group": window.group,
+                "v_held": held,
+                "v_settled": settled,
+            }
+            for window, (held, settled) in sorted(changes.items())
         ],
     )

@@ -309,16 +309,18 @@ class Yard:
 
     def assert_budgets_add_up(self):
         """Each window's sums are the sums of its attempts, and lie under its cap."""
-        by_day = (
-            "SELECT budget_day AS period, 'day' AS scope, held_nano_usd AS held, actual_nano_usd AS actual"
-        )
-        by_run = by_day.replace("budget_day AS period, 'day'", "run_id AS period, 'run'")
-        attempts = self.rows(f"{by_day} FROM attempts UNION ALL {by_run} FROM attempts")
+        attempts = self.rows("SELECT * FROM attempts")
         for window in self.rows("SELECT * FROM budgets"):
-            own = [a for a in attempts if (a["scope"], a["period"]) == (window["scope"], window["period"])]
-            assert window["held_nano_usd"] == sum(a["held"] for a in own)
-            assert window["settled_nano_usd"] == sum(a["actual"] or 0 for a in own)
-            assert window["held_nano_usd"] + window["settled_nano_usd"] <= window["cap_nano_usd"]
+            own = [
+                a
+                for a in attempts
+                if window["period"] in (a["run_id"], a["budget_day"], a["budget_day"][:7])
+                and window["group_name"] in ("", a["group_name"])
+            ]
+            assert window["held_nano_usd"] == sum(a["held_nano_usd"] for a in own)
+            assert window["settled_nano_usd"] == sum(a["actual_nano_usd"] or 0 for a in own)
+            cap = window["cap_nano_usd"]
+            assert cap is None or window["held_nano_usd"] + window["settled_nano_usd"] <= cap
 
     def assert_agreement(self, report, billed):
         """Log, ledger, report and files of a run tell the same, to the token and the nano-dollar.
@@ -353,7 +355,10 @@ class Yard:
         assert sum(model["jobs"] for model in report["models"]) == len(paid)
         assert sum(nano(model["actual_usd"]) for model in report["models"]) == cost
         self.assert_budgets_add_up()
-        assert self.one("SELECT settled_nano_usd FROM budgets WHERE period = ?", run_id) == cost
+        assert (
+            self.one("SELECT settled_nano_usd FROM budgets WHERE period = ? AND group_name = ''", run_id)
+            == cost
+        )
 
         view = self.rows("SELECT * FROM reconciliation WHERE run_id = ?", run_id)
         files = _parquet(report, "reconciliation")

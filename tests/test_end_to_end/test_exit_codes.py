@@ -118,3 +118,40 @@ def test_a_run_budget_goes_to_the_highest_priorities_and_the_next_run_sends_the_
         assert {row["job_id"] for row in paid} == set(waiting)
         yard.assert_agreement(second, simulator.billed()[sent:])
         assert len(yard.results(second)) == 40
+
+
+@pytest.mark.parametrize("mode", ["messages", "batches"])
+def test_the_money_of_one_group_runs_out_and_the_others_go_on(yard, tools, mode):
+    rows = [
+        {
+            "job_id": f"{group}{n}",
+            "prompt": f"{group} {n} [[output_tokens=30]]",
+            "group": group,
+            "max_tokens": 30,
+        }
+        for n in range(12)
+        for group in ("ana", "ben", "eve")
+    ]
+    jobs = yard.jobs(rows)
+    policy = yard.policy()
+    caps = '[groups.ana.day]\nbudget_usd = "0.00008"\n[groups."*".month]\nbudget_usd = "1"\n'
+    with (yard.folder / policy).open("a") as file:
+        file.write(caps)
+    with yard.simulator() as simulator:
+        report = yard.run(jobs, "--policy", policy, "--mode", mode, code=3)
+        yard.assert_accounted(report, 36)
+        ended = yard.jobs_of(report)
+        assert {row["outcome"] for row in ended.values() if row["group_name"] != "ana"} == {"succeeded"}
+        ana = [row for row in ended.values() if row["group_name"] == "ana"]
+        paid = [row for row in ana if row["outcome"] == "succeeded"]
+        assert 0 < len(paid) < 12
+        # what one answer leaves of its hold pays for the next, in the order of the rows
+        assert paid == ana[: len(paid)]
+        assert {row["reason"] for row in ana[len(paid) :]} == {"group_budget"}
+        assert sum(line["cost_nano_usd"] for line in simulator.billed()) == tools.nano(
+            report["usd"]["actual"]
+        )
+        yard.assert_budgets_add_up()
+        assert (
+            yard.one("SELECT cap_nano_usd FROM budgets WHERE scope = 'month' AND group_name = 'eve'") == 10**9
+        )

@@ -64,7 +64,12 @@ def test_faults_are_retried_or_unknown_and_an_unknown_one_goes_out_again_only_by
             assert attempts[name]["state"] == "unknown"
             assert attempts[name]["held_nano_usd"] == attempts[name]["worst_case_nano_usd"] > 0
             held += attempts[name]["held_nano_usd"]
-        assert yard.one("SELECT held_nano_usd FROM budgets WHERE period = ?", first["run_id"]) == held
+        assert (
+            yard.one(
+                "SELECT held_nano_usd FROM budgets WHERE period = ? AND group_name = ''", first["run_id"]
+            )
+            == held
+        )
         waiting = yard.rows("SELECT job_id, reason, status FROM reviews")
         assert {row["job_id"] for row in waiting} == set(UNKNOWN)
         assert {(row["reason"], row["status"]) for row in waiting} == {("unknown_outcome", "pending")}

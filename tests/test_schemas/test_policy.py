@@ -19,7 +19,7 @@ MINIMAL = 'name = "p"\n' + ROUTE
 def test_the_default_policy_is_a_policy():
     default = read_policy(DEFAULT_POLICY)
     assert [route.up_to_input_tokens for route in default.routes] == [1_500, 8_000, 200_000]
-    assert (default.run_cap, default.day_cap) == (100 * 10**9, 250 * 10**9)
+    assert (default.cap("run"), default.cap("day")) == (100 * 10**9, 250 * 10**9)
     assert default.limits.messages_per_minute is None
 
 
@@ -27,7 +27,7 @@ def test_an_amount_is_exact_whether_it_is_written_as_a_number_or_as_text():
     number = policy_from_toml(MINIMAL + "[run]\nbudget_usd = 0.1\n", "x")
     text = policy_from_toml(MINIMAL + '[run]\nbudget_usd = "0.1"\n', "x")
     assert number.run.budget_usd == text.run.budget_usd == Decimal("0.1")
-    assert number.run_cap == 100_000_000
+    assert number.cap("run") == 100_000_000
 
 
 @pytest.mark.parametrize("field", ["request.max_cost_usd", "run.budget_usd", "margin.input_percent"])
@@ -125,3 +125,23 @@ def test_the_bound_is_never_below_the_count_and_grows_with_it(margin, counted, m
 def test_a_policy_survives_the_ledgers_json():
     before = policy(run={"budget_usd": "0.123456789"}, time_zone="Europe/Berlin")
     assert validated(before.model_dump(mode="json"), "the ledger") == before
+
+
+def test_a_group_has_its_own_caps_or_those_of_any_group():
+    text = """
+name = "t"
+[[routes]]
+name = "r"
+model = "m"
+up_to_input_tokens = 5
+[month]
+budget_usd = "9"
+[groups.ana.day]
+budget_usd = "1.5"
+[groups."*".month]
+budget_usd = "2"
+"""
+    policy = policy_from_toml(text, "t")
+    assert (policy.cap("month"), policy.cap("day")) == (9 * 10**9, None)
+    assert (policy.cap("day", "ana"), policy.cap("month", "ana")) == (15 * 10**8, None)
+    assert (policy.cap("day", "ben"), policy.cap("month", "ben")) == (None, 2 * 10**9)

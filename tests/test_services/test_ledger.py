@@ -66,7 +66,9 @@ def budgets(ledger):
     """Held and settled by window."""
     with ledger.read() as connection:
         found = connection.execute(
-            select(BudgetRow.scope, BudgetRow.held_nano_usd, BudgetRow.settled_nano_usd)
+            select(BudgetRow.scope, BudgetRow.held_nano_usd, BudgetRow.settled_nano_usd).where(
+                BudgetRow.scope != "month", BudgetRow.group_name == ""
+            )
         )
         return {scope: (held, settled) for scope, held, settled in found}
 
@@ -112,15 +114,29 @@ def test_a_ledger_of_an_earlier_version_keeps_its_money_and_its_reviews(ledger_u
         "process_started, started_at, heartbeat_at) VALUES ('run-1', '', '', '', '{}', '', '', true, '', 1, 1, "
         "'2026-11-01 00:00:00', '2026-11-01 00:00:00')"
     )
+    attempt = (
+        "INSERT INTO attempts (attempt_id, run_id, row_number, job_id, fingerprint, group_name, budget_day, model, state, "
+        "input_tokens, input_bound, max_tokens, expected_nano_usd, worst_case_nano_usd, held_nano_usd, opened_at, tries, "
+        "actual_nano_usd) VALUES ('{0}', 'run-1', 1, '{0}', '{0}', 'ana', '2026-11-01', 'm', '{1}', 1, 1, 1, 1, 50, {2}, "
+        "'2026-11-01 00:00:00', 1, {3})"
+    )
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0002")
         connection.execute(text("INSERT INTO budgets VALUES ('day', '2026-11-01', 100, 30, 40)"))
         connection.execute(text(run))
         connection.execute(text(review))
+        connection.execute(text(attempt.format("a", "open", 30, "null")))
+        connection.execute(text(attempt.format("b", "succeeded", 0, 40)))
     engine.dispose()
     ledger = open_ledger(ledger_url)
-    assert rows(ledger, BudgetRow, *BudgetRow.__table__.columns) == [("day", "2026-11-01", "", 100, 30, 40)]
+    assert rows(ledger, BudgetRow, *BudgetRow.__table__.columns) == [
+        ("day", "2026-11-01", "", 100, 30, 40),
+        ("month", "2026-11", "", None, 30, 40),
+        ("month", "2026-11", "ana", None, 30, 40),
+        ("day", "2026-11-01", "ana", None, 30, 40),
+        ("run", "run-1", "ana", None, 30, 40),
+    ]
     assert rows(ledger, ReviewRow, ReviewRow.id, ReviewRow.status, ReviewRow.decided_by) == [
         (7, "approved", "unknown")
     ]

@@ -4,6 +4,7 @@ open or done twice."""
 import tempfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import settings
@@ -13,18 +14,22 @@ from sqlalchemy import func, select
 
 from schemas.ledger import AttemptRow, BudgetRow, JobRow
 from schemas.outcome import AttemptState, Outcome, Reason
-from services.ledger import jobs, runs
+from services.ledger import holds, jobs, runs
 from services.ledger.settling import Settlement, write_down
-from tests.strategies import begin, job, quick_ledger, take
+from services.ledger.windows import windows_of
+from tests.strategies import begin, caps, job, quick_ledger, take, weighed
 
-DAYS = ["2026-11-22", "2026-11-23"]
+DAYS = ["2026-11-22", "2026-11-23", "2026-12-01"]
+GROUPS = [None, "ana", "ben"]
+no_cap = st.none()
 costs = st.integers(1, 100)
 
 
 def budget_rows(ledger):
     with ledger.read() as connection:
         return {
-            (row.scope, row.period): row for row in connection.execute(select(*BudgetRow.__table__.columns))
+            (row.scope, row.period, row.group_name): row
+            for row in connection.execute(select(*BudgetRow.__table__.columns))
         }
 
 
@@ -36,23 +41,30 @@ def attempts(ledger):
 class Nights(RuleBasedStateMachine):
     """Runs that share a ledger, take holds, settle, are interrupted, and come again with the same jobs."""
 
-    @initialize(day_cap=st.none() | st.integers(0, 400), run_cap=st.none() | st.integers(0, 250))
-    def open(self, day_cap, run_cap):
+    @initialize(
+        day_cap=no_cap | st.integers(0, 400),
+        run_cap=no_cap | st.integers(0, 250),
+        month_cap=no_cap | st.integers(0, 500),
+        group_caps=st.fixed_dictionaries({"ana": no_cap | st.integers(0, 150), "ben": no_cap}),
+    )
+    def open(self, day_cap, run_cap, month_cap, group_caps):
         self.folder = tempfile.TemporaryDirectory()
         self.ledger = quick_ledger(f"sqlite:///{Path(self.folder.name) / 'ledger.db'}")
-        self.day_cap, self.run_cap = day_cap, run_cap
+        self.caps = {"day": day_cap, "run": run_cap, "month": month_cap}
+        self.group_caps = group_caps
         self.runs: list[str] = []
         self.open_attempts: list = []
         self.unknown: list = []
         self.paid: set[str] = set()
         self.held_of: dict[str, int] = {}
 
-    @rule(priorities=st.lists(st.integers(-2, 2), min_size=1, max_size=6))
+    @rule(of=st.lists(st.tuples(st.integers(-2, 2), st.sampled_from(GROUPS)), min_size=1, max_size=6))
     @precondition(lambda self: len(self.runs) < 5)
-    def new_run(self, priorities):
+    def new_run(self, of):
         run_id = f"run-{len(self.runs)}"
         begin(self.ledger, run_id)
-        jobs.add(self.ledger, run_id, [job(n, priority=p) for n, p in enumerate(priorities)], [])
+        added = [job(n, priority=priority, group=group) for n, (priority, group) in enumerate(of)]
+        jobs.add(self.ledger, run_id, added, [])
         self.runs.append(run_id)
 
     @rule(
@@ -71,9 +83,9 @@ class Nights(RuleBasedStateMachine):
             run_id,
             may_defer,
             resend_unknown,
-            run=self.run_cap,
-            day=self.day_cap,
             date=date,
+            **self.caps,
+            **self.group_caps,
         )
         for attempt in admission.held:
             assert attempt.job_id not in self.paid
@@ -130,14 +142,15 @@ class Nights(RuleBasedStateMachine):
         for row in attempts(self.ledger):
             assert row.held_nano_usd >= 0
             assert (row.held_nano_usd > 0) == (row.state in ("open", "unknown"))
-            for window in (("run", row.run_id), ("day", row.budget_day)):
+            for window in windows_of(row.run_id, row.budget_day, row.group_name):
                 held[window] += row.held_nano_usd
                 settled[window] += row.actual_nano_usd or 0
         windows = budget_rows(self.ledger)
         assert set(held) <= set(windows)
         for window, row in windows.items():
             assert (row.held_nano_usd, row.settled_nano_usd) == (held[window], settled[window])
-            cap = self.run_cap if window[0] == "run" else self.day_cap
+            scope, _, group = window
+            cap = self.caps[scope] if not group else self.group_caps[group] if scope == "day" else None
             assert cap is None or row.held_nano_usd + row.settled_nano_usd <= cap
 
     @invariant()
@@ -179,7 +192,7 @@ def test_runs_that_take_money_at_once_never_pass_the_days_cap(ledger):
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(work, range(workers)))
     windows = budget_rows(ledger)
-    day = windows["day", "2026-11-22"]
+    day = windows["day", "2026-11-22", ""]
     rows = attempts(ledger)
     assert day.held_nano_usd == sum(row.held_nano_usd for row in rows)
     assert day.settled_nano_usd == sum(row.actual_nano_usd or 0 for row in rows)
@@ -202,3 +215,52 @@ def test_the_same_job_in_two_runs_at_once_is_held_by_one_of_them(ledger):
         assert sorted(pool.map(work, range(4))) == [0, 0, 0, 10]
     states = Counter(row.state for row in attempts(ledger))
     assert states == {"open": 10}
+
+
+def grouped(ledger, *groups):
+    begin(ledger)
+    jobs.add(ledger, "run-1", [job(n, group=group) for n, group in enumerate(groups)], [])
+
+
+def held_rows(admission):
+    return [attempt.row_number for attempt in admission.held]
+
+
+def test_a_group_without_money_is_passed_over_and_the_others_go_on_in_order(ledger):
+    grouped(ledger, "ana", "ana", None, "ben", "ana", "ben")
+    first = take(ledger, [60, 60, 60, 60, 10, 60], may_defer=False, ana=100)
+    assert (held_rows(first), first.short, first.short_groups) == ([0, 2, 3, 5], False, {"ana"})
+    # the cheap job of the group does not overtake the dear one before it, and waits with it
+    assert held_rows(take(ledger, [60], without=["ana"])) == []
+    write_down(ledger, [], [_paid(first.held[0], 40)])
+    assert held_rows(take(ledger, [60, 10], may_defer=False, ana=100)) == [1]
+    deferred = take(ledger, [10], may_defer=True, ana=100)
+    assert (deferred.held, deferred.deferred) == ([], 1)
+    with ledger.read() as connection:
+        row = connection.execute(select(JobRow.reason, JobRow.detail).where(JobRow.row_number == 4)).one()
+    assert row.reason == Reason.GROUP_BUDGET
+    assert "left of the day budget of the group ana" in row.detail
+
+
+def _paid(attempt, cost):
+    return Settlement(attempt.attempt_id, AttemptState.SUCCEEDED, Outcome.SUCCEEDED, cost=cost)
+
+
+def test_money_counts_under_the_windows_of_all_and_of_its_group(ledger):
+    grouped(ledger, "ana", None)
+    admission = take(ledger, [30, 50])
+    write_down(ledger, [], [_paid(admission.held[0], 20)])
+    month = {window[2]: row for window, row in budget_rows(ledger).items() if window[0] == "month"}
+    assert {name: (row.held_nano_usd, row.settled_nano_usd) for name, row in month.items()} == {
+        "": (50, 20),
+        "ana": (0, 20),
+    }
+
+
+def test_a_reserve_is_never_held(ledger):
+    grouped(ledger, None, None)
+    queued = jobs.next_in_queue(ledger, "run-1", 2)
+    reserved = [replace(cap, reserve=41) if cap.window.scope == "day" else cap for cap in caps(day=100)]
+    asked = [weighed(one, 30) for one in queued]
+    admission = holds.take(ledger, "run-1", asked, reserved, may_defer=False, resend_unknown=False)
+    assert (held_rows(admission), admission.short) == ([0], True)

@@ -87,3 +87,16 @@ def _give_budgets_a_group() -> None:
     same = "scope, period, cap_nano_usd, held_nano_usd, settled_nano_usd"
     op.execute(f"INSERT INTO budgets ({same}) SELECT {same} FROM budgets_before")  # noqa: S608 - names of ours
     op.drop_table("budgets_before")
+    # what was held and settled before counts under the windows of its month and its group too
+    month = "'month', substr(budget_day, 1, 7)"
+    for window, where in (
+        (f"{month}, ''", "true"),
+        (f"{month}, group_name", "group_name IS NOT NULL"),
+        ("'day', budget_day, group_name", "group_name IS NOT NULL"),
+        ("'run', run_id, group_name", "group_name IS NOT NULL"),
+    ):
+        op.execute(
+            "INSERT INTO budgets (scope, period, group_name, held_nano_usd, settled_nano_usd) "  # noqa: S608 - of ours
+            f"SELECT {window}, sum(held_nano_usd), sum(coalesce(actual_nano_usd, 0)) "
+            f"FROM attempts WHERE {where} GROUP BY 1, 2, 3"
+        )
