@@ -17,6 +17,7 @@ import orjson
 from aiohttp import web
 
 from services.simulator import replies
+from services.simulator.answers import own_blocks
 from services.simulator.batch_checks import MAX_BATCH_BYTES
 from services.simulator.batch_desk import BatchDesk
 from services.simulator.batch_results import ResultStream
@@ -27,9 +28,9 @@ from services.simulator.checks import MAX_BODY_BYTES, Endpoint, check_body, chec
 from services.simulator.counting import count_tokens
 from services.simulator.errors import RefusedError
 from services.simulator.faults import Bucket, Cut, FaultPicker, Latencies, strike_after, strike_before
+from services.simulator.meter import payload_hash, usage_of
 from services.simulator.models import list_models, one_model
 from services.simulator.plan import EndpointName, Fault, Plan
-from services.simulator.usage import payload_hash, usage_of
 
 ROUTES: tuple[tuple[str, str, EndpointName], ...] = (
     ("POST", "/v1/messages", "messages"),
@@ -187,7 +188,7 @@ class Simulator:
         # On record before anything else can happen: the answer, a fault, or the end of this process.
         raw_digest = hashlib.sha256(raw).hexdigest()
         self.log.write(entry_of(ids, raw_digest, digest, (usage, model), fault.kind if fault else None))
-        return replies.message(ids[1], model, usage), fault
+        return replies.message(ids[1], model, usage, own_blocks(body, usage, ids[1])), fault
 
     def _response(self, answer: Any, status: int, headers: dict[str, str]) -> web.Response:
         headers["content-type"] = "application/json"

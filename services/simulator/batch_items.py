@@ -11,6 +11,7 @@ from typing import Any, Literal
 import orjson
 
 from services.simulator import replies
+from services.simulator.answers import Blocks, own_blocks
 from services.simulator.billing_log import entry_of
 from services.simulator.caching import PromptCache
 from services.simulator.catalogue import Model
@@ -18,8 +19,10 @@ from services.simulator.checks import check_body, check_length
 from services.simulator.counting import count_tokens
 from services.simulator.errors import RefusedError, invalid
 from services.simulator.faults import chance
+from services.simulator.meter import payload_hash, usage_of
 from services.simulator.plan import Plan
-from services.simulator.usage import Usage, payload_hash, usage_of
+from services.simulator.refusals import Refusal
+from services.simulator.usage import Usage
 
 End = Literal["succeeded", "errored", "canceled", "expired"]
 
@@ -36,6 +39,7 @@ class Item:
         end: How it ends; until the batch ends, how it would.
         digest: SHA-256 of its params' canonical JSON; empty if it is not billed.
         billed: Usage and model if it succeeds.
+        own: The blocks of its answer if that is not plain text.
         error: The API's error if it errs.
     """
 
@@ -46,6 +50,7 @@ class Item:
     end: End = "succeeded"
     digest: str = ""
     billed: tuple[Usage, Model] | None = None
+    own: Blocks | None = None
     error: RefusedError | None = None
 
 
@@ -72,12 +77,13 @@ def judge(request: tuple[str, dict[str, Any]], ids: tuple[str, str], plan: Plan,
         if draw < options.errored_probability + options.expired_probability:
             item.end = "expired"
             return item
-        usage = replace(usage_of(params, model, cache, digest), tier="batch")
-        if chance(seed, "refusal", custom_id) < options.refusal_probability:
-            usage = replace(usage, stop_reason="refusal")
+        refused = chance(seed, "refusal", custom_id) < options.refusal_probability
+        planned = Refusal("cyber", before_output=False) if refused else None
+        usage = replace(usage_of(params, model, cache, digest, planned), tier="batch")
         item.digest, item.billed = digest, (usage, model)
-    except RefusedError as refused:
-        item.end, item.error = "errored", refused
+        item.own = own_blocks(params, usage, ids[1])
+    except RefusedError as error:
+        item.end, item.error = "errored", error
     except Exception:  # noqa: BLE001 - a bug of the simulator must still be an end
         traceback.print_exc(file=sys.stderr)
         item.end, item.error = "errored", RefusedError(500, "internal error of the simulator")
@@ -105,7 +111,7 @@ def result_line(item: Item) -> bytes:
     result: dict[str, Any] = {"type": item.end}
     if item.end == "succeeded" and item.billed is not None:
         usage, model = item.billed
-        result["message"] = replies.message(item.ids[1], model, usage)
+        result["message"] = replies.message(item.ids[1], model, usage, item.own)
     elif item.end == "errored" and item.error is not None:
         result["error"] = item.error.body(item.ids[0])
     return orjson.dumps({"custom_id": item.custom_id, "result": result}) + b"\n"

@@ -69,6 +69,7 @@ class Model:
         tool_overhead: Tokens added when tools are given: (auto or none, any or tool); None in the second
             place means that forcing a tool is refused.
         thinking: Accepted values of `thinking.type`.
+        thinks: Whether a request without `thinking` thinks.
         efforts: Accepted values of `output_config.effort`.
         efforts_off: Values of effort accepted while thinking is switched off.
         min_cacheable: Shortest prefix that is cached, tokens.
@@ -93,6 +94,7 @@ class Model:
     tokenizer: tuple[int, int] = NEW_TOKENIZER
     tool_overhead: tuple[int, int | None] = (286, 406)
     thinking: tuple[str, ...] = ("adaptive", "disabled")
+    thinks: bool = True
     efforts: tuple[str, ...] = ALL_EFFORTS
     efforts_off: tuple[str, ...] = ALL_EFFORTS
     min_cacheable: int = 512
@@ -141,6 +143,7 @@ def _before_4_6(model: Model) -> Model:
         max_tokens=64_000,
         tokenizer=OLD_TOKENIZER,
         thinking=_BUDGET,
+        thinks=False,
         prefill=True,
         geo=False,
     )
@@ -178,11 +181,15 @@ _NEW = [
         "claude-opus-4-8", "Claude Opus 4.8", "opus", _OPUS,
         created_at="2026-05-28T00:00:00Z",
         tool_overhead=(290, 410),
+        thinks=False,
         min_cacheable=1_024,
         fast=2,
     ),
     Model(
-        "claude-opus-4-7", "Claude Opus 4.7", "opus", _OPUS, tool_overhead=(675, 804), min_cacheable=2_048
+        "claude-opus-4-7", "Claude Opus 4.7", "opus", _OPUS,
+        tool_overhead=(675, 804),
+        thinks=False,
+        min_cacheable=2_048,
     ),
 ]  # fmt: skip
 
@@ -193,6 +200,7 @@ _OLD = [
         tokenizer=OLD_TOKENIZER,
         tool_overhead=(497, 589),
         thinking=_BOTH,
+        thinks=False,
         min_cacheable=1_024,
         fast=1,
     ),
@@ -202,6 +210,7 @@ _OLD = [
         tokenizer=OLD_TOKENIZER,
         tool_overhead=(497, 589),
         thinking=_BOTH,
+        thinks=False,
         min_cacheable=4_096,
         fast=1,
     ),
