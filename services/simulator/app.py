@@ -60,6 +60,7 @@ class Simulator:
 
     def __init__(self, plan: Plan, log: BillingLog) -> None:
         self.log = log
+        self._plan = plan
         self._faults = FaultPicker(plan)
         self._latencies = Latencies(plan)
         self._buckets = {
@@ -80,7 +81,8 @@ class Simulator:
 
         `received` counts a request when it comes, `requests` when its answer is decided: a request that
         hangs is in the first only. A cut connection has the status "cut". `batches` is the number of
-        batches accepted, `batch_items` the number of requests by end in those that have ended.
+        batches accepted, `batch_items` the number of requests by end in those that have ended. `billed` and
+        `billed_nano_usd` are of what is paid for, `unbilled` is the number of refusals that cost nothing.
         """
         requests: dict[str, dict[str, int]] = {endpoint: {} for endpoint in ENDPOINTS}
         for (endpoint, status), number in sorted(self._answers.items()):
@@ -91,6 +93,7 @@ class Simulator:
             "batches": self._batches.created,
             "batch_items": {end: self._batches.ends[end] for end in ENDS},
             "billed": self.log.billed,
+            "unbilled": self.log.unbilled,
             "billed_nano_usd": self.log.nano_usd,
         }
         return self._response(figures, 200, {"request-id": self._ids.next()[0]})
@@ -184,7 +187,8 @@ class Simulator:
         strike_before(fault)
         if endpoint == "count_tokens":
             return {"input_tokens": tokens}, fault
-        usage = usage_of(body, model, self._cache, digest)
+        planned = self._plan.messages.refusal(self._plan.seed, digest)
+        usage = usage_of(body, model, self._cache, digest, planned)
         # On record before anything else can happen: the answer, a fault, or the end of this process.
         raw_digest = hashlib.sha256(raw).hexdigest()
         self.log.write(entry_of(ids, raw_digest, digest, (usage, model), fault.kind if fault else None))

@@ -15,13 +15,12 @@ from services.simulator.answers import Blocks, own_blocks
 from services.simulator.billing_log import entry_of
 from services.simulator.caching import PromptCache
 from services.simulator.catalogue import Model
+from services.simulator.chances import chance
 from services.simulator.checks import check_body, check_length
 from services.simulator.counting import count_tokens
 from services.simulator.errors import RefusedError, invalid
-from services.simulator.faults import chance
 from services.simulator.meter import payload_hash, usage_of
 from services.simulator.plan import Plan
-from services.simulator.refusals import Refusal
 from services.simulator.usage import Usage
 
 End = Literal["succeeded", "errored", "canceled", "expired"]
@@ -77,8 +76,7 @@ def judge(request: tuple[str, dict[str, Any]], ids: tuple[str, str], plan: Plan,
         if draw < options.errored_probability + options.expired_probability:
             item.end = "expired"
             return item
-        refused = chance(seed, "refusal", custom_id) < options.refusal_probability
-        planned = Refusal("cyber", before_output=False) if refused else None
+        planned = options.refusal(seed, custom_id)
         usage = replace(usage_of(params, model, cache, digest, planned), tier="batch")
         item.digest, item.billed = digest, (usage, model)
         item.own = own_blocks(params, usage, ids[1])
@@ -118,7 +116,7 @@ def result_line(item: Item) -> bytes:
 
 
 def billing_entry(item: Item, batch_id: str) -> dict[str, Any] | None:
-    """The item's line in the billing log; None unless it succeeded."""
+    """The item's line in the billing log, in which a refusal may cost nothing; None unless it succeeded."""
     if item.end != "succeeded" or item.billed is None:
         return None
     entry = entry_of(item.ids, item.digest, item.digest, item.billed, None)

@@ -23,8 +23,8 @@ from services.simulator.batch_checks import Requests
 from services.simulator.batch_items import End, Item, billing_entry, judge
 from services.simulator.billing_log import BillingLog
 from services.simulator.caching import PromptCache
+from services.simulator.chances import chance
 from services.simulator.errors import RefusedError
-from services.simulator.faults import chance
 from services.simulator.plan import Plan
 from services.simulator.replies import Ids
 from services.simulator.unhurried import unhurried
@@ -193,16 +193,17 @@ class Batches:
         # A cancellation that comes from here on is too late for every request.
         canceled = batch.cancel_initiated_at is not None
         lines: list[bytes] = []
-        nano_usd = 0
+        nano_usd = unbilled = 0
         async for item in unhurried(batch.items):
             item.end = self._final(item, batch, canceled=canceled)
             entry = billing_entry(item, batch.id)
             if entry is not None:
                 lines.append(orjson.dumps(entry))
                 nano_usd += entry["cost_nano_usd"]
+                unbilled += not entry["billed"]
         ends = Counter(item.end for item in batch.items)
         batch.items.sort(key=lambda item: item.place)
-        self._log.write_all(lines, nano_usd)
+        self._log.write_all(lines, nano_usd, unbilled)
         batch.ends = ends
         batch.ended_at = datetime.now(UTC)
         self.ends += ends
