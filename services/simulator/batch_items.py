@@ -115,9 +115,9 @@ def result_line(item: Item) -> bytes:
     return orjson.dumps({"custom_id": item.custom_id, "result": result}) + b"\n"
 
 
-def billing_entry(item: Item, batch_id: str) -> dict[str, Any] | None:
+def billing_entry(item: Item, batch_id: str, api_key_id: str | None) -> dict[str, Any] | None:
     """The item's line in the billing log, in which a refusal may cost nothing; None unless it succeeded."""
     if item.end != "succeeded" or item.billed is None:
         return None
-    entry = entry_of(item.ids, item.digest, item.digest, item.billed, None)
+    entry = entry_of(item.ids, (item.digest,) * 2, item.billed, api_key_id=api_key_id, fault=None)
     return {**entry, "endpoint": "batches", "batch_id": batch_id, "custom_id": item.custom_id}

@@ -2,7 +2,7 @@
 
 A line is in the file before the first byte of its answer leaves, and those of a batch before anyone is told
 that it ended, so the file is complete at any moment and whatever is killed. It holds no text of a payload
-and no key. A refusal by the model that is not paid for has a line with `"billed": false` and no cost. Counts
+and of a key only an id made from its hash. A refusal by the model that is not paid for has a line with `"billed": false` and no cost. Counts
 and requests that the API refuses cost nothing and are not in it.
 """
 
@@ -28,6 +28,7 @@ class BillingLog:
     def __init__(self, path: str | Path) -> None:
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
         # Unbuffered: a line has left this process when `write` returns.
         self._file = path.open("ab", buffering=0)
         self.billed = 0
@@ -64,16 +65,21 @@ class BillingLog:
 
 
 def entry_of(
-    ids: tuple[str, str], body_digest: str, digest: str, billed: tuple[Usage, Model], fault: str | None
+    ids: tuple[str, str],
+    digests: tuple[str, str],
+    billed: tuple[Usage, Model],
+    *,
+    api_key_id: str | None,
+    fault: str | None,
 ) -> dict[str, Any]:
     """The fields of one line.
 
     Args:
         ids: (request id, message id).
-        body_digest: SHA-256 of the exact bytes of the request body; for an item of a batch, whose bytes are
-            a part of a larger body, the same as `digest`.
-        digest: SHA-256 of the body's canonical JSON.
+        digests: SHA-256 of the exact bytes of the request body (for an item of a batch, whose bytes are a
+            part of a larger body, the same as the second), SHA-256 of the body's canonical JSON.
         billed: The usage and the model it ran on.
+        api_key_id: Id of the key that the request came with.
         fault: Kind of the fault that strikes the answer, None if none does.
 
     Returns:
@@ -94,8 +100,10 @@ def entry_of(
         "usage": {name: value for name, value in usage.as_reply().items() if value is not None},
         "cost_nano_usd": cost,
         "cost_usd": usd(cost),
-        "body_sha256": body_digest,
-        "payload_sha256": digest,
+        "body_sha256": digests[0],
+        "payload_sha256": digests[1],
+        "api_key_id": api_key_id,
+        "workspace_id": None,
         "fault": fault,
     }
 

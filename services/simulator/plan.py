@@ -59,7 +59,7 @@ from services.simulator.errors import ERROR_TYPES
 from services.simulator.refusals import NO_CATEGORY, Refusal
 
 EndpointName = Literal[
-    "messages", "count_tokens", "models",
+    "messages", "count_tokens", "models", "usage_report", "cost_report",
     "batches_create", "batches_retrieve", "batches_list", "batches_results", "batches_cancel", "batches_delete",
 ]  # fmt: skip
 """What faults are aimed at and the statistics count under."""
