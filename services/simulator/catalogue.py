@@ -6,7 +6,8 @@ million tokens is 1,000 nano-USD per token.
 
 Source: Anthropic docs, "Pricing" and "Model deprecations" (2026-10-10), "Thinking" (2026-10-08), "Prompt
 caching" (2026-08), release notes to 2026-11-12. The Fable 5.2 cache prices come from third parties and the
-tool overheads of the Fable and Mythos models are assumed to be those of their generation.
+tool overheads of the Fable and Mythos models are assumed to be those of their generation. Efforts: the API
+names five; that "max" came with Claude 4.6 and "xhigh" with 4.7 is from the models' own pages ("Effort").
 """
 
 from dataclasses import dataclass, replace
@@ -105,6 +106,7 @@ class Model:
 
 
 _UP_TO_HIGH = ("low", "medium", "high")
+_NO_XHIGH = (*_UP_TO_HIGH, "max")
 _ALWAYS = ("adaptive",)
 _BUDGET = ("enabled", "disabled")
 _BOTH = ("adaptive", "enabled", "disabled")
@@ -201,6 +203,8 @@ _OLD = [
         tool_overhead=(497, 589),
         thinking=_BOTH,
         thinks=False,
+        efforts=_NO_XHIGH,
+        efforts_off=_NO_XHIGH,
         min_cacheable=1_024,
         fast=1,
     ),
@@ -211,6 +215,8 @@ _OLD = [
         tool_overhead=(497, 589),
         thinking=_BOTH,
         thinks=False,
+        efforts=_NO_XHIGH,
+        efforts_off=_NO_XHIGH,
         min_cacheable=4_096,
         fast=1,
     ),
@@ -219,6 +225,7 @@ _OLD = [
         aliases=("claude-opus-4-5",),
         created_at="2025-11-24T00:00:00Z",
         tool_overhead=(496, 588),
+        efforts=_UP_TO_HIGH,
         min_cacheable=4_096,
     )),
     _before_4_6(Model(

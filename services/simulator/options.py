@@ -6,7 +6,7 @@ Source: Anthropic docs, "Tool use", "Pricing" (2026-10-10), "Thinking" (2026-10-
 import re
 from typing import Any
 
-from services.simulator.blocks import check_cache_control
+from services.simulator.cache_markers import check_cache_control
 from services.simulator.catalogue import ALL_EFFORTS, Model
 from services.simulator.counting import client_tool
 from services.simulator.errors import invalid
@@ -19,6 +19,14 @@ SERVER_TOOLS = ("web_search_", "web_fetch_", "code_execution_", "tool_search_too
 """Starts of the types of tools that are neither custom nor client tools of Anthropic."""
 
 THINKING_TYPES = ("adaptive", "between_tools", "disabled", "enabled")
+
+THINKING_FIELDS: dict[str, frozenset[str]] = {
+    "adaptive": frozenset({"type", "display"}),
+    "between_tools": frozenset({"type"}),
+    "disabled": frozenset({"type"}),
+    "enabled": frozenset({"type", "budget_tokens", "display"}),
+}
+"""Fields of `thinking` by its type. Source: SDK 2.12.0, `ThinkingConfigParam`."""
 
 TOOL_CHOICES = ("auto", "any", "tool", "none")
 
@@ -148,6 +156,10 @@ def check_thinking(body: dict[str, Any], model: Model) -> None:
     kind = thinking.get("type") if isinstance(thinking, dict) else None
     if kind not in THINKING_TYPES:
         raise invalid("thinking.type", "Input tag does not match any of the expected tags")
+    if not set(thinking) <= THINKING_FIELDS[kind]:
+        raise invalid(f"thinking.{kind}", "Extra inputs are not permitted")
+    if thinking.get("display") not in (None, "summarized", "omitted"):
+        raise invalid(f"thinking.{kind}.display", "Input should be summarized or omitted")
     if kind not in model.thinking:
         raise invalid("thinking.type", f"{kind} is not supported by {model.id}")
     if kind == "enabled":
