@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
@@ -82,7 +82,7 @@ class Run:
         self.results = results / run_id
         self.journal = Journal(ledger)
         self.models: dict[str, ModelFacts] = {}
-        self.prices: dict[str, PriceCard] = {}
+        self._cards: dict[tuple[str, date], PriceCard] = {}
         self.stopped: Reason | None = None
         self.watched: set[str] = set()
         self.not_ours: set[tuple[str, str]] = set()
@@ -100,11 +100,21 @@ class Run:
     def largest_model(self) -> str:
         return self.policy.routes[-1].model
 
-    def price_card(self, model: str) -> PriceCard:
-        """The prices of a model that was called, whether or not it may still be."""
-        if model not in self.prices:
-            self.prices[model] = PriceCard(model, datetime.now(UTC))
-        return self.prices[model]
+    def price_card(self, model: str, on: datetime | None = None) -> PriceCard:
+        """The prices of a model, whether or not it may still be called, on the UTC day of a call.
+
+        Args:
+            model: the model id.
+            on: the moment of the call; None: now.
+
+        Raises:
+            Unpriced: no price is known for it on that day.
+        """
+        on = on or datetime.now(UTC)
+        key = (model, on.date())
+        if key not in self._cards:
+            self._cards[key] = PriceCard(model, on, self.policy)
+        return self._cards[key]
 
     def caps(self) -> list[Cap]:
         """The windows that a hold taken now falls under."""
@@ -132,7 +142,7 @@ class Run:
         if facts.lifecycle == "retired":
             return f"{model} is retired: the provider no longer answers for it"
         try:
-            self.prices[model] = PriceCard(model, datetime.now(UTC))
+            self.price_card(model)
         except Unpriced as error:
             return str(error)
         self.models[model] = facts
