@@ -1,7 +1,9 @@
 """Settling: no token is lost, what the usage does not show is said to be so, and a refusal costs what it costs."""
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
+import orjson
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -9,15 +11,18 @@ from pydantic import ValidationError
 from sqlalchemy import select
 
 from schemas.job import AttemptId
-from schemas.ledger import AttemptRow
+from schemas.ledger import AttemptRow, JobRow
 from schemas.outcome import AttemptState, Billing, Outcome, Reason
 from schemas.payload import Payload
 from schemas.usage import Answer, Usage
-from services.ledger import jobs
+from services.ledger import batches, jobs
+from services.ledger.jobs import Verdict
 from services.ledger.settling import Settlement, write_down
 from services.prices import BilledTokens, PriceCard
+from tasks.admit import admit_next
+from tasks.reconcile import _all_on_largest
 from tasks.settle import Asked, asked_by, billed, priced, succeeded
-from tests.strategies import begin, job, request, take
+from tests.strategies import begin, caps, job, policy, request, take
 
 DAY = datetime(2026, 11, 22, tzinfo=UTC)
 CARD = PriceCard("claude-opus-5-5", DAY)
@@ -259,3 +264,61 @@ def test_an_attempt_keeps_what_its_usage_said(ledger):
     whole = CARD.price(BilledTokens(10, 20, 5, 7, web_searches=2), geo="us")
     assert (kept.actual_nano_usd, kept.held_nano_usd) == (whole, 0)
     assert (rows[other.attempt_id].billing, rows[other.attempt_id].held_nano_usd) == ("partial", 10**9)
+
+
+def on_largest(ledger, model):
+    card = PriceCard(model, DAY)
+    run = SimpleNamespace(ledger=ledger, run_id="run-1", largest_model=model, price_card=lambda _: card)
+    return card, _all_on_largest(run)
+
+
+def test_the_same_requests_on_the_largest_model_keep_their_mode_place_searches_and_cache_lives(ledger):
+    begin(ledger)
+    jobs.add(ledger, "run-1", [job(number) for number in range(4)], [])
+    now, batched, unbilled, fast = (one.attempt_id for one in take(ledger, [10**9] * 4).held)
+    batches.prepare(ledger, "run-1", [batched], 1_000)
+    used = {
+        "input_tokens": 11,
+        "output_tokens": 7,
+        "cache_creation": {"ephemeral_5m_input_tokens": 5, "ephemeral_1h_input_tokens": 3},
+        "cache_read_input_tokens": 13,
+        "server_tool_use": {"web_search_requests": 1},
+        "inference_geo": "us",
+    }
+    ends = [
+        succeeded(now, CARD, answer(used=used), "{}"),
+        succeeded(batched, CARD, answer(used=used), "{}", Asked(batch=True)),
+        succeeded(unbilled, CARD, refusal("cyber"), "{}"),
+        succeeded(fast, CARD, answer(used=used | {"speed": "fast"}), "{}"),
+    ]
+    write_down(ledger, (), ends)
+    # the attempts' own model here is claude-haiku-5-5, so none of them is fast on the largest
+    card, total = on_largest(ledger, "claude-opus-5-5")
+    whole = BilledTokens(11, 7, 5, 3, 13, web_searches=1)
+    assert total == 2 * card.price(whole, geo="us") + card.price(whole, geo="us", batch=True)
+    card, total = on_largest(ledger, "claude-haiku-5-5")
+    assert total > 2 * card.price(whole, geo="us") + card.price(whole, geo="us", batch=True)
+
+
+def test_a_job_that_asks_for_what_has_no_price_waits_for_a_person_and_stops_no_other(ledger):
+    begin(ledger)
+    strange = Payload.restored(orjson.dumps(request(inference_geo="mars")))
+    jobs.add(ledger, "run-1", [job(0, payload=strange), job(1), job(2)], [])
+    routed = [Verdict(0, CARD.model, 10, "counted"), Verdict(1, CARD.model, 10, "counted")]
+    jobs.record(ledger, "run-1", [*routed, Verdict(2, "claude-unheard-of", 10, "counted")])
+    run = SimpleNamespace(
+        ledger=ledger,
+        run_id="run-1",
+        policy=policy(),
+        stopped=None,
+        price_card=lambda model: PriceCard(model, DAY),
+        caps=caps,
+    )
+    admission = admit_next(run, 10, may_defer=True)
+    assert [attempt.row_number for attempt in admission.held] == [1]
+    with ledger.read() as connection:
+        rows = {row.row_number: row for row in connection.execute(select(JobRow.__table__))}
+    assert [(rows[n].outcome, rows[n].reason) for n in (0, 2)] == [("review", "no_route")] * 2
+    assert rows[0].detail == (
+        "no price is known for claude-opus-5-5 with inference_geo 'mars'; what has no price is not sent"
+    )
