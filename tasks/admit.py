@@ -1,38 +1,60 @@
-"""Admit: price the worst case, keep back what is over its own limits, and hold the money for the rest."""
+"""Admit: price each job by what was learned, keep back what is over its own limits, and hold the money for the rest."""
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from schemas.estimate import Estimate
-from schemas.money import to_nano, usd_text
+from schemas.lesson import Lesson
+from schemas.money import NanoUsd, to_nano, usd_text
 from schemas.outcome import Decision, Method, Mode, Outcome, Reason
 from schemas.policy import Policy
 from services.ledger import holds, jobs
 from services.ledger.holds import Admission, Weighed
 from services.ledger.jobs import QueuedJob, Verdict
 from services.prices import BilledTokens, PriceCard
+from tasks.learn import lesson_of
 from tasks.start_run import Run
 
 #: jobs that one transaction holds the money for
 SHARD_SIZE = 500
 
 
-def estimated(job: QueuedJob, policy: Policy, card: PriceCard) -> Estimate:
-    """The estimate of a routed job under its model."""
+def estimated(job: QueuedJob, policy: Policy, card: PriceCard, lesson: Lesson) -> Estimate:
+    """The estimate of a routed job under its model, by what was observed of such jobs."""
     tokens = job.input_tokens or 0
-    bound = policy.margin.bound(tokens)
+    method = Method(job.method or Method.COUNTED)
+    # a lesson is about the provider's counts
+    bound = (lesson.margin if method == Method.COUNTED else policy.margin).bound(tokens)
     batch = policy.mode == Mode.BATCHES
-    expected_output = max(1, int(job.max_tokens * policy.output.expected_share))
-    return Estimate(
+
+    def at(output_tokens: int) -> NanoUsd:
+        return card.price(BilledTokens(tokens, max(1, output_tokens)), batch=batch)
+
+    def at_most(output_tokens: int) -> NanoUsd:
+        return card.worst_case(bound, output_tokens, job.cache_ttl, batch=batch)
+
+    assumed = Estimate(
         model=card.model,
         input_tokens=tokens,
-        method=Method(job.method or Method.COUNTED),
+        method=method,
         input_bound=bound,
-        expected=card.price(BilledTokens(tokens, expected_output), batch=batch),
-        worst_case=card.worst_case(bound, job.max_tokens, job.cache_ttl, batch=batch),
+        expected=at(int(job.max_tokens * policy.output.expected_share)),
+        worst_case=at_most(job.max_tokens),
+    )
+    if not lesson.enough:
+        return assumed
+    answers, percentile = lesson.outputs, policy.hold.output_percentile
+    mean = answers.mean(job.max_tokens)
+    return replace(
+        assumed,
+        expected=at(mean),
+        expected_low=at(min(mean, answers.usual(5, job.max_tokens))),
+        expected_high=at(max(mean, answers.usual(95, job.max_tokens))),
+        likely=None if percentile is None else at_most(answers.enough_for(percentile, job.max_tokens)),
     )
 
 
@@ -76,7 +98,7 @@ def admit_next(run: Run, size: int, *, may_defer: bool) -> Admission | None:
     queued = jobs.next_in_queue(run.ledger, run.run_id, size)
     if not queued:
         return None
-    weighed = [Weighed(job, estimated(job, run.policy, run.prices[job.model or ""])) for job in queued]
+    weighed = [_weighed(run, job) for job in queued]
     within, over = _split(weighed, run.policy)
     jobs.record(run.ledger, run.run_id, over)
     return holds.take(
@@ -87,6 +109,12 @@ def admit_next(run: Run, size: int, *, may_defer: bool) -> Admission | None:
         may_defer=may_defer,
         resend_unknown=run.policy.on_unknown == "resend",
     )
+
+
+def _weighed(run: Run, job: QueuedJob) -> Weighed:
+    model = job.model or ""
+    lesson = lesson_of(run, (model, job.traits.payload_class))
+    return Weighed(job, estimated(job, run.policy, run.prices[model], lesson))
 
 
 def _split(weighed: Sequence[Weighed], policy: Policy) -> tuple[list[Weighed], list[Verdict]]:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from schemas.errors import BadInput, RunFailed
 from schemas.job import RunId
+from schemas.lesson import Kind, Lesson
 from schemas.model_facts import ModelFacts
 from schemas.outcome import Reason
 from schemas.policy import Policy, read_policy
@@ -67,6 +68,7 @@ class Run:
     """A run under way: its policy, and the services its steps use.
 
     Attributes:
+        lessons: what its estimates go by; see `tasks.learn`.
         stopped: why no more may be sent, once that is so.
         watched: our ids of the batches that this run waits for.
         not_ours: our id of a batch and the provider's of one that was shown not to be it.
@@ -83,6 +85,7 @@ class Run:
         self.journal = Journal(ledger)
         self.models: dict[str, ModelFacts] = {}
         self.prices: dict[str, PriceCard] = {}
+        self.lessons: dict[Kind, Lesson] = {}
         self.stopped: Reason | None = None
         self.watched: set[str] = set()
         self.not_ours: set[tuple[str, str]] = set()

@@ -1,4 +1,6 @@
-"""Holds: the worst case of an attempt, taken from every window it falls under before a byte leaves.
+"""Holds: the money for an attempt, taken from every window it falls under before a byte leaves.
+
+It is the attempt's worst case, or, under a policy that says so, its cost at a percentile of the observed output.
 
 The windows' sums live in `budgets` and change in the same transaction as the attempts they are the sums of.
 """
@@ -31,7 +33,7 @@ class Weighed:
 
 @dataclass(frozen=True, slots=True)
 class HeldAttempt:
-    """An attempt whose worst case is held: what sending it needs."""
+    """An attempt whose money is held: what sending it needs."""
 
     attempt_id: AttemptId
     row_number: int
@@ -66,7 +68,7 @@ def take(
     may_defer: bool,
     resend_unknown: bool,
 ) -> Admission:
-    """Hold the worst case of each job that fits under every cap, in one transaction.
+    """Hold the money for each job that fits under every cap, in one transaction.
 
     Args:
         ledger: the ledger.
@@ -90,11 +92,11 @@ def take(
                 taken.join(item, flying.attempt_id)
             elif end := _already_ended(earlier, resend_unknown):
                 taken.end(item, *end)
-            elif not _lacking(caps, free, item.estimate.worst_case):
+            elif not _lacking(caps, free, item.estimate.hold):
                 taken.hold(item)
                 for window in free:
-                    free[window] -= item.estimate.worst_case
-            elif may_defer and (never := _lacking(caps, at_most, item.estimate.worst_case)):
+                    free[window] -= item.estimate.hold
+            elif may_defer and (never := _lacking(caps, at_most, item.estimate.hold)):
                 taken.end(item, Outcome.DEFERRED, never.reason, _short_text(never, at_most, item))
             else:
                 admission.short = True
@@ -140,8 +142,10 @@ class _Taken:
                 "input_bound": estimate.input_bound,
                 "max_tokens": job.max_tokens,
                 "expected_nano_usd": estimate.expected,
+                "expected_low_nano_usd": estimate.expected_low,
+                "expected_high_nano_usd": estimate.expected_high,
                 "worst_case_nano_usd": estimate.worst_case,
-                "held_nano_usd": estimate.worst_case,
+                "held_nano_usd": estimate.hold,
                 "opened_at": self.now,
                 "tries": 0,
             }
@@ -221,13 +225,14 @@ class _Taken:
             )
 
 
-def _lacking(caps: Sequence[Cap], free: dict[Window, int], worst_case: int) -> Cap | None:
-    return next((cap for cap in caps if cap.window in free and free[cap.window] < worst_case), None)
+def _lacking(caps: Sequence[Cap], free: dict[Window, int], hold: int) -> Cap | None:
+    return next((cap for cap in caps if cap.window in free and free[cap.window] < hold), None)
 
 
 def _short_text(cap: Cap, free: dict[Window, int], item: Weighed) -> str:
+    what = "worst case" if item.estimate.likely is None else "hold of"
     return (
-        f"worst case {usd_text(item.estimate.worst_case)} USD, {usd_text(max(0, free[cap.window]))} USD left of the "
+        f"{what} {usd_text(item.estimate.hold)} USD, {usd_text(max(0, free[cap.window]))} USD left of the "
         f"{cap.window[0]} budget of {usd_text(cap.nano_usd or 0)} USD"
     )
 
