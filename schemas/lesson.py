@@ -87,7 +87,7 @@ class Tally:
         """Add one; its count is more than zero."""
         excess = seen.billed - seen.counted
         self.error_tokens.append(excess)
-        self.error_share.append(round(Fraction(excess * 100_000, seen.counted)))
+        self.error_share.append((200_000 * excess + seen.counted) // (2 * seen.counted))  # rounded
         self.outputs.append(seen.output)
         self.uncut.append(_ENDLESS if seen.output >= seen.max_tokens else seen.output)
         if seen.thinking is not None:
@@ -98,8 +98,8 @@ class Tally:
             self.overhead = max(self.overhead, excess)
         else:
             self.large += 1
-            if excess > 0:
-                self.rate = max(self.rate, Fraction(excess, seen.counted))
+            if excess * self.rate.denominator > self.rate.numerator * seen.counted:
+                self.rate = Fraction(excess, seen.counted)
 
     @property
     def n(self) -> int:

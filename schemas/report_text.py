@@ -103,6 +103,8 @@ def _held_row(report: RunReport) -> tuple[str, ...]:
 
 def _expectation(report: RunReport) -> str:
     """What the expected cost rests on."""
+    if not report.lessons:
+        return "counted input, assumed output"
     money = report.usd
     paid = sum(sums.jobs for sums in report.models)
     answers = f"{sum(lesson.n for lesson in report.lessons if lesson.enough):,} observed answers"
