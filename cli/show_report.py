@@ -8,10 +8,13 @@ from rich.table import Table
 
 from schemas.report import RunReport
 from schemas.report_text import (
+    LESSON_HEADINGS,
     MODEL_HEADINGS,
     Rows,
     calls_line,
+    drift_lines,
     job_rows,
+    lesson_rows,
     mend_rows,
     model_rows,
     money_rows,
@@ -30,7 +33,11 @@ def print_report(report: RunReport) -> None:
         console.print(f"[red]{escape(report.error)}[/red]")
     _print(console, ("rows", ">jobs", "meaning"), job_rows(report))
     if report.models:
-        _print(console, tuple(f">{h}" if h != "model" else h for h in MODEL_HEADINGS), model_rows(report))
+        _print(console, _figures(MODEL_HEADINGS), model_rows(report))
+    for line in drift_lines(report):
+        console.print(f"[bold red]{escape(line)}[/bold red]\n", highlight=False)
+    if report.taught:
+        _print(console, _figures(LESSON_HEADINGS), lesson_rows(report))
     _print(console, ("money", ">USD", "remark"), money_rows(report))
     if report.reasons:
         _print(console, ("outcome", "reason", ">jobs", "for example"), reason_rows(report))
@@ -39,6 +46,12 @@ def print_report(report: RunReport) -> None:
     for what, where in place_rows(report):
         console.print(f"[dim]{what}:[/dim] {escape(where)}", soft_wrap=True, highlight=False)
     console.print(f"[dim]{calls_line(report)}[/dim]", highlight=False)
+
+
+def _figures(headings: tuple[str, ...]) -> tuple[str, ...]:
+    """Figures stand to the right, words to the left."""
+    words = ("model", "payload", "margin used", "learned from")
+    return tuple(heading if heading in words else f">{heading}" for heading in headings)
 
 
 def _print(console: Console, headings: tuple[str, ...], rows: Rows) -> None:

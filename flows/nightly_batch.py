@@ -18,6 +18,7 @@ from services.ledger.holds import Admission
 from tasks.admit import SHARD_SIZE, admit
 from tasks.collect import collect
 from tasks.count_tokens import count_tokens
+from tasks.learn import learn
 from tasks.park_for_review import park_for_review
 from tasks.publish import publish
 from tasks.read_jobs import read_jobs
@@ -87,6 +88,7 @@ async def one_night(options: RunOptions) -> RunReport:
         await in_shards(count_tokens, run, shard_size(run, waiting))
         await in_shards(route, run, max(SHARD_SIZE, shard_size(run, waiting)))
         say("%s calls to count_tokens", run.gateway.tally.count)
+        say("%s earlier answers learned from", learn(run))
         async with showing_progress(run):
             await send_what_fits(run)
         say("%s paid calls, %s tries beyond the first", run.gateway.tally.message, run.gateway.tally.retried)

@@ -15,8 +15,12 @@ class Estimate:
         input_tokens: what the provider counted (or the bound, as `method` says).
         method: how the figure was got.
         input_bound: `input_tokens` with the policy's margin: the most the bill may show.
-        expected: nano-USD at the counted input and the policy's expected share of `max_tokens`.
+        expected: nano-USD at the counted input and the mean output observed of such jobs, or, while too little was,
+            the policy's assumed share of `max_tokens`.
         worst_case: nano-USD at `input_bound`, the dearest input rate that could apply, and all of `max_tokens`.
+        expected_low, expected_high: the same as `expected` at the 5th and the 95th percentile of the observed output
+            (or at the mean, where that lies outside); None while `expected` assumes.
+        likely: as `worst_case`, at the policy's percentile of the observed output; None when the worst case is held.
     """
 
     model: str
@@ -25,3 +29,11 @@ class Estimate:
     input_bound: int
     expected: NanoUsd
     worst_case: NanoUsd
+    expected_low: NanoUsd | None = None
+    expected_high: NanoUsd | None = None
+    likely: NanoUsd | None = None
+
+    @property
+    def hold(self) -> NanoUsd:
+        """What is held for it before a byte leaves, in nano-USD."""
+        return self.worst_case if self.likely is None else self.likely

@@ -75,15 +75,28 @@ class Output(_Section):
     """The side of the answer, which nobody can count beforehand."""
 
     default_max_tokens: Tokens = 1024
-    #: share of max_tokens that an answer is expected to use: an assumption, and shown as one
+    #: share of max_tokens that an answer is expected to use while too few were observed: an assumption, shown as one
     expected_share: Annotated[Decimal, BeforeValidator(_exact), Field(gt=0, le=1)] = Decimal("0.25")
 
 
 class Margin(_Section):
-    """How far the billed input may lie above the count: the count is an estimate, with no published bound."""
+    """How far the billed input may lie above the count: the count is an estimate, with no published bound.
 
-    input_percent: Annotated[Decimal, BeforeValidator(_exact), Field(ge=0, le=100)] = Decimal(3)
+    With `learn`, both figures follow what was observed of the model and the class of payload; see `schemas.lesson`.
+    """
+
+    input_percent: Annotated[Decimal, BeforeValidator(_exact), Field(ge=0)] = Decimal(3)
     input_tokens: Annotated[int, Field(ge=0)] = 20
+    learn: bool = True
+    #: answers that a lesson is made of at most: the last ones
+    last_answers: Annotated[int, Field(ge=1, le=100_000)] = 2_000
+    #: fewer than so many can only raise the margin, and are no ground to expect an output by
+    min_samples: Annotated[int, Field(ge=1)] = 50
+    #: the largest observed error is taken so many times
+    cushion: Annotated[Decimal, BeforeValidator(_exact), Field(ge=1)] = Decimal("1.5")
+    #: what the two figures may shrink to
+    least_percent: Annotated[Decimal, BeforeValidator(_exact), Field(ge=0)] = Decimal("0.5")
+    least_tokens: Annotated[int, Field(ge=0)] = 10
 
     def bound(self, counted: int) -> int:
         """The most input tokens the bill may show for a job counted at `counted` tokens."""
@@ -99,6 +112,32 @@ class Uncountable(_Section):
     """
 
     on: Literal["review", "bound"] = "review"
+
+
+class Hold(_Section):
+    """How much of an attempt's worst case is held.
+
+    By default all of it: then settled + held never passes a cap. With `output_percentile` an attempt holds its worst
+    case at that percentile of the observed output in place of `max_tokens`, once enough answers were observed; limits
+    of one request still look at the worst case. What that promises: when a hold is taken, settled + held + reserve is
+    at most the cap. The cap itself can be passed only when the answers in flight together exceed their percentile by
+    more than the reserve. An attempt of unknown outcome keeps the hold it had.
+    """
+
+    output_percentile: Annotated[int, Field(ge=50, le=99)] | None = None
+    #: taken off every cap that jobs of the run are admitted under
+    reserve_usd: Usd = Decimal(0)
+
+    @model_validator(mode="after")
+    def _a_percentile_has_a_reserve(self) -> Self:
+        if self.output_percentile is not None and not self.reserve_usd:
+            raise ValueError("output_percentile needs a reserve_usd above 0, for the answers that exceed it")
+        return self
+
+    @property
+    def reserve(self) -> NanoUsd:
+        """Nano-USD that every cap is lowered by."""
+        return to_nano(self.reserve_usd)
 
 
 class Limits(_Section):
@@ -246,6 +285,7 @@ class Policy(_Section):
     output: Output = Output()
     margin: Margin = Margin()
     uncountable: Uncountable = Uncountable()
+    hold: Hold = Hold()
     limits: Limits = Limits()
     batch: BatchLimits = BatchLimits()
     pricing: Pricing = Pricing()
@@ -277,6 +317,13 @@ class Policy(_Section):
                 raise ValueError(
                     f"two prices of {one.model} hold on the same day; give them days that do not meet"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _the_reserve_leaves_money(self) -> Self:
+        for name, cap in (("run", self.run), ("day", self.day), ("month", self.month)):
+            if cap.budget_usd is not None and 0 < cap.budget_usd <= self.hold.reserve_usd:
+                raise ValueError(f"hold.reserve_usd takes all of {name}.budget_usd; nothing could be sent")
         return self
 
     @property

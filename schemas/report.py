@@ -1,13 +1,15 @@
 """What a run tells at its end. `run --json` prints exactly this."""
 
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from schemas.outcome import RunOutcome
 
-UsdText = Annotated[Decimal, PlainSerializer(lambda value: f"{value:f}", return_type=str)]
+#: plain decimal text in JSON
+DecimalText = Annotated[Decimal, PlainSerializer(lambda value: f"{value:f}", return_type=str)]
+UsdText = DecimalText
 
 
 class _Figures(BaseModel):
@@ -38,8 +40,10 @@ class UsdFigures(_Figures):
     """Decimal USD of the jobs this run paid for.
 
     Attributes:
-        worst_case: what was held for them before they were sent.
-        estimated: counted input and the policy's expected share of the output.
+        worst_case: the most that they could cost, which was held before they were sent (see `hold_percentile`).
+        estimated: counted input, and the output by what was observed of such jobs, or assumed while too little was.
+        estimated_low, estimated_high: the same with every answer at the 5th and at the 95th percentile of what was
+            observed; None when the output of any of them was assumed.
         actual: what the provider's usage comes to.
         all_on_largest: what the same tokens would have cost on the policy's largest model.
         held: what this run still holds, for attempts of unknown outcome.
@@ -47,6 +51,8 @@ class UsdFigures(_Figures):
 
     worst_case: UsdText = Decimal(0)
     estimated: UsdText = Decimal(0)
+    estimated_low: UsdText | None = None
+    estimated_high: UsdText | None = None
     actual: UsdText = Decimal(0)
     all_on_largest: UsdText = Decimal(0)
     held: UsdText = Decimal(0)
@@ -62,7 +68,7 @@ class CallFigures(_Figures):
 
 
 class ModelFigures(_Figures):
-    """One model's share of the run: estimate beside actual."""
+    """One model's share of the run: estimate beside actual; `partial` jobs have a bill that their usage does not show."""
 
     model: str
     jobs: int
@@ -71,6 +77,81 @@ class ModelFigures(_Figures):
     actual_output: int
     estimated_usd: UsdText
     actual_usd: UsdText
+    partial: int = 0
+
+
+class PercentileFigures(_Figures):
+    """Percentiles of observed values: percent where they are errors, else tokens."""
+
+    p5: DecimalText
+    p50: DecimalText
+    p95: DecimalText
+    p99: DecimalText
+    max: DecimalText
+
+
+class OutputFigures(_Figures):
+    """Output tokens of observed answers, and the part of them that was thinking, where it is known."""
+
+    p5: int
+    p50: int
+    p95: int
+    mean: int
+    thinking_share: DecimalText | None = None
+
+
+class MarginFigures(_Figures):
+    """The margin that input bounds were made with, and whether the policy says it or what was observed."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True, serialize_by_alias=True)
+
+    percent: DecimalText
+    tokens: int
+    source: Literal["observed", "policy"] = Field(alias="from")
+
+
+class LessonFigures(_Figures):
+    """What the estimates of one model and class of payloads went by: the last `n` answers before this run.
+
+    The error is in percent of the count, signed: above 0 the bill was above the count. `enough` were observed to
+    expect the output by them.
+    """
+
+    model: str
+    payload_class: str
+    n: int
+    enough: bool
+    input_error: PercentileFigures | None
+    output_tokens: OutputFigures | None
+    margin: MarginFigures
+
+
+class TaughtFigures(_Figures):
+    """What this run saw of one model and class of payloads.
+
+    Attributes:
+        jobs: paid for.
+        n: those whose usage says all that was billed, and whose input the provider had counted: of them the errors are.
+        over_bound: jobs billed above the bound of their hold.
+        input_error: percent of the count, signed.
+        input_error_tokens: tokens, signed.
+    """
+
+    model: str
+    payload_class: str
+    jobs: int
+    n: int
+    over_bound: int
+    input_error: PercentileFigures | None
+    input_error_tokens: PercentileFigures | None
+
+
+class Drift(_Figures):
+    """A model and class of payloads whose bills left the lines of the earlier ones, and what to do about it."""
+
+    model: str
+    payload_class: str
+    detail: str
 
 
 class ReasonFigures(_Figures):
@@ -120,6 +201,15 @@ class RunReport(_Figures):
     over_bound: int = 0
     largest_model: str = ""
     models: list[ModelFigures] = []
+    #: paid jobs whose expected output was assumed to be this share of their max_tokens
+    assumed_jobs: int = 0
+    assumed_share: DecimalText = Decimal(0)
+    #: holds were priced at this percentile of the observed output where enough was; None: at the worst case
+    hold_percentile: int | None = None
+    #: what was learned before this run, what this run teaches the next one, and where the two disagree
+    lessons: list[LessonFigures] = []
+    taught: list[TaughtFigures] = []
+    drift: list[Drift] = []
     reasons: list[ReasonFigures] = []
     #: the first rejected, failed and unknown rows; all of them are in the file unanswered-*.parquet
     rows_to_mend: list[RowToMend] = []

@@ -44,13 +44,14 @@ def model_rows(report: RunReport) -> Rows:
         error = (
             (sums.actual_input - sums.estimated_input) / sums.estimated_input if sums.estimated_input else 0
         )
+        partial = f"partial ({sums.partial:,} jobs)"
         rows.append(
             (
                 sums.model,
                 f"{sums.jobs:,}",
                 f"{sums.estimated_input:,}",
                 f"{sums.actual_input:,}",
-                f"{error:+.2%}",
+                partial if sums.partial else f"{error:+.2%}",
                 f"{sums.actual_output:,}",
                 usd(sums.estimated_usd),
                 usd(sums.actual_usd),
@@ -75,8 +76,8 @@ def money_rows(report: RunReport) -> Rows:
     """What, amount, remark."""
     money = report.usd
     rows: Rows = [
-        ("held before sending", usd(money.worst_case), "worst case of what was sent"),
-        ("expected", usd(money.estimated), "counted input, assumed output"),
+        _held_row(report),
+        ("expected", usd(money.estimated), _expectation(report)),
         ("spent", usd(money.actual), "by the provider's usage" + (", simulated" if report.simulated else "")),
         (
             f"all on {report.largest_model}",
@@ -93,10 +94,76 @@ def money_rows(report: RunReport) -> Rows:
     return rows
 
 
+def _held_row(report: RunReport) -> tuple[str, ...]:
+    if report.hold_percentile is None:
+        return ("held before sending", usd(report.usd.worst_case), "worst case of what was sent")
+    percentile = f"of what was sent; held was percentile {report.hold_percentile} of the observed output"
+    return ("worst case", usd(report.usd.worst_case), percentile)
+
+
+def _expectation(report: RunReport) -> str:
+    """What the expected cost rests on."""
+    if not report.lessons:
+        return "counted input, assumed output"
+    money = report.usd
+    paid = sum(sums.jobs for sums in report.models)
+    answers = f"{sum(lesson.n for lesson in report.lessons if lesson.enough):,} observed answers"
+    assumed = f"assumed: {report.assumed_share:.0%} of max_tokens"
+    if money.estimated_low is not None and money.estimated_high is not None:
+        return f"{usd(money.estimated_low)} to {usd(money.estimated_high)}; {answers}"
+    if report.assumed_jobs == paid:
+        return f"counted input; output {assumed}"
+    return f"counted input; output by {answers}, and for {report.assumed_jobs:,} of {paid:,} jobs {assumed}"
+
+
 def _saving(actual: Decimal, largest: Decimal) -> str:
     if not largest:
         return "nothing was sent in this run"
     return f"the same tokens on the largest model; routing saved {(largest - actual) / largest:.1%}"
+
+
+LESSON_HEADINGS = (
+    "model",
+    "payload",
+    "jobs",
+    "error p5",
+    "p50",
+    "p95",
+    "most",
+    "most tokens",
+    "margin used",
+    "learned from",
+)
+
+
+def lesson_rows(report: RunReport) -> Rows:
+    """By model and class of payload: this run's errors, billed less counted, and the margin that was to cover them."""
+    used = {(lesson.model, lesson.payload_class): lesson for lesson in report.lessons}
+    rows: Rows = []
+    for seen in report.taught:
+        lesson = used[seen.model, seen.payload_class]
+        error, tokens = seen.input_error, seen.input_error_tokens
+        errors = (
+            [f"{value:+.2f}%" for value in (error.p5, error.p50, error.p95, error.max)] if error else [""] * 4
+        )
+        observed = f"{lesson.n:,} answers" if lesson.margin.source == "observed" else "the policy"
+        rows.append(
+            (
+                seen.model,
+                seen.payload_class,
+                f"{seen.jobs:,}" if seen.n == seen.jobs else f"{seen.jobs:,}, {seen.jobs - seen.n:,} partial",
+                *errors,
+                f"{tokens.max:+,}" if tokens else "partial",
+                f"{lesson.margin.percent.normalize():f}% or {lesson.margin.tokens:,} tokens",
+                observed,
+            )
+        )
+    return rows
+
+
+def drift_lines(report: RunReport) -> list[str]:
+    """A sentence for each model and class whose bills left the lines of the earlier ones."""
+    return [f"Drift: {drift.detail}" for drift in report.drift]
 
 
 def reason_rows(report: RunReport) -> Rows:
@@ -155,6 +222,8 @@ def as_markdown(report: RunReport) -> str:
         _table(("rows", "jobs", "meaning"), job_rows(report)),
         _table(("money", "USD", "remark"), money_rows(report)),
         _table(MODEL_HEADINGS, model_rows(report)) if report.models else "",
+        *(f"**{_cell(line)}**" for line in drift_lines(report)),
+        _table(LESSON_HEADINGS, lesson_rows(report)) if report.taught else "",
         _table(("outcome", "reason", "jobs", "for example"), reason_rows(report)) if report.reasons else "",
         _table(("row", "job", "outcome", "why"), mend_rows(report)) if report.rows_to_mend else "",
         calls_line(report) + ".",

@@ -1,13 +1,15 @@
-"""Admit: price the worst case, keep back what is over its own limits, and hold the money for the rest."""
+"""Admit: price each job by what was learned, keep back what is over its own limits, and hold the money for the rest."""
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from schemas.estimate import Estimate
-from schemas.money import to_nano, usd_text
+from schemas.lesson import Lesson
+from schemas.money import NanoUsd, to_nano, usd_text
 from schemas.outcome import Decision, Method, Mode, Outcome, Reason
 from schemas.policy import Policy
 from services.ledger import holds, jobs
@@ -15,35 +17,57 @@ from services.ledger.holds import Admission, Weighed
 from services.ledger.jobs import QueuedJob, Verdict
 from services.prices import BilledTokens, PriceCard, Unpriced
 from services.surcharges import container_seconds
+from tasks.learn import lesson_of
 from tasks.start_run import Run
 
 #: jobs that one transaction holds the money for
 SHARD_SIZE = 500
 
 
-def estimated(job: QueuedJob, policy: Policy, card: PriceCard) -> Estimate:
-    """The estimate of a routed job under its model."""
+def estimated(job: QueuedJob, policy: Policy, card: PriceCard, lesson: Lesson) -> Estimate:
+    """The estimate of a routed job under its model, by what was observed of such jobs."""
     tokens = job.input_tokens or 0
-    bound = policy.margin.bound(tokens)
+    method = Method(job.method or Method.COUNTED)
+    # a lesson is about the provider's counts
+    bound = (lesson.margin if method == Method.COUNTED else policy.margin).bound(tokens)
     batch = policy.mode == Mode.BATCHES
-    expected_output = max(1, int(job.max_tokens * policy.output.expected_share))
-    return Estimate(
-        model=card.model,
-        input_tokens=tokens,
-        method=Method(job.method or Method.COUNTED),
-        input_bound=bound,
-        expected=card.price(
-            BilledTokens(tokens, expected_output), batch=batch, geo=job.traits.geo, speed=job.traits.speed
-        ),
-        worst_case=card.worst_case(
+    traits = job.traits
+
+    def at(output_tokens: int) -> NanoUsd:
+        billed = BilledTokens(tokens, max(1, output_tokens))
+        return card.price(billed, batch=batch, geo=traits.geo, speed=traits.speed)
+
+    def at_most(output_tokens: int) -> NanoUsd:
+        return card.worst_case(
             bound,
-            job.max_tokens,
+            output_tokens,
             job.cache_ttl,
             batch=batch,
-            geo=job.traits.geo,
-            speed=job.traits.speed,
-            container_seconds=container_seconds(job.traits.uncountable),
-        ),
+            geo=traits.geo,
+            speed=traits.speed,
+            sampling_calls=traits.sampling_calls or 1,
+            web_searches=traits.web_searches,
+            container_seconds=container_seconds(traits.uncountable),
+        )
+
+    assumed = Estimate(
+        model=card.model,
+        input_tokens=tokens,
+        method=method,
+        input_bound=bound,
+        expected=at(int(job.max_tokens * policy.output.expected_share)),
+        worst_case=at_most(job.max_tokens),
+    )
+    if not lesson.enough:
+        return assumed
+    answers, percentile = lesson.outputs, policy.hold.output_percentile
+    mean = answers.mean(job.max_tokens)
+    return replace(
+        assumed,
+        expected=at(mean),
+        expected_low=at(min(mean, answers.usual(5, job.max_tokens))),
+        expected_high=at(max(mean, answers.usual(95, job.max_tokens))),
+        likely=None if percentile is None else at_most(answers.enough_for(percentile, job.max_tokens)),
     )
 
 
@@ -109,8 +133,10 @@ def _weighed(run: Run, queued: Sequence[QueuedJob]) -> tuple[list[Weighed], list
     weighed: list[Weighed] = []
     unpriced: list[Verdict] = []
     for job in queued:
+        model = job.model or ""
+        lesson = lesson_of(run, (model, job.traits.payload_class))
         try:
-            weighed.append(Weighed(job, estimated(job, run.policy, run.price_card(job.model or ""))))
+            weighed.append(Weighed(job, estimated(job, run.policy, run.price_card(model), lesson)))
         except Unpriced as error:
             unpriced.append(
                 Verdict(

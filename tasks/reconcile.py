@@ -1,7 +1,9 @@
 """Reconcile: estimate beside actual, per job, per model and per run; and the run's report."""
 
+import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -9,35 +11,56 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
+from schemas.lesson import Kind, Lesson, Percentiles, Taught, as_percent, drifted, percentiles
 from schemas.money import to_usd
 from schemas.outcome import MONEY_REASONS, Billing, Outcome, Reason, RunOutcome
 from schemas.report import (
+    Drift,
     JobFigures,
+    LessonFigures,
+    MarginFigures,
     ModelFigures,
+    OutputFigures,
+    PercentileFigures,
     Places,
     ReasonFigures,
     RowToMend,
     RunReport,
+    TaughtFigures,
     TokenFigures,
     UsdFigures,
 )
 from schemas.report_text import as_markdown
-from services.ledger import batches, figures, runs
+from services.ledger import batches, figures, observations, runs
 from services.ledger.figures import ModelSums
 from services.prices import BilledTokens
 from services.result_file import USD, write_parts, write_text
+from tasks.learn import lesson_of
 from tasks.start_run import Run
 
+log = logging.getLogger("weighbridge")
+
+#: a signed error in percent
+PERCENT: pa.DataType = pa.decimal128(20, 3)
 RECONCILIATION = pa.schema(
     {
         "run_id": pa.string(),
         "job_id": pa.string(),
         "group": pa.string(),
         "model": pa.string(),
+        "payload_class": pa.string(),
+        "method": pa.string(),
         "estimated_input_tokens": pa.int64(),
         "actual_input_tokens": pa.int64(),
+        "error_tokens": pa.int64(),
+        "error_percent": PERCENT,
         "actual_output_tokens": pa.int64(),
+        "thinking_tokens": pa.int64(),
+        "service_tier": pa.string(),
+        "billing": pa.string(),
         "estimated_usd": USD,
+        "estimated_low_usd": USD,
+        "estimated_high_usd": USD,
         "worst_case_usd": USD,
         "actual_usd": USD,
         "attempt_id": pa.string(),
@@ -56,6 +79,10 @@ def report_on(run: Run) -> RunReport:
     reasons = figures.by_reason(run.ledger, run.run_id)
     stopped_by = {item.reason for item, *_ in reasons if item.outcome == Outcome.DEFERRED}
     denied = Reason.ACCESS_DENIED in stopped_by
+    taught = observations.of_run(run.ledger, run.run_id)
+    lessons = {kind: lesson_of(run, kind) for kind in taught}
+    assumed = sum(sums.assumed for sums in models)
+    ranged = bool(models) and not assumed
     return RunReport(
         run_id=run.run_id,
         outcome=run_outcome(rows, stopped_by),
@@ -70,6 +97,8 @@ def report_on(run: Run) -> RunReport:
         usd=UsdFigures(
             worst_case=to_usd(sum(sums.worst_case for sums in models)),
             estimated=to_usd(sum(sums.expected for sums in models)),
+            estimated_low=to_usd(sum(sums.expected_low for sums in models)) if ranged else None,
+            estimated_high=to_usd(sum(sums.expected_high for sums in models)) if ranged else None,
             actual=to_usd(sum(sums.actual for sums in models)),
             all_on_largest=to_usd(_all_on_largest(run)),
             held=to_usd(figures.held(run.ledger, run.run_id)),
@@ -83,6 +112,12 @@ def report_on(run: Run) -> RunReport:
         over_bound=sum(sums.over_bound for sums in models),
         largest_model=run.largest_model,
         models=[_model_figures(sums) for sums in models],
+        assumed_jobs=assumed,
+        assumed_share=run.policy.output.expected_share,
+        hold_percentile=run.policy.hold.output_percentile,
+        lessons=[lesson_figures(lesson) for lesson in lessons.values()],
+        taught=[_taught_figures(kind, seen) for kind, seen in taught.items()],
+        drift=list(_drift(lessons, taught)),
         reasons=[
             ReasonFigures(
                 outcome=item.outcome,
@@ -166,29 +201,110 @@ def _model_figures(sums: ModelSums) -> ModelFigures:
         actual_output=sums.actual_output,
         estimated_usd=to_usd(sums.expected),
         actual_usd=to_usd(sums.actual),
+        partial=sums.partial,
     )
+
+
+def lesson_figures(lesson: Lesson) -> LessonFigures:
+    """A lesson as the report shows it."""
+    answers = percentiles(lesson.outputs.tokens)
+    return LessonFigures(
+        model=lesson.model,
+        payload_class=lesson.payload_class,
+        n=lesson.n,
+        enough=lesson.enough,
+        input_error=_percent_figures(lesson.error_share),
+        output_tokens=answers
+        and OutputFigures(
+            p5=answers.p5,
+            p50=answers.p50,
+            p95=answers.p95,
+            mean=lesson.outputs.mean(answers.most),
+            thinking_share=lesson.thinking_share,
+        ),
+        margin=MarginFigures(
+            percent=lesson.margin.input_percent,
+            tokens=lesson.margin.input_tokens,
+            source="observed" if lesson.margin_is_observed else "policy",
+        ),
+    )
+
+
+def _taught_figures(kind: Kind, seen: Taught) -> TaughtFigures:
+    return TaughtFigures(
+        model=kind[0],
+        payload_class=kind[1],
+        jobs=seen.jobs,
+        n=seen.tally.n,
+        over_bound=seen.over_bound,
+        input_error=_percent_figures(percentiles(seen.tally.error_share)),
+        input_error_tokens=_figures(percentiles(seen.tally.error_tokens), Decimal),
+    )
+
+
+def _percent_figures(found: Percentiles | None) -> PercentileFigures | None:
+    return _figures(found, as_percent)
+
+
+def _figures(found: Percentiles | None, shown_as: Callable[[int], Decimal]) -> PercentileFigures | None:
+    if found is None:
+        return None
+    return PercentileFigures(
+        p5=shown_as(found.p5),
+        p50=shown_as(found.p50),
+        p95=shown_as(found.p95),
+        p99=shown_as(found.p99),
+        max=shown_as(found.most),
+    )
+
+
+def _drift(lessons: Mapping[Kind, Lesson], taught: Mapping[Kind, Taught]) -> Iterator[Drift]:
+    for kind, seen in taught.items():
+        if detail := drifted(lessons[kind], seen):
+            yield Drift(model=kind[0], payload_class=kind[1], detail=detail)
 
 
 def _reconciliation(run: Run) -> Iterator[dict[str, Any]]:
     for row in figures.paid(run.ledger, run.run_id):
+        # a signed error means something only where the usage says all that was billed
+        error = row.actual_input_tokens - row.input_tokens if row.billing == Billing.FULL else None
         yield {
             "run_id": run.run_id,
             "job_id": row.job_id,
             "group": row.group_name,
             "model": row.model,
+            "payload_class": row.payload_class,
+            "method": row.method,
             "estimated_input_tokens": row.input_tokens,
             "actual_input_tokens": row.actual_input_tokens,
+            "error_tokens": error,
+            "error_percent": None if error is None else _percent(error, row.input_tokens),
             "actual_output_tokens": row.actual_output_tokens,
+            "thinking_tokens": row.thinking_tokens,
+            "service_tier": row.service_tier,
+            "billing": row.billing,
             "estimated_usd": to_usd(row.expected_nano_usd),
+            "estimated_low_usd": _usd(row.expected_low_nano_usd),
+            "estimated_high_usd": _usd(row.expected_high_nano_usd),
             "worst_case_usd": to_usd(row.worst_case_nano_usd),
             "actual_usd": to_usd(row.actual_nano_usd),
             "attempt_id": row.attempt_id,
         }
 
 
+def _percent(error: int, counted: int) -> Decimal | None:
+    return (Decimal(error * 100) / counted).quantize(Decimal("0.001")) if counted else None
+
+
+def _usd(nano: int | None) -> Decimal | None:
+    return None if nano is None else to_usd(nano)
+
+
 def reconcile_run(run: Run) -> RunReport:
     """Compare, write the report's files and end the run on record."""
     report = report_on(run)
+    for drift in report.drift:
+        log.warning("%s", drift.detail)
     write_parts(run.results, "reconciliation", RECONCILIATION, _reconciliation(run), _ROWS_PER_PART)
     write_text(run.results / "report.md", as_markdown(report))
     write_text(run.results / "report.json", report.model_dump_json(indent=2))

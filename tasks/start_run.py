@@ -17,6 +17,7 @@ from pathlib import Path
 
 from schemas.errors import BadInput, RunFailed
 from schemas.job import RunId
+from schemas.lesson import Kind, Lesson
 from schemas.model_facts import ModelFacts
 from schemas.outcome import Mode, Reason, Scope
 from schemas.policy import Policy, read_policy
@@ -78,6 +79,7 @@ class Run:
     Attributes:
         models: what the provider says of the models that may be called in this run.
         listed: the same of every model it serves.
+        lessons: what its estimates go by; see `tasks.learn`.
         stopped: why no more may be sent, once that is so.
         short_groups: groups whose own money is in flight; their jobs wait until some of it comes back.
         watched: our ids of the batches that this run waits for.
@@ -96,6 +98,7 @@ class Run:
         self.models: dict[str, ModelFacts] = {}
         self.listed: dict[str, ModelFacts] = {}
         self._cards: dict[tuple[str, date], PriceCard] = {}
+        self.lessons: dict[Kind, Lesson] = {}
         self.stopped: Reason | None = None
         self.short_groups: set[str] = set()
         self.watched: set[str] = set()
@@ -132,6 +135,7 @@ class Run:
                 window,
                 self.policy.cap(window.scope, window.group),
                 Reason.GROUP_BUDGET if window.group else _BUDGET_REASONS[window.scope],
+                self.policy.hold.reserve,
             )
             for window in windows_of(self.run_id, today, *sorted(groups))
         ]

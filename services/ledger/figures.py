@@ -8,7 +8,7 @@ from sqlalchemy import Select, case, func, select
 
 from schemas.job import RunId
 from schemas.ledger import AttemptRow, JobRow, ResponseRow
-from schemas.outcome import AttemptState, Outcome
+from schemas.outcome import AttemptState, Billing, Outcome
 from services.ledger.store import Ledger
 
 _SUCCEEDED = AttemptRow.state == AttemptState.SUCCEEDED
@@ -16,7 +16,14 @@ _SUCCEEDED = AttemptRow.state == AttemptState.SUCCEEDED
 
 @dataclass(frozen=True, slots=True)
 class ModelSums:
-    """One model's paid attempts of one run: tokens, and nano-USD."""
+    """One model's paid attempts of one run: tokens, and nano-USD.
+
+    Attributes:
+        expected_low, expected_high: over those whose output was expected by what was observed.
+        assumed: those whose output was assumed.
+        over_bound: those billed above the bound their hold was priced at.
+        partial: those whose usage does not say all that was billed.
+    """
 
     model: str
     jobs: int
@@ -25,8 +32,12 @@ class ModelSums:
     actual_output: int
     worst_case: int
     expected: int
+    expected_low: int
+    expected_high: int
     actual: int
+    assumed: int
     over_bound: int
+    partial: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +80,12 @@ def by_model(ledger: Ledger, run_id: RunId) -> list[ModelSums]:
             func.sum(AttemptRow.actual_output_tokens),
             func.sum(AttemptRow.worst_case_nano_usd),
             func.sum(AttemptRow.expected_nano_usd),
+            func.sum(func.coalesce(AttemptRow.expected_low_nano_usd, 0)),
+            func.sum(func.coalesce(AttemptRow.expected_high_nano_usd, 0)),
             func.sum(AttemptRow.actual_nano_usd),
+            func.sum(case((AttemptRow.expected_low_nano_usd.is_(None), 1), else_=0)),
             func.sum(case((AttemptRow.actual_input_tokens > AttemptRow.input_bound, 1), else_=0)),
+            func.sum(case((func.coalesce(AttemptRow.billing, Billing.FULL) != Billing.FULL, 1), else_=0)),
         )
         .where(AttemptRow.run_id == run_id, _SUCCEEDED)
         .group_by(AttemptRow.model)
@@ -117,6 +132,10 @@ def paid(ledger: Ledger, run_id: RunId) -> Iterator[Any]:
             AttemptRow.job_id,
             AttemptRow.model,
             AttemptRow.group_name,
+            AttemptRow.payload_class,
+            AttemptRow.method,
+            func.coalesce(AttemptRow.billing, Billing.FULL).label("billing"),
+            AttemptRow.service_tier,
             AttemptRow.input_tokens,
             AttemptRow.actual_input_tokens,
             AttemptRow.cache_write_tokens,
@@ -128,7 +147,10 @@ def paid(ledger: Ledger, run_id: RunId) -> Iterator[Any]:
             AttemptRow.billing,
             AttemptRow.batch_id,
             AttemptRow.usage,
+            AttemptRow.thinking_tokens,
             AttemptRow.expected_nano_usd,
+            AttemptRow.expected_low_nano_usd,
+            AttemptRow.expected_high_nano_usd,
             AttemptRow.worst_case_nano_usd,
             AttemptRow.actual_nano_usd,
         )

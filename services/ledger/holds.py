@@ -1,4 +1,6 @@
-"""Holds: the worst case of an attempt, taken from every window it falls under before a byte leaves.
+"""Holds: the money for an attempt, taken from every window it falls under before a byte leaves.
+
+It is the attempt's worst case, or, under a policy that says so, its cost at a percentile of the observed output.
 
 The windows' sums live in `budgets` and change in the same transaction as the attempts they are the sums of.
 """
@@ -32,7 +34,7 @@ class Weighed:
 
 @dataclass(frozen=True, slots=True)
 class HeldAttempt:
-    """An attempt whose worst case is held: what sending it needs."""
+    """An attempt whose money is held: what sending it needs."""
 
     attempt_id: AttemptId
     row_number: int
@@ -69,7 +71,7 @@ def take(
     may_defer: bool,
     resend_unknown: bool,
 ) -> Admission:
-    """Hold the worst case of each job that fits under every cap, in one transaction.
+    """Hold the money for each job that fits under every cap, in one transaction.
 
     Args:
         ledger: the ledger.
@@ -100,7 +102,7 @@ def take(
                 taken.hold(item)
                 for cap in caps:
                     if cap.window in free and cap.covers(item.job.group):
-                        free[cap.window] -= item.estimate.worst_case
+                        free[cap.window] -= item.estimate.hold
             elif may_defer and (never := _lacking(caps, at_most, item)):
                 taken.end(item, Outcome.DEFERRED, never.reason, _short_text(never, at_most, item))
             elif lacking.window.group:
@@ -149,8 +151,10 @@ class _Taken:
                 "input_bound": estimate.input_bound,
                 "max_tokens": job.max_tokens,
                 "expected_nano_usd": estimate.expected,
+                "expected_low_nano_usd": estimate.expected_low,
+                "expected_high_nano_usd": estimate.expected_high,
                 "worst_case_nano_usd": estimate.worst_case,
-                "held_nano_usd": estimate.worst_case,
+                "held_nano_usd": estimate.hold,
                 "opened_at": self.now,
                 "tries": 0,
             }
@@ -234,23 +238,22 @@ class _Taken:
 
 
 def _lacking(caps: Sequence[Cap], free: dict[Window, int], item: Weighed) -> Cap | None:
-    """The first cap that a job's worst case does not fit under; those for all jobs come first."""
+    """The first cap that a job's hold does not fit under; those for all jobs come first."""
     return next(
         (
             cap
             for cap in caps
-            if cap.window in free
-            and free[cap.window] < item.estimate.worst_case
-            and cap.covers(item.job.group)
+            if cap.window in free and free[cap.window] < item.estimate.hold and cap.covers(item.job.group)
         ),
         None,
     )
 
 
 def _short_text(cap: Cap, free: dict[Window, int], item: Weighed) -> str:
+    what = "worst case" if item.estimate.likely is None else "hold of"
     whose = f" of the group {cap.window.group}" if cap.window.group else ""
     return (
-        f"worst case {usd_text(item.estimate.worst_case)} USD, {usd_text(max(0, free[cap.window]))} USD left of the "
+        f"{what} {usd_text(item.estimate.hold)} USD, {usd_text(max(0, free[cap.window]))} USD left of the "
         f"{cap.window.scope} budget{whose} of {usd_text(cap.nano_usd or 0)} USD"
     )
 

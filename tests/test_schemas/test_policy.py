@@ -59,6 +59,13 @@ def test_money_that_has_been_a_float_is_refused(field):
         ("day.budget_usd: ", MINIMAL + "[day]\nbudget_usd = 12345678901234567890"),
         ("output.expected_share: ", MINIMAL + "[output]\nexpected_share = 1.5"),
         ("margin.input_tokens: ", MINIMAL + "[margin]\ninput_tokens = -1"),
+        ("margin.cushion: ", MINIMAL + "[margin]\ncushion = 0.9"),
+        ("margin.min_samples: ", MINIMAL + "[margin]\nmin_samples = 0"),
+        ("hold: output_percentile needs a reserve_usd", MINIMAL + "[hold]\noutput_percentile = 95"),
+        ("hold.output_percentile: ", MINIMAL + "[hold]\noutput_percentile = 49\nreserve_usd = 1"),
+        ("hold.output_percentile: ", MINIMAL + "[hold]\noutput_percentile = 100\nreserve_usd = 1"),
+        ("takes all of run.budget_usd", MINIMAL + "[run]\nbudget_usd = 5\n[hold]\nreserve_usd = 5"),
+        ("takes all of day.budget_usd", MINIMAL + "[day]\nbudget_usd = 5\n[hold]\nreserve_usd = 6"),
         ("limits.tries: ", MINIMAL + "[limits]\ntries = 0"),
         ("limits.max_in_flight: ", MINIMAL + "[limits]\nmax_in_flight = 5_000"),
         ("on_unknown: ", 'on_unknown = "retry"\n' + MINIMAL),
@@ -140,6 +147,12 @@ def test_the_bound_is_never_below_the_count_and_grows_with_it(margin, counted, m
     assert bound >= counted + margin.input_tokens
     assert bound >= counted * (1 + margin.input_percent / 100)
     assert margin.bound(counted + more) >= bound
+
+
+def test_the_worst_case_is_held_unless_the_policy_says_otherwise():
+    assert (policy().hold.output_percentile, policy().hold.reserve) == (None, 0)
+    hold = policy(hold={"output_percentile": 95, "reserve_usd": "0.25"}).hold
+    assert (hold.output_percentile, hold.reserve) == (95, 250_000_000)
 
 
 def test_a_policy_survives_the_ledgers_json():

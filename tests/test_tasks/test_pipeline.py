@@ -24,6 +24,7 @@ from services.gateway import Reply
 from services.ledger import jobs
 from tasks.admit import admit_next
 from tasks.count_tokens import count_shard
+from tasks.learn import learn_from_bills
 from tasks.park_for_review import park
 from tasks.publish import publish_results
 from tasks.read_jobs import read_rows
@@ -84,6 +85,9 @@ class FakeGateway:
         self._fail("count", body)
         return tokens_of(body)
 
+    def usage(self, body):
+        return {"input_tokens": tokens_of(body), "output_tokens": min(3, body["max_tokens"])}
+
     async def send(self, body, *, leaving):
         await asyncio.sleep(0)
         await leaving()
@@ -97,7 +101,7 @@ class FakeGateway:
                 "model": body["model"],
                 "content": [{"type": "text", "text": "answer"}],
                 "stop_reason": "end_turn",
-                "usage": {"input_tokens": tokens_of(body), "output_tokens": min(3, body["max_tokens"])},
+                "usage": self.usage(body),
             }
         )
         self.answered.append(identity(body))
@@ -126,9 +130,9 @@ class Rows:
             yield rows[start : start + self._size]
 
 
-async def night(ledger, folder, number, rows, sizes=(3, 4, 5), **changes):
+async def night(ledger, folder, number, rows, sizes=(3, 4, 5), gateway=None, **changes):
     """One run over rows; its gateway and its report."""
-    gateway = FakeGateway()
+    gateway = gateway or FakeGateway()
     run = Run(f"run-{number}", policy(**changes), ledger, gateway, Path(folder))
     await _check_models(run)
     begin(ledger, run.run_id)
@@ -137,6 +141,7 @@ async def night(ledger, folder, number, rows, sizes=(3, 4, 5), **changes):
         await count_shard(run, shard)
     for shard in jobs.shards(ledger, run.run_id, sizes[1]):
         route_shard(run, shard)
+    learn_from_bills(run)
     while (admission := admit_next(run, sizes[2], may_defer=True)) is not None:
         await send_all(run, admission.held)
     park(run)

@@ -20,6 +20,7 @@ from services.gateway import open_gateway
 from services.ledger.holds import HeldAttempt
 from services.prices import BilledTokens, PriceCard
 from tasks.admit import admit_batch, estimated
+from tasks.learn import lesson_of
 from tasks.send_batch import packed, send_packed
 from tests.strategies import request, requests
 from tests.test_tasks.test_watch_batch import QUICK, fault, office, some_rows
@@ -179,7 +180,10 @@ async def test_the_estimate_of_a_run_in_messages_mode_is_the_full_price(tmp_path
         full_price = run.policy.model_copy(update={"mode": Mode.MESSAGES})
         for job in desk.queue(run):
             card = run.price_card(job.model)
-            full, half = estimated(job, full_price, card), estimated(job, run.policy, card)
+            full, half = (
+                estimated(job, rules, card, lesson_of(run, (job.model, job.traits.payload_class)))
+                for rules in (full_price, run.policy)
+            )
             assert (half.worst_case, half.expected) == (-(-full.worst_case // 2), -(-full.expected // 2))
 
 
@@ -258,7 +262,8 @@ async def test_a_batch_fills_up_to_the_money_and_the_rest_is_deferred(tmp_path):
     async with office(tmp_path) as desk:
         probe = await desk.begin(some_rows(1), "probe")
         [job] = desk.queue(probe)
-        worst = estimated(job, probe.policy, probe.price_card(job.model)).worst_case
+        lesson = lesson_of(probe, (job.model, job.traits.payload_class))
+        worst = estimated(job, probe.policy, probe.price_card(job.model), lesson).worst_case
         budget = Decimal(worst * 3 + worst // 2) / 10**9
         run = await desk.begin(some_rows(8), "run-1", run={"budget_usd": str(budget)})
         admission = admit_batch(run, may_defer=True)
