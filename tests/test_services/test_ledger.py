@@ -26,6 +26,7 @@ from schemas.ledger import (
 )
 from schemas.outcome import AttemptState, Decision, Outcome, Reason, RunOutcome
 from schemas.payload import Payload
+from schemas.review import Filter
 from services.ledger import counts, figures, jobs, open_ledger, reviews, runs
 from services.ledger.counts import Count
 from services.ledger.jobs import Verdict
@@ -106,8 +107,8 @@ def test_a_ledger_of_an_earlier_version_keeps_its_money_and_its_reviews(ledger_u
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     review = (
-        "INSERT INTO reviews (id, job_id, run_id, reason, detail, status, created_at, row_number, fingerprint, payload) "
-        "VALUES (7, 'a', 'run-1', 'no_route', 'x', 'approved', '2026-11-01 00:00:00', 3, 'f', '{}')"
+        "INSERT INTO reviews (id, job_id, run_id, reason, detail, status, created_at, row_number, fingerprint, payload, worst_case_nano_usd) "
+        "VALUES (7, 'a', 'run-1', 'no_route', 'x', 'approved', '2026-11-01 00:00:00', 3, 'f', '{}', 9)"
     )
     run = (
         "INSERT INTO runs (run_id, jobs_path, results_path, policy_name, policy, mode, endpoint, simulated, host, pid, "
@@ -137,9 +138,9 @@ def test_a_ledger_of_an_earlier_version_keeps_its_money_and_its_reviews(ledger_u
         ("day", "2026-11-01", "ana", None, 30, 40),
         ("run", "run-1", "ana", None, 30, 40),
     ]
-    assert rows(ledger, ReviewRow, ReviewRow.id, ReviewRow.status, ReviewRow.decided_by) == [
-        (7, "approved", "unknown")
-    ]
+    kept = (ReviewRow.id, ReviewRow.status, ReviewRow.decided_by, ReviewRow.ceiling_nano_usd)
+    assert rows(ledger, ReviewRow, *kept) == [(7, "approved", "unknown", 9)]
+    assert [event.to_status for event in reviews.events(ledger, 7)] == ["approved"]
     parked(ledger, "run-2")
     assert {row[0] for row in rows(ledger, ReviewRow, ReviewRow.id)} == {7, 8}
     ledger.close()
@@ -147,7 +148,7 @@ def test_a_ledger_of_an_earlier_version_keeps_its_money_and_its_reviews(ledger_u
 
 def test_indexes_and_the_view_for_people_are_there(ledger):
     inspector = inspect(ledger.engine)
-    assert inspector.get_view_names() == ["reconciliation"]
+    assert set(inspector.get_view_names()) == {"reconciliation", "reviews_pending", "spend_today"}
     with ledger.read() as connection:
         catalogue = "sqlite_master" if ledger.engine.dialect.name == "sqlite" else "pg_indexes"
         column = "name" if catalogue == "sqlite_master" else "indexname"
@@ -506,7 +507,7 @@ def parked(ledger, run_id, tokens=50_000):
 def test_a_job_is_parked_once_and_its_figures_are_brought_up_to_date(ledger):
     parked(ledger, "run-1")
     parked(ledger, "run-2", tokens=60_000)
-    [review] = reviews.listed(ledger, status=None, run_id=None, limit=9)
+    [review] = reviews.listed(ledger)
     assert (review.run_id, review.status, review.input_tokens, review.limit_tokens) == (
         "run-2",
         "pending",
@@ -534,18 +535,13 @@ def test_a_change_of_a_review_that_makes_no_sense_is_refused(ledger, wrong):
         connection.execute(update(ReviewRow).values(wrong))
 
 
-@pytest.mark.parametrize("status", ["claimed", "approved", "rejected", "edited", "expired"])
+@pytest.mark.parametrize("status", ["approved", "rejected", "edited"])
 def test_what_a_person_decided_is_kept_when_the_job_is_parked_again(ledger, status):
     parked(ledger, "run-1")
-    decision = {
-        "status": status,
-        "claimed_by": "ada",
-        "decided_by": "ada",
-        "note": "mine",
-        "edited_payload": "{}",
-    }
     with ledger.write() as connection:
-        connection.execute(update(ReviewRow).values(decision))
+        decision = {"status": status, "decided_by": "ada", "note": "mine"}
+        edited = {"edited_payload": "{}"} if status == "edited" else {}
+        connection.execute(update(ReviewRow).values(decision | edited))
     before = rows(ledger, ReviewRow, *ReviewRow.__table__.columns)
     parked(ledger, "run-2", tokens=60_000)
     assert rows(ledger, ReviewRow, *ReviewRow.__table__.columns) == before
@@ -556,9 +552,9 @@ def test_a_parked_job_that_now_fits_is_closed_and_opened_again_when_it_does_not(
     begin(ledger, "run-2")
     jobs.add(ledger, "run-2", [job(0)], [])
     settle(ledger, failed(*take(ledger, [10], "run-2").held))
-    assert [r.status for r in reviews.listed(ledger, status=None, run_id=None, limit=9)] == ["sent"]
+    assert [r.status for r in reviews.listed(ledger)] == ["sent"]
     parked(ledger, "run-3")
-    assert [r.status for r in reviews.listed(ledger, status=None, run_id=None, limit=9)] == ["pending"]
+    assert [r.status for r in reviews.listed(ledger)] == ["pending"]
     assert reviews.park_of_unknown_outcome(ledger, "run-3", NO_LIMITS) == 0
 
 
@@ -571,4 +567,4 @@ def test_more_jobs_than_a_page_are_all_parked(ledger):
         [Verdict(row, outcome=Outcome.REVIEW, reason=Reason.NO_ROUTE) for row in range(1_001)],
     )
     assert reviews.park_over_budget(ledger, "run-1", NO_LIMITS) == 1_001
-    assert len(reviews.listed(ledger, status="pending", run_id="run-1", limit=2_000)) == 1_001
+    assert len(reviews.listed(ledger, Filter("pending", run_id="run-1"), limit=2_000)) == 1_001

@@ -1,0 +1,42 @@
+"""The review table: jobs that wait for a person. Read it, decide about it, and put jobs into it.
+
+The rules of a review hold in the database itself (migration 0006), so they hold for a SQL shell too; what is refused
+there is refused here first, one by one, with its reason.
+"""
+
+from schemas.review import Limits
+from services.ledger.reviews.booking import book
+from services.ledger.reviews.deciding import approve, claim, edit, expire, reject, release, reopen
+from services.ledger.reviews.parking import (
+    Advise,
+    Parked,
+    drop_payloads,
+    park_of_unknown_outcome,
+    park_over_budget,
+    park_unknown,
+)
+from services.ledger.reviews.reading import events, facets, listed, one, own_limits, totals
+
+__all__ = [
+    "Advise",
+    "Limits",
+    "Parked",
+    "approve",
+    "book",
+    "claim",
+    "drop_payloads",
+    "edit",
+    "events",
+    "expire",
+    "facets",
+    "listed",
+    "one",
+    "own_limits",
+    "park_of_unknown_outcome",
+    "park_over_budget",
+    "park_unknown",
+    "reject",
+    "release",
+    "reopen",
+    "totals",
+]
