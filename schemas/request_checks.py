@@ -68,16 +68,15 @@ def check_request(request: Mapping[str, Any]) -> None:
 
 
 def check_cache_markers(request: Mapping[str, Any]) -> None:
-    """Check the prompt-cache markers of a checked request: their form and how many they are.
+    """Check the prompt-cache markers of a checked request: their form, how many they are, and their order.
 
     Raises:
         InvalidPayload: with the parameter and the reason.
     """
-    markers = 0
+    lives: list[str] = []
     for column, marker in _markers(request):
         if marker is None:
             continue
-        markers += 1
         if not (
             isinstance(marker, dict)
             and marker.keys() <= {"type", "ttl"}
@@ -85,9 +84,13 @@ def check_cache_markers(request: Mapping[str, Any]) -> None:
             and ("ttl" not in marker or _is_in("cache_ttl", marker["ttl"]))
         ):
             raise InvalidPayload(column, "has a cache_control other than ephemeral with a ttl of 5m or 1h")
-    if markers > _LIMITS.cache_markers:
+        lives.append(marker.get("ttl", "5m"))
+        # source: prompt caching page, 2026-08: longer lives stand before shorter ones
+        if lives[-1] == "1h" and "5m" in lives:
+            raise InvalidPayload(column, "has a cache_control of 1h after one of 5m; put those of 1h first")
+    if len(lives) > _LIMITS.cache_markers:
         raise InvalidPayload(
-            "messages", f"{markers} cache_control markers in the request, at most {_LIMITS.cache_markers}"
+            "messages", f"{len(lives)} cache_control markers in the request, at most {_LIMITS.cache_markers}"
         )
 
 
@@ -442,12 +445,12 @@ def _check_output_config(config: Mapping[str, Any]) -> None:
 
 
 def _markers(request: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Every cache_control of a request, with its column."""
-    if "cache_control" in request:
-        yield "cache_control", request["cache_control"]
+    """Every cache_control of a request, with its column, in the order in which a prompt is read."""
     for tool in request.get("tools") or ():
         if "cache_control" in tool:
             yield "tools", tool["cache_control"]
     for name, block in blocks_of(request):
         if "cache_control" in block:
             yield name, block["cache_control"]
+    if "cache_control" in request:
+        yield "cache_control", request["cache_control"]

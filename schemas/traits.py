@@ -96,21 +96,25 @@ PLAIN = Traits()
 def blocks_of(request: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every content block of a request that is more than plain text, with the parameter it stands in.
 
-    Those inside tool results and other blocks are included.
+    Those inside tool results and other blocks are included; the order is that of the prompt.
     """
-    pending: list[tuple[str, Any]] = [("messages", message["content"]) for message in request["messages"]]
+    pending: list[tuple[str, Any]] = [
+        ("messages", message["content"]) for message in reversed(request["messages"])
+    ]
     pending.append(("system", request.get("system")))
     while pending:
-        name, content = pending.pop()
-        if not isinstance(content, list):
-            continue
-        for block in content:
-            if not isinstance(block, dict) or (len(block) == 2 and block.get("type") == "text"):
-                continue
-            yield name, block
-            source = block.get("source")
-            pending.append((name, block.get("content")))
-            pending.append((name, source.get("content") if isinstance(source, dict) else None))
+        name, item = pending.pop()
+        if isinstance(item, list):
+            pending += [
+                (name, block)
+                for block in reversed(item)
+                if isinstance(block, dict) and not (len(block) == 2 and block.get("type") == "text")
+            ]
+        elif isinstance(item, dict):
+            yield name, item
+            source = item.get("source")
+            inside = (source.get("content") if isinstance(source, dict) else None, item.get("content"))
+            pending += [(name, content) for content in inside if isinstance(content, list)]
 
 
 def traits_of(

@@ -64,6 +64,9 @@ def _that_agree(sent):
     marked = [b for content in lists if isinstance(content, list) for b in content if "cache_control" in b]
     for block in marked[3:]:
         del block["cache_control"]
+    life = sent.get("cache_control") or {"type": "ephemeral"}
+    for block in marked[:3]:  # a longer life never stands after a shorter one
+        block["cache_control"] = life
     return sent
 
 

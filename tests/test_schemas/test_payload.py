@@ -267,7 +267,7 @@ MARKED = {"type": "text", "text": "x", "cache_control": EPHEMERAL}
         ("5m", user([MARKED])),
         ("5m", {"cache_control": {"type": "ephemeral", "ttl": "5m"}}),
         ("1h", {"cache_control": HOUR}),
-        ("1h", user([MARKED, MARKED | {"cache_control": HOUR}])),
+        ("1h", user([MARKED | {"cache_control": HOUR}, MARKED])),
         ("1h", {"tools": [F | {"cache_control": HOUR}], "system": [MARKED]}),
         ("5m", answered([RESULT | {"content": [MARKED]}])),
         ("5m", user([MARKED, {"type": "text", "text": '"ttl":"1h"'}])),

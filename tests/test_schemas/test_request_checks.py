@@ -51,6 +51,8 @@ DOCUMENT = {"type": "document", "source": {"type": "text", "media_type": "text/p
         ("messages", "messages.1.content.0 is a document", turns("a", [DOCUMENT], "b")),
         ("messages", "move it into a user message", turns("a", [DOCUMENT], "b")),
         ("messages", "5 cache_control markers", user(*[MARKED] * 4) | {"cache_control": EPHEMERAL}),
+        ("messages", "1h after one of 5m", user(MARKED, MARKED | {"cache_control": EPHEMERAL | {"ttl": "1h"}})),
+        ("cache_control", "1h after one of 5m", user(MARKED) | {"cache_control": EPHEMERAL | {"ttl": "1h"}}),
         ("tools", "ephemeral", {"tools": [TOOL | {"cache_control": {"type": SECRET}}]}),
         ("messages", "ttl", user(MARKED | {"cache_control": EPHEMERAL | {"ttl": [SECRET]}})),
         ("messages", "100,001 messages", {"messages": [HI, *[SO, HI] * 50_000]}),
