@@ -7,7 +7,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from schemas.estimate import Estimate
-from schemas.money import to_nano, usd_text
+from schemas.money import NanoUsd, to_nano, usd_text
 from schemas.outcome import Decision, Method, Mode, Outcome, Reason
 from schemas.policy import Policy
 from services.ledger import holds, jobs
@@ -37,7 +37,12 @@ def estimated(job: QueuedJob, policy: Policy, card: PriceCard) -> Estimate:
 
 
 def over_own_limits(job: QueuedJob, estimate: Estimate, policy: Policy) -> tuple[Reason, str] | None:
-    """Why a job must wait for a person, or None: its limits are the tighter of the policy's and its own."""
+    """Why a job must wait for a person, or None.
+
+    Its limits are the tighter of the policy's and its own; under an approval, the ceilings in their place.
+    """
+    if job.ceiling is not None:
+        return _over_ceiling(job, estimate, job.ceiling)
     most_tokens = _tighter(policy.request.max_input_tokens, job.own_max_input_tokens)
     if estimate.input_tokens > most_tokens:
         return (
@@ -53,6 +58,16 @@ def over_own_limits(job: QueuedJob, estimate: Estimate, policy: Policy) -> tuple
                 f"{job.max_tokens:,} output tokens on {estimate.model}), limit {usd_text(most_cost)} USD"
             ),
         )
+    return None
+
+
+def _over_ceiling(job: QueuedJob, estimate: Estimate, ceiling: NanoUsd) -> tuple[Reason, str] | None:
+    if job.ceiling_tokens is not None and estimate.input_tokens > job.ceiling_tokens:
+        detail = f"{estimate.input_tokens:,} input tokens, approved up to {job.ceiling_tokens:,}"
+        return Reason.OVER_CEILING, detail
+    if estimate.worst_case > ceiling:
+        detail = f"worst case {usd_text(estimate.worst_case)} USD, approved up to {usd_text(ceiling)} USD"
+        return Reason.OVER_CEILING, detail
     return None
 
 

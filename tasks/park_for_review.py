@@ -16,7 +16,8 @@ def park(run: Run) -> int:
     parked = reviews.park_over_budget(run.ledger, run.run_id, limits)
     if run.policy.on_unknown == "review":
         parked += reviews.park_of_unknown_outcome(run.ledger, run.run_id, limits)
-    return parked
+    reviews.close_answered(run.ledger, run.run_id)
+    return parked + reviews.reopen_in_vain(run.ledger, run.run_id)
 
 
 @task(name="park_for_review", cache_policy=NO_CACHE, persist_result=False)

@@ -4,6 +4,7 @@ The rules of a review hold in the database itself (migration 0006), so they hold
 there is refused here first, one by one, with its reason.
 """
 
+from services.ledger.reviews.carrying_out import approved, close_answered, heeded, reopen_in_vain
 from services.ledger.reviews.deciding import approve, claim, edit, expire, reject, release, reopen
 from services.ledger.reviews.parking import (
     Limits,
@@ -17,12 +18,15 @@ from services.ledger.reviews.reading import events, facets, listed, one, totals
 __all__ = [
     "Limits",
     "approve",
+    "approved",
     "claim",
+    "close_answered",
     "drop_payloads",
     "edit",
     "events",
     "expire",
     "facets",
+    "heeded",
     "listed",
     "one",
     "park_of_unknown_outcome",
@@ -31,5 +35,6 @@ __all__ = [
     "reject",
     "release",
     "reopen",
+    "reopen_in_vain",
     "totals",
 ]

@@ -75,7 +75,12 @@ def _park_page(
     query = (
         select(*_COLUMNS)
         .join(PayloadRow, (PayloadRow.run_id == JobRow.run_id) & (PayloadRow.row_number == JobRow.row_number))
-        .where(JobRow.run_id == run_id, JobRow.outcome == outcome, JobRow.row_number > after)
+        .where(
+            JobRow.run_id == run_id,
+            JobRow.outcome == outcome,
+            JobRow.review_id.is_(None),
+            JobRow.row_number > after,
+        )
         .order_by(JobRow.row_number)
         .limit(_PAGE)
     )
