@@ -115,6 +115,7 @@ class Reason(StrEnum):
     OVER_COST_LIMIT = "over_cost_limit"
     NO_ROUTE = "no_route"
     UNCOUNTABLE = "uncountable"
+    UNPRICED = "unpriced"
     UNKNOWN_OUTCOME = "unknown_outcome"
     OVER_CEILING = "over_ceiling"
     REJECTED_BY_REVIEWER = "rejected_by_reviewer"

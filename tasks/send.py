@@ -12,7 +12,8 @@ from schemas.payload import Payload
 from services.failures import CallFailed, MayBeBilled, Refused
 from services.ledger.holds import Admission, HeldAttempt
 from services.ledger.settling import Settlement
-from tasks.settle import succeeded
+from services.prices import Unpriced
+from tasks.settle import asked_by, succeeded
 from tasks.start_run import Run, stopping
 
 
@@ -28,19 +29,23 @@ async def send_attempt(run: Run, attempt: HeldAttempt) -> Outcome:
             raise _Withheld
         await run.journal.leaving(attempt.attempt_id)
 
-    body = Payload.restored(attempt.payload).message_body(attempt.model)
+    payload = Payload.restored(attempt.payload)
+    asked = asked_by(payload.traits, payload.cache_ttl)
     try:
-        reply = await run.gateway.send(body, leaving=leaving)
         card = run.price_card(attempt.model)
+        reply = await run.gateway.send(payload.message_body(attempt.model), leaving=leaving)
         settlement = replace(
-            succeeded(attempt.attempt_id, card, reply.answer, reply.body),
+            succeeded(attempt.attempt_id, card, reply.answer, reply.body, asked),
             tries=reply.tries,
             request_id=reply.request_id,
         )
     except CallFailed as error:
         settlement = _ended_badly(run, attempt, error)
     except _Withheld:
-        settlement = _not_sent(attempt, run.stopped or Reason.INTERRUPTED)
+        detail = "the run stopped before it was sent; nothing was billed"
+        settlement = _not_sent(attempt, run.stopped or Reason.INTERRUPTED, detail)
+    except Unpriced as error:  # its price ended with the day
+        settlement = _not_sent(attempt, Reason.NO_ROUTE, f"{error}; it was not sent, and nothing was billed")
     await run.journal.ended(settlement)
     return settlement.outcome or Outcome.FAILED
 
@@ -75,8 +80,7 @@ def _ended_badly(run: Run, attempt: HeldAttempt, error: CallFailed) -> Settlemen
     )
 
 
-def _not_sent(attempt: HeldAttempt, why: Reason) -> Settlement:
-    detail = "the run stopped before it was sent; nothing was billed"
+def _not_sent(attempt: HeldAttempt, why: Reason, detail: str) -> Settlement:
     return Settlement(
         attempt.attempt_id, AttemptState.FAILED, Outcome.DEFERRED, tries=0, reason=why, detail=detail
     )
