@@ -1,11 +1,25 @@
-"""Running a flow in this process, and stopping it in good order."""
+"""Running a flow in this process, stopping it in good order, and telling what came of it."""
 
 import asyncio
+import contextlib
 import inspect
+import os
 import signal
-from typing import Any
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn
 
-from schemas.errors import Interrupted
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from cli.show_report import print_report
+from schemas.errors import UNEXPECTED, Interrupted, WeighbridgeError
+from schemas.outcome import EXIT_CODES, RunOutcome
+from schemas.report import RunReport
+
+_SIMULATED_LEDGER = Path("data/simulated/ledger.db")
+_SIMULATED_RESULTS = Path("data/simulated/results")
 
 _EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
@@ -46,3 +60,77 @@ def result_of(flow: Any, *arguments: Any, **options: Any) -> Any:
     if isinstance(result, BaseException):
         raise result
     return result
+
+
+def told(work: Callable[[], object], *, as_json: bool) -> NoReturn:
+    """Do a run, tell its report, and end with its exit code.
+
+    Args:
+        work: does the run.
+        as_json: print one JSON object on stdout, and nothing else there, also when the run fails.
+
+    Raises:
+        Exit: with the exit code of the run's outcome.
+        Exception: what ended the run early.
+    """
+    try:
+        with _progress_bar():
+            report = RunReport.model_validate(work())
+    except Exception as error:
+        if as_json:
+            words = (
+                str(error) if isinstance(error, WeighbridgeError) else UNEXPECTED.format(type(error).__name__)
+            )
+            print(RunReport(run_id="", outcome=RunOutcome.FAILED, error=words).model_dump_json())
+        raise
+    if as_json:
+        print(report.model_dump_json())
+    else:
+        print_report(report)
+    raise typer.Exit(EXIT_CODES[report.outcome])
+
+
+@contextlib.contextmanager
+def _progress_bar() -> Iterator[None]:
+    """A bar on stderr while jobs are sent, where there is a terminal to show it on."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    from tasks.show_progress import LISTENER  # noqa: PLC0415 - Prefect is imported after its settings
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = progress.add_task("jobs", total=None)
+        LISTENER.set(lambda ended, total: progress.update(bar, completed=ended, total=total))
+        yield
+
+
+@contextlib.contextmanager
+def endpoint(*, simulate: bool) -> Iterator[str | None]:
+    """The API's address for a run; None leaves it to the environment.
+
+    Raises:
+        BadInput: there is neither a key, nor an address, nor a simulator.
+    """
+    if simulate:
+        from services.simulator.process import running_simulator  # noqa: PLC0415 - only when asked for
+
+        log = Path("data/simulated/billed.jsonl")
+        log.parent.mkdir(parents=True, exist_ok=True)
+        os.environ["ANTHROPIC_API_KEY"] = "simulated"
+        with running_simulator(log=log) as simulator:
+            yield simulator.base_url
+        return
+    from services.gateway import client_for  # noqa: PLC0415 - the SDK takes seconds to import
+
+    client_for()
+    yield None
+
+
+def places(ledger: str | None, results: Path | None, *, simulate: bool) -> tuple[str | None, str | None]:
+    """The ledger's URL and the results' folder of a run, apart for simulated ones; None leaves it to the settings."""
+    if simulate:
+        ledger = ledger or os.environ.get("WEIGHBRIDGE_LEDGER") or f"sqlite:///{_SIMULATED_LEDGER.absolute()}"
+        results = results or Path(os.environ.get("WEIGHBRIDGE_RESULTS") or _SIMULATED_RESULTS)
+    return ledger, str(results) if results else None

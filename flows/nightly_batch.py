@@ -21,6 +21,7 @@ from tasks.count_tokens import count_tokens
 from tasks.learn import learn
 from tasks.park_for_review import park_for_review
 from tasks.publish import publish
+from tasks.read_approved import read_approved
 from tasks.read_jobs import read_jobs
 from tasks.reconcile import reconcile
 from tasks.route import route
@@ -45,6 +46,7 @@ async def nightly_batch(
     limit: int | None = None,
     base_url: str | None = None,
     mode: Literal["messages", "batches"] | None = None,
+    resubmit_approved: bool = False,
 ) -> State[RunReport]:
     """Weigh every job of a Parquet file, send what fits, park the rest for review, reconcile the bill.
 
@@ -60,6 +62,7 @@ async def nightly_batch(
         limit: Only the first so many rows.
         base_url: The API's address. Empty: ANTHROPIC_BASE_URL, or Anthropic's own.
         mode: messages (now) or batches (half the price, within 24 hours). Empty: as the policy says.
+        resubmit_approved: Also send what reviewers approved, each job under its own ceiling.
     """
     options = RunOptions(
         jobs,
@@ -72,6 +75,7 @@ async def nightly_batch(
         base_url,
         mode,
         flow_run.get_id(),
+        resubmit_approved,
     )
     try:
         return final_state(await one_night(options))
@@ -82,21 +86,30 @@ async def nightly_batch(
 async def one_night(options: RunOptions) -> RunReport:
     """The run itself; its report."""
     async with start_run(options) as (run, file):
-        say = get_run_logger().info
-        waiting = read_jobs(run, file, options.limit)
-        say("%s: %s jobs to weigh", run.run_id, waiting)
-        await in_shards(count_tokens, run, shard_size(run, waiting))
-        await in_shards(route, run, max(SHARD_SIZE, shard_size(run, waiting)))
-        say("%s calls to count_tokens", run.gateway.tally.count)
-        say("%s earlier answers learned from", learn(run))
-        async with showing_progress(run):
-            await send_what_fits(run)
-        say("%s paid calls, %s tries beyond the first", run.gateway.tally.message, run.gateway.tally.retried)
-        say("%s jobs wait for a person", park_for_review(run))
-        publish(run)
-        report = reconcile(run)
-        await collect(run.ledger, run.gateway)
-        say("%s: %s USD spent, results in %s", report.outcome, report.usd.actual, run.results)
+        waiting = 0
+        if file is not None:
+            waiting += read_jobs(run, file, options.limit, resubmit_approved=options.resubmit_approved)
+        if options.resubmit_approved:
+            waiting += read_approved(run)
+        return await carry_out(run, waiting)
+
+
+async def carry_out(run: Run, waiting: int) -> RunReport:
+    """Weigh, send and reconcile the jobs that a run has on record; its report."""
+    say = get_run_logger().info
+    say("%s: %s jobs to weigh", run.run_id, waiting)
+    await in_shards(count_tokens, run, shard_size(run, waiting))
+    await in_shards(route, run, max(SHARD_SIZE, shard_size(run, waiting)))
+    say("%s calls to count_tokens", run.gateway.tally.count)
+    say("%s earlier answers learned from", learn(run))
+    async with showing_progress(run):
+        await send_what_fits(run)
+    say("%s paid calls, %s tries beyond the first", run.gateway.tally.message, run.gateway.tally.retried)
+    say("%s jobs wait for a person", park_for_review(run))
+    publish(run)
+    report = reconcile(run)
+    await collect(run.ledger, run.gateway)
+    say("%s: %s USD spent, results in %s", report.outcome, report.usd.actual, run.results)
     return report
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import NewType
 
 from schemas.money import NanoUsd
+from schemas.outcome import Outcome, Reason
 from schemas.payload import Payload
 
 RunId = NewType("RunId", str)
@@ -12,6 +13,21 @@ AttemptId = NewType("AttemptId", str)
 #: ids are ours only; the provider sees the attempt's
 MAX_JOB_ID_CHARACTERS = 200
 MAX_GROUP_CHARACTERS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """What a person allowed of a job: it is sent only while its fresh figures are within.
+
+    Attributes:
+        review_id: the review that says so.
+        input_tokens: the most it may weigh, in tokens; None: whatever it weighs.
+        cost: the most its worst case may be, in nano-USD.
+    """
+
+    review_id: int
+    input_tokens: int | None
+    cost: NanoUsd
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +43,7 @@ class Job:
         max_cost: its own limit in nano-USD, which can only tighten the policy's.
         group: the team it is counted under.
         priority: higher is admitted first.
+        approval: what a person allowed of it, in place of the limits of the policy and its own.
     """
 
     row_number: int
@@ -37,6 +54,22 @@ class Job:
     max_cost: NanoUsd | None = None
     group: str | None = None
     priority: int = 0
+    approval: Approval | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EndedJob:
+    """A valid job whose outcome is known before it is weighed, because a person decided about it.
+
+    Attributes:
+        attempt_id: the attempt that answered it, if one did.
+    """
+
+    job: Job
+    outcome: Outcome
+    reason: Reason | None = None
+    detail: str | None = None
+    attempt_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,8 +71,24 @@ def estimated(job: QueuedJob, policy: Policy, card: PriceCard, lesson: Lesson) -
     )
 
 
+def estimate_of(run: Run, job: QueuedJob) -> Estimate:
+    """The estimate of a routed job in a run, by the run's prices and lessons.
+
+    Raises:
+        Unpriced: it asks for something that has no price.
+    """
+    model = job.model or ""
+    lesson = lesson_of(run, (model, job.traits.payload_class))
+    return estimated(job, run.policy, run.price_card(model), lesson)
+
+
 def over_own_limits(job: QueuedJob, estimate: Estimate, policy: Policy) -> tuple[Reason, str] | None:
-    """Why a job must wait for a person, or None: its limits are the tighter of the policy's and its own."""
+    """Why a job must wait for a person, or None.
+
+    Its limits are the tighter of the policy's and its own; under an approval, the ceilings in their place.
+    """
+    if job.ceiling is not None:
+        return _over_ceiling(job, estimate, job.ceiling)
     most_tokens = _tighter(policy.request.max_input_tokens, job.own_max_input_tokens)
     if estimate.input_tokens > most_tokens:
         return (
@@ -88,6 +104,16 @@ def over_own_limits(job: QueuedJob, estimate: Estimate, policy: Policy) -> tuple
                 f"{job.max_tokens:,} output tokens on {estimate.model}), limit {usd_text(most_cost)} USD"
             ),
         )
+    return None
+
+
+def _over_ceiling(job: QueuedJob, estimate: Estimate, ceiling: NanoUsd) -> tuple[Reason, str] | None:
+    if job.ceiling_tokens is not None and estimate.input_tokens > job.ceiling_tokens:
+        detail = f"{estimate.input_tokens:,} input tokens, approved up to {job.ceiling_tokens:,}"
+        return Reason.OVER_CEILING, detail
+    if estimate.worst_case > ceiling:
+        detail = f"worst case {usd_text(estimate.worst_case)} USD, approved up to {usd_text(ceiling)} USD"
+        return Reason.OVER_CEILING, detail
     return None
 
 
@@ -133,10 +159,8 @@ def _weighed(run: Run, queued: Sequence[QueuedJob]) -> tuple[list[Weighed], list
     weighed: list[Weighed] = []
     unpriced: list[Verdict] = []
     for job in queued:
-        model = job.model or ""
-        lesson = lesson_of(run, (model, job.traits.payload_class))
         try:
-            weighed.append(Weighed(job, estimated(job, run.policy, run.price_card(model), lesson)))
+            weighed.append(Weighed(job, estimate_of(run, job)))
         except Unpriced as error:
             unpriced.append(
                 Verdict(

@@ -1,7 +1,7 @@
 """Advise: what would let a parked job pass, in sentences with figures. Only what is true, estimates said as such."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 
 import orjson
@@ -9,12 +9,14 @@ import orjson
 from schemas.edit import turn_starts, uses_tools
 from schemas.model_facts import ModelFacts
 from schemas.money import NanoUsd, to_nano, to_usd
-from schemas.outcome import Mode, Reason
+from schemas.outcome import Reason
 from schemas.payload import Payload
 from schemas.policy import Policy
 from schemas.review import UNKNOWN_ADVICE
 from services.ledger.reviews import Parked
-from services.prices import PriceCard
+from services.prices import Unpriced
+from tasks.admit import estimate_of
+from tasks.start_run import Run
 
 #: max_tokens are proposed in whole thousands of this
 _ROUND = 1_024
@@ -22,26 +24,31 @@ _ROUND = 1_024
 
 @dataclass(frozen=True, slots=True)
 class Scales:
-    """What advice is weighed with: the run's policy, and its models with their prices."""
+    """What advice is weighed with: the run, whose policy, models, prices and lessons made the figures."""
 
-    policy: Policy
-    models: Mapping[str, ModelFacts]
-    prices: Mapping[str, PriceCard]
+    run: Run
+
+    @property
+    def policy(self) -> Policy:
+        return self.run.policy
+
+    @property
+    def models(self) -> Mapping[str, ModelFacts]:
+        return self.run.models
 
     def worst_case(self, parked: Parked, model: str, tokens: int, max_tokens: int) -> NanoUsd:
         """The most that the job would cost with these figures."""
-        batch = self.policy.mode == Mode.BATCHES
-        bound = self.policy.margin.bound(tokens)
-        return self.prices[model].worst_case(bound, max_tokens, parked.cache_ttl, batch=batch)
+        job = replace(parked.job, model=model, input_tokens=tokens, max_tokens=max_tokens)
+        return estimate_of(self.run, job).worst_case
 
     def most_tokens(self, parked: Parked) -> int:
-        own = parked.own_max_input_tokens
+        own = parked.job.own_max_input_tokens
         limit = self.policy.request.max_input_tokens
         return limit if own is None else min(limit, own)
 
     def most_cost(self, parked: Parked) -> NanoUsd:
         limit = to_nano(self.policy.request.max_cost_usd)
-        return limit if parked.own_max_cost is None else min(limit, parked.own_max_cost)
+        return limit if parked.job.own_max_cost is None else min(limit, parked.job.own_max_cost)
 
     def passes(self, parked: Parked, model: str, tokens: int, max_tokens: int) -> bool:
         """Whether the job would be within its limits with these figures."""
@@ -55,38 +62,44 @@ def advise(parked: Parked, scales: Scales) -> str | None:
     if parked.reason == Reason.UNKNOWN_OUTCOME:
         return UNKNOWN_ADVICE
     payload = Payload.restored(parked.payload)
-    said = [sentence for rule in _RULES for sentence in rule(parked, payload, scales)]
+    try:
+        said = [sentence for rule in _RULES for sentence in rule(parked, payload, scales)]
+    except Unpriced as error:
+        return f"ask for what has a price: {error}"
     return "\n".join(said) or None
 
 
 def _raise_limits(parked: Parked, _: Payload, scales: Scales) -> Iterator[str]:
-    if parked.input_tokens is None or parked.worst_case is None:
+    if parked.job.input_tokens is None or parked.worst_case is None:
         return
     raised = []
     policy = scales.policy.request
-    if parked.input_tokens > policy.max_input_tokens:
-        raised.append(f"max_input_tokens to {parked.input_tokens:,}")
-    if parked.own_max_input_tokens is not None and parked.input_tokens > parked.own_max_input_tokens:
-        raised.append(f"the job's own max_input_tokens to {parked.input_tokens:,}")
+    if parked.job.input_tokens > policy.max_input_tokens:
+        raised.append(f"max_input_tokens to {parked.job.input_tokens:,}")
+    if (
+        parked.job.own_max_input_tokens is not None
+        and parked.job.input_tokens > parked.job.own_max_input_tokens
+    ):
+        raised.append(f"the job's own max_input_tokens to {parked.job.input_tokens:,}")
     if parked.worst_case > to_nano(policy.max_cost_usd):
         raised.append(f"max_cost_usd to {_enough(parked.worst_case)}")
-    if parked.own_max_cost is not None and parked.worst_case > parked.own_max_cost:
+    if parked.job.own_max_cost is not None and parked.worst_case > parked.job.own_max_cost:
         raised.append(f"the job's own max_cost_usd to {_enough(parked.worst_case)}")
     if raised:
         yield f"raise {' and '.join(raised)}"
 
 
 def _lower_max_tokens(parked: Parked, payload: Payload, scales: Scales) -> Iterator[str]:
-    model, tokens = parked.model, parked.input_tokens
-    if model not in scales.prices or model is None or tokens is None or tokens > scales.most_tokens(parked):
+    model, tokens = parked.job.model, parked.job.input_tokens
+    if model is None or model not in scales.models or tokens is None or tokens > scales.most_tokens(parked):
         return
     limit = scales.most_cost(parked)
     one = scales.worst_case(parked, model, tokens, 1)
-    if one >= limit or scales.passes(parked, model, tokens, parked.max_tokens):
+    if one >= limit or scales.passes(parked, model, tokens, parked.job.max_tokens):
         return
     # the price grows evenly with max_tokens
     per_token = (scales.worst_case(parked, model, tokens, 1 + _ROUND) - one) / Decimal(_ROUND)
-    fitting = min(parked.max_tokens - 1, 1 + int((limit - one) / per_token)) if per_token else 0
+    fitting = min(parked.job.max_tokens - 1, 1 + int((limit - one) / per_token)) if per_token else 0
     fitting = fitting // _ROUND * _ROUND if fitting >= _ROUND else fitting
     if fitting <= (payload.traits.thinking_budget or 0) or not scales.passes(parked, model, tokens, fitting):
         return
@@ -127,16 +140,16 @@ def _by_share(parked: Parked, payload: Payload, scales: Scales) -> Callable[[int
 
     No scale at all for a job without a count, or one that is within its limits by its figures.
     """
-    model, heavy = parked.model, parked.input_tokens
-    if model not in scales.prices or model is None or heavy is None or parked.reason == Reason.UNCOUNTABLE:
+    model, heavy = parked.job.model, parked.job.input_tokens
+    if model is None or model not in scales.models or heavy is None or parked.reason == Reason.UNCOUNTABLE:
         return None
-    if scales.passes(parked, model, heavy, parked.max_tokens):
+    if scales.passes(parked, model, heavy, parked.job.max_tokens):
         return None
     whole = len(payload.canonical)
 
     def fits(dropped: int) -> int | None:
         tokens = -(-heavy * max(0, whole - dropped) // whole)
-        return tokens if scales.passes(parked, model, tokens, parked.max_tokens) else None
+        return tokens if scales.passes(parked, model, tokens, parked.job.max_tokens) else None
 
     return fits
 
@@ -144,13 +157,13 @@ def _by_share(parked: Parked, payload: Payload, scales: Scales) -> Callable[[int
 def _another_model(parked: Parked, _: Payload, scales: Scales) -> Iterator[str]:
     for model, tokens in parked.counted.items():
         facts = scales.models.get(model)
-        if model == parked.model or facts is None or model not in scales.prices:
+        if model == parked.job.model or facts is None:
             continue
-        takes = (facts.max_tokens is None or parked.max_tokens <= facts.max_tokens) and (
+        takes = (facts.max_tokens is None or parked.job.max_tokens <= facts.max_tokens) and (
             facts.max_input_tokens is None or tokens <= facts.max_input_tokens
         )
-        if takes and scales.passes(parked, model, tokens, parked.max_tokens):
-            cost = scales.worst_case(parked, model, tokens, parked.max_tokens)
+        if takes and scales.passes(parked, model, tokens, parked.job.max_tokens):
+            cost = scales.worst_case(parked, model, tokens, parked.job.max_tokens)
             yield f"{model} would cost at most {_enough(cost)} USD, within the limit: pin the job to it"
 
 
@@ -159,7 +172,7 @@ def _other_output(parked: Parked, _: Payload, scales: Scales) -> Iterator[str]:
         return
     routed = [scales.models[route.model] for route in scales.policy.routes if route.model in scales.models]
     takes = [facts.max_tokens for facts in routed if facts.max_tokens is not None]
-    if len(takes) == len(routed) and takes and parked.max_tokens > max(takes):
+    if len(takes) == len(routed) and takes and parked.job.max_tokens > max(takes):
         yield f"lower max_tokens to {max(takes):,}, the most that a routed model takes"
     largest = scales.policy.routes[-1]
     tokens = parked.counted.get(largest.model)
@@ -186,7 +199,7 @@ def _countable(parked: Parked, payload: Payload, _: Scales) -> Iterator[str]:
 
 def _new_ceiling(parked: Parked, _: Payload, __: Scales) -> Iterator[str]:
     if parked.reason == Reason.OVER_CEILING and parked.worst_case is not None:
-        yield f"approve it again, up to {_enough(parked.worst_case)} USD and {parked.input_tokens or 0:,} input tokens"
+        yield f"approve it again, up to {_enough(parked.worst_case)} USD and {parked.job.input_tokens or 0:,} input tokens"
 
 
 _RULES = (

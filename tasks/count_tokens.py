@@ -10,12 +10,15 @@ from prefect.cache_policies import NO_CACHE
 from schemas.api_rules import refusal, said
 from schemas.bounds import bound_of
 from schemas.job import Shard
+from schemas.money import NanoUsd
 from schemas.outcome import Decision, Method, Outcome, Reason
 from schemas.payload import Payload
 from services.failures import CallFailed, Refused
 from services.ledger import counts, jobs
 from services.ledger.counts import Count
 from services.ledger.jobs import QueuedJob, Verdict
+from services.prices import Unpriced
+from tasks.admit import estimate_of
 from tasks.route import NeedsCount, NoRoute, Routed, asked_of, climb, method_of, routes_of
 from tasks.start_run import Run, stopping
 
@@ -61,7 +64,14 @@ def _bounded(run: Run, job: QueuedJob, step: Routed | NoRoute, counted: dict[str
         return None
     model = step.model if isinstance(step, Routed) else max(counted, key=counted.__getitem__)
     bound = f"at most {counted[model]:,} input tokens under {model}{_calls(job)}"
-    return replace(_parked(job, bound), model=model, input_tokens=counted[model], method=Method.BOUNDED)
+    weighed = replace(job, model=model, input_tokens=counted[model], method=Method.BOUNDED)
+    try:
+        cost: NanoUsd | None = estimate_of(run, weighed).worst_case
+    except Unpriced:
+        cost = None
+    return replace(
+        _parked(job, bound), model=model, input_tokens=counted[model], method=Method.BOUNDED, worst_case=cost
+    )
 
 
 async def _unusable_pin(run: Run, job: QueuedJob) -> Verdict | None:

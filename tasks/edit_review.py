@@ -9,7 +9,7 @@ from sqlalchemy import Row
 
 from schemas.edit import Edit, NoSuchEdit
 from schemas.errors import BadInput, RunFailed
-from schemas.outcome import Method, Reason
+from schemas.outcome import Reason
 from schemas.payload import InvalidPayload, Payload
 from schemas.review import Decided, Figures
 from services.failures import CallFailed
@@ -17,10 +17,11 @@ from services.ledger import counts, reviews
 from services.ledger.counts import Count
 from services.ledger.jobs import QueuedJob
 from services.ledger.reviews import Parked
-from tasks.admit import estimated
+from services.prices import Unpriced
+from tasks.admit import estimate_of
 from tasks.advise import Scales, advise
 from tasks.count_tokens import count_job
-from tasks.route import Routed, climb, routes_of
+from tasks.route import Routed, asked_of, climb, method_of, routes_of
 from tasks.start_run import Run
 
 
@@ -78,6 +79,8 @@ async def edit_review(
         method=None,
         payload_bytes=len(payload.canonical),
         traits=payload.traits,
+        # a person decides about it, so a bound serves where the provider does not count
+        review_id=review_id,
     )
     figures = await _weighed(run, job, payload)
     decided = await asyncio.to_thread(
@@ -114,38 +117,37 @@ async def _weighed(run: Run, job: QueuedJob, payload: Payload) -> Figures:
         ended = await count_job(run, job, payload, counted)
     except CallFailed as error:
         raise RunFailed(f"The edited payload could not be counted: {error}. Nothing was changed.") from error
-    fresh = [Count(job.fingerprint, model, n) for model, n in counted.items() if model not in before]
+    fresh = [
+        Count(job.fingerprint, model, n, method_of(job))
+        for model, n in counted.items()
+        if model not in before
+    ]
     await asyncio.to_thread(counts.add, run.ledger, fresh)
     if ended is not None:
         raise BadInput(f"The edited payload cannot be sent: {ended.detail}. Nothing was changed.")
-    found = climb(routes_of(run, job), run.models, job.max_tokens, counted)
+    found = climb(routes_of(run, job), run.models, asked_of(run, job), counted)
     if not isinstance(found, Routed):
         why = getattr(found, "why", "it was not counted")
         raise BadInput(f"The edited payload cannot be sent: {why}. Nothing was changed.")
-    return _figures(run, replace(job, model=found.model, input_tokens=found.input_tokens), payload, counted)
+    return _figures(
+        run,
+        replace(job, model=found.model, input_tokens=found.input_tokens, method=method_of(job)),
+        payload,
+        counted,
+    )
 
 
 def _figures(run: Run, job: QueuedJob, payload: Payload, counted: dict[str, int]) -> Figures:
-    card = run.price_card(job.model or "")
-    estimate = estimated(job, run.policy, card)
-    scales = Scales(run.policy, run.models, run.prices)
-    parked = Parked(
-        fingerprint=job.fingerprint,
-        reason=Reason.OVER_COST_LIMIT,
-        model=estimate.model,
-        input_tokens=estimate.input_tokens,
-        max_tokens=job.max_tokens,
-        worst_case=estimate.worst_case,
-        cache_ttl=job.cache_ttl,
-        own_max_input_tokens=job.own_max_input_tokens,
-        own_max_cost=job.own_max_cost,
-        payload=payload.canonical.decode(),
-        counted=counted,
-    )
+    try:
+        estimate = estimate_of(run, job)
+    except Unpriced as error:
+        raise BadInput(f"The edited payload cannot be sent: {error}. Nothing was changed.") from error
+    scales = Scales(run)
+    parked = Parked(job, Reason.OVER_COST_LIMIT, estimate.worst_case, payload.canonical.decode(), counted)
     figures = Figures(
         estimate.model,
         estimate.input_tokens,
-        Method.COUNTED,
+        estimate.method,
         estimate.worst_case,
         scales.most_tokens(parked),
         scales.most_cost(parked),

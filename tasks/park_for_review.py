@@ -14,7 +14,10 @@ def park(run: Run) -> int:
     """Write the run's review rows; how many jobs wait."""
     request = run.policy.request
     limits = Limits(request.max_input_tokens, to_nano(request.max_cost_usd))
-    scales = Scales(run.policy, run.models, run.prices)
+    with run.ledger.write() as connection:
+        reviews.close_answered(connection, run.run_id)
+        reviews.reopen_in_vain(connection, run.run_id)
+    scales = Scales(run)
 
     def advice(parked: Parked) -> str | None:
         return advise(parked, scales)

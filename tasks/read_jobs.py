@@ -16,7 +16,7 @@ from schemas.money import to_nano
 from schemas.outcome import Mode
 from schemas.payload import InvalidPayload, Payload
 from services.job_file import JobFile
-from services.ledger import jobs
+from services.ledger import jobs, reviews
 from tasks.start_run import Run
 
 #: the columns that are Messages parameters of the same name, in the order they are sent
@@ -208,8 +208,12 @@ def _text(row: dict[str, Any], column: str) -> str | None:
     return value.strip() or None if isinstance(value, str) else None
 
 
-def read_rows(run: Run, file: JobFile, limit: int | None) -> int:
-    """Put every row of the file on record, a batch at a time; how many wait for a decision."""
+def read_rows(run: Run, file: JobFile, limit: int | None, *, resubmit_approved: bool = False) -> int:
+    """Put every row of the file on record, a batch at a time; how many are to be weighed.
+
+    What people decided about a job holds: a rejected one stays rejected, and an approved one may pass its limits
+    where this run sends what was approved.
+    """
     row_number = waiting = 0
     for batch in file.batches(limit):
         read: list[Job] = []
@@ -222,7 +226,8 @@ def read_rows(run: Run, file: JobFile, limit: int | None) -> int:
             except InvalidPayload as error:
                 rejected.append(RejectedRow(row_number, _printable_id(row), error.column, error.reason))
             row_number += 1
-        waiting += jobs.add(run.ledger, run.run_id, read, rejected)
+        weighed, ended = reviews.heeded(run.ledger, read, resubmit_approved=resubmit_approved)
+        waiting += jobs.add(run.ledger, run.run_id, weighed, rejected, ended)
     return waiting
 
 
@@ -235,6 +240,6 @@ def _printable_id(row: dict[str, Any]) -> str | None:
 
 
 @task(name="read_jobs", cache_policy=NO_CACHE, persist_result=False)
-def read_jobs(run: Run, file: JobFile, limit: int | None) -> int:
-    """Read the job file into the ledger; how many jobs wait for a decision."""
-    return read_rows(run, file, limit)
+def read_jobs(run: Run, file: JobFile, limit: int | None, *, resubmit_approved: bool = False) -> int:
+    """Read the job file into the ledger; how many jobs are to be weighed."""
+    return read_rows(run, file, limit, resubmit_approved=resubmit_approved)

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -32,7 +32,7 @@ from schemas.report import (
 )
 from schemas.report_text import as_markdown
 from services.ledger import batches, figures, observations, runs
-from services.ledger.figures import ModelSums
+from services.ledger.figures import ModelSums, ReasonSum
 from services.prices import BilledTokens
 from services.result_file import USD, write_parts, write_text
 from tasks.learn import lesson_of
@@ -85,7 +85,7 @@ def report_on(run: Run) -> RunReport:
     ranged = bool(models) and not assumed
     return RunReport(
         run_id=run.run_id,
-        outcome=run_outcome(rows, stopped_by),
+        outcome=run_outcome(rows, stopped_by, _decided(reasons)),
         jobs=JobFigures(
             read=sum(rows.values()), **{outcome.value: rows.get(outcome.value, 0) for outcome in Outcome}
         ),
@@ -143,19 +143,29 @@ def report_on(run: Run) -> RunReport:
     )
 
 
-def run_outcome(rows: Mapping[str | None, int], deferred_for: set[str]) -> RunOutcome:
+def _decided(reasons: Sequence[tuple[ReasonSum, str | None, str | None]]) -> int:
+    """Rows that a reviewer rejected: nobody has to mend them."""
+    return sum(item.jobs for item, *_ in reasons if item.reason == Reason.REJECTED_BY_REVIEWER)
+
+
+def run_outcome(
+    rows: Mapping[str | None, int], deferred_for: set[str], rejected_by_reviewer: int = 0
+) -> RunOutcome:
     """What a run ended as.
 
     Args:
         rows: rows by outcome.
         deferred_for: the reasons of the deferred ones.
+        rejected_by_reviewer: how many of the rejected ones a person rejected, so that nothing is left to be done.
     """
     if rows.get(None) or Reason.ACCESS_DENIED in deferred_for:
         return RunOutcome.FAILED
     if deferred_for & MONEY_REASONS:
         return RunOutcome.BUDGET_STOP
-    unfinished = (Outcome.REJECTED, Outcome.FAILED, Outcome.UNKNOWN, Outcome.DEFERRED)
-    return RunOutcome.INCOMPLETE if any(rows.get(outcome) for outcome in unfinished) else RunOutcome.COMPLETE
+    unfinished = (Outcome.FAILED, Outcome.UNKNOWN, Outcome.DEFERRED)
+    invalid = rows.get(Outcome.REJECTED, 0) > rejected_by_reviewer
+    unfinished_rows = invalid or any(rows.get(outcome) for outcome in unfinished)
+    return RunOutcome.INCOMPLETE if unfinished_rows else RunOutcome.COMPLETE
 
 
 def shown(reason: str | None, detail: str | None) -> str | None:

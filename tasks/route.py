@@ -1,7 +1,7 @@
 """Route: each job climbs the routes to the first whose own model counts it light enough."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -9,11 +9,14 @@ from prefect.cache_policies import NO_CACHE
 from schemas.api_rules import limits_of, refusal
 from schemas.job import Shard
 from schemas.model_facts import ModelFacts
+from schemas.money import NanoUsd
 from schemas.outcome import Decision, Method, Mode, Outcome, Reason
 from schemas.policy import Route
 from schemas.traits import Traits
 from services.ledger import counts, jobs
 from services.ledger.jobs import QueuedJob, Verdict
+from services.prices import Unpriced
+from tasks.admit import estimate_of
 from tasks.start_run import Run
 
 
@@ -94,12 +97,20 @@ def asked_of(run: Run, job: QueuedJob) -> Asked:
 
 
 def routes_of(run: Run, job: QueuedJob) -> Sequence[Route]:
-    """The policy's routes, or the one to the model that the job is pinned to, up to all that it can read."""
-    if job.pinned_model is None:
+    """The policy's routes, or the one to the model that the job is pinned to, up to all that it can read.
+
+    What a person let pass may take all that the last route's model can read.
+    """
+    if job.pinned_model is None and job.review_id is None:
         return run.policy.routes
-    window = limits_of(run.models[job.pinned_model]).context_window
+    last = run.policy.routes[-1]
+    model = job.pinned_model or last.model
+    window = limits_of(run.models[model]).context_window
     reads = 2**31 if window is None else window * (job.traits.sampling_calls or 1)
-    return (Route(name="pinned", model=job.pinned_model, up_to_input_tokens=reads),)
+    if job.pinned_model:
+        return (Route(name="pinned", model=model, up_to_input_tokens=reads),)
+    most = max(reads, last.up_to_input_tokens)
+    return (*run.policy.routes[:-1], last.model_copy(update={"up_to_input_tokens": most}))
 
 
 def method_of(job: QueuedJob) -> Method:
@@ -122,17 +133,33 @@ def _verdict(run: Run, job: QueuedJob, counted: Mapping[str, int]) -> Verdict:
     if isinstance(found, Routed):
         return Verdict(job.row_number, found.model, found.input_tokens, method)
     why = found.why if isinstance(found, NoRoute) else f"it was not counted under {found.model}"
-    heaviest = max(counted.items(), key=lambda item: item[1], default=(None, None))
+    # where a person who lets it pass would send it
+    last = routes_of(run, job)[-1].model
+    model = last if last in counted else max(counted, key=counted.__getitem__, default=None)
+    tokens = None if model is None else counted[model]
     return Verdict(
         job.row_number,
-        heaviest[0],
-        heaviest[1],
+        model,
+        tokens,
         method if counted else Method.UNCOUNTABLE,
         Decision.REVIEW,
         Outcome.REVIEW,
         Reason.NO_ROUTE,
         why,
+        worst_case=_cost_on(run, job, last, tokens) if model == last else None,
     )
+
+
+def _cost_on(run: Run, job: QueuedJob, model: str, tokens: int | None) -> NanoUsd | None:
+    """The worst case of a job on a model that can read it, or None."""
+    window = limits_of(run.models[model]).context_window
+    if window is not None and (tokens or 0) > window * (job.traits.sampling_calls or 1):
+        return None
+    try:
+        weighed = replace(job, model=model, input_tokens=tokens, method=method_of(job))
+        return estimate_of(run, weighed).worst_case
+    except Unpriced:
+        return None
 
 
 @task(name="route", cache_policy=NO_CACHE, persist_result=False, task_run_name="route {shard}")

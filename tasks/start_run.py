@@ -49,7 +49,7 @@ class RunOptions:
     """What a person or a schedule says of a run; None leaves it to the settings and the policy.
 
     Attributes:
-        jobs: a Parquet file, a folder of them, or a glob.
+        jobs: a Parquet file, a folder of them, or a glob; None: only what people approved.
         policy: a policy file.
         ledger: a SQLAlchemy URL.
         results: the folder that the run's own results folder goes into.
@@ -59,9 +59,10 @@ class RunOptions:
         mode: "messages" or "batches".
         base_url: the API's endpoint.
         prefect_flow_run_id: the flow run that shows it.
+        resubmit_approved: also send what people approved, each job under its own ceiling.
     """
 
-    jobs: str
+    jobs: str | None
     policy: str | None = None
     ledger: str | None = None
     results: str | None = None
@@ -71,6 +72,7 @@ class RunOptions:
     base_url: str | None = None
     mode: str | None = None
     prefect_flow_run_id: str | None = None
+    resubmit_approved: bool = False
 
 
 class Run:
@@ -196,8 +198,8 @@ def stopping(error: CallFailed) -> Reason | None:
 
 
 @asynccontextmanager
-async def start_run(options: RunOptions) -> AsyncIterator[tuple[Run, JobFile]]:
-    """A run on record, with its checked job file. However it is left, its books are closed.
+async def start_run(options: RunOptions) -> AsyncIterator[tuple[Run, JobFile | None]]:
+    """A run on record, with its checked job file if it has one. However it is left, its books are closed.
 
     Raises:
         BadInput: the job file, the policy, one of its models, or the ledger cannot be used. Nothing was counted.
@@ -205,7 +207,7 @@ async def start_run(options: RunOptions) -> AsyncIterator[tuple[Run, JobFile]]:
     """
     settings = Settings()
     policy = _policy(options, settings)
-    file = JobFile(options.jobs)
+    file = None if options.jobs is None else JobFile(options.jobs)
     ledger = open_ledger(options.ledger or settings.ledger_url)
     results = Path(options.results or settings.results).absolute()
     try:
@@ -216,7 +218,7 @@ async def start_run(options: RunOptions) -> AsyncIterator[tuple[Run, JobFile]]:
             for run_id in runs.close_dead_runs(ledger):
                 log.warning("Run %s died; its books are closed, and this run goes on from them.", run_id)
             _put_on_record(run, file)
-            if file.ignored_columns:
+            if file and file.ignored_columns:
                 log.warning("Columns that no job has are left alone: %s.", ", ".join(file.ignored_columns))
             async with _heartbeat(run):
                 try:
@@ -256,12 +258,12 @@ async def _check_models(run: Run) -> None:
             )
 
 
-def _put_on_record(run: Run, file: JobFile) -> None:
+def _put_on_record(run: Run, file: JobFile | None) -> None:
     runs.begin(
         run.ledger,
         runs.NewRun(
             run_id=run.run_id,
-            jobs_path=file.path,
+            jobs_path=file.path if file else "reviews",
             results_path=str(run.results),
             policy=run.policy.model_dump(mode="json"),
             mode=run.policy.mode,

@@ -89,12 +89,13 @@ def take(
         free = open_windows(connection, caps)
         at_most = dict(free)
         prior = _prior_attempts(connection, weighed)
+        approved_at = _approved_at(connection, weighed)
         taken = _Taken(run_id, next(cap.window.period for cap in caps if cap.window.scope == Scope.DAY))
         for item in weighed:
             earlier = prior.get((item.job.job_id, item.job.fingerprint), {})
             if (flying := earlier.get(AttemptState.OPEN)) and flying.batch_id:
                 taken.join(item, flying.attempt_id)
-            elif end := _already_ended(earlier, resend_unknown):
+            elif end := _already_ended(earlier, resend_unknown or _knew(item, earlier, approved_at)):
                 taken.end(item, *end)
             elif item.job.group in admission.short_groups:
                 continue
@@ -207,7 +208,6 @@ class _Taken:
                     for a in self.attempts
                 ],
             )
-            _close_reviews(connection, self.attempts)
             held: Counter[Window] = Counter()
             for a in self.attempts:
                 for window in windows_of(self.run_id, self.budget_day, a["group_name"]):
@@ -262,6 +262,7 @@ class _Prior(NamedTuple):
     attempt_id: str
     run_id: str
     batch_id: str | None
+    ended_at: datetime | None
 
 
 def _prior_attempts(
@@ -276,6 +277,7 @@ def _prior_attempts(
         AttemptRow.attempt_id,
         AttemptRow.run_id,
         AttemptRow.batch_id,
+        AttemptRow.ended_at,
     ).where(
         AttemptRow.fingerprint.in_([item.job.fingerprint for item in weighed]),
         AttemptRow.state != AttemptState.FAILED,
@@ -283,6 +285,24 @@ def _prior_attempts(
     for job_id, fingerprint, state, *rest in connection.execute(query):
         prior.setdefault((job_id, fingerprint), {})[AttemptState(state)] = _Prior(*rest)
     return prior
+
+
+def _approved_at(connection: Connection, weighed: Sequence[Weighed]) -> dict[int, datetime]:
+    """When the reviews of jobs under an approval were decided, by review."""
+    ids = [item.job.review_id for item in weighed if item.job.review_id is not None]
+    if not ids:
+        return {}
+    query = select(ReviewRow.id, ReviewRow.decided_at).where(
+        ReviewRow.id.in_(ids), ReviewRow.status.in_(("approved", "edited"))
+    )
+    return {review_id: decided_at for review_id, decided_at in connection.execute(query) if decided_at}
+
+
+def _knew(item: Weighed, prior: dict[AttemptState, _Prior], approved_at: dict[int, datetime]) -> bool:
+    """Whether who approved a job could know of its attempt that may have been billed."""
+    unknown = prior.get(AttemptState.UNKNOWN)
+    approved = approved_at.get(item.job.review_id or 0)
+    return bool(unknown and unknown.ended_at and approved and approved > unknown.ended_at)
 
 
 def _already_ended(
@@ -301,25 +321,6 @@ def _already_ended(
         )
         return Outcome.UNKNOWN, Reason.UNKNOWN_OUTCOME, detail, None
     return None
-
-
-def _close_reviews(connection: Connection, attempts: list[dict[str, Any]]) -> None:
-    """A job that now goes out within its limits waits for nobody any more."""
-    parked = connection.execute(
-        select(ReviewRow.id, ReviewRow.job_id, ReviewRow.fingerprint).where(
-            ReviewRow.status == "pending",
-            ReviewRow.fingerprint.in_([a["fingerprint"] for a in attempts]),
-        )
-    ).all()
-    going = {(a["job_id"], a["fingerprint"]): a for a in attempts}
-    closing = [row.id for row in parked if (row.job_id, row.fingerprint) in going]
-    if closing:
-        note = f"sent by {attempts[0]['run_id']}, whose limits it fits"
-        connection.execute(
-            update(ReviewRow)
-            .where(ReviewRow.id.in_(closing))
-            .values(status="sent", note=note, decided_at=datetime.now(UTC))
-        )
 
 
 def _payloads(connection: Connection, run_id: RunId, attempts: list[dict[str, Any]]) -> dict[int, str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, insert, select, update
 
-from schemas.job import Job, RejectedRow, RunId, Shard
+from schemas.job import EndedJob, Job, RejectedRow, RunId, Shard
 from schemas.ledger import AttemptRow, JobRow, PayloadRow
 from schemas.money import NanoUsd
 from schemas.outcome import AttemptState, Decision, Outcome, Reason
@@ -40,7 +40,8 @@ class QueuedJob:
     ceiling: NanoUsd | None = None
 
 
-_QUEUED_COLUMNS = (
+#: what a queued job is read from
+QUEUED_COLUMNS = (
     JobRow.row_number,
     JobRow.job_id,
     JobRow.fingerprint,
@@ -59,7 +60,7 @@ _QUEUED_COLUMNS = (
     JobRow.ceiling_tokens,
     JobRow.ceiling_nano_usd,
 )
-_TRAITS = _QUEUED_COLUMNS.index(JobRow.traits)
+_TRAITS = QUEUED_COLUMNS.index(JobRow.traits)
 #: payloads held in memory together, bytes: a shard ends where the next job would pass it
 SHARD_BYTES = 64_000_000
 
@@ -80,23 +81,38 @@ class Verdict:
     worst_case: NanoUsd | None = None
 
 
-def add(ledger: Ledger, run_id: RunId, jobs: Sequence[Job], rejected: Sequence[RejectedRow]) -> int:
+def add(
+    ledger: Ledger,
+    run_id: RunId,
+    jobs: Sequence[Job],
+    rejected: Sequence[RejectedRow],
+    ended: Sequence[EndedJob] = (),
+) -> int:
     """Put rows on record, in one transaction; how many of them wait for a decision.
 
     A job id that the run already has is rejected; a rejected row takes no id. A job that an earlier run already paid for, with the same
     payload, succeeds at once and costs nothing.
+
+    Args:
+        ledger: the ledger.
+        run_id: the run.
+        jobs: rows to be weighed.
+        rejected: rows that are no valid job.
+        ended: jobs whose outcome a person has decided.
     """
+    ends = {end.job.row_number: end for end in ended}
+    given = sorted([*jobs, *(end.job for end in ended)], key=lambda job: job.row_number)
     with ledger.write() as connection:
         taken = set(
             connection.scalars(
                 select(JobRow.job_id).where(
                     JobRow.run_id == run_id,
-                    JobRow.job_id.in_([job.job_id for job in jobs]),
+                    JobRow.job_id.in_([job.job_id for job in given]),
                     JobRow.outcome.is_(None) | (JobRow.outcome != Outcome.REJECTED),
                 )
             )
         )
-        fresh, twice = _split_duplicates(jobs, taken)
+        fresh, twice = _split_duplicates(given, taken)
         paid = {
             (row.job_id, row.fingerprint): row.attempt_id
             for row in connection.execute(
@@ -106,7 +122,10 @@ def add(ledger: Ledger, run_id: RunId, jobs: Sequence[Job], rejected: Sequence[R
                 )
             )
         }
-        rows = [_job_row(run_id, job, paid.get((job.job_id, job.payload.fingerprint))) for job in fresh]
+        rows = [
+            _job_row(run_id, job, paid.get((job.job_id, job.payload.fingerprint)), ends.get(job.row_number))
+            for job in fresh
+        ]
         refused = [_rejected_row(run_id, row) for row in (*rejected, *twice)]
         waiting = {row["row_number"] for row in rows if row["outcome"] is None}
         if rows or refused:
@@ -137,10 +156,8 @@ def _split_duplicates(jobs: Sequence[Job], taken: set[str | None]) -> tuple[list
 _EMPTY_ROW: dict[str, Any] = {column.name: None for column in JobRow.__table__.columns} | {"priority": 0}
 
 
-def _job_row(run_id: RunId, job: Job, paid_by: str | None) -> dict[str, Any]:
-    carried = (
-        {"decision": Decision.SEND, "outcome": Outcome.SUCCEEDED, "attempt_id": paid_by} if paid_by else {}
-    )
+def _job_row(run_id: RunId, job: Job, paid_by: str | None, end: EndedJob | None) -> dict[str, Any]:
+    approval = job.approval
     return _EMPTY_ROW | {
         "run_id": run_id,
         "row_number": job.row_number,
@@ -155,8 +172,33 @@ def _job_row(run_id: RunId, job: Job, paid_by: str | None) -> dict[str, Any]:
         "cache_ttl": job.payload.cache_ttl,
         "traits": job.payload.traits.as_json(),
         "payload_bytes": len(job.payload.canonical),
-        **carried,
+        "review_id": approval.review_id if approval else None,
+        "ceiling_tokens": approval.input_tokens if approval else None,
+        "ceiling_nano_usd": approval.cost if approval else None,
+        **_ended(paid_by, end),
     }
+
+
+def _ended(paid_by: str | None, end: EndedJob | None) -> dict[str, Any]:
+    """How a row ends that needs no weighing; what was paid for is answered, whatever was decided since."""
+    if paid_by:
+        return {"decision": Decision.SEND, "outcome": Outcome.SUCCEEDED, "attempt_id": paid_by}
+    if end is None:
+        return {}
+    return {
+        "decision": _DECISIONS[end.outcome],
+        "outcome": end.outcome,
+        "reason": end.reason,
+        "detail": storable(end.detail),
+        "attempt_id": end.attempt_id,
+    }
+
+
+_DECISIONS = {
+    Outcome.SUCCEEDED: Decision.SEND,
+    Outcome.REVIEW: Decision.REVIEW,
+    Outcome.REJECTED: Decision.REJECT,
+}
 
 
 def _rejected_row(run_id: RunId, row: RejectedRow) -> dict[str, Any]:
@@ -169,6 +211,13 @@ def _rejected_row(run_id: RunId, row: RejectedRow) -> dict[str, Any]:
         "reason": Reason.INVALID_ROW,
         "detail": printable(f"{row.column}: {row.reason}"),
     }
+
+
+def next_row(ledger: Ledger, run_id: RunId) -> int:
+    """The number of the row after the last of a run."""
+    with ledger.read() as connection:
+        last = connection.scalar(select(func.max(JobRow.row_number)).where(JobRow.run_id == run_id))
+    return 0 if last is None else last + 1
 
 
 def shards(ledger: Ledger, run_id: RunId, size: int) -> list[Shard]:
@@ -195,17 +244,18 @@ def shards(ledger: Ledger, run_id: RunId, size: int) -> list[Shard]:
 def of_shard(ledger: Ledger, run_id: RunId, shard: Shard) -> list[tuple[QueuedJob, str]]:
     """The shard's jobs without an outcome, each with its canonical payload."""
     query = (
-        select(*_QUEUED_COLUMNS, PayloadRow.body)
+        select(*QUEUED_COLUMNS, PayloadRow.body)
         .join(PayloadRow, (PayloadRow.run_id == JobRow.run_id) & (PayloadRow.row_number == JobRow.row_number))
         .where(JobRow.run_id == run_id, JobRow.row_number.between(shard.first, shard.last), *QUEUED)
         .order_by(JobRow.row_number)
     )
     with ledger.read() as connection:
-        return [(_queued(row), row.body) for row in connection.execute(query)]
+        return [(queued(row), row.body) for row in connection.execute(query)]
 
 
-def _queued(row: Any) -> QueuedJob:
-    values = list(row[: len(_QUEUED_COLUMNS)])
+def queued(row: Any) -> QueuedJob:
+    """The job in a row that begins with QUEUED_COLUMNS."""
+    values = list(row[: len(QUEUED_COLUMNS)])
     values[_TRAITS] = Traits.from_json(values[_TRAITS])
     return QueuedJob(*values)
 
@@ -220,7 +270,7 @@ def next_in_queue(ledger: Ledger, run_id: RunId, size: int, without: Collection[
         without: groups whose jobs are passed over.
     """
     query = (
-        select(*_QUEUED_COLUMNS)
+        select(*QUEUED_COLUMNS)
         .where(JobRow.run_id == run_id, *QUEUED)
         .order_by(JobRow.priority.desc(), JobRow.row_number)
         .limit(size)
@@ -228,13 +278,13 @@ def next_in_queue(ledger: Ledger, run_id: RunId, size: int, without: Collection[
     if without:
         query = query.where(JobRow.group_name.is_(None) | JobRow.group_name.not_in(without))
     with ledger.read() as connection:
-        queued = [_queued(row) for row in connection.execute(query)]
+        first = [queued(row) for row in connection.execute(query)]
     weight = 0
-    for index, job in enumerate(queued):
+    for index, job in enumerate(first):
         weight += job.payload_bytes
         if index and weight > SHARD_BYTES:
-            return queued[:index]
-    return queued
+            return first[:index]
+    return first
 
 
 #: fields of a verdict by the column they are written to

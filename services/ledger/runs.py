@@ -142,6 +142,7 @@ def close_books(connection: Connection, run_id: str, *, review_unknown: bool) ->
         )
         .values(doubtful_since=datetime.now(UTC))
     )
+    reviews.reopen_in_vain(connection, run_id)
     if review_unknown:
         reviews.park_unknown(connection, run_id)
     flying = (

@@ -125,18 +125,20 @@ def test_the_deployments_are_made_and_a_worker_runs_the_one_that_a_person_starts
                 )
                 assert done.returncode == 0, done.stdout[-1500:] + done.stderr[-1500:]
             made = {d["name"]: d for d in _ask(f"{api}/deployments/filter", {})}
-            assert set(made) == {"nightly", "collect-batches", "on-demand"}
+            assert set(made) == {"nightly", "collect-batches", "resubmit-approved", "on-demand"}
             assert made["nightly"]["schedules"][0]["schedule"]["timezone"] == "Europe/Berlin"
             planned = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
             planned_of = _until(
-                "a run of both schedules",
+                "a run of every schedule",
                 lambda: (
-                    len(found := {n["deployment_id"] for n in _ask(f"{api}/flow_runs/filter", planned)}) == 2
+                    len(found := {n["deployment_id"] for n in _ask(f"{api}/flow_runs/filter", planned)}) == 3
                     and found
                 ),
                 tmp_path / "server.log",
             )
-            assert planned_of == {made["nightly"]["id"], made["collect-batches"]["id"]}
+            assert planned_of == {
+                made[name]["id"] for name in ("nightly", "collect-batches", "resubmit-approved")
+            }
 
             run = _ask(
                 f"{api}/deployments/{made['on-demand']['id']}/create_flow_run",

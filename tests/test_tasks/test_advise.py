@@ -2,25 +2,28 @@
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.edit import Edit
+from schemas.lesson import Tally, lesson
 from schemas.model_facts import ModelFacts
 from schemas.money import to_nano
 from schemas.outcome import Reason
 from schemas.payload import Payload
+from schemas.traits import PayloadClass
+from services.ledger.jobs import QueuedJob
 from services.ledger.reviews import Parked
-from services.prices import PriceCard
 from tasks.advise import Scales, advise
+from tasks.start_run import Run
 from tests.strategies import policy, request
+from tests.test_tasks.test_pipeline import FakeGateway
 
 NAMES = ("claude-haiku-5-5", "claude-sonnet-5-5", "claude-opus-5-5")
-CARDS = {name: PriceCard(name, datetime(2026, 11, 20, tzinfo=UTC)) for name in NAMES}
 MODELS = {name: ModelFacts(name, "active", None, 200_000, 64_000) for name in NAMES}
 TOOLS = [
     {"name": f"tool-{n}", "description": "x" * 400, "input_schema": {"type": "object"}} for n in range(12)
@@ -29,16 +32,27 @@ TOOLS = [
 
 def scales(tokens=1_000_000, usd="1000", mode="messages"):
     limits = {"max_input_tokens": tokens, "max_cost_usd": usd}
-    return Scales(policy(request=limits, mode=mode), MODELS, CARDS)
+    run = Run("run-1", policy(request=limits, mode=mode), None, FakeGateway(), Path("results"))
+    run.models = dict(MODELS)
+    run.lessons = {
+        (name, kind): lesson((name, kind), Tally(), run.policy.margin)
+        for name in NAMES
+        for kind in PayloadClass
+    }
+    return Scales(run)
 
 
-def parked(asked, tokens, weighed, reason=Reason.OVER_COST_LIMIT, model="claude-opus-5-5", **more):
+def parked(
+    asked, tokens, weighed, reason=Reason.OVER_COST_LIMIT, model="claude-opus-5-5", counted=None, **own
+):
     payload = Payload.checked(asked)
-    bare = Parked(
-        payload.fingerprint, reason, model, tokens, payload.max_tokens, None, None, None, None,
-        payload.canonical.decode(), more.pop("counted", {}),
+    waiting = QueuedJob(
+        row_number=0, job_id="a", fingerprint=payload.fingerprint, group=None, pinned_model=None,
+        max_tokens=payload.max_tokens, own_max_input_tokens=None, own_max_cost=None, cache_ttl=payload.cache_ttl,
+        model=model, input_tokens=tokens, method="counted", payload_bytes=1, traits=payload.traits,
     )  # fmt: skip
-    return replace(bare, worst_case=weighed.worst_case(bare, model, tokens, payload.max_tokens), **more)
+    bare = Parked(replace(waiting, **own), reason, None, payload.canonical.decode(), counted or {})
+    return replace(bare, worst_case=weighed.worst_case(bare, model, tokens, payload.max_tokens))
 
 
 def talk(turns, size=40):
@@ -65,7 +79,7 @@ def test_each_sentence_is_true(turns, tokens, max_tokens, most, cents, tools, ow
     lighter = {"claude-haiku-5-5": max(1, tokens * 3 // 4), "claude-sonnet-5-5": tokens}
     job = parked(asked, tokens, weighed, own_max_input_tokens=own, counted=lighter)
     said = advise(job, weighed) or ""
-    fits = weighed.passes(job, job.model, tokens, max_tokens)
+    fits = weighed.passes(job, job.job.model, tokens, max_tokens)
     assert ("raise " in said) == (not fits)
     for sentence in said.splitlines():
         if sentence.startswith("raise"):
@@ -75,14 +89,16 @@ def test_each_sentence_is_true(turns, tokens, max_tokens, most, cents, tools, ow
                 mode,
             )
             own_tokens = number(r"own max_input_tokens to ([\d,]+)", sentence)
-            lifted_job = replace(job, own_max_input_tokens=int(own_tokens) if own_tokens else own)
-            assert lifted.passes(lifted_job, job.model, tokens, max_tokens), sentence
+            lifted_job = replace(
+                job, job=replace(job.job, own_max_input_tokens=int(own_tokens) if own_tokens else own)
+            )
+            assert lifted.passes(lifted_job, job.job.model, tokens, max_tokens), sentence
         elif sentence.startswith("lower"):
             lower = int(number(r"to ([\d,]+):", sentence))
             assert 1 <= lower < max_tokens
-            assert weighed.passes(job, job.model, tokens, lower)
+            assert weighed.passes(job, job.job.model, tokens, lower)
             assert to_nano(number(r"worst case ([\d.]+)", sentence)) >= weighed.worst_case(
-                job, job.model, tokens, lower
+                job, job.job.model, tokens, lower
             )
         elif sentence.startswith("keep"):
             kept = Edit(keep_turns=int(number(r"last (\d+) of", sentence))).of(asked)
@@ -90,10 +106,10 @@ def test_each_sentence_is_true(turns, tokens, max_tokens, most, cents, tools, ow
             assert "estimate" in sentence
             assert len(kept["messages"]) < len(asked["messages"])
             assert about <= tokens
-            assert weighed.passes(job, job.model, about, max_tokens)
+            assert weighed.passes(job, job.job.model, about, max_tokens)
         elif sentence.startswith("drop"):
             assert "estimate" in sentence
-            assert weighed.passes(job, job.model, int(number(r"about ([\d,]+)", sentence)), max_tokens)
+            assert weighed.passes(job, job.job.model, int(number(r"about ([\d,]+)", sentence)), max_tokens)
         else:
             model = sentence.split()[0]
             assert weighed.passes(job, model, lighter[model], max_tokens)
@@ -128,9 +144,8 @@ def test_the_figures_of_the_demo():
 )
 def test_what_cannot_be_counted_says_what_to_do_about_it(changes, words):
     weighed = scales()
-    job = replace(
-        parked(request() | changes, 1, weighed, Reason.UNCOUNTABLE), input_tokens=None, worst_case=None
-    )
+    job = parked(request() | changes, 1, weighed, Reason.UNCOUNTABLE)
+    job = replace(job, job=replace(job.job, input_tokens=None), worst_case=None)
     said = advise(job, weighed)
     assert words in said
     assert "[uncountable]" in said

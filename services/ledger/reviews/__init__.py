@@ -6,6 +6,7 @@ there is refused here first, one by one, with its reason.
 
 from schemas.review import Limits
 from services.ledger.reviews.booking import book
+from services.ledger.reviews.carrying_out import approved, close_answered, heeded, reopen_in_vain
 from services.ledger.reviews.deciding import approve, claim, edit, expire, reject, release, reopen
 from services.ledger.reviews.parking import (
     Advise,
@@ -22,13 +23,16 @@ __all__ = [
     "Limits",
     "Parked",
     "approve",
+    "approved",
     "book",
     "claim",
+    "close_answered",
     "drop_payloads",
     "edit",
     "events",
     "expire",
     "facets",
+    "heeded",
     "listed",
     "one",
     "own_limits",
@@ -38,5 +42,6 @@ __all__ = [
     "reject",
     "release",
     "reopen",
+    "reopen_in_vain",
     "totals",
 ]

@@ -12,9 +12,8 @@ from schemas.job import RunId
 from schemas.ledger import CountRow, JobRow, PayloadRow, ReviewRow
 from schemas.money import NanoUsd
 from schemas.outcome import Outcome, Reason
-from schemas.payload import CacheTtl, Fingerprint
 from schemas.review import UNKNOWN_ADVICE, Limits
-from schemas.traits import Traits
+from services.ledger.jobs import QUEUED_COLUMNS, QueuedJob, queued
 from services.ledger.store import Ledger
 
 
@@ -23,19 +22,16 @@ class Parked:
     """One job that is put into the review table: what advice about it is made of.
 
     Attributes:
+        job: the job, with the model and the weight that it was parked with.
+        reason: why it was parked.
+        worst_case: nano-USD, if it was priced.
         payload: its canonical JSON.
         counted: input tokens by model, as far as they are on record.
     """
 
-    fingerprint: Fingerprint
+    job: QueuedJob
     reason: str
-    model: str | None
-    input_tokens: int | None
-    max_tokens: int
     worst_case: NanoUsd | None
-    cache_ttl: CacheTtl | None
-    own_max_input_tokens: int | None
-    own_max_cost: NanoUsd | None
     payload: str
     counted: Mapping[str, int]
 
@@ -44,21 +40,9 @@ class Parked:
 Advise = Callable[[Parked], str | None]
 
 _COLUMNS = (
-    JobRow.row_number,
-    JobRow.job_id,
-    JobRow.fingerprint,
-    JobRow.group_name,
+    *QUEUED_COLUMNS,
     JobRow.priority,
-    JobRow.pinned_model,
-    JobRow.max_tokens,
-    JobRow.cache_ttl,
-    JobRow.traits,
-    JobRow.model,
-    JobRow.method,
-    JobRow.input_tokens,
     JobRow.worst_case_nano_usd,
-    JobRow.own_max_input_tokens,
-    JobRow.own_max_cost_nano_usd,
     JobRow.reason,
     JobRow.detail,
     PayloadRow.body,
@@ -136,19 +120,8 @@ def _park_page(connection: Connection, parking: _Parking, after: int) -> tuple[i
 
 def _values(row: Any, parking: _Parking, counted: Mapping[str, int], now: datetime) -> dict[str, object]:
     reason = row.reason or Reason.UNKNOWN_OUTCOME
-    parked = Parked(
-        fingerprint=row.fingerprint,
-        reason=reason,
-        model=row.model,
-        input_tokens=row.input_tokens,
-        max_tokens=row.max_tokens,
-        worst_case=row.worst_case_nano_usd,
-        cache_ttl=row.cache_ttl,
-        own_max_input_tokens=row.own_max_input_tokens,
-        own_max_cost=row.own_max_cost_nano_usd,
-        payload=row.body,
-        counted=counted,
-    )
+    job = queued(row)
+    parked = Parked(job, reason, row.worst_case_nano_usd, row.body, counted)
     # a job that an approval let pass belongs to that review, also when what was sent is an edit of its payload
     fingerprint = row.review_fingerprint or row.fingerprint
     return {
@@ -163,11 +136,11 @@ def _values(row: Any, parking: _Parking, counted: Mapping[str, int], now: dateti
         "status": "pending",
         "model": row.model,
         "method": row.method,
-        "payload_class": Traits.from_json(row.traits).payload_class,
+        "payload_class": job.traits.payload_class,
         "input_tokens": row.input_tokens,
         "max_tokens": row.max_tokens,
-        "limit_tokens": _tighter(row.own_max_input_tokens, parking.limits.tokens),
-        "limit_nano_usd": _tighter(row.own_max_cost_nano_usd, parking.limits.cost),
+        "limit_tokens": _tighter(job.own_max_input_tokens, parking.limits.tokens),
+        "limit_nano_usd": _tighter(job.own_max_cost, parking.limits.cost),
         "worst_case_nano_usd": row.worst_case_nano_usd,
         "group_name": row.group_name,
         "priority": row.priority,

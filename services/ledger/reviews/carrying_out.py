@@ -1,0 +1,180 @@
+"""Carrying out: what people decided about jobs, for the runs that act on it; and what a run made of it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, Row, Select, func, select, update
+
+from schemas.job import Approval, EndedJob, Job, RunId
+from schemas.ledger import AttemptRow, JobRow, ReviewRow
+from schemas.money import NanoUsd
+from schemas.outcome import AttemptState, Outcome, Reason
+from schemas.payload import Payload
+from services.ledger.reviews.deciding import expire
+from services.ledger.store import Ledger
+
+_PAGE = 500
+_LETS_PASS = ("approved", "edited")
+#: a review that a run closes when its job is answered
+_OPEN = ("pending", "claimed", *_LETS_PASS)
+#: how a job under an approval may end without the approval having been of use: a person looks again
+_IN_VAIN = (Outcome.REVIEW, Outcome.UNKNOWN, Outcome.REJECTED)
+
+
+def heeded(
+    ledger: Ledger, jobs: Sequence[Job], *, resubmit_approved: bool
+) -> tuple[list[Job], list[EndedJob]]:
+    """Jobs as people decided about them: those to be weighed, and those whose outcome is decided.
+
+    Args:
+        ledger: the ledger.
+        jobs: as they were read.
+        resubmit_approved: whether this run sends what was approved; if not, an approved job is weighed like any other,
+            and an edited one waits for the run that sends its edit.
+    """
+    decided = _decisions(ledger, jobs)
+    weighed: list[Job] = []
+    ended: list[EndedJob] = []
+    for job in jobs:
+        review = decided.get((job.job_id, job.payload.fingerprint))
+        found = _heeded(job, review, resubmit_approved=resubmit_approved) if review else job
+        if isinstance(found, EndedJob):
+            ended.append(found)
+        else:
+            weighed.append(found)
+    return weighed, ended
+
+
+def _decisions(ledger: Ledger, jobs: Sequence[Job]) -> dict[tuple[str, str], Row[tuple[object, ...]]]:
+    """The reviews of jobs that somebody decided about or that were sent, by job and payload."""
+    query = (
+        select(
+            *(column for column in ReviewRow.__table__.columns if column.name != "payload"),
+            AttemptRow.state.label("sent_state"),
+        )
+        .outerjoin(AttemptRow, AttemptRow.attempt_id == ReviewRow.sent_attempt_id)
+        .where(
+            ReviewRow.fingerprint.in_([job.payload.fingerprint for job in jobs]),
+            ReviewRow.status.in_((*_LETS_PASS, "rejected", "sent")),
+        )
+    )
+    with ledger.read() as connection:
+        return {(row.job_id, row.fingerprint): row for row in connection.execute(query)}
+
+
+def _heeded(job: Job, review: Row[tuple[object, ...]], *, resubmit_approved: bool) -> Job | EndedJob:
+    if review.status == "rejected":
+        when = f" on {review.decided_at:%Y-%m-%d}" if review.decided_at else ""
+        note = f": {review.note}" if review.note else ""
+        detail = f"rejected by {review.decided_by}{when}{note}"
+        return EndedJob(job, Outcome.REJECTED, Reason.REJECTED_BY_REVIEWER, detail)
+    if review.status == "sent":
+        # an edit was sent in its place, and answered
+        if review.edited_payload and review.sent_state == AttemptState.SUCCEEDED:
+            return EndedJob(job, Outcome.SUCCEEDED, attempt_id=review.sent_attempt_id)
+        return job
+    lapsed = review.expires_at is not None and review.expires_at <= datetime.now(UTC)
+    if resubmit_approved and not lapsed:
+        return _approved(job, review)
+    if review.edited_payload:
+        detail = f"edited by {review.decided_by}; `weighbridge resubmit-approved` sends the edit in its place"
+        return EndedJob(job, Outcome.REVIEW, Reason(review.reason), detail)
+    return job
+
+
+def _approved(job: Job, review: Row[tuple[object, ...]]) -> Job:
+    approval = Approval(review.id, review.ceiling_tokens, NanoUsd(review.ceiling_nano_usd or 0))
+    payload = Payload.restored(review.edited_payload) if review.edited_payload else job.payload
+    return replace(job, payload=payload, approval=approval)
+
+
+def approved(ledger: Ledger, run_id: RunId, first_row: int) -> Iterator[list[Job]]:
+    """What people approved and the run has not among its rows, some hundreds at a time, in the order of the reviews.
+
+    Of several payloads under one job id, the one parked last is taken: the others wait for the next run.
+
+    Args:
+        ledger: the ledger.
+        run_id: the run that sends them.
+        first_row: the number that the first of them gets as a row.
+    """
+    expire(ledger, datetime.now(UTC))
+    after, row_number = 0, first_row
+    while rows := _page(ledger, _approved_after(run_id, after)):
+        yield [_job(row, row_number + place) for place, row in enumerate(rows)]
+        after, row_number = rows[-1].id, row_number + len(rows)
+
+
+def _page(ledger: Ledger, query: Select[tuple[object, ...]]) -> Sequence[Row[tuple[object, ...]]]:
+    with ledger.read() as connection:
+        return connection.execute(query).all()
+
+
+def _approved_after(run_id: RunId, after: int) -> Select[tuple[object, ...]]:
+    lets_pass = (
+        ReviewRow.status.in_(_LETS_PASS),
+        func.coalesce(ReviewRow.edited_payload, ReviewRow.payload) != "",
+    )
+    latest = select(func.max(ReviewRow.id)).where(*lets_pass).group_by(ReviewRow.job_id)
+    here = select(JobRow.job_id).where(JobRow.run_id == run_id, JobRow.job_id == ReviewRow.job_id)
+    return (
+        select(*ReviewRow.__table__.columns)
+        .where(*lets_pass, ReviewRow.id > after, ReviewRow.id.in_(latest), ~here.exists())
+        .order_by(ReviewRow.id)
+        .limit(_PAGE)
+    )
+
+
+def _job(review: Row[tuple[object, ...]], row_number: int) -> Job:
+    plain = Job(
+        row_number=row_number,
+        job_id=review.job_id,
+        payload=Payload.restored(review.edited_payload or review.payload),
+        model=review.pinned_model,
+        group=review.group_name,
+        priority=review.priority,
+    )
+    return _approved(plain, review)
+
+
+def close_answered(connection: Connection, run_id: str) -> None:
+    """Close the reviews of the jobs that were answered in a run, or before it."""
+    answered = (
+        select(JobRow.attempt_id, AttemptRow.run_id)
+        .join(AttemptRow, AttemptRow.attempt_id == JobRow.attempt_id)
+        .where(JobRow.run_id == run_id, JobRow.outcome == Outcome.SUCCEEDED)
+    )
+    same_job = (JobRow.job_id == ReviewRow.job_id, JobRow.fingerprint == ReviewRow.fingerprint)
+    for which in (answered.where(*same_job), answered.where(JobRow.review_id == ReviewRow.id)):
+        attempt = which.with_only_columns(JobRow.attempt_id).correlate(ReviewRow).limit(1)
+        by_run = which.with_only_columns(AttemptRow.run_id).correlate(ReviewRow).limit(1)
+        connection.execute(
+            update(ReviewRow)
+            .where(ReviewRow.status.in_(_OPEN), attempt.exists())
+            .values(
+                status="sent",
+                sent_attempt_id=attempt.scalar_subquery(),
+                sent_run_id=by_run.scalar_subquery(),
+                version=ReviewRow.version + 1,
+            )
+        )
+
+
+def reopen_in_vain(connection: Connection, run_id: str) -> None:
+    """Let a person look again at what they let pass and was over its ceiling, refused, or is of unknown outcome."""
+    query = select(JobRow.review_id, JobRow.outcome, JobRow.reason, JobRow.detail).where(
+        JobRow.run_id == run_id, JobRow.review_id.is_not(None), JobRow.outcome.in_(_IN_VAIN)
+    )
+    for row in connection.execute(query).all():
+        connection.execute(
+            update(ReviewRow)
+            .where(ReviewRow.id == row.review_id, ReviewRow.status.in_(_LETS_PASS))
+            .values(
+                status="pending",
+                run_id=run_id,
+                reason=row.reason or Reason.UNKNOWN_OUTCOME,
+                detail=row.detail or "",
+                version=ReviewRow.version + 1,
+            )
+        )
