@@ -54,12 +54,17 @@ NUMBER_TYPES = {
     pa.int8(): st.integers(-128, 127),
     pa.float64(): st.floats() | st.integers(-1, 500).map(float),
 }
+seldom = st.sampled_from([False, False, False, False, True])
+ODD_IDS = st.sampled_from(["twin", "twin", "", None, "x" * 201, "a\0", "\n"])
+ODD_NAMES = st.sampled_from(
+    [b"claude-haiku-5-5", b"claude-opus-5-5", b"claude-x", b"..", b"\xff", b"g\0", None]
+)
 
 
 @st.composite
 def rows(draw):
     """A row as JSON values: a sample, a sample with a place changed, or columns at random."""
-    how = draw(st.sampled_from(["sample", "changed", "changed", "changed twice", "random"]))
+    how = draw(st.sampled_from(["sample", "sample", "changed", "changed", "changed twice", "random"]))
     if how == "random":
         row = {name: draw(odd_values) for name in draw(st.sets(st.sampled_from(JSON_COLUMNS), max_size=4))}
         row |= {"job_id": "a", "prompt": draw(marked_texts | st.none())}
@@ -79,6 +84,7 @@ def text_array(values):
 @st.composite
 def arrays(draw, name, values):
     """A column of these JSON values: nested if Arrow can hold them and chance wills it, else as JSON text."""
+    damaged = draw(seldom)
     if draw(st.booleans()):
         try:
             array = pa.array([value if isinstance(value, list | dict) else None for value in values])
@@ -92,7 +98,7 @@ def arrays(draw, name, values):
         [
             None if value is None
             else value.encode(errors="surrogatepass") if bare and isinstance(value, str)
-            else draw(json_texts(value))
+            else draw(json_texts(value, damaged=damaged))
             for value in values
         ]
     )  # fmt: skip
@@ -107,20 +113,18 @@ def tables(draw):
         values = [row.get(name) for row in made]
         if any(value is not None for value in values):
             columns[name] = draw(arrays(name, values))
-    ids = st.sampled_from(["own", "own", "own", "twin", "", None, "x" * 201, "a\0", "\n"])
-    job_ids = [f"job-{n}" if (job_id := draw(ids)) == "own" else job_id for n in range(len(made))]
+    odd_ids = draw(seldom)
+    job_ids = [draw(ODD_IDS) if odd_ids else f"job-{number}" for number in range(len(made))]
     columns["job_id"] = pa.array(job_ids, pa.string())
+    prompts = [row.get("prompt") for row in made]
     columns["prompt"] = text_array(
-        [value.encode() if isinstance(value := row.get("prompt"), str) else value and b"\xff" for row in made]
-    )
-    odd_names = st.sampled_from(
-        [b"claude-haiku-5-5", b"claude-opus-5-5", b"claude-x", b"..", b"\xff", b"g\0", None]
+        [value.encode() if isinstance(value, str) else value and b"\xff" for value in prompts]
     )
     for name in NAMES:
-        if draw(st.booleans()):
-            columns[name] = text_array([draw(odd_names) for _ in made])
+        if draw(seldom):
+            columns[name] = text_array([draw(ODD_NAMES) for _ in made])
     for name in NUMBERS:
-        if draw(st.booleans()):
+        if draw(seldom):
             kind = draw(st.sampled_from(list(NUMBER_TYPES)))
             columns[name] = pa.array([draw(NUMBER_TYPES[kind] | st.none()) for _ in made], kind)
     if draw(st.integers(0, 19)) == 0:
