@@ -1,4 +1,4 @@
-"""The simulator's HTTP application: Messages, Batches, count_tokens and Models as the Anthropic API speaks them.
+"""The simulator's HTTP application: Messages, Batches, count_tokens, Models and the usage and cost reports.
 
 Every answer carries `weighbridge-simulated: true`.
 
@@ -10,32 +10,37 @@ import hashlib
 import sys
 import traceback
 from collections import Counter
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Literal
 
 import orjson
 from aiohttp import web
 
 from services.simulator import replies
+from services.simulator.admin_reports import cost_report, is_admin_key, usage_report
+from services.simulator.answers import own_blocks
 from services.simulator.batch_checks import MAX_BATCH_BYTES
 from services.simulator.batch_desk import BatchDesk
 from services.simulator.batch_results import ResultStream
 from services.simulator.batches import ENDS, Batches
 from services.simulator.billing_log import BillingLog, entry_of
+from services.simulator.billing_totals import BillingTotals
 from services.simulator.caching import PromptCache
 from services.simulator.checks import MAX_BODY_BYTES, Endpoint, check_body, check_length, parse
 from services.simulator.counting import count_tokens
 from services.simulator.errors import RefusedError
 from services.simulator.faults import Bucket, Cut, FaultPicker, Latencies, strike_after, strike_before
+from services.simulator.meter import payload_hash, usage_of
 from services.simulator.models import list_models, one_model
 from services.simulator.plan import EndpointName, Fault, Plan
-from services.simulator.usage import payload_hash, usage_of
 
 ROUTES: tuple[tuple[str, str, EndpointName], ...] = (
     ("POST", "/v1/messages", "messages"),
     ("POST", "/v1/messages/count_tokens", "count_tokens"),
     ("GET", "/v1/models", "models"),
     ("GET", "/v1/models/{id}", "models"),
+    ("GET", "/v1/organizations/usage_report/messages", "usage_report"),
+    ("GET", "/v1/organizations/cost_report", "cost_report"),
     ("POST", "/v1/messages/batches", "batches_create"),
     ("GET", "/v1/messages/batches", "batches_list"),
     ("GET", "/v1/messages/batches/{id}", "batches_retrieve"),
@@ -59,6 +64,7 @@ class Simulator:
 
     def __init__(self, plan: Plan, log: BillingLog) -> None:
         self.log = log
+        self._plan = plan
         self._faults = FaultPicker(plan)
         self._latencies = Latencies(plan)
         self._buckets = {
@@ -69,6 +75,7 @@ class Simulator:
         self._headers = replies.LimitHeaders()
         self._ids = replies.Ids()
         self._cache = PromptCache()
+        self._totals = BillingTotals(log.path)
         self._batches = Batches(plan, log, self._ids, self._cache)
         self._desk = BatchDesk(self._batches, self._faults, plan.limits.queued_batch_requests)
         self._received: Counter[str] = Counter()
@@ -79,7 +86,8 @@ class Simulator:
 
         `received` counts a request when it comes, `requests` when its answer is decided: a request that
         hangs is in the first only. A cut connection has the status "cut". `batches` is the number of
-        batches accepted, `batch_items` the number of requests by end in those that have ended.
+        batches accepted, `batch_items` the number of requests by end in those that have ended. `billed` and
+        `billed_nano_usd` are of what is paid for, `unbilled` is the number of refusals that cost nothing.
         """
         requests: dict[str, dict[str, int]] = {endpoint: {} for endpoint in ENDPOINTS}
         for (endpoint, status), number in sorted(self._answers.items()):
@@ -90,6 +98,7 @@ class Simulator:
             "batches": self._batches.created,
             "batch_items": {end: self._batches.ends[end] for end in ENDS},
             "billed": self.log.billed,
+            "unbilled": self.log.unbilled,
             "billed_nano_usd": self.log.nano_usd,
         }
         return self._response(figures, 200, {"request-id": self._ids.next()[0]})
@@ -139,7 +148,8 @@ class Simulator:
         headers: dict[str, str],
     ) -> Any:
         raw = await _read(request, MAX_BATCH_BYTES if endpoint == "batches_create" else MAX_BODY_BYTES)
-        if not _has_key(request):
+        key = _key_of(request)
+        if not key:
             raise RefusedError(401, "an API key is required (Authorization: Bearer or x-api-key)")
         if endpoint == "other":
             raise RefusedError(404, "Not found")
@@ -150,9 +160,16 @@ class Simulator:
             fault = self._faults.pick(endpoint, request.path_qs.encode())
             strike_before(fault)
         elif endpoint in ("messages", "count_tokens"):
-            answer, fault = self._work(raw, endpoint, ids)
+            answer, fault = self._work(raw, endpoint, ids, _key_id(key))
+        elif endpoint in ("usage_report", "cost_report"):
+            if not is_admin_key(key):
+                raise RefusedError(403, "this needs an Admin API key, which begins with sk-ant-admin")
+            report = usage_report if endpoint == "usage_report" else cost_report
+            answer = await report(self._totals, request.query)
+            fault = self._faults.pick(endpoint, request.path_qs.encode())
+            strike_before(fault)
         else:
-            answer, fault = await self._desk.answer(request, raw, endpoint)
+            answer, fault = await self._desk.answer(request, raw, endpoint, _key_id(key))
         seconds = self._latencies.next(endpoint) + (fault.seconds or 0 if fault else 0)
         if seconds:
             await asyncio.sleep(seconds)
@@ -168,7 +185,9 @@ class Simulator:
         if wait is not None:
             raise RefusedError(429, "Number of requests has exceeded the rate limit", retry_after=wait)
 
-    def _work(self, raw: bytes, endpoint: Endpoint, ids: tuple[str, str]) -> tuple[Any, Fault | None]:
+    def _work(
+        self, raw: bytes, endpoint: Endpoint, ids: tuple[str, str], api_key_id: str
+    ) -> tuple[Any, Fault | None]:
         """Checks a body, then counts it or bills it; returns the answer and the fault that strikes it."""
         try:
             body = parse(raw)
@@ -183,11 +202,13 @@ class Simulator:
         strike_before(fault)
         if endpoint == "count_tokens":
             return {"input_tokens": tokens}, fault
-        usage = usage_of(body, model, self._cache, digest)
+        planned = self._plan.messages.refusal(self._plan.seed, digest)
+        usage = usage_of(body, model, self._cache, digest, planned)
         # On record before anything else can happen: the answer, a fault, or the end of this process.
-        raw_digest = hashlib.sha256(raw).hexdigest()
-        self.log.write(entry_of(ids, raw_digest, digest, (usage, model), fault.kind if fault else None))
-        return replies.message(ids[1], model, usage), fault
+        digests = hashlib.sha256(raw).hexdigest(), digest
+        kind = fault.kind if fault else None
+        self.log.write(entry_of(ids, digests, (usage, model), api_key_id=api_key_id, fault=kind))
+        return replies.message(ids[1], model, usage, own_blocks(body, usage, ids[1])), fault
 
     def _response(self, answer: Any, status: int, headers: dict[str, str]) -> web.Response:
         headers["content-type"] = "application/json"
@@ -236,8 +257,16 @@ def _marked(headers: dict[str, str]) -> dict[str, str]:
     }
 
 
-def _has_key(request: web.Request) -> bool:
-    if request.headers.get("x-api-key", "").strip():
-        return True
+def _key_of(request: web.Request) -> str:
+    """The API key of a request; empty if it has none."""
+    key = request.headers.get("x-api-key", "").strip()
+    if key:
+        return key
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    return scheme.lower() == "bearer" and bool(key.strip())
+    return key.strip() if scheme.lower() == "bearer" else ""
+
+
+@lru_cache(maxsize=1_024)
+def _key_id(key: str) -> str:
+    """The id of an API key, which does not tell the key."""
+    return f"apikey_sim_{hashlib.sha256(key.encode()).hexdigest()[:16]}"

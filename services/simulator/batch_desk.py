@@ -37,7 +37,7 @@ class BatchDesk:
         self._max_queued = max_queued
 
     async def answer(
-        self, request: web.Request, raw: bytes, endpoint: EndpointName
+        self, request: web.Request, raw: bytes, endpoint: EndpointName, api_key_id: str
     ) -> tuple[Any, Fault | None]:
         """Does what a request asks for.
 
@@ -45,6 +45,7 @@ class BatchDesk:
             request: The request.
             raw: Its body.
             endpoint: One of the batch endpoints.
+            api_key_id: Id of the key it came with.
 
         Returns:
             The answer, a JSON object or a `ResultStream`, and the fault that strikes it.
@@ -55,7 +56,7 @@ class BatchDesk:
         """
         base_url = f"{request.scheme}://{request.host}"
         if endpoint == "batches_create":
-            batch, fault = await self._create(raw)
+            batch, fault = await self._create(raw, api_key_id)
             return batch.shown(base_url), fault
         if endpoint == "batches_list":
             batches = self._batches.newest_first()
@@ -75,14 +76,14 @@ class BatchDesk:
             self._batches.cancel(batch)
         return batch.shown(base_url), fault
 
-    async def _create(self, raw: bytes) -> tuple[Batch, Fault | None]:
+    async def _create(self, raw: bytes, api_key_id: str) -> tuple[Batch, Fault | None]:
         requests = await read_requests(raw)
         if self._batches.queued + len(requests) > self._max_queued:
             message = "Number of queued batch requests has exceeded the limit"
             raise RefusedError(429, message, retry_after=QUEUE_RETRY_SECONDS)
         fault = self._faults.pick("batches_create", raw)
         strike_before(fault)
-        return self._batches.create(requests), fault
+        return self._batches.create(requests, api_key_id), fault
 
     def _strike(self, request: web.Request, endpoint: EndpointName) -> Fault | None:
         fault = self._faults.pick(endpoint, request.path_qs.encode())

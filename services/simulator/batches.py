@@ -23,8 +23,8 @@ from services.simulator.batch_checks import Requests
 from services.simulator.batch_items import End, Item, billing_entry, judge
 from services.simulator.billing_log import BillingLog
 from services.simulator.caching import PromptCache
+from services.simulator.chances import chance
 from services.simulator.errors import RefusedError
-from services.simulator.faults import chance
 from services.simulator.plan import Plan
 from services.simulator.replies import Ids
 from services.simulator.unhurried import unhurried
@@ -38,6 +38,7 @@ class Batch:
 
     Args:
         id: Its id.
+        api_key_id: Id of the key it was created with.
         total: Number of its requests.
         created_at: When it was accepted.
         expires_at: When it expires.
@@ -52,6 +53,7 @@ class Batch:
     """
 
     id: str
+    api_key_id: str | None
     total: int
     created_at: datetime
     expires_at: datetime
@@ -135,11 +137,12 @@ class Batches:
             raise RefusedError(404, "message_batch_id: there is no such batch")
         return batch
 
-    def create(self, requests: Requests) -> Batch:
+    def create(self, requests: Requests, api_key_id: str | None = None) -> Batch:
         """Accepts a batch and starts its life.
 
         Args:
             requests: (custom_id, params) of each request; emptied as soon as they are judged.
+            api_key_id: Id of the key they came with.
 
         Returns:
             The batch, in progress.
@@ -152,6 +155,7 @@ class Batches:
         now = datetime.now(UTC)
         batch = Batch(
             id=f"msgbatch_sim_{self._run}{number:08d}",
+            api_key_id=api_key_id,
             total=len(requests),
             created_at=now,
             expires_at=now + timedelta(seconds=options.lifetime),
@@ -193,16 +197,17 @@ class Batches:
         # A cancellation that comes from here on is too late for every request.
         canceled = batch.cancel_initiated_at is not None
         lines: list[bytes] = []
-        nano_usd = 0
+        nano_usd = unbilled = 0
         async for item in unhurried(batch.items):
             item.end = self._final(item, batch, canceled=canceled)
-            entry = billing_entry(item, batch.id)
+            entry = billing_entry(item, batch.id, batch.api_key_id)
             if entry is not None:
                 lines.append(orjson.dumps(entry))
                 nano_usd += entry["cost_nano_usd"]
+                unbilled += not entry["billed"]
         ends = Counter(item.end for item in batch.items)
         batch.items.sort(key=lambda item: item.place)
-        self._log.write_all(lines, nano_usd)
+        self._log.write_all(lines, nano_usd, unbilled)
         batch.ends = ends
         batch.ended_at = datetime.now(UTC)
         self.ends += ends

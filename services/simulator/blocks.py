@@ -1,14 +1,17 @@
 """Checks of messages and their content blocks, as the API makes them.
 
-Every problem is named by its place in the request, never by its text. Not checked: that each tool use is
-answered by a tool result, and the inside of server-tool result blocks.
+Every problem is named by its place in the request, never by its text. Not checked: the inside of
+server-tool result blocks.
 
 Source: Anthropic docs, "Messages", "Migration to API version 2026-10-21", "Token counting" (2026-09).
 """
 
 from typing import Any
 
+from services.simulator.cache_markers import check_cache_control
 from services.simulator.errors import invalid
+from services.simulator.media import check_media
+from services.simulator.tool_turns import check_tool_turns
 
 ROLES = ("user", "assistant")
 
@@ -78,6 +81,7 @@ def check_messages(messages: Any, *, prefill: bool) -> None:
         raise invalid("messages", "at least one message is required")
     for position, message in enumerate(messages):
         _check_message(message, f"messages.{position}")
+    check_tool_turns(messages)
     if messages[0]["role"] != "user":
         raise invalid("messages", 'first message must use the "user" role')
     if messages[-1]["role"] == "assistant" and not prefill:
@@ -152,6 +156,9 @@ def _check_inside(block: dict[str, Any], where: str, role: str | None) -> None:
             raise invalid(f"{where}.citations", "citations are not permitted in user messages")
     elif kind in SOURCES:
         _check_source(block["source"], SOURCES[kind], f"{where}.{kind}.source")
+        check_media(kind, block["source"], f"{where}.{kind}.source")
+    elif kind in ("thinking", "redacted_thinking") and block.get("cache_control") is not None:
+        raise invalid(f"{where}.{kind}.cache_control", "Extra inputs are not permitted")
     elif kind == "search_result" or (kind == "tool_result" and block.get("content") is not None):
         check_content(block["content"], f"{where}.{kind}.content", None)
 
@@ -166,25 +173,3 @@ def _check_source(source: dict[str, Any], known: dict[str, tuple[str, ...]], whe
             raise invalid(f"{where}.{kind}.{name}", "Input should be a valid string")
     if kind == "content":
         check_content(source.get("content"), f"{where}.content.content", None)
-
-
-def check_cache_control(value: Any, where: str) -> None:
-    """Checks a cache marker: absent, null, or `{"type": "ephemeral"[, "ttl": "5m" | "1h"]}`.
-
-    Args:
-        value: The value of `cache_control`.
-        where: Path of the object that holds it.
-
-    Raises:
-        RefusedError: 400 for any other value.
-    """
-    if value is None:
-        return
-    fits = (
-        isinstance(value, dict)
-        and set(value) <= {"type", "ttl"}
-        and value.get("type") == "ephemeral"
-        and value.get("ttl", "5m") in ("5m", "1h")
-    )
-    if not fits:
-        raise invalid(f"{where}.cache_control", "Input should be ephemeral, with a ttl of 5m or 1h")

@@ -6,7 +6,8 @@ million tokens is 1,000 nano-USD per token.
 
 Source: Anthropic docs, "Pricing" and "Model deprecations" (2026-10-10), "Thinking" (2026-10-08), "Prompt
 caching" (2026-08), release notes to 2026-11-12. The Fable 5.2 cache prices come from third parties and the
-tool overheads of the Fable and Mythos models are assumed to be those of their generation.
+tool overheads of the Fable and Mythos models are assumed to be those of their generation. Efforts: the API
+names five; that "max" came with Claude 4.6 and "xhigh" with 4.7 is from the models' own pages ("Effort").
 """
 
 from dataclasses import dataclass, replace
@@ -69,6 +70,7 @@ class Model:
         tool_overhead: Tokens added when tools are given: (auto or none, any or tool); None in the second
             place means that forcing a tool is refused.
         thinking: Accepted values of `thinking.type`.
+        thinks: Whether a request without `thinking` thinks.
         efforts: Accepted values of `output_config.effort`.
         efforts_off: Values of effort accepted while thinking is switched off.
         min_cacheable: Shortest prefix that is cached, tokens.
@@ -93,6 +95,7 @@ class Model:
     tokenizer: tuple[int, int] = NEW_TOKENIZER
     tool_overhead: tuple[int, int | None] = (286, 406)
     thinking: tuple[str, ...] = ("adaptive", "disabled")
+    thinks: bool = True
     efforts: tuple[str, ...] = ALL_EFFORTS
     efforts_off: tuple[str, ...] = ALL_EFFORTS
     min_cacheable: int = 512
@@ -103,6 +106,7 @@ class Model:
 
 
 _UP_TO_HIGH = ("low", "medium", "high")
+_NO_XHIGH = (*_UP_TO_HIGH, "max")
 _ALWAYS = ("adaptive",)
 _BUDGET = ("enabled", "disabled")
 _BOTH = ("adaptive", "enabled", "disabled")
@@ -141,6 +145,7 @@ def _before_4_6(model: Model) -> Model:
         max_tokens=64_000,
         tokenizer=OLD_TOKENIZER,
         thinking=_BUDGET,
+        thinks=False,
         prefill=True,
         geo=False,
     )
@@ -178,11 +183,15 @@ _NEW = [
         "claude-opus-4-8", "Claude Opus 4.8", "opus", _OPUS,
         created_at="2026-05-28T00:00:00Z",
         tool_overhead=(290, 410),
+        thinks=False,
         min_cacheable=1_024,
         fast=2,
     ),
     Model(
-        "claude-opus-4-7", "Claude Opus 4.7", "opus", _OPUS, tool_overhead=(675, 804), min_cacheable=2_048
+        "claude-opus-4-7", "Claude Opus 4.7", "opus", _OPUS,
+        tool_overhead=(675, 804),
+        thinks=False,
+        min_cacheable=2_048,
     ),
 ]  # fmt: skip
 
@@ -193,6 +202,9 @@ _OLD = [
         tokenizer=OLD_TOKENIZER,
         tool_overhead=(497, 589),
         thinking=_BOTH,
+        thinks=False,
+        efforts=_NO_XHIGH,
+        efforts_off=_NO_XHIGH,
         min_cacheable=1_024,
         fast=1,
     ),
@@ -202,6 +214,9 @@ _OLD = [
         tokenizer=OLD_TOKENIZER,
         tool_overhead=(497, 589),
         thinking=_BOTH,
+        thinks=False,
+        efforts=_NO_XHIGH,
+        efforts_off=_NO_XHIGH,
         min_cacheable=4_096,
         fast=1,
     ),
@@ -210,6 +225,7 @@ _OLD = [
         aliases=("claude-opus-4-5",),
         created_at="2025-11-24T00:00:00Z",
         tool_overhead=(496, 588),
+        efforts=_UP_TO_HIGH,
         min_cacheable=4_096,
     )),
     _before_4_6(Model(

@@ -13,10 +13,12 @@ from typing import Any, Literal
 
 import orjson
 
-from services.simulator.blocks import UNCOUNTABLE_SOURCES, check_cache_control, check_content, check_messages
+from services.simulator.blocks import UNCOUNTABLE_SOURCES, check_content, check_messages
+from services.simulator.cache_markers import check_cache_control, check_markers
 from services.simulator.catalogue import Model, find_model
 from services.simulator.counting import blocks_of, client_tool
 from services.simulator.errors import RefusedError, invalid
+from services.simulator.media import check_number_of_images
 from services.simulator.options import check_output_config, check_thinking, check_tools
 
 Endpoint = Literal["messages", "count_tokens", "models"]
@@ -95,6 +97,8 @@ def check_body(body: dict[str, Any], endpoint: Endpoint) -> Model:
     _check_system(body.get("system"))
     check_cache_control(body.get("cache_control"), "request")
     check_tools(body, model)
+    check_markers(body)
+    check_number_of_images(body["messages"], model)
     check_output_config(body, model)
     check_thinking(body, model)
     _check_model_options(body, model)

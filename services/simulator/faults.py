@@ -1,24 +1,18 @@
 """Decides, request by request, what a plan does to it: a fault, a latency, a place under the limit."""
 
-import hashlib
 import time
 from collections.abc import Callable
 from typing import Any
 
 import orjson
 
+from services.simulator.chances import chance
 from services.simulator.errors import SPEND_CAP_CODE, RefusedError
 from services.simulator.plan import Fault, Plan
 
 
 class Cut(Exception):  # noqa: N818 - an order to the transport, not an error
     """The connection is to be cut without an answer."""
-
-
-def chance(*parts: object) -> float:
-    """A number in [0, 1) that follows from the parts alone."""
-    text = "/".join(map(str, parts))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) / 2**64
 
 
 class FaultPicker:

@@ -6,10 +6,11 @@ Source: Anthropic docs, "Tool use", "Pricing" (2026-10-10), "Thinking" (2026-10-
 import re
 from typing import Any
 
-from services.simulator.blocks import check_cache_control
+from services.simulator.cache_markers import check_cache_control
 from services.simulator.catalogue import ALL_EFFORTS, Model
 from services.simulator.counting import client_tool
 from services.simulator.errors import invalid
+from services.simulator.server_tools import kind_of
 
 MIN_THINKING_TOKENS = 1_024
 """Smallest `thinking.budget_tokens`. Source: Anthropic docs, "Thinking"."""
@@ -18,6 +19,14 @@ SERVER_TOOLS = ("web_search_", "web_fetch_", "code_execution_", "tool_search_too
 """Starts of the types of tools that are neither custom nor client tools of Anthropic."""
 
 THINKING_TYPES = ("adaptive", "between_tools", "disabled", "enabled")
+
+THINKING_FIELDS: dict[str, frozenset[str]] = {
+    "adaptive": frozenset({"type", "display"}),
+    "between_tools": frozenset({"type"}),
+    "disabled": frozenset({"type"}),
+    "enabled": frozenset({"type", "budget_tokens", "display"}),
+}
+"""Fields of `thinking` by its type. Source: SDK 2.12.0, `ThinkingConfigParam`."""
 
 TOOL_CHOICES = ("auto", "any", "tool", "none")
 
@@ -60,6 +69,7 @@ def _check_tool(tool: Any, where: str) -> str | None:
     ):
         raise invalid(f"{where}.type", "Input tag does not match any of the expected tags")
     if kind != "custom":
+        _check_server_tool(tool, where)
         return name if isinstance(name, str) else None
     if not isinstance(name, str) or not _TOOL_NAME.fullmatch(name):
         raise invalid(f"{where}.name", "String should match pattern '^[a-zA-Z0-9_-]{1,128}$'")
@@ -69,6 +79,19 @@ def _check_tool(tool: Any, where: str) -> str | None:
     if not isinstance(tool.get("description", ""), str):
         raise invalid(f"{where}.description", "Input should be a valid string")
     return name
+
+
+def _check_server_tool(tool: dict[str, Any], where: str) -> None:
+    """Checks what bounds the use of a server tool, and its name, which is always that of its kind."""
+    kind = kind_of(tool)
+    if kind is None:
+        return
+    if tool.get("name") != kind:
+        raise invalid(f"{where}.name", f"Input should be '{kind}'")
+    for field in ("max_uses", "max_content_tokens"):
+        value = tool.get(field)
+        if value is not None and (type(value) is not int or value < 1):
+            raise invalid(f"{where}.{field}", "Input should be a whole number greater than 0")
 
 
 def _check_choice(choice: Any, body: dict[str, Any], names: set[str], model: Model) -> None:
@@ -133,6 +156,10 @@ def check_thinking(body: dict[str, Any], model: Model) -> None:
     kind = thinking.get("type") if isinstance(thinking, dict) else None
     if kind not in THINKING_TYPES:
         raise invalid("thinking.type", "Input tag does not match any of the expected tags")
+    if not set(thinking) <= THINKING_FIELDS[kind]:
+        raise invalid(f"thinking.{kind}", "Extra inputs are not permitted")
+    if thinking.get("display") not in (None, "summarized", "omitted"):
+        raise invalid(f"thinking.{kind}.display", "Input should be summarized or omitted")
     if kind not in model.thinking:
         raise invalid("thinking.type", f"{kind} is not supported by {model.id}")
     if kind == "enabled":

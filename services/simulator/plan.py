@@ -15,6 +15,11 @@ A plan is a TOML file:
     batches_per_minute = 4_000
     queued_batch_requests = 500_000
 
+    [messages]                    # what becomes of accepted messages; see `Messages`
+    refusal_probability = 0.05
+    refusal_categories = ["bio", "none"]
+    refusal_before_output = 0.5
+
     [batches]                     # what becomes of Message Batches; see `Batches`
     processing_seconds = 2
     errored_probability = 0.01
@@ -49,10 +54,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from services.simulator.chances import chance
 from services.simulator.errors import ERROR_TYPES
+from services.simulator.refusals import NO_CATEGORY, Refusal
 
 EndpointName = Literal[
-    "messages", "count_tokens", "models",
+    "messages", "count_tokens", "models", "usage_report", "cost_report",
     "batches_create", "batches_retrieve", "batches_list", "batches_results", "batches_cancel", "batches_delete",
 ]  # fmt: skip
 """What faults are aimed at and the statistics count under."""
@@ -70,6 +77,9 @@ ITEM_STATUSES = (400, 401, 402, 403, 404, 429, 500, 504, 529)
 
 LIFETIME_SECONDS = 86_400.0
 """A batch expires 24 hours after its creation. Source: Anthropic docs, "Batch processing" (2026-10-08)."""
+
+RefusalCategory = Literal["cyber", "bio", "frontier_llm", "reasoning_extraction", "general_harms", "none"]
+"""Categories of a planned refusal; "none" is a category of null."""
 
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -110,7 +120,47 @@ class Limits(_Part):
     queued_batch_requests: int = Field(default=500_000, ge=1)
 
 
-class Batches(_Part):
+class _Refusals(_Part):
+    """Which requests are refused by the model, and how; the same options for Messages and batches."""
+
+    refusal_probability: Probability = 0.0
+    refusal_categories: tuple[RefusalCategory, ...] = Field(default=("cyber",), min_length=1)
+    refusal_before_output: Probability = 0.0
+
+    def refusal(self, seed: int, name: str) -> Refusal | None:
+        """The refusal that is planned for one request.
+
+        Args:
+            seed: The plan's seed.
+            name: What tells the request from others; with the seed it decides alone.
+
+        Returns:
+            The refusal, or None.
+        """
+        if not self.refusal_probability or chance(seed, "refusal", name) >= self.refusal_probability:
+            return None
+        position = int(chance(seed, "category", name) * len(self.refusal_categories))
+        category = self.refusal_categories[position]
+        return Refusal(
+            category=None if category == NO_CATEGORY else category,
+            before_output=chance(seed, "before", name) < self.refusal_before_output,
+        )
+
+
+class Messages(_Refusals):
+    """What becomes of accepted messages.
+
+    A refusal follows from the seed and the payload, so that the same request is refused again.
+
+    Args:
+        refusal_probability: Share of messages that stop with "refusal".
+        refusal_categories: Their categories, all as likely: of `refusals.CATEGORIES`, or "none" for null.
+        refusal_before_output: Share of the refusals that come before any output; the others come in
+            mid-stream. `Refusal.billed` says which are paid for.
+    """
+
+
+class Batches(_Refusals):
     """What becomes of Message Batches and of the requests in them.
 
     A request's own fate follows from the seed and its custom_id, a batch's from the seed and its number in
@@ -122,7 +172,9 @@ class Batches(_Part):
         errored_probability: Share of valid requests that end as errored. Invalid ones always do.
         errored_status: HTTP status whose error type those carry.
         expired_probability: Share of valid requests that end as expired.
-        refusal_probability: Share of the succeeded ones that stop with "refusal"; they are billed.
+        refusal_probability: Share of the succeeded ones that stop with "refusal".
+        refusal_categories: As for `Messages`.
+        refusal_before_output: As for `Messages`.
         expire_after_seconds: When a batch expires; None for the API's 24 hours. A batch whose processing
             takes longer ends then, and the requests it had not got to (evenly spread) end as expired.
         expire_batches_probability: Share of batches that get stuck: they end when they expire, and every
@@ -136,7 +188,6 @@ class Batches(_Part):
     errored_probability: Probability = 0.0
     errored_status: int = 500
     expired_probability: Probability = 0.0
-    refusal_probability: Probability = 0.0
     expire_after_seconds: Seconds | None = None
     expire_batches_probability: Probability = 0.0
     cancel_seconds: Seconds = 0.1
@@ -221,6 +272,7 @@ class Plan(_Part):
         seed: Decides probabilities and jitter.
         latency: How long answers take.
         limits: Requests per minute.
+        messages: What becomes of accepted messages.
         batches: What becomes of Message Batches.
         faults: What goes wrong, asked in this order.
     """
@@ -228,6 +280,7 @@ class Plan(_Part):
     seed: int = 0
     latency: Latency = Latency()
     limits: Limits = Limits()
+    messages: Messages = Messages()
     batches: Batches = Batches()
     faults: tuple[Fault, ...] = ()
 

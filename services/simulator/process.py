@@ -40,13 +40,13 @@ class RunningSimulator:
     pid: int
 
     def stats(self) -> dict[str, Any]:
-        """What GET /simulator/stats answers: requests by endpoint and status, billed, billed_nano_usd."""
+        """What GET /simulator/stats answers: requests by endpoint and status, billed, unbilled, billed_nano_usd."""
         with urllib.request.urlopen(f"{self.base_url}/simulator/stats", timeout=10) as answer:  # noqa: S310
             stats: dict[str, Any] = json.load(answer)
         return stats
 
     def billed(self) -> list[dict[str, Any]]:
-        """The lines of the billing log so far, one per billed message."""
+        """The lines of the billing log so far, one per accepted message."""
         return read_billed(self.log)
 
 

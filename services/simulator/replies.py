@@ -6,26 +6,15 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+from services.simulator.answers import Blocks, content_of
 from services.simulator.catalogue import Model
 from services.simulator.faults import Bucket
 from services.simulator.usage import Usage
-
-TEXT_MARK = "[simulated] "
-"""Start of every reply's text."""
-
-MAX_TEXT_BYTES = 2_000
-"""Longest text of a reply; longer outputs are billed in full and cut in print."""
 
 TOKENS_PER_MINUTE = 5_000_000
 """Stated in the token limit headers and not enforced."""
 
 ORGANIZATION = "org_sim_weighbridge"
-
-REFUSAL = {"type": "refusal", "category": "cyber", "explanation": "[simulated] planned refusal"}
-"""`stop_details` of a refusal; it stands for one in mid-stream, which is billed whatever its category.
-Source: Anthropic release notes (2026-09-24)."""
-
-_FILLER = "the lorry rolls onto the plate and the clerk reads the scale before the gate goes up; "
 
 
 class Ids:
@@ -74,28 +63,27 @@ class LimitHeaders:
         return headers
 
 
-def message(message_id: str, model: Model, usage: Usage) -> dict[str, Any]:
+def message(message_id: str, model: Model, usage: Usage, own: Blocks | None = None) -> dict[str, Any]:
     """A reply of the Messages API.
 
     Args:
         message_id: Its id.
         model: The model it claims to come from.
-        usage: What was billed; decides the length of the text (four bytes a token, up to a cap).
+        usage: What was used.
+        own: The blocks of an answer that is not plain text, as `own_blocks` makes them.
 
     Returns:
         The message as a JSON object.
     """
-    length = min(MAX_TEXT_BYTES, max(len(TEXT_MARK), 4 * usage.output_tokens))
-    text = (TEXT_MARK + _FILLER * (1 + length // len(_FILLER)))[:length]
     return {
         "id": message_id,
         "type": "message",
         "role": "assistant",
         "model": model.id,
-        "content": [{"type": "text", "text": text, "citations": None}],
+        "content": content_of(usage, own),
         "stop_reason": usage.stop_reason,
         "stop_sequence": None,
-        "stop_details": REFUSAL if usage.stop_reason == "refusal" else None,
+        "stop_details": None if usage.refusal is None else usage.refusal.details(),
         "container": None,
         "usage": usage.as_reply(),
     }

@@ -1,27 +1,13 @@
-"""What an accepted message is billed: its usage, its cost, and why it stopped.
+"""What one message is billed: its usage as the API reports it, and its cost.
 
-All of it follows from the request alone (and, with `cache_control`, from the prefixes seen before), so the
-same requests in the same order cost the same.
+Source: Anthropic docs, "Pricing" (2026-10-10), "Batch processing" (2026-10-08); SDK 2.12.0, `Usage`.
 """
 
-import hashlib
-import json
-import re
 from dataclasses import dataclass
 from typing import Any
 
-from services.simulator.caching import PromptCache
 from services.simulator.catalogue import Model
-from services.simulator.counting import count_tokens
-
-DEVIATION_TOKENS = 8
-DEVIATION_PERCENT = 1
-"""Billed input differs from the count by at most the larger of these two, in either direction. The real
-difference is called "a small amount" and has no published bound (Anthropic docs, "Token counting")."""
-
-OUTPUT_MIN_TOKENS = 20
-OUTPUT_MAX_TOKENS = 250
-"""Range of the output when the request does not ask for a number."""
+from services.simulator.refusals import Refusal
 
 GEO_PERCENT = 110
 """Price of `inference_geo: "us"` in percent. Source: Anthropic docs, "Data residency" (2026-08)."""
@@ -29,12 +15,37 @@ GEO_PERCENT = 110
 BATCH_SHARE = 2
 """A batch costs one part in this many. Source: Anthropic docs, "Batch processing" (2026-10-08): half."""
 
-_WANTED_OUTPUT = re.compile(r"\[\[output_tokens=(\d{1,9})\]\]")
+SEARCH_NANO_USD = 10_000_000
+"""Price of one web search in nano-USD, the same in a batch. Source: Anthropic docs, "Pricing": 10 USD per
+1,000. Web fetches cost their tokens only; code execution is billed by container time, which no usage holds."""
+
+SHARES_PER_NANO_USD = 100 * BATCH_SHARE
+"""Tokens are priced in this part of a nano-USD, in which every price is a whole number."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerUse:
+    """How often a message used the tools that run at the API.
+
+    Args:
+        searches: Web searches.
+        fetches: Web pages fetched.
+        executions: Code executions.
+    """
+
+    searches: int = 0
+    fetches: int = 0
+    executions: int = 0
+
+    @property
+    def calls(self) -> int:
+        """All of them."""
+        return self.searches + self.fetches + self.executions
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The billed tokens of one message.
+    """The tokens of one message.
 
     Args:
         input_tokens: Input that was neither written to nor read from the cache.
@@ -46,6 +57,9 @@ class Usage:
         speed: "standard" or "fast".
         stop_reason: Why the output ended.
         tier: "standard", or "batch" at half the price.
+        thinking: The part of the output that is thinking; None if the request does not think.
+        server: Use of server tools; None if the request has none.
+        refusal: The refusal it ended in, if it did.
     """
 
     input_tokens: int
@@ -57,14 +71,23 @@ class Usage:
     speed: str = "standard"
     stop_reason: str = "end_turn"
     tier: str = "standard"
+    thinking: int | None = None
+    server: ServerUse | None = None
+    refusal: Refusal | None = None
 
     @property
     def total_input(self) -> int:
         """All input tokens, those of the cache included; what a count is to be compared with."""
         return self.input_tokens + self.write_5m + self.write_1h + self.read
 
+    @property
+    def billed(self) -> bool:
+        """Whether it is paid for; its tokens are shown either way."""
+        return self.refusal is None or self.refusal.billed
+
     def as_reply(self) -> dict[str, Any]:
         """The `usage` object of a reply."""
+        server = self.server
         return {
             "input_tokens": self.input_tokens,
             "cache_creation_input_tokens": self.write_5m + self.write_1h,
@@ -74,107 +97,64 @@ class Usage:
                 "ephemeral_1h_input_tokens": self.write_1h,
             },
             "output_tokens": self.output_tokens,
-            "output_tokens_details": None,
-            "server_tool_use": None,
+            "output_tokens_details": None if self.thinking is None else {"thinking_tokens": self.thinking},
+            "server_tool_use": None
+            if server is None
+            else {
+                "web_search_requests": server.searches,
+                "web_fetch_requests": server.fetches,
+                "code_execution_requests": server.executions,
+            },
             "service_tier": self.tier,
             "inference_geo": self.geo,
             "speed": self.speed,
         }
 
 
-def payload_hash(body: dict[str, Any]) -> str:
-    """SHA-256 (hex) of a body's canonical JSON: sorted keys, compact, UTF-8 without ASCII escapes."""
-    text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+def token_costs(usage: Usage, model: Model) -> dict[str, int]:
+    """What the tokens of one message cost, kind by kind; whether it is billed is not asked.
 
-
-def billed_input(count: int, digest: str) -> int:
-    """The input tokens billed for a request.
+    With server tools the whole input of all sampling calls decides which side of a price threshold the
+    message is on: an assumption, as a usage does not tell the calls apart.
 
     Args:
-        count: What count_tokens answers for it.
-        digest: The request's `payload_hash`, which alone decides the difference.
+        usage: Its tokens.
+        model: The model it ran on.
 
     Returns:
-        Tokens within `DEVIATION_TOKENS` or `DEVIATION_PERCENT` of the count, at least 1.
+        Cost by the cost report's `token_type`, in 1/`SHARES_PER_NANO_USD` nano-USD.
     """
-    bound = max(DEVIATION_TOKENS, count * DEVIATION_PERCENT // 100)
-    return max(1, count + int(digest[:16], 16) % (2 * bound + 1) - bound)
-
-
-def usage_of(body: dict[str, Any], model: Model, cache: PromptCache, digest: str) -> Usage:
-    """The usage of an accepted request.
-
-    Args:
-        body: The checked request.
-        model: The model it runs on.
-        cache: The prefixes seen before; this request's is added.
-        digest: The request's `payload_hash`.
-
-    Returns:
-        Its billed tokens.
-    """
-    total = billed_input(count_tokens(body, model), digest)
-    part = cache.share(body, model, total)
-    output, stop_reason = _output(body, digest, room=max(1, model.max_input_tokens - total))
-    return Usage(
-        input_tokens=total - part.tokens,
-        output_tokens=output,
-        write_5m=part.tokens if part.kind == "write_5m" else 0,
-        write_1h=part.tokens if part.kind == "write_1h" else 0,
-        read=part.tokens if part.kind == "read" else 0,
-        geo=body.get("inference_geo") or "global",
-        speed="fast" if body.get("speed") == "fast" and model.fast != 1 else "standard",
-        stop_reason=stop_reason,
-    )
-
-
-def _output(body: dict[str, Any], digest: str, *, room: int) -> tuple[int, str]:
-    """Output tokens and stop reason: the wanted number, or one from the hash, cut by the limits."""
-    found = _WANTED_OUTPUT.search(_last_user_text(body))
-    span = OUTPUT_MAX_TOKENS - OUTPUT_MIN_TOKENS + 1
-    wanted = max(1, int(found[1])) if found else OUTPUT_MIN_TOKENS + int(digest[16:32], 16) % span
-    limit = body["max_tokens"]
-    if wanted > room and limit > room:
-        return room, "model_context_window_exceeded"
-    return (limit, "max_tokens") if wanted > limit else (wanted, "end_turn")
-
-
-def _last_user_text(body: dict[str, Any]) -> str:
-    for message in reversed(body["messages"]):
-        if message["role"] == "user":
-            content = message["content"]
-            if isinstance(content, str):
-                return content
-            return "\n".join(block["text"] for block in content if block["type"] == "text")
-    return ""
+    prices = model.prices
+    if model.prices_above is not None and usage.total_input > model.prices_above[0]:
+        prices = model.prices_above[1]
+    factor = GEO_PERCENT if usage.geo == "us" else 100
+    if usage.tier != "batch":
+        factor *= BATCH_SHARE
+    if usage.speed == "fast":
+        factor *= model.fast or 1
+    return {
+        "uncached_input_tokens": factor * usage.input_tokens * prices.input,
+        "cache_creation.ephemeral_5m_input_tokens": factor * usage.write_5m * prices.write_5m,
+        "cache_creation.ephemeral_1h_input_tokens": factor * usage.write_1h * prices.write_1h,
+        "cache_read_input_tokens": factor * usage.read * prices.read,
+        "output_tokens": factor * usage.output_tokens * prices.output,
+    }
 
 
 def cost_nano_usd(usage: Usage, model: Model) -> int:
     """The price of one message.
 
     Args:
-        usage: Its billed tokens.
+        usage: Its tokens.
         model: The model it ran on.
 
     Returns:
-        Nano-USD; the exact price, halved for a batch, is rounded up once.
+        Nano-USD; the exact price of its tokens is rounded up once. 0 for an unbilled refusal.
     """
-    prices = model.prices
-    if model.prices_above is not None and usage.total_input > model.prices_above[0]:
-        prices = model.prices_above[1]
-    cost = (
-        usage.input_tokens * prices.input
-        + usage.write_5m * prices.write_5m
-        + usage.write_1h * prices.write_1h
-        + usage.read * prices.read
-        + usage.output_tokens * prices.output
-    )
-    if usage.speed == "fast":
-        cost *= model.fast or 1
-    percent = GEO_PERCENT if usage.geo == "us" else 100
-    parts = 100 * (BATCH_SHARE if usage.tier == "batch" else 1)
-    return -(-cost * percent // parts)
+    if not usage.billed:
+        return 0
+    tokens = -(-sum(token_costs(usage, model).values()) // SHARES_PER_NANO_USD)
+    return tokens + (usage.server.searches * SEARCH_NANO_USD if usage.server is not None else 0)
 
 
 def usd(nano_usd: int) -> str:

@@ -58,6 +58,28 @@ def tool(name="t", **more):
     return {"name": name, "input_schema": {"type": "object"}, **more}
 
 
+def asks(*ids):
+    """A turn of the assistant that asks for tools."""
+    return assistant([block("tool_use", id=one, name="t", input={}) for one in ids])
+
+
+def results(*ids, content=SECRET):
+    return [block("tool_result", tool_use_id=one, content=content) for one in ids]
+
+
+def image(media_type="image/png", data="iVBORw=="):
+    return block("image", source={"type": "base64", "media_type": media_type, "data": data})
+
+
+def document(kind="base64", media_type="application/pdf", data="JVBERg=="):
+    return block("document", source={"type": kind, "media_type": media_type, "data": data})
+
+
+def text(ttl=None):
+    """A block of text with a cache marker."""
+    return block("text", text=SECRET, cache_control={"type": "ephemeral", **({"ttl": ttl} if ttl else {})})
+
+
 URL_IMAGE = block("image", source={"type": "url", "url": "https://example.org/a.png"})
 FILE_PDF = block("document", source={"type": "file", "file_id": "file_1"})
 OK_PDF = block("document", source={"type": "base64", "media_type": "application/pdf", "data": "JVBERg=="})
@@ -134,6 +156,74 @@ REFUSED = {
     "thinking budget not below max_tokens": body(
         model="claude-haiku-4-5", thinking={"type": "enabled", "budget_tokens": 2_000}
     ),
+    "thinking enabled on opus 4.8": body(
+        model="claude-opus-4-8", thinking={"type": "enabled", "budget_tokens": 1_024}
+    ),
+    "thinking disabled on opus 5.5": body(model="claude-opus-5-5", thinking={"type": "disabled"}),
+    "thinking disabled on sonnet 5.5": body(model="claude-sonnet-5-5", thinking={"type": "disabled"}),
+    "thinking disabled at effort xhigh on opus 5": body(
+        model="claude-opus-5", thinking={"type": "disabled"}, output_config={"effort": "xhigh"}
+    ),
+    "thinking between tools at effort xhigh": body(
+        model="claude-sonnet-5-5", thinking={"type": "between_tools"}, output_config={"effort": "xhigh"}
+    ),
+    "thinking adaptive with a budget": body(thinking={"type": "adaptive", "budget_tokens": 1_024}),
+    "thinking display": body(thinking={"type": "adaptive", "display": SECRET}),
+    "effort of sonnet 4.5": body(model="claude-sonnet-4-5", output_config={"effort": "high"}),
+    "effort xhigh of opus 4.6": body(model="claude-opus-4-6", output_config={"effort": "xhigh"}),
+    "effort max of opus 4.5": body(model="claude-opus-4-5", output_config={"effort": "max"}),
+    "forced tool on opus 5.5": body(
+        model="claude-opus-5-5", tools=[tool()], tool_choice={"type": "tool", "name": "t"}
+    ),
+    "forced tool on mythos 5.1": body(model="claude-mythos-5-1", tools=[tool()], tool_choice={"type": "any"}),
+    "searches none": body(tools=[{"type": "web_search_20260318", "name": "web_search", "max_uses": 0}]),
+    "search of another name": body(tools=[{"type": "web_search_20260318", "name": SECRET}]),
+    "result without a use": body(messages=[user(results("a"))]),
+    "result of another use": body(messages=[user(SECRET), asks("a"), user(results("a", "b"))]),
+    "result twice": body(messages=[user(SECRET), asks("a"), user(results("a", "a"))]),
+    "result too late": body(
+        messages=[user(SECRET), asks("a"), user(SECRET), assistant(SECRET), user(results("a"))]
+    ),
+    "result after text": body(
+        messages=[user(SECRET), asks("a"), user([block("text", text=SECRET), *results("a")])]
+    ),
+    "use without a result": body(messages=[user(SECRET), asks("a", "b"), user(results("a"))]),
+    "use before a string": body(messages=[user(SECRET), asks("a"), user(SECRET)]),
+    "use at the end": body(model="claude-haiku-4-5", messages=[user(SECRET), asks("a")]),
+    "use of one id twice": body(
+        messages=[user(SECRET), asks("a"), user(results("a")), asks("a"), user(results("a"))]
+    ),
+    "use id": body(messages=[user(SECRET), asks("a zebra"), user(results("a zebra"))]),
+    "image of another kind": body(messages=[user([image("image/bmp")])]),
+    "image media type of a document": body(messages=[user([image("application/pdf")])]),
+    "image that is no base64": body(messages=[user([image(data="zebra!")])]),
+    "image with bad padding": body(messages=[user([image(data="iVBORw=")])]),
+    "image that is empty": body(messages=[user([image(data="")])]),
+    "image in a result": body(
+        messages=[user(SECRET), asks("a"), user(results("a", content=[image("image/tiff")]))]
+    ),
+    "images beyond 100": body(model="claude-haiku-4-5", messages=[user([image()] * 101)]),
+    "images beyond 600": body(messages=[user([image()] * 601)]),
+    "PDF of another kind": body(messages=[user([document(media_type="text/plain")])]),
+    "text document of another kind": body(messages=[user([document("text", "text/html", SECRET)])]),
+    "document of the assistant between texts": body(
+        messages=[user(SECRET), assistant([CITED, document("text", "text/plain", SECRET)]), user(SECRET)]
+    ),
+    "five cache markers": body(messages=[user([text()] * 5)]),
+    "five cache markers over the request": body(
+        system=[text()],
+        tools=[tool(cache_control={"type": "ephemeral"})],
+        messages=[user([text(), text()])],
+        cache_control={"type": "ephemeral"},
+    ),
+    "an hour after five minutes": body(messages=[user([text(), text("1h")])]),
+    "cache marker on thinking": body(
+        messages=[
+            user(SECRET),
+            assistant([block("thinking", thinking="t", signature="s", cache_control={"type": "ephemeral"})]),
+            user(SECRET),
+        ]
+    ),
     "prompt too long": body(messages=[user("x" * 4_000_100)]),
     "not JSON": b'{"model": "zebra"',
     "not an object": b'["zebra"]',
@@ -175,7 +265,7 @@ def test_an_unknown_or_retired_model_is_a_404(simulator, model, path):
         {"mcp_servers": []},
         {"messages": [user([URL_IMAGE])]},
         {"messages": [user([FILE_PDF])]},
-        {"messages": [user([block("tool_result", tool_use_id="a", content=[URL_IMAGE])])]},
+        {"messages": [user(SECRET), asks("a"), user(results("a", content=[URL_IMAGE]))]},
         {"tools": [{"type": "web_search_20260318", "name": "web_search"}]},
         {"tools": [{"type": "code_execution_20260521", "name": "code_execution"}]},
         {"tools": [{"type": "mcp_toolset", "mcp_server_name": "m"}]},
@@ -199,6 +289,33 @@ def test_what_messages_takes_and_token_counting_does_not_is_a_400_on_one_path_on
         {"output_config": {"effort": "low", "format": SCHEMA}},
         {"messages": [user([OK_PDF, block("text", text="Read")]), assistant([CITED]), user("?")]},
         {"messages": [user("a"), user("b")]},
+        {"messages": [user("a"), asks("a", "b"), user(results("b")), user(results("a")), user("?")]},
+        {"messages": [user("a"), asks("a"), user([*results("a"), block("text", text="?")])]},
+        {
+            "messages": [
+                user("a"),
+                assistant("so"),
+                asks("a"),
+                user(results("a")),
+                asks("b"),
+                user(results("b")),
+            ]
+        },
+        {"messages": [user([image(f"image/{kind}") for kind in ("jpeg", "png", "gif", "webp")])]},
+        {"messages": [user([image()] * 600)]},
+        {"messages": [user([document("text", "text/plain", "Read this")])]},
+        {"messages": [user([text("1h"), text("1h"), text("5m")])], "cache_control": {"type": "ephemeral"}},
+        {"thinking": {"type": "adaptive", "display": "omitted"}, "output_config": {"effort": "max"}},
+        {"model": "claude-sonnet-5", "thinking": {"type": "disabled"}, "output_config": {"effort": "max"}},
+        {"model": "claude-opus-4-8", "thinking": {"type": "disabled"}, "output_config": {"effort": "xhigh"}},
+        {"model": "claude-sonnet-4-6", "thinking": {"type": "enabled", "budget_tokens": 1_024}},
+        {
+            "model": "claude-sonnet-5-5",
+            "thinking": {"type": "between_tools"},
+            "output_config": {"effort": "high"},
+        },
+        {"model": "claude-opus-4-6", "output_config": {"effort": "max"}},
+        {"model": "claude-opus-4-5", "output_config": {"effort": "high"}},
     ],
 )
 def test_what_a_model_takes_is_accepted(simulator, more):

@@ -16,7 +16,8 @@ from services.simulator.caching import PromptCache
 from services.simulator.catalogue import MODELS, find_model
 from services.simulator.checks import check_body
 from services.simulator.counting import count_tokens
-from services.simulator.usage import Usage, billed_input, cost_nano_usd, payload_hash, usage_of
+from services.simulator.meter import billed_input, payload_hash, usage_of
+from services.simulator.usage import Usage, cost_nano_usd
 
 USD_PER_MILLION = {
     # input, output, 5m write, 1h write, read
