@@ -78,6 +78,16 @@ class Margin(_Section):
         return counted + max(int(share), self.input_tokens)
 
 
+class Uncountable(_Section):
+    """What becomes of a job that the provider does not count in full.
+
+    "review": a person decides, and sees the bound where there is one. "bound": a job with a bound goes on with it as
+    its input tokens; one without still waits.
+    """
+
+    on: Literal["review", "bound"] = "review"
+
+
 class Limits(_Section):
     """Requests per minute per endpoint, and how many at once.
 
@@ -137,6 +147,7 @@ class Policy(_Section):
     day: Cap = Cap()
     output: Output = Output()
     margin: Margin = Margin()
+    uncountable: Uncountable = Uncountable()
     limits: Limits = Limits()
     batch: BatchLimits = BatchLimits()
 

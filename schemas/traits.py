@@ -1,6 +1,6 @@
 """Traits: what rules, prices and history ask about a payload, so that nobody parses it again."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -17,6 +17,25 @@ class PayloadClass(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Uncounted:
+    """What the provider does not count in a payload.
+
+    Attributes:
+        parts: each part, named.
+        images: how many of them are at most an image each.
+        documents: how many of them are bounded by the context window only.
+        sampling_calls: how often the model samples at most, or None when nothing bounds that beforehand.
+        web_searches: how many searches are billed at most.
+    """
+
+    parts: tuple[str, ...] = ()
+    images: int = 0
+    documents: int = 0
+    sampling_calls: int | None = 1
+    web_searches: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Traits:
     """What is asked about one payload.
 
@@ -28,9 +47,16 @@ class Traits:
         output_format: whether it asks for structured output.
         prefill: whether it ends with an assistant message.
         forced_tool: whether `tool_choice` forces a tool.
+        images: whether it has an image.
+        pdfs: whether it has a document that is no plain text.
         geo: `inference_geo`, if any.
         speed: `speed`, if any.
         uncountable: what the provider does not count in it, each part named.
+        uncounted_images: how many of those parts are at most an image each.
+        uncounted_documents: how many of them are bounded by the context window only.
+        sampling_calls: how often the model samples at most, each time reading all of its input; None when nothing
+            bounds that beforehand.
+        web_searches: how many searches are billed at most.
     """
 
     payload_class: PayloadClass = PayloadClass.TEXT
@@ -40,9 +66,15 @@ class Traits:
     output_format: bool = False
     prefill: bool = False
     forced_tool: bool = False
+    images: bool = False
+    pdfs: bool = False
     geo: str | None = None
     speed: str | None = None
     uncountable: tuple[str, ...] = field(default=())
+    uncounted_images: int = 0
+    uncounted_documents: int = 0
+    sampling_calls: int | None = 1
+    web_searches: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """The traits that differ from a plain text payload's, as JSON."""
@@ -61,61 +93,76 @@ class Traits:
 PLAIN = Traits()
 
 
-def blocks_of(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Every content block of a request's system text and messages, nested tool results and sources included."""
-    pending = [request.get("system"), *(message["content"] for message in request["messages"])]
+def blocks_of(request: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every content block of a request that is more than plain text, with the parameter it stands in.
+
+    Those inside tool results and other blocks are included.
+    """
+    pending: list[tuple[str, Any]] = [("messages", message["content"]) for message in request["messages"]]
+    pending.append(("system", request.get("system")))
     while pending:
-        content = pending.pop()
-        if isinstance(content, list):
-            for block in content:
-                if isinstance(block, dict):
-                    yield block
-                    source = block.get("source")
-                    pending += [
-                        block.get("content"),
-                        source.get("content") if isinstance(source, dict) else None,
-                    ]
+        name, content = pending.pop()
+        if not isinstance(content, list):
+            continue
+        for block in content:
+            if not isinstance(block, dict) or (len(block) == 2 and block.get("type") == "text"):
+                continue
+            yield name, block
+            source = block.get("source")
+            pending.append((name, block.get("content")))
+            pending.append((name, source.get("content") if isinstance(source, dict) else None))
 
 
-def payload_class(request: Mapping[str, Any]) -> PayloadClass:
-    """The kind of a checked request."""
-    kinds = {(str(block.get("type")), _source_type(block)) for block in blocks_of(request)}
-    if any(kind == "document" and source not in ("text", "content") for kind, source in kinds):
-        return PayloadClass.PDF
-    if any(kind == "image" for kind, _ in kinds):
-        return PayloadClass.IMAGE
-    if (request.get("thinking") or {}).get("type") in ("enabled", "adaptive", "between_tools"):
-        return PayloadClass.THINKING
-    return PayloadClass.TOOLS if request.get("tools") else PayloadClass.TEXT
-
-
-def _source_type(block: Mapping[str, Any]) -> Any:
-    source = block.get("source")
-    return str(source.get("type")) if isinstance(source, dict) else None
-
-
-def traits_of(request: Mapping[str, Any], uncountable: tuple[str, ...]) -> Traits:
+def traits_of(
+    request: Mapping[str, Any], blocks: Sequence[Mapping[str, Any]], uncounted: Uncounted
+) -> Traits:
     """The traits of a checked request.
 
     Args:
         request: Messages parameters without a model.
-        uncountable: what the provider does not count in it.
+        blocks: those of its content blocks that have a source.
+        uncounted: what the provider does not count in it.
     """
     thinking = request.get("thinking") or {}
     config = request.get("output_config") or {}
     budget = thinking.get("budget_tokens")
+    images = any(block.get("type") == "image" for block in blocks)
+    pdfs = any(
+        block.get("type") == "document" and _source_type(block) not in ("text", "content") for block in blocks
+    )
     return Traits(
-        payload_class=payload_class(request),
+        payload_class=_payload_class(request, images=images, pdfs=pdfs),
         thinking=_text(thinking.get("type")),
         thinking_budget=budget if isinstance(budget, int) else None,
         effort=_text(config.get("effort")),
         output_format=config.get("format") is not None,
         prefill=request["messages"][-1]["role"] == "assistant",
         forced_tool=(request.get("tool_choice") or {}).get("type") in ("any", "tool"),
+        images=images,
+        pdfs=pdfs,
         geo=_text(request.get("inference_geo")),
         speed=_text(request.get("speed")),
-        uncountable=uncountable,
+        uncountable=uncounted.parts,
+        uncounted_images=uncounted.images,
+        uncounted_documents=uncounted.documents,
+        sampling_calls=uncounted.sampling_calls,
+        web_searches=uncounted.web_searches,
     )
+
+
+def _payload_class(request: Mapping[str, Any], *, images: bool, pdfs: bool) -> PayloadClass:
+    if pdfs:
+        return PayloadClass.PDF
+    if images:
+        return PayloadClass.IMAGE
+    if (request.get("thinking") or {}).get("type") in ("enabled", "adaptive", "between_tools"):
+        return PayloadClass.THINKING
+    return PayloadClass.TOOLS if request.get("tools") else PayloadClass.TEXT
+
+
+def _source_type(block: Mapping[str, Any]) -> str | None:
+    source = block.get("source")
+    return str(source.get("type")) if isinstance(source, dict) else None
 
 
 def _text(value: object) -> str | None:

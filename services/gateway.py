@@ -17,7 +17,7 @@ import orjson
 import stamina
 from anthropic import AnthropicError, AsyncAnthropic, DefaultAioHttpClient, Timeout
 from httpx2 import HTTPError
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from schemas.errors import BadInput, RunFailed
 from schemas.model_facts import MODEL_NAME, ModelFacts
@@ -397,4 +397,32 @@ def _provider_batch(batch: Any) -> ProviderBatch:
 
 
 def _facts(name: str, info: Any) -> ModelFacts:
-    return ModelFacts(name, info.lifecycle, info.retires_at, info.max_input_tokens, info.max_tokens)
+    stated = info.capabilities
+    return ModelFacts(
+        name,
+        info.lifecycle,
+        info.retires_at,
+        info.max_input_tokens,
+        info.max_tokens,
+        thinking=_supported(getattr(getattr(stated, "thinking", None), "types", None)),
+        efforts=_supported(getattr(stated, "effort", None)),
+        images=_stated(stated, "image_input"),
+        pdfs=_stated(stated, "pdf_input"),
+        batch=_stated(stated, "batch"),
+        structured_outputs=_stated(stated, "structured_outputs"),
+    )
+
+
+def _stated(capabilities: Any, name: str) -> bool | None:
+    """Whether the provider says that it is supported; answers are not validated, so any part may be missing."""
+    supported = getattr(getattr(capabilities, name, None), "supported", None)
+    return supported if isinstance(supported, bool) else None
+
+
+def _supported(choices: Any) -> frozenset[str] | None:
+    """The choices that the provider says are supported, by name; None when it speaks of none."""
+    names = type(choices).model_fields if isinstance(choices, BaseModel) else ()
+    stated = {name: _stated(choices, name) for name in names}
+    if all(one is None for one in stated.values()):
+        return None
+    return frozenset(name for name, one in stated.items() if one)

@@ -2,10 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from schemas.api_rules import refusal, said
+from schemas.bounds import bound_of
 from schemas.job import Shard
 from schemas.outcome import Decision, Method, Outcome, Reason
 from schemas.payload import Payload
@@ -13,7 +16,7 @@ from services.failures import CallFailed, Refused
 from services.ledger import counts, jobs
 from services.ledger.counts import Count
 from services.ledger.jobs import QueuedJob, Verdict
-from tasks.route import NeedsCount, climb, routes_of
+from tasks.route import NeedsCount, NoRoute, Routed, asked_of, climb, method_of, routes_of
 from tasks.start_run import Run, stopping
 
 #: statuses that mean the payload itself is wrong
@@ -22,6 +25,8 @@ _WRONG_PAYLOAD = (400, 413, 422)
 
 async def count_job(run: Run, job: QueuedJob, payload: Payload, counted: dict[str, int]) -> Verdict | None:
     """Count one job until its climb is decided, adding to `counted`.
+
+    Of a job that the provider does not count in full, the rest is counted, and its bound takes the count's place.
 
     Args:
         run: the run.
@@ -32,23 +37,57 @@ async def count_job(run: Run, job: QueuedJob, payload: Payload, counted: dict[st
     Returns:
         What ends the job here (it cannot be counted, or is refused), or None when its weight is known.
     """
-    if parts := job.traits.uncountable:
-        return _parked(job, f"the provider does not count a {parts[0]}; it is never sent on a guess")
-    if job.pinned_model:
-        try:
-            why = await run.admit_model(job.pinned_model)
-        except CallFailed as error:
-            return _ended(run, job, error)
-        if why:
-            return _rejected(job, Reason.INVALID_ROW, f"model: {why}")
-    while isinstance(step := climb(routes_of(run, job), run.models, job.max_tokens, counted), NeedsCount):
+    if why := await _unusable_pin(run, job):
+        return why
+    if job.traits.sampling_calls is None:
+        return _parked(job, "nothing bounds it beforehand, and it is never sent on a guess")
+    asked = asked_of(run, job)
+    while isinstance(step := climb(routes_of(run, job), run.models, asked, counted), NeedsCount):
         if run.stopped:
             return _deferred(job, run.stopped)
         try:
-            counted[step.model] = await run.gateway.count(payload.count_body(step.model))
+            weight = await _weigh(run, job, payload, step.model)
         except CallFailed as error:
             return _ended(run, job, error)
-    return None
+        if weight is None:
+            return _parked(job, f"nothing is known that bounds it under {step.model}")
+        counted[step.model] = weight
+    return _bounded(run, job, step, counted) if job.traits.uncountable else None
+
+
+def _bounded(run: Run, job: QueuedJob, step: Routed | NoRoute, counted: dict[str, int]) -> Verdict | None:
+    """What becomes of a job whose bound is known: it waits with it, unless the policy or a person let it pass."""
+    if not counted or run.policy.uncountable.on == "bound" or job.review_id is not None:
+        return None
+    model = step.model if isinstance(step, Routed) else max(counted, key=counted.__getitem__)
+    bound = f"at most {counted[model]:,} input tokens under {model}{_calls(job)}"
+    return replace(_parked(job, bound), model=model, input_tokens=counted[model], method=Method.BOUNDED)
+
+
+async def _unusable_pin(run: Run, job: QueuedJob) -> Verdict | None:
+    """What ends a job whose pinned model cannot be called or would refuse it, or None."""
+    if not job.pinned_model:
+        return None
+    try:
+        why = await run.admit_model(job.pinned_model)
+    except CallFailed as error:
+        return _ended(run, job, error)
+    if why:
+        return _rejected(job, Reason.INVALID_ROW, f"model: {why}")
+    facts = run.models[job.pinned_model]
+    refused = refusal(job.traits, job.max_tokens, facts, run.policy.mode)
+    if refused is None:
+        return None
+    return _rejected(job, Reason.INVALID_ROW, f"{refused.column}: {said([(facts.model, refused)])}")
+
+
+async def _weigh(run: Run, job: QueuedJob, payload: Payload, model: str) -> int | None:
+    """Input tokens of a job under a model: the provider's count, or a bound, or None when there is none."""
+    if not job.traits.uncountable:
+        return await run.gateway.count(payload.count_body(model))
+    rest = await run.gateway.count(payload.bound_body(model))
+    bound = bound_of(job.traits, rest, run.models[model])
+    return None if bound is None else bound.input_tokens
 
 
 async def count_shard(run: Run, shard: Shard) -> int:
@@ -62,8 +101,9 @@ async def count_shard(run: Run, shard: Shard) -> int:
             for job, body in queued
         )
     )
+    methods = {job.fingerprint: method_of(job) for job, _ in queued}
     fresh = [
-        Count(fingerprint, model, tokens)
+        Count(fingerprint, model, tokens, methods[fingerprint])
         for fingerprint, models in counted.items()
         for model, tokens in models.items()
         if model not in before.get(fingerprint, ())
@@ -93,15 +133,23 @@ def _ended(run: Run, job: QueuedJob, error: CallFailed) -> Verdict:
     )
 
 
-def _parked(job: QueuedJob, detail: str) -> Verdict:
+def _parked(job: QueuedJob, bound: str) -> Verdict:
+    parts = " and ".join(f"{'an' if part[0] in 'aeiou' else 'a'} {part}" for part in job.traits.uncountable)
     return Verdict(
         job.row_number,
         method=Method.UNCOUNTABLE,
         decision=Decision.REVIEW,
         outcome=Outcome.REVIEW,
         reason=Reason.UNCOUNTABLE,
-        detail=detail,
+        detail=f"the provider does not count {parts}; {bound}",
     )
+
+
+def _calls(job: QueuedJob) -> str:
+    calls, searches = job.traits.sampling_calls or 1, job.traits.web_searches
+    if calls == 1:
+        return ""
+    return f", in {calls:,} calls" + (f" with {searches:,} web searches" if searches else "")
 
 
 def _rejected(job: QueuedJob, reason: Reason, detail: str) -> Verdict:

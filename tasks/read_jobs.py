@@ -1,6 +1,7 @@
 """Read: Parquet rows become jobs on record, or rejections with the column and the reason."""
 
 import math
+from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -8,9 +9,11 @@ import orjson
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from schemas.api_rules import refusal, said
 from schemas.job import MAX_GROUP_CHARACTERS, MAX_JOB_ID_CHARACTERS, Job, RejectedRow
-from schemas.model_facts import MODEL_NAME
+from schemas.model_facts import MODEL_NAME, ModelFacts
 from schemas.money import to_nano
+from schemas.outcome import Mode
 from schemas.payload import InvalidPayload, Payload
 from services.job_file import JobFile
 from services.ledger import jobs
@@ -30,16 +33,13 @@ _JSON_SHAPES = {"messages": list, "tools": list, "stop_sequences": list}
 _INT64 = 2**63
 
 
-def job_from_row(
-    row_number: int, row: dict[str, Any], default_max_tokens: int, largest_max_tokens: int
-) -> Job:
+def job_from_row(row_number: int, row: dict[str, Any], default_max_tokens: int) -> Job:
     """The job in one row.
 
     Args:
         row_number: its place in the input, from 0.
         row: column values; nested values as lists and dicts, whose null fields vanish.
         default_max_tokens: for a row that names none.
-        largest_max_tokens: the most any model of the run takes.
 
     Raises:
         InvalidPayload: with the column and the reason.
@@ -50,11 +50,6 @@ def job_from_row(
     job_id = _job_id(row.get("job_id"))
     request = _request(row, default_max_tokens)
     payload = Payload.checked(request)
-    if payload.max_tokens > largest_max_tokens:
-        raise InvalidPayload(
-            "max_tokens",
-            f"is {payload.max_tokens:,}, above the {largest_max_tokens:,} that any routed model takes",
-        )
     group = _text(row, "group")
     if group and (len(group) > MAX_GROUP_CHARACTERS or not group.isprintable()):
         raise InvalidPayload("group", f"must be printable text of at most {MAX_GROUP_CHARACTERS} characters")
@@ -71,6 +66,35 @@ def job_from_row(
         group=group,
         priority=_whole(row, "priority") or 0,
     )
+
+
+def check_models(job: Job, models: Sequence[ModelFacts], mode: Mode) -> None:
+    """Check that some model a job could go to would take it.
+
+    Args:
+        job: the job.
+        models: all that it could go to; none of them refuses nothing.
+        mode: how it would be called.
+
+    Raises:
+        InvalidPayload: with the column, what each model refuses, and the mend.
+    """
+    traits, max_tokens = job.payload.traits, job.payload.max_tokens
+    refused = []
+    for facts in models:
+        why = refusal(traits, max_tokens, facts, mode)
+        if why is None:
+            return
+        refused.append((facts.model, why))
+    if refused:
+        raise InvalidPayload(refused[0][1].column, said(refused))
+
+
+def _models_of(run: Run, job: Job) -> list[ModelFacts]:
+    """The models a job could go to; of a pin that the provider does not list, nothing is known yet."""
+    if job.model is None:
+        return [run.models[route.model] for route in run.policy.routes]
+    return [run.listed[job.model]] if job.model in run.listed else []
 
 
 def _job_id(value: object) -> str:
@@ -192,11 +216,9 @@ def read_rows(run: Run, file: JobFile, limit: int | None) -> int:
         rejected: list[RejectedRow] = []
         for row in batch:
             try:
-                read.append(
-                    job_from_row(
-                        row_number, row, run.policy.output.default_max_tokens, run.largest_max_tokens
-                    )
-                )
+                job = job_from_row(row_number, row, run.policy.output.default_max_tokens)
+                check_models(job, _models_of(run, job), run.policy.mode)
+                read.append(job)
             except InvalidPayload as error:
                 rejected.append(RejectedRow(row_number, _printable_id(row), error.column, error.reason))
             row_number += 1

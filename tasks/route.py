@@ -6,18 +6,35 @@ from dataclasses import dataclass
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from schemas.api_rules import limits_of, refusal
 from schemas.job import Shard
 from schemas.model_facts import ModelFacts
-from schemas.outcome import Decision, Method, Outcome, Reason
+from schemas.outcome import Decision, Method, Mode, Outcome, Reason
 from schemas.policy import Route
+from schemas.traits import Traits
 from services.ledger import counts, jobs
 from services.ledger.jobs import QueuedJob, Verdict
 from tasks.start_run import Run
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What a job asks of a model, its weight aside.
+
+    Attributes:
+        traits: its payload's.
+        max_tokens: its cap on output, in tokens.
+        mode: how it would be called.
+    """
+
+    traits: Traits
+    max_tokens: int
+    mode: Mode
+
+
+@dataclass(frozen=True, slots=True)
 class Routed:
-    """The job goes to this model, which counted it at so many input tokens."""
+    """The job goes to this model, under which it weighs so many input tokens."""
 
     model: str
     input_tokens: int
@@ -32,43 +49,62 @@ class NeedsCount:
 
 @dataclass(frozen=True, slots=True)
 class NoRoute:
-    """No route takes the job."""
+    """No route takes the job: why each was passed by."""
 
     why: str
 
 
 def climb(
-    routes: Sequence[Route], models: Mapping[str, ModelFacts], max_tokens: int, counted: Mapping[str, int]
+    routes: Sequence[Route], models: Mapping[str, ModelFacts], asked: Asked, counted: Mapping[str, int]
 ) -> Routed | NeedsCount | NoRoute:
     """Where a job stands on its way up the routes.
 
     Args:
         routes: in climbing order.
         models: what the provider says of each route's model.
-        max_tokens: the job's cap on output; a model that takes less is passed by.
+        asked: what the job asks for; a model that refuses it is passed by.
         counted: input tokens by model, as far as known.
     """
-    heaviest = 0
+    passed: list[str] = []
     for route in routes:
         facts = models[route.model]
-        if facts.max_tokens is not None and max_tokens > facts.max_tokens:
+        refused = refusal(asked.traits, asked.max_tokens, facts, asked.mode)
+        if refused is not None:
+            passed.append(f"{route.name} ({route.model}): {refused.column}: {refused.reason}")
             continue
         if route.model not in counted:
             return NeedsCount(route.model)
-        heaviest = counted[route.model]
-        if heaviest <= min(route.up_to_input_tokens, facts.max_input_tokens or route.up_to_input_tokens):
-            return Routed(route.model, heaviest)
-    if heaviest == 0:
-        return NoRoute(f"no routed model takes max_tokens {max_tokens:,}")
-    return NoRoute(f"{heaviest:,} input tokens, over the largest route's {routes[-1].up_to_input_tokens:,}")
+        weight, limit = counted[route.model], _limit(route, facts, asked.traits)
+        if weight <= limit:
+            return Routed(route.model, weight)
+        passed.append(f"{route.name} ({route.model}): {weight:,} input tokens, over its {limit:,}")
+    return NoRoute(f"no route takes it: {'; '.join(passed)}")
+
+
+def _limit(route: Route, facts: ModelFacts, traits: Traits) -> int:
+    """The most input tokens a route takes: its own limit, and no more than the model reads in all its calls."""
+    window = limits_of(facts).context_window
+    calls = traits.sampling_calls or 1
+    return route.up_to_input_tokens if window is None else min(route.up_to_input_tokens, window * calls)
+
+
+def asked_of(run: Run, job: QueuedJob) -> Asked:
+    """What a job asks of a model in this run."""
+    return Asked(job.traits, job.max_tokens, run.policy.mode)
 
 
 def routes_of(run: Run, job: QueuedJob) -> Sequence[Route]:
-    """The policy's routes, or the one to the model that the job is pinned to."""
+    """The policy's routes, or the one to the model that the job is pinned to, up to all that it can read."""
     if job.pinned_model is None:
         return run.policy.routes
-    window = run.models[job.pinned_model].max_input_tokens or 2**31
-    return (Route(name="pinned", model=job.pinned_model, up_to_input_tokens=window),)
+    window = limits_of(run.models[job.pinned_model]).context_window
+    reads = 2**31 if window is None else window * (job.traits.sampling_calls or 1)
+    return (Route(name="pinned", model=job.pinned_model, up_to_input_tokens=reads),)
+
+
+def method_of(job: QueuedJob) -> Method:
+    """How a job's figure is got: by the provider, or, where it does not count all of it, by a bound."""
+    return Method.BOUNDED if job.traits.uncountable else Method.COUNTED
 
 
 def route_shard(run: Run, shard: Shard) -> int:
@@ -81,16 +117,17 @@ def route_shard(run: Run, shard: Shard) -> int:
 
 
 def _verdict(run: Run, job: QueuedJob, counted: Mapping[str, int]) -> Verdict:
-    found = climb(routes_of(run, job), run.models, job.max_tokens, counted)
+    found = climb(routes_of(run, job), run.models, asked_of(run, job), counted)
+    method = method_of(job)
     if isinstance(found, Routed):
-        return Verdict(job.row_number, found.model, found.input_tokens, Method.COUNTED)
+        return Verdict(job.row_number, found.model, found.input_tokens, method)
     why = found.why if isinstance(found, NoRoute) else f"it was not counted under {found.model}"
     heaviest = max(counted.items(), key=lambda item: item[1], default=(None, None))
     return Verdict(
         job.row_number,
         heaviest[0],
         heaviest[1],
-        Method.COUNTED if counted else Method.UNCOUNTABLE,
+        method if counted else Method.UNCOUNTABLE,
         Decision.REVIEW,
         Outcome.REVIEW,
         Reason.NO_ROUTE,

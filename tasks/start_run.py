@@ -11,14 +11,14 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from schemas.errors import BadInput, RunFailed
 from schemas.job import RunId
 from schemas.model_facts import ModelFacts
-from schemas.outcome import Reason
+from schemas.outcome import Mode, Reason
 from schemas.policy import Policy, read_policy
 from schemas.settings import Settings
 from services.failures import AccessDenied, CallFailed, SpendLimitReached
@@ -32,6 +32,10 @@ from services.prices import PriceCard, Unpriced
 log = logging.getLogger("weighbridge")
 
 _HEARTBEAT_SECONDS = 30
+#: a model that retires sooner is warned of
+_RETIRES_SOON = timedelta(days=30)
+#: the longest a batch takes (source: Anthropic batch processing page, 2026-10-08)
+_BATCH_TAKES = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,8 @@ class Run:
     """A run under way: its policy, and the services its steps use.
 
     Attributes:
+        models: what the provider says of the models that may be called in this run.
+        listed: the same of every model it serves.
         stopped: why no more may be sent, once that is so.
         watched: our ids of the batches that this run waits for.
         not_ours: our id of a batch and the provider's of one that was shown not to be it.
@@ -82,6 +88,7 @@ class Run:
         self.results = results / run_id
         self.journal = Journal(ledger)
         self.models: dict[str, ModelFacts] = {}
+        self.listed: dict[str, ModelFacts] = {}
         self.prices: dict[str, PriceCard] = {}
         self.stopped: Reason | None = None
         self.watched: set[str] = set()
@@ -89,12 +96,6 @@ class Run:
         self._judged: dict[str, str | None] = {}
         self.began = time.monotonic()
         self.prefect_flow_run_id: str | None = None
-
-    @property
-    def largest_max_tokens(self) -> int:
-        """The most output tokens that any model of the run takes."""
-        stated = [facts.max_tokens for facts in self.models.values() if facts.max_tokens]
-        return max(stated, default=2**31)
 
     @property
     def largest_model(self) -> str:
@@ -117,7 +118,8 @@ class Run:
     async def admit_model(self, model: str) -> str | None:
         """Make a model callable in this run; why it cannot be, or None when it can.
 
-        A model without a price, unknown to the provider or retired is never called.
+        A model without a price, unknown to the provider or retired is never called, nor one in a batch that takes
+        none or retires before the batch has surely ended.
         """
         if model in self._judged:
             return self._judged[model]
@@ -126,20 +128,39 @@ class Run:
         return why
 
     async def _judge(self, model: str) -> str | None:
-        facts = self.models.get(model) or await self.gateway.model(model)
+        facts = self.models.get(model) or self.listed.get(model) or await self.gateway.model(model)
         if facts is None:
             return f"the provider knows no model {model}"
         if facts.lifecycle == "retired":
             return f"{model} is retired: the provider no longer answers for it"
+        if why := _no_batches(facts) if self.policy.mode is Mode.BATCHES else None:
+            return why
         try:
             self.prices[model] = PriceCard(model, datetime.now(UTC))
         except Unpriced as error:
             return str(error)
         self.models[model] = facts
-        if facts.lifecycle == "deprecated":
-            when = f" and retires on {facts.retires_at:%Y-%m-%d}" if facts.retires_at else ""
-            log.warning("%s is deprecated%s; choose its successor in the policy.", model, when)
+        if ending := _ending(facts):
+            log.warning("%s %s; choose its successor in the policy.", model, ending)
         return None
+
+
+def _no_batches(facts: ModelFacts) -> str | None:
+    """Why a model cannot be called in a batch that starts now, or None when it can."""
+    if facts.batch is False:
+        return f"{facts.model} does not answer in batches"
+    if facts.retires_at is not None and facts.retires_at < datetime.now(UTC) + _BATCH_TAKES:
+        return f"{facts.model} retires on {facts.retires_at:%Y-%m-%d}, before a batch would surely have ended"
+    return None
+
+
+def _ending(facts: ModelFacts) -> str | None:
+    """How a model nears its end, or None while it does not."""
+    soon = facts.retires_at is not None and facts.retires_at < datetime.now(UTC) + _RETIRES_SOON
+    words = ["is deprecated"] if facts.lifecycle == "deprecated" else []
+    if facts.retires_at is not None and (words or soon):
+        words.append(f"retires on {facts.retires_at:%Y-%m-%d}")
+    return " and ".join(words) or None
 
 
 def stopping(error: CallFailed) -> Reason | None:
@@ -195,10 +216,8 @@ def _policy(options: RunOptions, settings: Settings) -> Policy:
 
 async def _check_models(run: Run) -> None:
     run.models = {}
-    listed = await run.gateway.models()
+    run.listed = await run.gateway.models()
     for route in run.policy.routes:
-        if route.model in listed:
-            run.models[route.model] = listed[route.model]
         try:
             why = await run.admit_model(route.model)
         except CallFailed as error:
