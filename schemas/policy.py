@@ -1,8 +1,9 @@
 """The policy of a run: routes, budgets and rules. One TOML file, one Pydantic model."""
 
 import tomllib
+from datetime import date
 from decimal import ROUND_CEILING, Decimal
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -130,6 +131,89 @@ class BatchLimits(_Section):
         return self
 
 
+#: the rates of a contract price, in the order that prices have them everywhere
+RATES = (
+    "input_usd_per_mtok",
+    "output_usd_per_mtok",
+    "cache_write_5m_usd_per_mtok",
+    "cache_write_1h_usd_per_mtok",
+    "cache_read_usd_per_mtok",
+)
+#: USD per million tokens. Few enough digits that every product of a price is exact
+Rate = Annotated[Decimal, BeforeValidator(_exact), Field(ge=0, max_digits=10, decimal_places=6)]
+
+
+class Price(_Section):
+    """What a contract says of a model's price: rates in place of the list's, or a discount on the list's.
+
+    Rates are final: no discount is taken off them. A model's own discount goes before one for "*", all models.
+    """
+
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
+
+    model: Annotated[str, Field(min_length=1)]
+    input_usd_per_mtok: Rate | None = None
+    output_usd_per_mtok: Rate | None = None
+    cache_write_5m_usd_per_mtok: Rate | None = None
+    cache_write_1h_usd_per_mtok: Rate | None = None
+    cache_read_usd_per_mtok: Rate | None = None
+    #: the rates hold for requests of more input tokens than this, cached ones included; None: from none on
+    above_input_tokens: Tokens | None = None
+    discount_percent: (
+        Annotated[Decimal, BeforeValidator(_exact), Field(gt=0, le=100, max_digits=5, decimal_places=2)]
+        | None
+    ) = None
+    #: the first and the last UTC day it holds
+    first_day: date | None = Field(default=None, alias="from")
+    last_day: date | None = Field(default=None, alias="until")
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        has_rates = any(rate is not None for rate in self.rates)
+        if has_rates == (self.discount_percent is not None):
+            raise ValueError("give either rates or a discount_percent")
+        if self.model == "*" and has_rates:
+            raise ValueError("only a discount_percent can be for all models")
+        if self.above_input_tokens is not None and not has_rates:
+            raise ValueError("above_input_tokens belongs to rates; a discount is on all of them")
+        if self.first_day and self.last_day and self.first_day > self.last_day:
+            raise ValueError("its last day is before its first")
+        return self
+
+    @property
+    def rates(self) -> tuple[Decimal | None, ...]:
+        """The rates in the order of `RATES`; None: the list's."""
+        return tuple(getattr(self, name) for name in RATES)
+
+    def holds_for(self, model: str, day: date) -> bool:
+        """Whether it says something of a model's price on a UTC day."""
+        return (
+            self.model in (model, "*")
+            and (self.first_day or day) <= day
+            and (self.last_day is None or day <= self.last_day)
+        )
+
+    def contradicts(self, other: "Price") -> bool:
+        """Whether both would be the one price of the same requests on some day."""
+        same = (
+            self.model == other.model
+            and self.above_input_tokens == other.above_input_tokens
+            and (self.discount_percent is None) == (other.discount_percent is None)
+        )
+        return (
+            same
+            and (self.first_day or date.min) <= (other.last_day or date.max)
+            and (other.first_day or date.min) <= (self.last_day or date.max)
+        )
+
+
+class Pricing(_Section):
+    """What the price of a request hangs on beside the request."""
+
+    #: the workspace's default_inference_geo: where requests run that do not say so
+    workspace_geo: Literal["global", "us"] = "global"
+
+
 class Policy(_Section):
     """Everything that decides about a run's jobs and money."""
 
@@ -150,6 +234,9 @@ class Policy(_Section):
     uncountable: Uncountable = Uncountable()
     limits: Limits = Limits()
     batch: BatchLimits = BatchLimits()
+    pricing: Pricing = Pricing()
+    #: a contract's prices, which go before the list's
+    prices: tuple[Price, ...] = ()
 
     @field_validator("time_zone")
     @classmethod
@@ -167,6 +254,15 @@ class Policy(_Section):
             raise ValueError("each route must take more input tokens than the one before it")
         if len({route.name for route in self.routes}) < len(self.routes):
             raise ValueError("two routes have the same name")
+        return self
+
+    @model_validator(mode="after")
+    def _one_price_a_day(self) -> Self:
+        for one, other in combinations(self.prices, 2):
+            if one.contradicts(other):
+                raise ValueError(
+                    f"two prices of {one.model} hold on the same day; give them days that do not meet"
+                )
         return self
 
     @property

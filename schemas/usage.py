@@ -10,12 +10,39 @@ _Tokens = Annotated[int, Field(ge=0, strict=True)]
 class CacheCreation(BaseModel):
     """Cache writes by time to live, in tokens."""
 
+    model_config = ConfigDict(extra="allow")
+
     ephemeral_5m_input_tokens: _Tokens = 0
     ephemeral_1h_input_tokens: _Tokens = 0
 
+    @property
+    def total(self) -> int:
+        return self.ephemeral_5m_input_tokens + self.ephemeral_1h_input_tokens
+
+
+class OutputDetails(BaseModel):
+    """What the output was. Thinking is part of the output tokens, and billed as them."""
+
+    model_config = ConfigDict(extra="allow")
+
+    thinking_tokens: _Tokens | None = None
+
+
+class ServerToolUse(BaseModel):
+    """How often the provider's own tools were used. A search has a price of its own, a fetch has none."""
+
+    model_config = ConfigDict(extra="allow")
+
+    web_search_requests: _Tokens | None = None
+    web_fetch_requests: _Tokens | None = None
+    code_execution_requests: _Tokens | None = None
+
 
 class Usage(BaseModel):
-    """Billed tokens of one answer. `input_tokens` is only the part after the last cache breakpoint."""
+    """Billed tokens of one answer. `input_tokens` is only the part after the last cache breakpoint.
+
+    Fields that are not named here are kept as they came.
+    """
 
     model_config = ConfigDict(extra="allow")
 
@@ -24,14 +51,19 @@ class Usage(BaseModel):
     cache_creation_input_tokens: _Tokens | None = None
     cache_read_input_tokens: _Tokens | None = None
     cache_creation: CacheCreation | None = None
+    output_tokens_details: OutputDetails | None = None
+    server_tool_use: ServerToolUse | None = None
+    service_tier: str | None = None
+    inference_geo: str | None = None
+    speed: str | None = None
+    #: one entry for each part of an answer that several models or compactions made; each has its own price
+    iterations: list[Any] | None = None
 
     @property
     def cache_write_tokens(self) -> int:
-        if self.cache_creation_input_tokens is None and self.cache_creation:
-            return (
-                self.cache_creation.ephemeral_5m_input_tokens + self.cache_creation.ephemeral_1h_input_tokens
-            )
-        return self.cache_creation_input_tokens or 0
+        """The larger of the total and the sum by time to live."""
+        by_life = self.cache_creation.total if self.cache_creation else 0
+        return max(self.cache_creation_input_tokens or 0, by_life)
 
     @property
     def cache_read_tokens(self) -> int:
@@ -41,6 +73,18 @@ class Usage(BaseModel):
     def total_input_tokens(self) -> int:
         """What to compare with the count: uncached, written and read."""
         return self.input_tokens + self.cache_write_tokens + self.cache_read_tokens
+
+    @property
+    def thinking_tokens(self) -> int | None:
+        return self.output_tokens_details.thinking_tokens if self.output_tokens_details else None
+
+    @property
+    def web_searches(self) -> int:
+        return (self.server_tool_use.web_search_requests or 0) if self.server_tool_use else 0
+
+    @property
+    def code_executions(self) -> int:
+        return (self.server_tool_use.code_execution_requests or 0) if self.server_tool_use else 0
 
 
 class Answer(BaseModel):
@@ -53,4 +97,6 @@ class Answer(BaseModel):
     model: str
     content: list[dict[str, Any]]
     stop_reason: str | None
+    #: of a refusal: an object whose `category` says why
+    stop_details: Any = None
     usage: Usage

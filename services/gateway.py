@@ -374,7 +374,9 @@ def _answer(raw: bytes, request_id: str | None) -> tuple[Answer, str, str | None
         text = raw.decode()
         return Answer.model_validate(orjson.loads(raw)), text, request_id
     except (UnicodeDecodeError, orjson.JSONDecodeError, ValidationError):
-        raise MayBeBilled("HTTP 200 whose body or usage cannot be read", request_id=request_id) from None
+        raise MayBeBilled(
+            "HTTP 200 whose body or usage cannot be read (billing partial)", request_id=request_id
+        ) from None
 
 
 def _json_or_none(text: str) -> Any:

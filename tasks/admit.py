@@ -13,7 +13,8 @@ from schemas.policy import Policy
 from services.ledger import holds, jobs
 from services.ledger.holds import Admission, Weighed
 from services.ledger.jobs import QueuedJob, Verdict
-from services.prices import BilledTokens, PriceCard
+from services.prices import BilledTokens, PriceCard, Unpriced
+from services.surcharges import container_seconds
 from tasks.start_run import Run
 
 #: jobs that one transaction holds the money for
@@ -31,8 +32,18 @@ def estimated(job: QueuedJob, policy: Policy, card: PriceCard) -> Estimate:
         input_tokens=tokens,
         method=Method(job.method or Method.COUNTED),
         input_bound=bound,
-        expected=card.price(BilledTokens(tokens, expected_output), batch=batch),
-        worst_case=card.worst_case(bound, job.max_tokens, job.cache_ttl, batch=batch),
+        expected=card.price(
+            BilledTokens(tokens, expected_output), batch=batch, geo=job.traits.geo, speed=job.traits.speed
+        ),
+        worst_case=card.worst_case(
+            bound,
+            job.max_tokens,
+            job.cache_ttl,
+            batch=batch,
+            geo=job.traits.geo,
+            speed=job.traits.speed,
+            container_seconds=container_seconds(job.traits.uncountable),
+        ),
     )
 
 
@@ -76,9 +87,9 @@ def admit_next(run: Run, size: int, *, may_defer: bool) -> Admission | None:
     queued = jobs.next_in_queue(run.ledger, run.run_id, size)
     if not queued:
         return None
-    weighed = [Weighed(job, estimated(job, run.policy, run.prices[job.model or ""])) for job in queued]
+    weighed, unpriced = _weighed(run, queued)
     within, over = _split(weighed, run.policy)
-    jobs.record(run.ledger, run.run_id, over)
+    jobs.record(run.ledger, run.run_id, unpriced + over)
     return holds.take(
         run.ledger,
         run.run_id,
@@ -87,6 +98,26 @@ def admit_next(run: Run, size: int, *, may_defer: bool) -> Admission | None:
         may_defer=may_defer,
         resend_unknown=run.policy.on_unknown == "resend",
     )
+
+
+def _weighed(run: Run, queued: Sequence[QueuedJob]) -> tuple[list[Weighed], list[Verdict]]:
+    """Each job with its estimate; what asks for something that has no price waits for a person."""
+    weighed: list[Weighed] = []
+    unpriced: list[Verdict] = []
+    for job in queued:
+        try:
+            weighed.append(Weighed(job, estimated(job, run.policy, run.price_card(job.model or ""))))
+        except Unpriced as error:
+            unpriced.append(
+                Verdict(
+                    job.row_number,
+                    decision=Decision.REVIEW,
+                    outcome=Outcome.REVIEW,
+                    reason=Reason.NO_ROUTE,
+                    detail=f"{error}; what has no price is not sent",
+                )
+            )
+    return weighed, unpriced
 
 
 def _split(weighed: Sequence[Weighed], policy: Policy) -> tuple[list[Weighed], list[Verdict]]:

@@ -10,7 +10,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from schemas.money import to_usd
-from schemas.outcome import MONEY_REASONS, Mode, Outcome, Reason, RunOutcome
+from schemas.outcome import MONEY_REASONS, Billing, Outcome, Reason, RunOutcome
 from schemas.report import (
     JobFigures,
     ModelFigures,
@@ -131,16 +131,29 @@ def shown(reason: str | None, detail: str | None) -> str | None:
 
 
 def _all_on_largest(run: Run) -> int:
-    """Nano-USD that the same tokens would have cost on the largest model, each request priced by itself."""
+    """Nano-USD that the same requests would have cost on the largest model, each priced by itself.
+
+    Code execution is left out: it costs the same beside any model.
+    """
     card = run.price_card(run.largest_model)
     total = 0
     for row in figures.paid(run.ledger, run.run_id):
-        write, read = row.cache_write_tokens or 0, row.cache_read_tokens or 0
-        plain = row.actual_input_tokens - write - read
-        total += card.price(
-            BilledTokens(plain, row.actual_output_tokens, cache_write_5m=write, cache_read=read),
-            batch=run.policy.mode == Mode.BATCHES,
+        if row.billing == Billing.NOT_BILLED:
+            continue
+        write, write_1h = row.cache_write_tokens or 0, row.cache_write_1h_tokens or 0
+        read = row.cache_read_tokens or 0
+        tokens = BilledTokens(
+            row.actual_input_tokens - write - read,
+            row.actual_output_tokens,
+            cache_write_5m=write - write_1h,
+            cache_write_1h=write_1h,
+            cache_read=read,
+            web_searches=row.web_searches or 0,
         )
+        # another model may have no fast mode to compare with
+        speed = (row.usage or {}).get("speed") if row.model == card.model else None
+        cost, _ = card.bill(tokens, batch=row.batch_id is not None, geo=row.inference_geo, speed=speed)
+        total += cost
     return total
 
 

@@ -12,7 +12,7 @@ from schemas.payload import Payload
 from services.failures import CallFailed, MayBeBilled, Refused
 from services.ledger.holds import Admission, HeldAttempt
 from services.ledger.settling import Settlement
-from tasks.settle import succeeded
+from tasks.settle import asked_by, succeeded
 from tasks.start_run import Run, stopping
 
 
@@ -28,12 +28,13 @@ async def send_attempt(run: Run, attempt: HeldAttempt) -> Outcome:
             raise _Withheld
         await run.journal.leaving(attempt.attempt_id)
 
-    body = Payload.restored(attempt.payload).message_body(attempt.model)
+    payload = Payload.restored(attempt.payload)
+    asked = asked_by(payload.traits, payload.cache_ttl)
+    card = run.price_card(attempt.model)
     try:
-        reply = await run.gateway.send(body, leaving=leaving)
-        card = run.price_card(attempt.model)
+        reply = await run.gateway.send(payload.message_body(attempt.model), leaving=leaving)
         settlement = replace(
-            succeeded(attempt.attempt_id, card, reply.answer, reply.body),
+            succeeded(attempt.attempt_id, card, reply.answer, reply.body, asked),
             tries=reply.tries,
             request_id=reply.request_id,
         )

@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
@@ -89,7 +89,7 @@ class Run:
         self.journal = Journal(ledger)
         self.models: dict[str, ModelFacts] = {}
         self.listed: dict[str, ModelFacts] = {}
-        self.prices: dict[str, PriceCard] = {}
+        self._cards: dict[tuple[str, date], PriceCard] = {}
         self.stopped: Reason | None = None
         self.watched: set[str] = set()
         self.not_ours: set[tuple[str, str]] = set()
@@ -101,11 +101,21 @@ class Run:
     def largest_model(self) -> str:
         return self.policy.routes[-1].model
 
-    def price_card(self, model: str) -> PriceCard:
-        """The prices of a model that was called, whether or not it may still be."""
-        if model not in self.prices:
-            self.prices[model] = PriceCard(model, datetime.now(UTC))
-        return self.prices[model]
+    def price_card(self, model: str, on: datetime | None = None) -> PriceCard:
+        """The prices of a model, whether or not it may still be called, on the UTC day of a call.
+
+        Args:
+            model: the model id.
+            on: the moment of the call; None: now.
+
+        Raises:
+            Unpriced: no price is known for it on that day.
+        """
+        on = on or datetime.now(UTC)
+        key = (model, on.date())
+        if key not in self._cards:
+            self._cards[key] = PriceCard(model, on, self.policy)
+        return self._cards[key]
 
     def caps(self) -> list[Cap]:
         """The windows that a hold taken now falls under."""
@@ -136,7 +146,7 @@ class Run:
         if why := _no_batches(facts) if self.policy.mode is Mode.BATCHES else None:
             return why
         try:
-            self.prices[model] = PriceCard(model, datetime.now(UTC))
+            self.price_card(model)
         except Unpriced as error:
             return str(error)
         self.models[model] = facts

@@ -12,13 +12,14 @@ from pydantic import ValidationError
 
 from schemas.job import AttemptId
 from schemas.outcome import AttemptState, Outcome, Reason
+from schemas.traits import Traits
 from schemas.usage import Answer
 from services.failures import CallFailed, Refused
 from services.gateway import ProviderBatch
 from services.ledger import batches
 from services.ledger.batches import OpenBatch
 from services.ledger.settling import Settlement, write_down
-from tasks.settle import succeeded
+from tasks.settle import asked_by, succeeded
 from tasks.start_run import Run
 
 log = logging.getLogger("weighbridge")
@@ -210,10 +211,10 @@ def _answered(run: Run, attempt: Any, message: Any) -> Settlement:
     try:
         answer = Answer.model_validate(message)
     except ValidationError:
-        return _unknown(attempt_id, "its answer or usage cannot be read")
-    return succeeded(
-        attempt_id, run.price_card(attempt.model), answer, orjson.dumps(message).decode(), batch=True
-    )
+        return _unknown(attempt_id, "its answer or usage cannot be read (billing partial)")
+    card = run.price_card(attempt.model, attempt.opened_at)
+    asked = asked_by(Traits.from_json(attempt.traits), attempt.cache_ttl, batch=True)
+    return succeeded(attempt_id, card, answer, orjson.dumps(message).decode(), asked)
 
 
 def _errored(attempt: Any, error: dict[str, Any]) -> Settlement:

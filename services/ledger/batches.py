@@ -125,7 +125,7 @@ def absent(ledger: Ledger, batch_id: str, detail: str, settlements: Sequence[Set
 
 
 def attempts_of(ledger: Ledger, batch_id: str) -> list[Any]:
-    """The attempts of a batch that are not settled: id, model, and how often their job was tried in the run."""
+    """The attempts of a batch that are not settled: what settling them asks, and how often their job was tried in the run."""
     tried = (
         select(func.count())
         .where(AttemptRow.run_id == JobRow.run_id, AttemptRow.row_number == JobRow.row_number)
@@ -133,7 +133,14 @@ def attempts_of(ledger: Ledger, batch_id: str) -> list[Any]:
         .scalar_subquery()
     )
     query = (
-        select(AttemptRow.attempt_id, AttemptRow.model, tried.label("tried"))
+        select(
+            AttemptRow.attempt_id,
+            AttemptRow.model,
+            AttemptRow.opened_at,
+            JobRow.cache_ttl,
+            JobRow.traits,
+            tried.label("tried"),
+        )
         .join(JobRow, (JobRow.run_id == AttemptRow.run_id) & (JobRow.row_number == AttemptRow.row_number))
         .where(
             AttemptRow.batch_id == batch_id,

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from schemas.job import AttemptId
 from schemas.ledger import AttemptRow, JobRow, ResponseRow
 from schemas.money import NanoUsd
-from schemas.outcome import AttemptState, Outcome, Reason
+from schemas.outcome import AttemptState, Billing, Outcome, Reason
 from services.ledger.store import Ledger, storable
 from services.ledger.windows import Window, move, one_at_a_time, windows_of
 
@@ -25,6 +25,7 @@ class Settlement:
         outcome: what its job ends as; None puts the job back into the queue.
         tries: HTTP tries made.
         cost: nano-USD, for a succeeded attempt.
+        billing: whether the usage says all that was billed. An unknown outcome is billed in part: no usage says how far.
         response: the answer's JSON, for a succeeded attempt.
     """
 
@@ -37,8 +38,14 @@ class Settlement:
     cost: NanoUsd | None = None
     input_tokens: int | None = None
     cache_write_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
     cache_read_tokens: int | None = None
     output_tokens: int | None = None
+    thinking_tokens: int | None = None
+    web_searches: int | None = None
+    service_tier: str | None = None
+    inference_geo: str | None = None
+    billing: Billing | None = None
     usage: dict[str, Any] | None = None
     stop_reason: str | None = None
     request_id: str | None = None
@@ -112,8 +119,14 @@ def _settle_values(end: Settlement, held: int, now: datetime) -> dict[str, Any]:
         "v_tries": end.tries,
         "v_input": end.input_tokens,
         "v_write": end.cache_write_tokens,
+        "v_write_1h": end.cache_write_1h_tokens,
         "v_read": end.cache_read_tokens,
         "v_output": end.output_tokens,
+        "v_thinking": end.thinking_tokens,
+        "v_searches": end.web_searches,
+        "v_tier": storable(end.service_tier),
+        "v_geo": storable(end.inference_geo),
+        "v_billing": end.billing or (Billing.PARTIAL if end.state == AttemptState.UNKNOWN else None),
         "v_cost": end.cost,
         "v_usage": end.usage,
         "v_stop": end.stop_reason,
@@ -132,8 +145,14 @@ _SETTLE = (
         tries=bindparam("v_tries"),
         actual_input_tokens=bindparam("v_input"),
         cache_write_tokens=bindparam("v_write"),
+        cache_write_1h_tokens=bindparam("v_write_1h"),
         cache_read_tokens=bindparam("v_read"),
         actual_output_tokens=bindparam("v_output"),
+        thinking_tokens=bindparam("v_thinking"),
+        web_searches=bindparam("v_searches"),
+        service_tier=bindparam("v_tier"),
+        inference_geo=bindparam("v_geo"),
+        billing=bindparam("v_billing"),
         actual_nano_usd=bindparam("v_cost"),
         usage=bindparam("v_usage"),
         stop_reason=bindparam("v_stop"),
