@@ -8,7 +8,7 @@ directive that only the simulator reads: [[output_tokens=N]].
 
 In a file, `job` holds the columns of the row, and `expected` what becomes of it:
 
-- outcome: succeeded, review or rejected
+- outcome: succeeded, review or rejected; `expected_in_batches` where batches mode makes another of it
 - payload_class: the kind that estimates and bills are compared by, of what is a request at all
 - reason, says: the reason of a row without an answer, and a word of its detail
 """
@@ -87,19 +87,20 @@ class Sample:
         about: what it shows.
         job: the columns of its row, besides the job id.
         expected: what becomes of it.
+        in_batches: what becomes of it in batches mode, if that is another.
     """
 
     kind: str
     about: str
     job: JsonObject
     expected: JsonObject = field(default_factory=dict)
+    in_batches: JsonObject = field(default_factory=dict)
 
     def as_json(self) -> JsonObject:
-        return {
-            "about": self.about,
-            "expected": self.expected,
-            "job": {"job_id": self.kind, **self.job},
-        }
+        expected = {"expected": self.expected}
+        if self.in_batches:
+            expected["expected_in_batches"] = self.in_batches
+        return {"about": self.about, **expected, "job": {"job_id": self.kind, **self.job}}
 
 
 def answered(kind: str, about: str, payload_class: str = "text", **job: Json) -> Sample:
@@ -361,6 +362,9 @@ def options() -> Iterator[Sample]:
                    params={"service_tier": "standard_only"})  # fmt: skip
     yield answered("inference-geo", "inference in the United States, a tenth dearer", model=SONNET,
                    messages=asked("inference-geo"), params={"inference_geo": "us"})  # fmt: skip
+    fast = answered("speed-fast", "fast mode, twice the price; no batch takes it", model=OPUS,
+                    messages=asked("speed-fast"), params={"speed": "fast"})  # fmt: skip
+    yield replace(fast, in_batches={"outcome": "rejected", "payload_class": "text", "says": "speed"})
     yield answered("params", "everything but the messages in the params column", "tools", messages=asked("params"),
                    params={"max_tokens": 300, "system": SYSTEM, "tools": [GET_ORDER],
                            "tool_choice": {"type": "auto"}, "stop_sequences": ["ENDE"],
@@ -428,8 +432,6 @@ def refused() -> Iterator[Sample]:
     yield rejected("refused-tool-choice", "a forced tool, on a model that cannot be forced", "tool", model=OPUS,
                    messages=asked("refused-tool-choice"), tools=[GET_ORDER],
                    tool_choice={"type": "tool", "name": "get_order"})  # fmt: skip
-    yield rejected("refused-speed", "fast mode, which no batch takes", "speed", model=OPUS,
-                   messages=asked("refused-speed"), params={"speed": "fast"})  # fmt: skip
     yield rejected("refused-max-tokens", "more output than any model gives", "max_tokens",
                    messages=asked("refused-max-tokens"), max_tokens=1_000_000)  # fmt: skip
     yield rejected("refused-max-tokens-pinned", "more output than the pinned model gives", "max_tokens",

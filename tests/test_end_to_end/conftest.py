@@ -384,8 +384,9 @@ def _input(line):
 
 
 def _on_largest(line):
-    """The bill of a line on the largest model: each kind of token at its rate, geo and batch included."""
-    prices, usage = find_model("claude-opus-5-5").prices, line["usage"]
+    """The bill of a line on the largest model: each kind of token at its rate, geo, batch and its own fast mode included."""
+    largest, usage = find_model("claude-opus-5-5"), line["usage"]
+    prices = largest.prices
     written = usage["cache_creation"]
     tokens = (
         usage["input_tokens"] * prices.input
@@ -395,6 +396,8 @@ def _on_largest(line):
         + usage["output_tokens"] * prices.output
     )
     percent = 110 if usage["inference_geo"] == "us" else 100
+    if usage["speed"] == "fast" and line["model"] == largest.id:
+        percent *= largest.fast
     return -(-tokens * percent // (200 if usage["service_tier"] == "batch" else 100))
 
 

@@ -23,7 +23,7 @@ def rows(path):
 def read(row):
     """The fingerprint of a row's payload, or the column and the reason of its rejection."""
     try:
-        return job_from_row(0, row, 1_024, 128_000).payload.fingerprint
+        return job_from_row(0, row, 1_024).payload.fingerprint
     except InvalidPayload as error:
         return error.column, error.reason
 
@@ -67,7 +67,7 @@ def test_in_one_table_the_fields_of_the_other_rows_vanish():
     for kind, row in nested.items():
         assert read(row) == read(as_text(JOBS[kind]))
         if isinstance(read(row), str):
-            assert not has_null(job_from_row(0, row, 1_024, 128_000).payload.request)
+            assert not has_null(job_from_row(0, row, 1_024).payload.request)
 
 
 @pytest.mark.xfail(
@@ -77,7 +77,7 @@ def test_in_one_table_the_fields_of_the_other_rows_vanish():
 )
 def test_the_order_of_a_schemas_properties_goes_out_as_it_is_in_the_row():
     job = JOBS["structured-output"]
-    payload = job_from_row(0, as_text(job), 1_024, 128_000).payload
+    payload = job_from_row(0, as_text(job), 1_024).payload
     sent = Payload.restored(payload.canonical).message_body("claude-haiku-5-5")
     written = job["output_config"]["format"]["schema"]
     assert sent["output_config"]["format"]["schema"] == written
