@@ -364,7 +364,7 @@ def options() -> Iterator[Sample]:
                    messages=asked("inference-geo"), params={"inference_geo": "us"})  # fmt: skip
     fast = answered("speed-fast", "fast mode, twice the price; no batch takes it", model=OPUS,
                     messages=asked("speed-fast"), params={"speed": "fast"})  # fmt: skip
-    yield replace(fast, in_batches={"outcome": "rejected", "payload_class": "text", "says": "speed"})
+    yield replace(fast, in_batches={"outcome": "rejected", "says": "speed"})
     yield answered("params", "everything but the messages in the params column", "tools", messages=asked("params"),
                    params={"max_tokens": 300, "system": SYSTEM, "tools": [GET_ORDER],
                            "tool_choice": {"type": "auto"}, "stop_sequences": ["ENDE"],
