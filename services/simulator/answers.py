@@ -22,6 +22,7 @@ MAX_TEXT_BYTES = 2_000
 PAGE = "https://example.org/simulated"
 
 _FILLER = "the lorry rolls onto the plate and the clerk reads the scale before the gate goes up; "
+_LONGEST = (TEXT_MARK + _FILLER * MAX_TEXT_BYTES)[:MAX_TEXT_BYTES]
 
 Blocks = list[dict[str, Any]]
 
@@ -85,8 +86,7 @@ def _text(text: str) -> dict[str, Any]:
 
 
 def _filler(tokens: int) -> str:
-    length = min(MAX_TEXT_BYTES, max(len(TEXT_MARK), 4 * tokens))
-    return (TEXT_MARK + _FILLER * (1 + length // len(_FILLER)))[:length]
+    return _LONGEST[: max(len(TEXT_MARK), 4 * tokens)]
 
 
 def _server_blocks(body: dict[str, Any], use: ServerUse, tail: str) -> Blocks:

@@ -203,7 +203,7 @@ class Simulator:
         if endpoint == "count_tokens":
             return {"input_tokens": tokens}, fault
         planned = self._plan.messages.refusal(self._plan.seed, digest)
-        usage = usage_of(body, model, self._cache, digest, planned)
+        usage = usage_of(body, model, self._cache, digest, count=tokens, planned=planned)
         # On record before anything else can happen: the answer, a fault, or the end of this process.
         digests = hashlib.sha256(raw).hexdigest(), digest
         kind = fault.kind if fault else None

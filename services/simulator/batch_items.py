@@ -70,14 +70,14 @@ def judge(request: tuple[str, dict[str, Any]], ids: tuple[str, str], plan: Plan,
     item = Item(custom_id, ids, chance(seed, "place", custom_id), chance(seed, "turn", custom_id))
     draw = chance(seed, "end", custom_id)
     try:
-        model, digest = _check(params)
+        model, digest, tokens = _check(params)
         if draw < options.errored_probability:
             raise RefusedError(options.errored_status, "planned error of the simulator")  # noqa: TRY301
         if draw < options.errored_probability + options.expired_probability:
             item.end = "expired"
             return item
         planned = options.refusal(seed, custom_id)
-        usage = replace(usage_of(params, model, cache, digest, planned), tier="batch")
+        usage = replace(usage_of(params, model, cache, digest, count=tokens, planned=planned), tier="batch")
         item.digest, item.billed = digest, (usage, model)
         item.own = own_blocks(params, usage, ids[1])
     except RefusedError as error:
@@ -88,8 +88,8 @@ def judge(request: tuple[str, dict[str, Any]], ids: tuple[str, str], plan: Plan,
     return item
 
 
-def _check(params: dict[str, Any]) -> tuple[Model, str]:
-    """The model and the payload hash of a request that Messages would take and a batch may hold."""
+def _check(params: dict[str, Any]) -> tuple[Model, str, int]:
+    """The model, the payload hash and the input tokens of a request that Messages would take and a batch may hold."""
     if params.get("stream") is True:
         raise invalid("stream", "streaming is not permitted in a batch")
     if params.get("speed") is not None:
@@ -101,7 +101,7 @@ def _check(params: dict[str, Any]) -> tuple[Model, str]:
     except (RecursionError, orjson.JSONEncodeError):
         raise RefusedError(400, "The request is nested too deeply") from None
     check_length(tokens, model)
-    return model, digest
+    return model, digest, tokens
 
 
 def result_line(item: Item) -> bytes:

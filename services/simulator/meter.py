@@ -51,7 +51,13 @@ def billed_input(count: int, digest: str) -> int:
 
 
 def usage_of(
-    body: dict[str, Any], model: Model, cache: PromptCache, digest: str, planned: Refusal | None = None
+    body: dict[str, Any],
+    model: Model,
+    cache: PromptCache,
+    digest: str,
+    *,
+    count: int | None = None,
+    planned: Refusal | None = None,
 ) -> Usage:
     """The usage of an accepted request.
 
@@ -60,6 +66,7 @@ def usage_of(
         model: The model it runs on.
         cache: The prefixes seen before; this request's is added.
         digest: The request's `payload_hash`.
+        count: What count_tokens answers for it, if that is known already.
         planned: The refusal it is to end in unless it asks for one itself.
 
     Returns:
@@ -67,7 +74,7 @@ def usage_of(
     """
     wishes = wishes_of(body)
     refusal = wished_refusal(wishes) or planned
-    first = billed_input(count_tokens(body, model), digest)
+    first = billed_input(count_tokens(body, model) if count is None else count, digest)
     part = cache.share(body, model, first)
     server = server_work(body, wishes, digest, first, model.max_input_tokens) if body.get("tools") else None
     thinks = _thinks(body, model, server)
