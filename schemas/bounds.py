@@ -120,20 +120,21 @@ def _has_all(tool: Mapping[str, Any], bound: PartBound) -> bool:
 
 def without_uncounted(request: Mapping[str, Any]) -> dict[str, Any]:
     """A checked request less what the provider does not count in it."""
-    rest = {
-        name: value for name, value in request.items() if name not in ("tools", "tool_choice", "mcp_servers")
-    }
+    rest = {name: value for name, value in request.items() if name != "mcp_servers"}
     rest["messages"] = [
         {**message, "content": _counted_content(message["content"])} for message in request["messages"]
     ]
     if "system" in request:
         rest["system"] = _counted_content(request["system"])
-    tools = [tool for tool in request.get("tools") or () if not is_server_tool(tool)]
-    if tools:
-        rest["tools"] = tools
-        choice = request.get("tool_choice")
-        if choice is not None and choice.get("name") in (None, *(tool.get("name") for tool in tools)):
-            rest["tool_choice"] = choice
+    tools = request.get("tools") or []
+    kept = [tool for tool in tools if not is_server_tool(tool)]
+    if len(kept) < len(tools):
+        rest["tools"] = kept
+        named = (rest.get("tool_choice") or {}).get("name")
+        if not kept or (named is not None and named not in {tool.get("name") for tool in kept}):
+            rest.pop("tool_choice", None)
+        if not kept:
+            del rest["tools"]
     return rest
 
 

@@ -40,8 +40,10 @@ text_blocks = st.builds(lambda text: {"type": "text", "text": text}, words)
 cached_blocks = st.builds(lambda block, mark: {**block, "cache_control": mark}, text_blocks, cache_controls)
 blocks = st.lists(text_blocks | cached_blocks, min_size=1, max_size=3)
 contents = words | blocks
+schemas = json_objects.map(lambda more: {**more, "type": "object"})
 client_tools = st.fixed_dictionaries(
-    {"name": words, "input_schema": json_objects}, optional={"type": st.just("custom"), "description": texts}
+    {"name": st.from_regex(r"[a-zA-Z0-9_-]{1,20}", fullmatch=True), "input_schema": schemas},
+    optional={"type": st.just("custom"), "description": texts},
 )
 
 
@@ -54,21 +56,43 @@ def message_lists(draw):
     ]
 
 
-#: Messages requests that the API would take, without a model
+def _that_agree(sent):
+    """The request with its parameters made to agree, and no more than the four cache markers it may have."""
+    if not sent.get("tools"):
+        sent.pop("tool_choice", None)
+    if sent.get("thinking", {}).get("type") == "enabled":
+        sent["max_tokens"] += 1_024
+        sent.pop("tool_choice", None)
+    lists = [sent.get("system"), *(message["content"] for message in sent["messages"])]
+    marked = [b for content in lists if isinstance(content, list) for b in content if "cache_control" in b]
+    for block in marked[3:]:
+        del block["cache_control"]
+    return sent
+
+
+#: Messages requests that the API would take under some model, without a model
 requests = st.fixed_dictionaries(
     {"messages": message_lists(), "max_tokens": st.integers(1, 64_000)},
     optional={
         "system": words | blocks,
-        "tools": st.lists(client_tools, max_size=2),
-        "tool_choice": json_objects,
-        "thinking": json_objects,
-        "output_config": json_objects,
+        "tools": st.lists(client_tools, max_size=2, unique_by=lambda tool: tool["name"]),
+        "tool_choice": st.sampled_from([{"type": "auto"}, {"type": "any"}, {"type": "none"}]),
+        "thinking": st.sampled_from([{"type": "adaptive"}, {"type": "enabled", "budget_tokens": 1_024}]),
+        "output_config": st.fixed_dictionaries(
+            {},
+            optional={
+                "effort": st.sampled_from(["low", "max"]),
+                "format": st.builds(lambda schema: {"type": "json_schema", "schema": schema}, schemas),
+            },
+        ),
         "cache_control": cache_controls,
         "stop_sequences": st.lists(words, max_size=2),
-        "metadata": json_objects,
+        "metadata": st.fixed_dictionaries({}, optional={"user_id": texts}),
         "service_tier": st.sampled_from(["auto", "standard_only"]),
+        "inference_geo": st.sampled_from(["us", "global"]),
+        "speed": st.sampled_from(["standard", "fast"]),
     },
-)
+).map(_that_agree)
 
 
 def request(text="hello", **more):

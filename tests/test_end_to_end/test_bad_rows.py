@@ -25,6 +25,8 @@ URL_IMAGE = json.dumps([
     }
 ])  # fmt: skip
 
+SAID = f'{{"role":"user","content":"{SECRET}"}}'
+
 #: job id: (the row's own columns, the column that is at fault, a word of the reason)
 REJECTED = {
     "invalid-json": ({"messages": f'[{{"role": "user", "{SECRET}'}, "messages", "JSON"),
@@ -46,15 +48,20 @@ REJECTED = {
     "bad-utf-8": ({"prompt": b"HIDDENWORD \xff\xfe"}, "prompt", "UTF-8"),
     "unknown-model": ({"prompt": SECRET, "model": "claude-nothing-9"}, "model", "claude-nothing-9"),
     "retired-model": ({"prompt": SECRET, "model": "claude-opus-4-1"}, "model", "retired"),
+    "bad-thinking": (
+        {"prompt": SECRET, "thinking": '{"type":"enabled","budget_tokens":2048}', "max_tokens": 4096},
+        "thinking",
+        "adaptive",
+    ),
+    "pinned-prefill": (
+        {"messages": f'[{SAID},{{"role":"assistant","content":"{SECRET}"}}]', "model": "claude-opus-5-5"},
+        "messages",
+        "move the assistant text",
+    ),
     "x" * 250: ({"prompt": SECRET}, "job_id", "long"),
 }
 #: what only the API can tell: it refuses the count
 REFUSED = {
-    "bad-thinking": {
-        "prompt": SECRET,
-        "thinking": '{"type":"enabled","budget_tokens":2048}',
-        "max_tokens": 4096,
-    },
     "bad-block": {"messages": f'[{{"role":"user","content":[{{"type":"wonder","text":"{SECRET}"}}]}}]'},
 }
 REVIEWED = {
@@ -118,7 +125,6 @@ def test_each_bad_row_is_named_with_column_and_reason_and_the_good_ones_are_answ
     for name in REFUSED:
         assert by_id[name]["reason"] == "refused_by_api"
         assert "HTTP 400" in by_id[name]["detail"]
-    assert "thinking" in by_id["bad-thinking"]["detail"]
     assert "same id" in by_id["good-0"]["detail"]
     assert "empty" in by_id[None]["detail"]
     assert not [row for row in on_record if SECRET in (row["detail"] or "")]
@@ -126,6 +132,10 @@ def test_each_bad_row_is_named_with_column_and_reason_and_the_good_ones_are_answ
     waiting = yard.rows("SELECT * FROM reviews")
     assert {(row["job_id"], row["reason"]) for row in waiting} == {(n, "uncountable") for n in REVIEWED}
     assert all(row["detail"] and row["worst_case_usd"] is None for row in waiting)
+    bounds = {row["job_id"]: (row["input_tokens"], row["detail"]) for row in waiting}
+    assert bounds["server-tool"][0] is None
+    assert bounds["url-image"][0] > 4_784
+    assert f"at most {bounds['url-image'][0]:,} input tokens under claude-" in bounds["url-image"][1]
     reasons = {(row["outcome"], row["reason"]): row for row in report["reasons"]}
     assert reasons["rejected", "invalid_row"]["jobs"] == len(REJECTED) + 3
     assert reasons["rejected", "invalid_row"]["example_detail"]

@@ -92,6 +92,7 @@ def test_a_parameter_that_cannot_be_priced_or_is_gone_says_what_to_do(name):
     with pytest.raises(InvalidPayload) as refused:
         Payload.checked(request(**{name: SECRET}))
     assert (refused.value.column, refused.value.reason) == (name, REFUSED_PARAMETERS[name])
+    assert "; " in refused.value.reason
 
 
 @pytest.mark.parametrize("depth", [300, 900])
@@ -100,7 +101,12 @@ def test_json_nested_deeper_than_the_writer_goes_is_refused(depth):
     for _ in range(depth):
         nested = {"a": nested}
     with pytest.raises(InvalidPayload):
-        Payload.checked(request(metadata=nested))
+        Payload.checked(request(tools=[{"name": "f", "input_schema": {"type": "object"} | nested}]))
+    results: list = []
+    for _ in range(depth):
+        results = [{"type": "tool_result", "tool_use_id": "t", "content": results}]
+    with pytest.raises(InvalidPayload):
+        Payload.checked(request() | user(results))
 
 
 def test_a_request_over_the_apis_32_megabytes_is_refused_by_its_bytes_not_its_characters():
@@ -200,6 +206,13 @@ URL = {"type": "image", "source": {"type": "url", "url": "https://x.test/SECRET.
 FILE = {"type": "document", "source": {"type": "file", "file_id": "file_SECRET"}}
 INLINE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aGk="}}
 RESULT = {"type": "tool_result", "tool_use_id": "t"}
+F = {"name": "f", "input_schema": {"type": "object"}}
+
+
+def answered(content):
+    """A conversation that ends with the answer to a tool's call."""
+    call = {"type": "tool_use", "id": "t", "name": "f", "input": {}}
+    return {"messages": [HI, {"role": "assistant", "content": [call]}, {"role": "user", "content": content}]}
 
 
 @pytest.mark.parametrize(
@@ -207,17 +220,24 @@ RESULT = {"type": "tool_result", "tool_use_id": "t"}
     [
         (None, {}),
         (None, {"tools": []}),
-        (None, {"tools": [{"name": "f", "input_schema": {}}, {"type": "custom", "name": "g"}]}),
+        (None, {"tools": [F, F | {"type": "custom", "name": "g"}]}),
+        (None, {"tools": [{"type": "computer_toolset_20260801"}, {"type": "browser_toolset_20260801"}]}),
         (None, {"tools": [{"type": "bash_20250124", "name": "bash"}]}),
         (None, user([INLINE])),
         (None, user([{"type": "text", "text": '{"type": "url"}'}])),
-        ("server tool web_search_20250305", {"tools": [{"name": "f"}, {"type": "web_search_20250305"}]}),
+        ("server tool web_search_20250305", {"tools": [F, {"type": "web_search_20250305"}]}),
         ("server tool code_execution_20250825", {"tools": [{"type": "code_execution_20250825"}]}),
         ("server tool mcp_toolset", {"tools": [{"type": "mcp_toolset"}]}),
+        ("server tool advisor_20260301", {"tools": [{"type": "advisor_20260301"}]}),
+        ("server tool of unknown type", {"tools": [{"type": "the SECRET"}]}),
+        ("MCP server", {"mcp_servers": [{"type": "url", "url": "https://SECRET.test"}]}),
         ("image block with a url source", user([{"type": "text", "text": "x"}, URL])),
         ("document block with a file source", user([FILE])),
-        ("image block with a url source", user([RESULT | {"content": [INLINE, URL]}])),
-        ("document block with a file source", user([RESULT | {"content": [RESULT | {"content": [FILE]}]}])),
+        ("image block with a url source", answered([RESULT | {"content": [INLINE, URL]}])),
+        (
+            "document block with a file source",
+            answered([RESULT | {"content": [RESULT | {"content": [FILE]}]}]),
+        ),
         ("document block with a file source", {"system": [FILE]}),
     ],
 )
@@ -248,8 +268,8 @@ MARKED = {"type": "text", "text": "x", "cache_control": EPHEMERAL}
         ("5m", {"cache_control": {"type": "ephemeral", "ttl": "5m"}}),
         ("1h", {"cache_control": HOUR}),
         ("1h", user([MARKED, MARKED | {"cache_control": HOUR}])),
-        ("1h", {"tools": [{"name": "f", "cache_control": HOUR}], "system": [MARKED]}),
-        ("5m", user([RESULT | {"content": [MARKED]}])),
+        ("1h", {"tools": [F | {"cache_control": HOUR}], "system": [MARKED]}),
+        ("5m", answered([RESULT | {"content": [MARKED]}])),
         ("5m", user([MARKED, {"type": "text", "text": '"ttl":"1h"'}])),
     ],
 )

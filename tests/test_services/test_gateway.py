@@ -8,13 +8,16 @@ import socket
 import orjson
 import pytest
 import stamina
+from anthropic.types import ModelInfo
 
 from schemas.errors import BadInput, RunFailed
+from schemas.model_facts import ModelFacts
 from schemas.payload import Payload
 from schemas.policy import Limits
 from services.failures import AccessDenied, MayBeBilled, NotBilled, Passing, Refused, SpendLimitReached
-from services.gateway import open_gateway
+from services.gateway import _facts, open_gateway
 from services.simulator import running_simulator
+from services.simulator.catalogue import MODELS
 from tests.strategies import request
 
 MODEL = "claude-haiku-5-5"
@@ -232,6 +235,23 @@ async def test_the_models_say_that_they_are_simulated_and_an_unknown_one_is_none
 @pytest.mark.parametrize("name", [".", "..", "%2e%2e"])
 async def test_a_model_name_that_makes_no_path_is_unknown(gateway, name):
     assert await gateway.model(name) is None
+
+
+async def test_what_the_models_state_of_themselves_is_read(gateway):
+    listed = await gateway.models()
+    for model in MODELS:
+        facts = listed[model.id]
+        assert (facts.thinking, facts.efforts) == (frozenset(model.thinking), frozenset(model.efforts))
+        assert (facts.images, facts.pdfs, facts.batch, facts.structured_outputs) == (True,) * 4
+
+
+@pytest.mark.parametrize(
+    "stated", [None, {}, [], {"thinking": None, "effort": [], "batch": {"supported": "?"}}]
+)
+def test_what_a_model_does_not_state_is_not_known(stated):
+    info = {"lifecycle": "active", "retires_at": None, "max_input_tokens": None, "max_tokens": 5}
+    facts = _facts("m", ModelInfo.construct(**info, capabilities=stated))
+    assert facts == ModelFacts("m", "active", max_tokens=5)
 
 
 async def test_looking_up_a_model_is_tried_again_when_the_failure_passes(tmp_path):

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from schemas.ledger import AttemptRow, JobRow, ReviewRow
+from schemas.ledger import AttemptRow, CountRow, JobRow, ReviewRow
 from schemas.model_facts import ModelFacts
 from schemas.outcome import Outcome, RunOutcome
 from schemas.payload import UNCOUNTED_PARAMETERS, Payload
@@ -150,6 +150,8 @@ def text_row(text, **more):
 
 
 TOOL = '[{"type": "web_search_20250305", "name": "web_search"}]'
+SEARCH = '[{"type": "web_search_20250305", "name": "web_search", "max_uses": 2}]'
+XHIGH = '{"output_config": {"effort": "xhigh"}}'
 IMAGE = '[{"role":"user","content":[{"type":"image","source":{"type":"url","url":"https://x.test"}}]}]'
 #: a row of each kind, and the outcomes it may end as
 KINDS = {
@@ -162,6 +164,12 @@ KINDS = {
     "own cost": (lambda n: text_row(f"cost {n}", max_cost_usd=0.0), {"review"}),
     "server tool": (lambda n: text_row(f"tool {n}", tools=TOOL), {"review"}),
     "url image": (lambda n: {"messages": IMAGE}, {"review"}),
+    "search": (lambda n: text_row(f"search {n}", tools=SEARCH), {"review"}),
+    "refused everywhere": (
+        lambda n: text_row("x", thinking='{"type": "disabled"}', params=XHIGH),
+        {"rejected"},
+    ),
+    "refused by the small": (lambda n: text_row("x", thinking='{"type": "between_tools"}'), {"succeeded"}),
     "retired": (lambda n: text_row("x", model="claude-opus-4-1-20250805"), {"rejected"}),
     "unknown model": (lambda n: text_row("x", model="claude-imaginary-9"), {"rejected"}),
     "unpriced": (lambda n: text_row("x", model="claude-of-no-price"), {"rejected"}),
@@ -314,4 +322,34 @@ def test_an_attempt_of_unknown_outcome_is_sent_again_only_under_a_policy_that_sa
         for n, policy_says in enumerate(["review", "review", "resend"])
     ]
     assert sent == [1, 0, 1]
+    ledger.close()
+
+
+def test_a_bound_is_said_where_a_person_decides_and_used_where_the_policy_says_so(tmp_path):
+    rows = [
+        {"job_id": "image", "messages": IMAGE, "max_tokens": 50},
+        {"job_id": "search"} | text_row("search", tools=SEARCH),
+        {"job_id": "tool"} | text_row("tool", tools=TOOL),
+    ]
+    ledger = quick_ledger(f"sqlite:///{tmp_path}/ledger.db")
+    asyncio.run(night(ledger, tmp_path, 1, rows))
+    with ledger.read() as connection:
+        details = dict(connection.execute(select(ReviewRow.job_id, ReviewRow.detail)).all())
+        known = connection.execute(select(CountRow.model, CountRow.input_tokens, CountRow.method)).all()
+    assert "an image block with a url source; at most 4,8" in details["image"]
+    assert "3 calls with 2 web searches" in details["search"]
+    assert "at most 600,000 input tokens under claude-haiku-5-5" in details["search"]
+    assert "nothing bounds it" in details["tool"]
+    assert {method for _, _, method in known} == {"bounded"}
+
+    gateway, report = asyncio.run(night(ledger, tmp_path, 2, rows, uncountable={"on": "bound"}))
+    assert [body["messages"] for body in gateway.sent] == [orjson.loads(IMAGE)]
+    assert (report.jobs.succeeded, report.jobs.review, gateway.counted) == (1, 2, [])
+    with ledger.read() as connection:
+        sent = select(JobRow.method, JobRow.input_tokens).where(
+            JobRow.job_id == "image", JobRow.run_id == "run-2"
+        )
+        [(method, tokens)] = connection.execute(sent).all()
+    assert method == "bounded"
+    assert ("claude-opus-5-5", tokens, "bounded") in [tuple(row) for row in known]
     ledger.close()

@@ -9,9 +9,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schemas.job import Job
+from schemas.model_facts import ModelFacts
+from schemas.outcome import Mode
 from schemas.payload import InvalidPayload
 from services.job_file import COLUMNS
-from tasks.read_jobs import job_from_row
+from tasks.read_jobs import check_models, job_from_row
 from tests.strategies import json_values, requests, texts
 
 HI = {"job_id": "a", "prompt": "hi"}
@@ -26,8 +28,8 @@ values = (
 _NUMBERS = ("max_tokens", "max_input_tokens", "priority")
 
 
-def read(row, largest=64_000):
-    return job_from_row(0, row, 1_024, largest)
+def read(row):
+    return job_from_row(0, row, 1_024)
 
 
 @st.composite
@@ -55,7 +57,7 @@ def test_every_row_is_a_job_or_a_rejection_with_a_column_and_a_reason(row):
         assert refusal.reason
     else:
         assert isinstance(job, Job)
-        assert 1 <= job.payload.max_tokens <= 64_000
+        assert 1 <= job.payload.max_tokens < 2**63
         assert job.job_id.isprintable()
         assert job.max_cost is None or job.max_cost >= 0
         assert -(2**63) <= job.priority < 2**63
@@ -64,7 +66,11 @@ def test_every_row_is_a_job_or_a_rejection_with_a_column_and_a_reason(row):
 @given(requests, st.sampled_from(["columns", "json", "params"]))
 def test_a_request_comes_through_unchanged_in_whichever_columns_it_is_written(sent, written):
     if written == "columns":
-        own = {k: v for k, v in sent.items() if k not in ("cache_control", "service_tier")}
+        own = {
+            k: v
+            for k, v in sent.items()
+            if k not in ("cache_control", "service_tier", "inference_geo", "speed")
+        }
         rest = {k: v for k, v in sent.items() if k not in own}
         # a column's null fields mean "not there", so nested values travel as JSON
         row = {k: v if isinstance(v, int) or (k == "system" and isinstance(v, str)) else orjson.dumps(v).decode() for k, v in own.items()}  # fmt: skip
@@ -105,7 +111,6 @@ def test_a_system_text_is_sent_as_the_text_it_is(text):
         ("max_tokens", HI | {"max_tokens": 0}),
         ("max_tokens", HI | {"max_tokens": 1.5}),
         ("max_tokens", HI | {"max_tokens": math.inf}),
-        ("max_tokens", HI | {"max_tokens": 64_001}),
         ("max_tokens", HI | {"max_tokens": 2**64 - 1}),
         ("max_input_tokens", HI | {"max_input_tokens": 0}),
         ("priority", HI | {"priority": 2**63}),
@@ -142,5 +147,57 @@ def test_a_nested_number_that_is_no_number_is_refused():
 @pytest.mark.parametrize("odd", [{"model": "m" * 101}, {"model": "m\0"}, {"model": ".."}, {"group": "g\0"}])
 def test_a_text_that_no_database_or_path_takes_is_refused_by_its_column(odd):
     with pytest.raises(InvalidPayload) as refusal:
-        job_from_row(0, {"job_id": "a", "prompt": "Hello", **odd}, 100, 1_000)
+        job_from_row(0, {"job_id": "a", "prompt": "Hello", **odd}, 100)
     assert refusal.value.column == next(iter(odd))
+
+
+HAIKU, SONNET, OLD = (
+    ModelFacts(name, "active") for name in ("claude-haiku-5-5", "claude-sonnet-5-5", "claude-haiku-4-5")
+)
+ENABLED = {"thinking": '{"type": "enabled", "budget_tokens": 1024}', "max_tokens": 2_000}
+
+
+@pytest.mark.parametrize(
+    ("column", "reason", "row", "models", "mode"),
+    [
+        (
+            "thinking",
+            "is refused by claude-haiku-5-5 and claude-sonnet-5-5 (use type adaptive with output_config.effort",
+            HI | ENABLED,
+            [HAIKU, SONNET],
+            Mode.MESSAGES,
+        ),
+        (
+            "max_tokens",
+            "is 200,000, above the 128,000 taken by claude-haiku-5-5",
+            HI | {"max_tokens": 200_000},
+            [HAIKU],
+            Mode.MESSAGES,
+        ),
+        (
+            "speed",
+            "is refused in a batch (leave it out, or run in messages mode)",
+            HI | {"params": '{"speed": "standard"}'},
+            [HAIKU, SONNET],
+            Mode.BATCHES,
+        ),
+        (
+            "inference_geo",
+            "is refused by claude-haiku-4-5",
+            HI | {"params": '{"inference_geo": "us"}'},
+            [OLD],
+            Mode.MESSAGES,
+        ),
+    ],
+)
+def test_a_job_that_every_model_refuses_is_told_why_and_what_to_do(column, reason, row, models, mode):
+    with pytest.raises(InvalidPayload) as refused:
+        check_models(read(row), models, mode)
+    assert refused.value.column == column
+    assert reason in refused.value.reason
+
+
+def test_a_job_that_one_model_takes_or_that_no_model_is_known_for_goes_on():
+    check_models(read(HI | ENABLED), [HAIKU, OLD], Mode.MESSAGES)
+    check_models(read(HI | ENABLED), [ModelFacts("claude-of-tomorrow", "active")], Mode.MESSAGES)
+    check_models(read(HI | ENABLED), [], Mode.MESSAGES)

@@ -1,13 +1,23 @@
 """The climb: the first route whose own model counts the job light enough, and nothing decided without a count."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.model_facts import ModelFacts
+from schemas.outcome import Mode
 from schemas.policy import Route
-from tasks.route import NeedsCount, NoRoute, Routed, climb
+from schemas.traits import Traits
+from tasks.route import Asked, NeedsCount, NoRoute, Routed, climb
 
 tokens = st.integers(0, 50)
+#: "m0" and so on are models that no table knows, so that only what the provider states is held against them
+KINDS = (None, "adaptive", "enabled")
+
+
+def asked(max_tokens, **traits):
+    return Asked(Traits(**traits), max_tokens, Mode.MESSAGES)
 
 
 @st.composite
@@ -39,7 +49,7 @@ def takes(route, facts, max_tokens, weight):
 def test_the_job_goes_to_the_first_route_that_takes_it_and_to_no_other(case):
     routes, models, max_tokens, weights = case
     fitting = [r for r in routes if takes(r, models[r.model], max_tokens, weights[r.model])]
-    found = climb(routes, models, max_tokens, weights)
+    found = climb(routes, models, asked(max_tokens), weights)
     if fitting:
         assert found == Routed(fitting[0].model, weights[fitting[0].model])
     else:
@@ -51,10 +61,10 @@ def test_the_job_goes_to_the_first_route_that_takes_it_and_to_no_other(case):
 def test_counting_only_what_it_asks_for_ends_at_the_same_route(case):
     routes, models, max_tokens, weights = case
     counted: dict[str, int] = {}
-    while isinstance(step := climb(routes, models, max_tokens, counted), NeedsCount):
+    while isinstance(step := climb(routes, models, asked(max_tokens), counted), NeedsCount):
         assert step.model not in counted
         counted[step.model] = weights[step.model]
-    assert step == climb(routes, models, max_tokens, weights)
+    assert step == climb(routes, models, asked(max_tokens), weights)
     if isinstance(step, Routed):
         assert step.input_tokens == counted[step.model]
         assert list(counted)[-1] == step.model  # nothing above it was asked
@@ -64,9 +74,38 @@ def test_counting_only_what_it_asks_for_ends_at_the_same_route(case):
 def test_a_number_of_another_model_decides_nothing(case, data):
     routes, models, max_tokens, weights = case
     known = data.draw(st.sets(st.sampled_from(sorted(weights))))
-    found = climb(routes, models, max_tokens, {model: weights[model] for model in known})
+    found = climb(routes, models, asked(max_tokens), {model: weights[model] for model in known})
     if isinstance(found, Routed):
         assert found.model in known
     if isinstance(found, NeedsCount):
         assert found.model not in known
         assert models[found.model].max_tokens is None or max_tokens <= models[found.model].max_tokens
+
+
+@given(climbs(), st.sampled_from(KINDS), st.data())
+def test_a_route_whose_model_refuses_the_payload_is_passed_by_and_named(case, kind, data):
+    routes, models, max_tokens, weights = case
+    models = {
+        name: replace(facts, thinking=data.draw(st.none() | st.frozensets(st.sampled_from(KINDS[1:]))))
+        for name, facts in models.items()
+    }
+    fitting = [
+        r
+        for r in routes
+        if takes(r, models[r.model], max_tokens, weights[r.model])
+        and (kind is None or models[r.model].thinking is None or kind in models[r.model].thinking)
+    ]
+    found = climb(routes, models, asked(max_tokens, thinking=kind), weights)
+    if fitting:
+        assert found == Routed(fitting[0].model, weights[fitting[0].model])
+    else:
+        assert isinstance(found, NoRoute)
+        assert all(f"{route.name} ({route.model}): " in found.why for route in routes)
+
+
+def test_a_route_holds_what_its_model_reads_in_all_its_calls():
+    routes = [Route(name="a", model="m", up_to_input_tokens=10**9)]
+    models = {"m": ModelFacts("m", "active", max_input_tokens=100)}
+    assert isinstance(climb(routes, models, asked(1), {"m": 300}), NoRoute)
+    assert climb(routes, models, asked(1, sampling_calls=3), {"m": 300}) == Routed("m", 300)
+    assert isinstance(climb(routes, models, asked(1, sampling_calls=3), {"m": 301}), NoRoute)

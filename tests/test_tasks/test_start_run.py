@@ -1,0 +1,86 @@
+"""The models of a run at its start: what warns, and what refuses."""
+
+import asyncio
+import logging
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from schemas.errors import BadInput
+from schemas.model_facts import ModelFacts
+from tasks.start_run import Run, _check_models
+from tests.strategies import policy
+
+
+class Listing:
+    """A gateway that serves one model besides the policy's others."""
+
+    def __init__(self, facts):
+        others = ("claude-haiku-5-5", "claude-sonnet-5-5", "claude-opus-5-5")
+        self._listed = {name: ModelFacts(name, "active") for name in others} | {facts.model: facts}
+
+    async def models(self):
+        return self._listed
+
+    async def model(self, name):
+        raise AssertionError(f"{name} is listed and need not be looked up")
+
+
+def start(facts, mode="messages"):
+    run = Run("run-1", policy(mode=mode), None, Listing(facts), Path("results"))
+    asyncio.run(_check_models(run))
+    return run
+
+
+def ends_in(lifecycle="active", **after):
+    return ModelFacts("claude-sonnet-5-5", lifecycle, datetime.now(UTC) + timedelta(**after))
+
+
+@pytest.mark.parametrize(
+    ("words", "facts"),
+    [
+        (None, ModelFacts("claude-sonnet-5-5", "active")),
+        (None, ends_in(days=31)),
+        ("claude-sonnet-5-5 retires on 20", ends_in(days=29)),
+        ("claude-sonnet-5-5 is deprecated and retires on 20", ends_in("deprecated", days=90)),
+        ("claude-sonnet-5-5 is deprecated; choose", ModelFacts("claude-sonnet-5-5", "deprecated")),
+    ],
+)
+def test_a_model_that_nears_its_end_warns_with_the_date(caplog, words, facts):
+    with caplog.at_level(logging.WARNING, "weighbridge"):
+        start(facts)
+    if words is None:
+        assert caplog.messages == []
+    else:
+        [message] = caplog.messages
+        assert words in message
+        assert facts.retires_at is None or f"{facts.retires_at:%Y-%m-%d}" in message
+
+
+@pytest.mark.parametrize(
+    ("words", "facts"),
+    [
+        ("before a batch would surely have ended", ends_in(hours=23)),
+        ("before a batch would surely have ended", ends_in("deprecated", days=-1)),
+        ("does not answer in batches", ModelFacts("claude-sonnet-5-5", "active", batch=False)),
+    ],
+)
+def test_a_model_that_no_batch_can_count_on_is_refused_in_batches_only(words, facts):
+    with pytest.raises(BadInput, match=words):
+        start(facts, "batches")
+    assert start(facts).models["claude-sonnet-5-5"] is facts
+
+
+def test_a_model_that_outlives_a_batch_is_used_in_one():
+    assert start(ends_in(hours=25), "batches").models
+
+
+def test_a_retired_model_is_refused():
+    with pytest.raises(BadInput, match="retired"):
+        start(ModelFacts("claude-sonnet-5-5", "retired"))
+
+
+def test_a_pin_to_a_listed_model_is_judged_without_a_call():
+    run = start(ModelFacts("claude-opus-4-8", "active"))
+    assert asyncio.run(run.admit_model("claude-opus-4-8")) is None
