@@ -12,6 +12,7 @@ from schemas.payload import Payload
 from services.failures import CallFailed, MayBeBilled, Refused
 from services.ledger.holds import Admission, HeldAttempt
 from services.ledger.settling import Settlement
+from services.prices import Unpriced
 from tasks.settle import asked_by, succeeded
 from tasks.start_run import Run, stopping
 
@@ -30,8 +31,8 @@ async def send_attempt(run: Run, attempt: HeldAttempt) -> Outcome:
 
     payload = Payload.restored(attempt.payload)
     asked = asked_by(payload.traits, payload.cache_ttl)
-    card = run.price_card(attempt.model)
     try:
+        card = run.price_card(attempt.model)
         reply = await run.gateway.send(payload.message_body(attempt.model), leaving=leaving)
         settlement = replace(
             succeeded(attempt.attempt_id, card, reply.answer, reply.body, asked),
@@ -41,7 +42,10 @@ async def send_attempt(run: Run, attempt: HeldAttempt) -> Outcome:
     except CallFailed as error:
         settlement = _ended_badly(run, attempt, error)
     except _Withheld:
-        settlement = _not_sent(attempt, run.stopped or Reason.INTERRUPTED)
+        detail = "the run stopped before it was sent; nothing was billed"
+        settlement = _not_sent(attempt, run.stopped or Reason.INTERRUPTED, detail)
+    except Unpriced as error:  # its price ended with the day
+        settlement = _not_sent(attempt, Reason.NO_ROUTE, f"{error}; it was not sent, and nothing was billed")
     await run.journal.ended(settlement)
     return settlement.outcome or Outcome.FAILED
 
@@ -76,8 +80,7 @@ def _ended_badly(run: Run, attempt: HeldAttempt, error: CallFailed) -> Settlemen
     )
 
 
-def _not_sent(attempt: HeldAttempt, why: Reason) -> Settlement:
-    detail = "the run stopped before it was sent; nothing was billed"
+def _not_sent(attempt: HeldAttempt, why: Reason, detail: str) -> Settlement:
     return Settlement(
         attempt.attempt_id, AttemptState.FAILED, Outcome.DEFERRED, tries=0, reason=why, detail=detail
     )

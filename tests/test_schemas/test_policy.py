@@ -62,6 +62,26 @@ def test_money_that_has_been_a_float_is_refused(field):
         ("limits.tries: ", MINIMAL + "[limits]\ntries = 0"),
         ("limits.max_in_flight: ", MINIMAL + "[limits]\nmax_in_flight = 5_000"),
         ("on_unknown: ", 'on_unknown = "retry"\n' + MINIMAL),
+        ("prices.0: give either rates or", MINIMAL + '[[prices]]\nmodel = "m"'),
+        (
+            "prices.0: give either rates or",
+            MINIMAL + '[[prices]]\nmodel = "m"\ninput_usd_per_mtok = 1\ndiscount_percent = 5',
+        ),
+        ("prices.0: only a discount", MINIMAL + '[[prices]]\nmodel = "*"\ninput_usd_per_mtok = 1'),
+        (
+            "prices.0: above_input_tokens belongs",
+            MINIMAL + '[[prices]]\nmodel = "m"\ndiscount_percent = 5\nabove_input_tokens = 9',
+        ),
+        ("prices.0.input_usd_per_mtok: ", MINIMAL + '[[prices]]\nmodel = "m"\ninput_usd_per_mtok = -1'),
+        (
+            "prices.0: its last day is before its first",
+            MINIMAL + '[[prices]]\nmodel = "m"\ndiscount_percent = 5\nfrom = 2026-12-01\nuntil = 2026-11-01',
+        ),
+        (
+            "two prices of m hold on the same day",
+            MINIMAL + '[[prices]]\nmodel = "m"\ndiscount_percent = 5\nuntil = 2026-11-01\n' * 2,
+        ),
+        ("pricing.workspace_geo: ", MINIMAL + '[pricing]\nworkspace_geo = "eu"'),
         ("time_zone: unknown time zone 'Mars'", 'time_zone = "Mars"\n' + MINIMAL),
         ("time_zone: unknown time zone '../etc'", 'time_zone = "../etc"\n' + MINIMAL),
         ("time_zone: unknown time zone 'Europe'", 'time_zone = "Europe"\n' + MINIMAL),
@@ -123,5 +143,10 @@ def test_the_bound_is_never_below_the_count_and_grows_with_it(margin, counted, m
 
 
 def test_a_policy_survives_the_ledgers_json():
-    before = policy(run={"budget_usd": "0.123456789"}, time_zone="Europe/Berlin")
+    prices = [
+        {"model": "a", "output_usd_per_mtok": "1.5", "from": "2026-11-01", "until": "2026-11-30"},
+        {"model": "*", "discount_percent": "7.25", "from": "2026-12-01"},
+    ]
+    before = policy(run={"budget_usd": "0.123456789"}, time_zone="Europe/Berlin", prices=prices)
+    assert before.overridden(1, None).prices == before.prices
     assert validated(before.model_dump(mode="json"), "the ledger") == before
