@@ -1,5 +1,8 @@
 """What tests are made of: generated requests, and the shortest way to a job on record."""
 
+import copy
+import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -177,3 +180,64 @@ def take(ledger, worst_cases, run_id="run-1", may_defer=True, resend_unknown=Fal
         may_defer=may_defer,
         resend_unknown=resend_unknown,
     )
+
+
+#: stands in payloads and must be seen nowhere else; no identifier, so that no name of a field or a tool is like it
+MARK = "hid-den wörd"
+#: stands for a nest too deep for most readers, and is put in as text
+_NEST = "@nest@"
+odd_values = (
+    st.sampled_from(
+        [None, True, 0, -1, 2**63, 2**64, -(10**400), 0.0, math.nan, math.inf, "", " ", "\0", "\ud800"]
+    )
+    | st.sampled_from([MARK, f"{MARK}\n", {MARK: MARK}, [MARK], [], {}, [[]], [None], {"type": MARK}, _NEST])
+    | json_values
+)
+marked_texts = st.sampled_from([MARK, f" {MARK} "]) | texts.map(lambda text: text + MARK)
+
+
+def places(value, path=()):
+    """Every place in a JSON value, the value itself first."""
+    yield path
+    if isinstance(value, dict | list):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            yield from places(value[key], (*path, key))
+
+
+@st.composite
+def mutated(draw, value):
+    """A JSON value that differs from this one at a random place."""
+    value = copy.deepcopy(value)
+    *path, last = draw(st.sampled_from([place for place in places(value) if place]))
+    inside = value
+    for key in path:
+        inside = inside[key]
+    match draw(st.sampled_from(["replace", "replace", "delete", "repeat", "add"])):
+        case "replace":
+            inside[last] = draw(odd_values)
+        case "delete":
+            del inside[last]
+        case "repeat" if isinstance(inside, list):
+            inside += [inside[last]] * draw(st.integers(1, 3))
+        case "add" if isinstance(inside[last], dict):
+            inside[last][draw(marked_texts | texts)] = draw(odd_values)
+        case _:
+            inside[last] = [inside[last]]
+    return value
+
+
+@st.composite
+def json_texts(draw, value, *, damaged=True):
+    """A JSON value as the bytes of a text column: as it is, or cut, or with a byte that does not belong there."""
+    written = json.dumps(value).replace(f'"{_NEST}"', "[" * 3_000 + "]" * 3_000).encode()
+    match draw(st.sampled_from(["whole", "cut", "byte", "twice", "utf-8"])) if damaged else "whole":
+        case "cut":
+            return written[: draw(st.integers(0, len(written)))]
+        case "byte":
+            at = draw(st.integers(0, len(written)))
+            return written[:at] + draw(st.binary(min_size=1, max_size=2)) + written[at:]
+        case "twice":
+            return written * 2
+        case "utf-8":
+            return json.dumps(value, ensure_ascii=False).encode(errors="surrogatepass")
+    return written

@@ -330,12 +330,12 @@ class Yard:
             billed: the lines that the simulator billed during this run, all of them answered.
         """
         run_id, tokens, usd = report["run_id"], report["tokens"], report["usd"]
-        log = {line["request_id"]: line for line in billed}
+        log = {line.get("custom_id", line["request_id"]): line for line in billed}
         paid = self.rows("SELECT * FROM attempts WHERE run_id = ? AND state = 'succeeded'", run_id)
         assert len(log) == len(billed) == len(paid)
         assert len({line["payload_sha256"] for line in billed}) == len(billed)
         for attempt in paid:
-            line = log[attempt["request_id"]]
+            line = log[attempt["attempt_id"] if attempt["batch_id"] else attempt["request_id"]]
             assert attempt["model"] == line["model"]
             assert attempt["actual_nano_usd"] == line["cost_nano_usd"]
             assert attempt["actual_input_tokens"] == _input(line)
@@ -389,8 +389,21 @@ def _input(line):
 
 
 def _on_largest(line):
-    prices = find_model("claude-opus-5-5").prices
-    return _input(line) * prices.input + line["usage"]["output_tokens"] * prices.output
+    """The bill of a line on the largest model: each kind of token at its rate, geo, batch and its own fast mode included."""
+    largest, usage = find_model("claude-opus-5-5"), line["usage"]
+    prices = largest.prices
+    written = usage["cache_creation"]
+    tokens = (
+        usage["input_tokens"] * prices.input
+        + written["ephemeral_5m_input_tokens"] * prices.write_5m
+        + written["ephemeral_1h_input_tokens"] * prices.write_1h
+        + usage["cache_read_input_tokens"] * prices.read
+        + usage["output_tokens"] * prices.output
+    )
+    percent = 110 if usage["inference_geo"] == "us" else 100
+    if usage["speed"] == "fast" and line["model"] == largest.id:
+        percent *= largest.fast
+    return -(-tokens * percent // (200 if usage["service_tier"] == "batch" else 100))
 
 
 def _parquet(report, stem):

@@ -21,6 +21,7 @@ from schemas.report import CallFigures
 from schemas.usage import Answer
 from services.failures import AccessDenied, MayBeBilled, Passing, Refused, SpendLimitReached
 from services.gateway import Reply
+from services.job_file import JobFile
 from services.ledger import jobs
 from tasks.admit import admit_next
 from tasks.count_tokens import count_shard
@@ -131,12 +132,12 @@ class Rows:
 
 
 async def night(ledger, folder, number, rows, sizes=(3, 4, 5), gateway=None, **changes):
-    """One run over rows; its gateway and its report."""
+    """One run over rows, or over a job file; its gateway and its report."""
     gateway = gateway or FakeGateway()
     run = Run(f"run-{number}", policy(**changes), ledger, gateway, Path(folder))
     await _check_models(run)
     begin(ledger, run.run_id)
-    read_rows(run, Rows(rows, sizes[0]), None)
+    read_rows(run, rows if isinstance(rows, JobFile) else Rows(rows, sizes[0]), None)
     for shard in jobs.shards(ledger, run.run_id, sizes[1]):
         await count_shard(run, shard)
     for shard in jobs.shards(ledger, run.run_id, sizes[1]):
