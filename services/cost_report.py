@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 import httpx2
 import orjson
 import stamina
-from pydantic import AwareDatetime, BaseModel, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, Field, HttpUrl, TypeAdapter, ValidationError
 
 from schemas.bill import EXACT, TOKENS, Kind, ProviderBill, Use
 from schemas.errors import BadInput, RunFailed
@@ -29,6 +29,7 @@ ADDRESS = "https://api.anthropic.com"
 DEFAULT_WORKSPACE = "default"
 """What the default workspace is called here; the reports give it no id."""
 
+_ADDRESS = TypeAdapter(HttpUrl)
 _VERSION = "2023-06-01"
 _PATHS = {"usage": "/v1/organizations/usage_report/messages", "cost": "/v1/organizations/cost_report"}
 _GROUPS = {"usage": ["model", "service_tier", "workspace_id"], "cost": ["description", "workspace_id"]}
@@ -68,10 +69,11 @@ async def fetch(base_url: str, key: str, first: date, last: date | None) -> Page
     """
     headers = {"x-api-key": key, "anthropic-version": _VERSION}
     try:
+        _ADDRESS.validate_python(base_url)
         async with httpx2.AsyncClient(base_url=base_url, headers=headers, timeout=_SECONDS) as client:
             usage, simulated = await _all_pages(client, "usage", first, last)
             cost, _ = await _all_pages(client, "cost", first, last)
-    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, UnicodeEncodeError) as error:
+    except (ValidationError, httpx2.InvalidURL, UnicodeEncodeError) as error:
         raise BadInput(
             f"The address of the reports or the Admin API key cannot be used ({type(error).__name__}); an address is "
             f"like {ADDRESS}."
@@ -127,8 +129,6 @@ async def _tried(client: httpx2.AsyncClient, path: str, asked: Mapping[str, Any]
         raise RunFailed(
             f"{path} answered HTTP {status} in {_TRIES} tries at most. Nothing was compared; try again in a few minutes."
         ) from None
-    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol):
-        raise
     except httpx2.HTTPError as error:
         raise RunFailed(
             f"{path} did not answer in {_TRIES} tries ({type(error).__name__}). Nothing was compared; try again in a "
@@ -140,7 +140,7 @@ async def _tried(client: httpx2.AsyncClient, path: str, asked: Mapping[str, Any]
 def _delay(error: Exception) -> bool | float:
     """Whether to try again, and after how many seconds if the API says so."""
     if not isinstance(error, httpx2.HTTPStatusError):
-        return isinstance(error, httpx2.TransportError) and not isinstance(error, httpx2.UnsupportedProtocol)
+        return isinstance(error, httpx2.TransportError)
     if error.response.status_code != 429 and error.response.status_code < 500:
         return False
     try:

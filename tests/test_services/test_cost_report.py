@@ -171,7 +171,7 @@ def test_hours_add_up_to_days_and_a_day_with_an_hour_missing_is_not_covered():
 def test_amounts_add_up_exactly(cents):
     lines = [paid(f"{amount:f}") for amount in cents]
     bill = understood(Pages(None, [page(bucket(lines))], None, "x"))
-    units = sum(int(amount.scaleb(20)) for amount in cents)
+    units = sum(int(amount.scaleb(20, context=cost_report.EXACT)) for amount in cents)
     found = bill.cost.get((DAY, HAIKU), Decimal(0))
     assert int(found.scaleb(22, context=cost_report.EXACT)) == units
 
@@ -256,7 +256,7 @@ async def test_what_goes_wrong_is_a_sentence_without_the_key(answer, error, word
     assert "secret" not in str(raised.value)
 
 
-@pytest.mark.parametrize("address", ["ftp://x", "http://", "http://[", "zebra"])
+@pytest.mark.parametrize("address", ["ftp://x", "http://", "http://[", "zebra", "http://a:x"])
 async def test_an_address_that_is_none_is_bad_input(address):
     with pytest.raises(BadInput, match="address"):
         await fetch(address, "k", DAY, None)
