@@ -17,6 +17,7 @@ from schemas.bill import Comparison, Difference, Figures, LedgerBill, Verdict
 from schemas.errors import BadInput
 from schemas.outcome import EXIT_CODES, RunOutcome
 from schemas.settings import Settings
+from services import cost_report as reports
 from services.ledger import open_ledger
 from services.ledger.bill import bill
 from tasks.compare_bill import compare, line_name, usd
@@ -80,8 +81,6 @@ def _compared(
     save_to: Path | None,
 ) -> Comparison:
     """The comparison with the reports of a source."""
-    from services import cost_report as reports  # noqa: PLC0415 - the SDK beneath takes seconds to import
-
     first, last = period
     if source != _API and "://" not in source:
         if save_to:

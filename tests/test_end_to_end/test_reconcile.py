@@ -1,6 +1,5 @@
 """`weighbridge reconcile`: real runs against the simulator's own bill."""
 
-import json
 from decimal import Decimal
 
 import anthropic
@@ -73,9 +72,6 @@ def test_the_ledger_matches_the_bill_and_what_others_used_shows_up(yard, tools):
         assert (table.code, table.err) == (4, "")
         assert "other use of the same workspace" in table.out
         assert "simulated: no real money" in table.out
-        loose = yard.weighbridge("reconcile", "--tolerance", "100")
-        assert loose.code == 0, loose.told()
-
         for key, status in ((ADMIN.replace("admin", "api"), "403"), ("", "ANTHROPIC_ADMIN_KEY")):
             wrong = yard.weighbridge("reconcile", ANTHROPIC_ADMIN_KEY=key)
             assert wrong.code == 2, wrong.told()
@@ -86,38 +82,6 @@ def test_the_ledger_matches_the_bill_and_what_others_used_shows_up(yard, tools):
     again = yard.weighbridge("reconcile", "--cost-report", "bill.json", "--json", ANTHROPIC_ADMIN_KEY="")
     assert again.code == 0, again.told()
     assert again.json["lines"] == told["lines"]
-    alone = yard.weighbridge("reconcile", "--ledger", "sqlite:///empty.db", "--cost-report", "bill.json")
-    assert (alone.code, alone.err) == (4, "")
-
     silent = yard.weighbridge("reconcile")
     assert silent.code == 1, silent.told()
     assert "did not answer" in silent.sentence
-    kept = json.loads((yard.folder / "bill.json").read_text())
-    (yard.folder / "real.json").write_text(json.dumps(kept | {"simulated": False}))
-    (yard.folder / "less.json").write_text(json.dumps(kept | {"cost": _less(kept["cost"])}))
-    less = yard.weighbridge("reconcile", "--cost-report", "less.json")
-    assert less.code == 4
-    assert "lacks what the ledger has as paid for" in less.out
-    for arguments, word in (
-        (["--cost-report", "real.json"], "simulated"),
-        (["--cost-report", "missing.json"], "missing.json"),
-        (["--cost-report", "policy.toml"], "not JSON"),
-        (["--cost-report", "bill.json", "--save", "x.json"], "--save"),
-        (["--cost-report", "bill.json", "--from", "2020-01-01"], "covers days"),
-        (["--cost-report", "bill.json", "--workspace", "wrkspc_1"], "wrkspc_1"),
-        (["--from", "yesterday"], "--from"),
-        (["--from", "2026-11-02", "--to", "2026-11-01"], "--to"),
-        (["--tolerance", "-1"], "--tolerance"),
-        (["--tolerance", "NaN"], "--tolerance"),
-        (["--cost-report", "ftp://x"], "address"),
-    ):
-        end = yard.weighbridge("reconcile", *arguments)
-        assert end.code == 2, end.told()
-        assert word in end.sentence
-
-
-def _less(pages):
-    """The same pages without their first cost line."""
-    bucket = next(bucket for page in pages for bucket in page["data"] if bucket["results"])
-    bucket["results"] = bucket["results"][1:]
-    return pages

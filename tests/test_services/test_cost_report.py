@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from schemas.bill import Kind, Use
 from schemas.errors import BadInput, RunFailed
-from services import cost_report
+from services import cost_report, gateway
 from services.cost_report import Pages, fetch, read_file, save, understood
 from services.simulator import running_simulator
 
@@ -275,6 +275,7 @@ async def test_what_the_simulator_billed_is_fetched_kept_and_read_again(tmp_path
         with pytest.raises(BadInput, match="HTTP 403"):
             await fetch(simulator.base_url, "sk-ant-api03-x", today, None)
     assert (len(pages.usage), len(pages.cost), pages.simulated) == (3, 3, True)
+    assert cost_report._SIMULATED_HEADER == gateway.SIMULATED_HEADER
     bill = understood(pages)
     assert len(bill.days) >= 71
     [((day, kind), cost)] = bill.cost.items()
