@@ -39,6 +39,8 @@ _SECONDS = 60
 _TRIES = 5
 _LONGEST_WAIT_SECONDS = 60
 _DAY_SECONDS = 86_400
+# what is tried again in vain is said once, at the end
+stamina.instrumentation.set_on_retry_hooks([])
 
 
 @dataclass(frozen=True, slots=True)
