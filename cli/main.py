@@ -38,10 +38,11 @@ app = typer.Typer(
 
 def main() -> None:
     """The `weighbridge` command."""
-    from cli import collect, report, resubmit_approved, review, run, simulate  # noqa: PLC0415 - Prefect is imported after its settings
+    from cli import collect, reconcile, report, resubmit_approved, review, run, simulate  # noqa: PLC0415 - Prefect is imported after its settings
 
     run.add_to(app)
     collect.add_to(app)
+    reconcile.add_to(app)
     report.add_to(app)
     review.add_to(app)
     resubmit_approved.add_to(app)
