@@ -38,12 +38,13 @@ app = typer.Typer(
 
 def main() -> None:
     """The `weighbridge` command."""
-    from cli import collect, report, review, run, simulate  # noqa: PLC0415 - Prefect is imported after its settings
+    from cli import collect, prune_history, report, review, run, simulate  # noqa: PLC0415 - Prefect is imported after its settings
 
     run.add_to(app)
     collect.add_to(app)
     report.add_to(app)
     review.add_to(app)
+    prune_history.add_to(app)
     simulate.add_to(app)
     try:
         app()

@@ -73,7 +73,8 @@ def show_review(
         if name != "payload" and value is not None:
             console.print(f"[dim]{name}:[/dim] {escape(str(value))}", highlight=False)
     console.print("[dim]payload:[/dim]")
-    print(json.dumps(json.loads(plain["payload"]), indent=2, ensure_ascii=False))
+    payload = plain["payload"]
+    print(json.dumps(json.loads(payload), indent=2, ensure_ascii=False) if payload else "pruned")
 
 
 def _plain(row: Any) -> dict[str, Any]:
