@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Connection,
     Select,
     and_,
+    bindparam,
     case,
     delete,
     exists,
@@ -49,6 +51,7 @@ from schemas.ledger import (
     ReviewRow,
     RunRow,
     Table,
+    UtcDateTime,
 )
 from schemas.outcome import AttemptState, BatchState, Scope
 from services.ledger.store import Ledger
@@ -59,7 +62,7 @@ _IN_DOUBT = (AttemptState.OPEN, AttemptState.UNKNOWN)
 _FINAL = ("sent", "expired")
 #: what a succeeded attempt loses: only people look at it
 _ASIDE = (AttemptRow.usage, AttemptRow.error, AttemptRow.request_id)
-_HISTORY_KEY = tuple(column.key for column in inspect(HistoryRow).primary_key)
+_HISTORY_KEY = tuple(column.name for column in inspect(HistoryRow).primary_key)
 #: what is summed of attempts, by the column of `history` it is summed into
 _SUMS = {
     "estimated_input_tokens": AttemptRow.input_tokens,
@@ -75,7 +78,8 @@ _SUMS = {
     "actual_nano_usd": AttemptRow.actual_nano_usd,
 }
 
-_Act = Callable[[Connection, type[Table], ColumnElement[bool]], int]
+_Moments = dict[str, datetime]
+_Act = Callable[[Connection, type[Table], ColumnElement[bool], _Moments], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +117,9 @@ def prune(
     Returns:
         How many rows went or were changed, or would be, by what they are.
     """
-    ages = _Ages(before, forget_before, planned=dry_run)
-    return {rule.what: _carry_out(ledger, rule, dry_run=dry_run) for rule in _rules(ages)}
+    rules = _rules(forgets=forget_before is not None, planned=dry_run)
+    moments = {"before": before} | ({"forget_before": forget_before} if forget_before else {})
+    return {rule.what: _carry_out(ledger, rule, moments, dry_run=dry_run) for rule in rules}
 
 
 def compact(ledger: Ledger) -> tuple[int, int] | None:
@@ -143,7 +148,7 @@ def compact(ledger: Ledger) -> tuple[int, int] | None:
         raw.close()
 
 
-def _carry_out(ledger: Ledger, rule: _Rule, *, dry_run: bool) -> int:
+def _carry_out(ledger: Ledger, rule: _Rule, moments: _Moments, *, dry_run: bool) -> int:
     """Walk a table piece by piece along its key; how many rows the rule concerned."""
     if isinstance(rule.goes, False_):
         return 0
@@ -153,12 +158,14 @@ def _carry_out(ledger: Ledger, rule: _Rule, *, dry_run: bool) -> int:
         with ledger.read() as connection:
             last = connection.execute(_end_of_piece(key, after)).first()
             piece = and_(_behind(key, after), true() if last is None else _up_to(key, tuple(last)), rule.goes)
-            concerned = connection.scalar(select(func.count()).select_from(rule.row).where(piece)) or 0
+            concerned = (
+                connection.scalar(select(func.count()).select_from(rule.row).where(piece), moments) or 0
+            )
         if dry_run:
             done += concerned
         elif concerned:
             with ledger.write() as connection:
-                done += rule.act(connection, rule.row, piece)
+                done += rule.act(connection, rule.row, piece, moments)
         if last is None:
             return done
         after = tuple(last)
@@ -183,17 +190,19 @@ def _bound(key: list[Any], values: tuple[Any, ...]) -> ColumnElement[Any]:
 # --- what is done ---------------------------------------------------------------------------------------------
 
 
-def _delete(connection: Connection, row: type[Table], piece: ColumnElement[bool]) -> int:
-    return connection.execute(delete(row).where(piece)).rowcount
+def _delete(connection: Connection, row: type[Table], piece: ColumnElement[bool], moments: _Moments) -> int:
+    return connection.execute(delete(row).where(piece), moments).rowcount
 
 
-def _delete_attempts(connection: Connection, _row: type[Table], piece: ColumnElement[bool]) -> int:
-    return len(_taken_out(connection, piece))
+def _delete_attempts(
+    connection: Connection, _row: type[Table], piece: ColumnElement[bool], moments: _Moments
+) -> int:
+    return len(_taken_out(connection, piece, moments))
 
 
-def _roll_up(connection: Connection, _row: type[Table], piece: ColumnElement[bool]) -> int:
+def _roll_up(connection: Connection, _row: type[Table], piece: ColumnElement[bool], moments: _Moments) -> int:
     """Sum attempts into `history` and delete them: what is summed is what the deletion gave back, no more, no less."""
-    gone = _taken_out(connection, piece)
+    gone = _taken_out(connection, piece, moments)
     sums: dict[tuple[str, ...], Counter[str]] = {}
     for row in gone:
         into = sums.setdefault(_history_key(row), Counter())
@@ -225,9 +234,9 @@ def _history_key(row: Any) -> tuple[str, ...]:
     )
 
 
-def _taken_out(connection: Connection, piece: ColumnElement[bool]) -> list[Any]:
+def _taken_out(connection: Connection, piece: ColumnElement[bool], moments: _Moments) -> list[Any]:
     """Attempts deleted with their answers; what they were."""
-    ids = list(connection.scalars(select(AttemptRow.attempt_id).where(piece)))
+    ids = list(connection.scalars(select(AttemptRow.attempt_id).where(piece), moments))
     connection.execute(delete(ResponseRow).where(ResponseRow.attempt_id.in_(ids)))
     key = (AttemptRow.ended_at, AttemptRow.model, AttemptRow.service_tier, AttemptRow.batch_id)
     rest = (AttemptRow.group_name, AttemptRow.payload_class)
@@ -235,32 +244,35 @@ def _taken_out(connection: Connection, piece: ColumnElement[bool]) -> list[Any]:
     return list(connection.execute(gone))
 
 
-def _strip(connection: Connection, row: type[Table], piece: ColumnElement[bool]) -> int:
-    return connection.execute(update(row).where(piece).values({c.key: null() for c in _ASIDE})).rowcount
+def _strip(connection: Connection, row: type[Table], piece: ColumnElement[bool], moments: _Moments) -> int:
+    return connection.execute(
+        update(row).where(piece).values({c.key: null() for c in _ASIDE}), moments
+    ).rowcount
 
 
-def _forget_payload(connection: Connection, row: type[Table], piece: ColumnElement[bool]) -> int:
+def _forget_payload(
+    connection: Connection, row: type[Table], piece: ColumnElement[bool], moments: _Moments
+) -> int:
     """A changed review has a new version: who read an older one may not write."""
     edit = case((ReviewRow.status == "rejected", null()), else_=ReviewRow.edited_payload)
     values = {"payload": null(), "edited_payload": edit, "version": ReviewRow.version + 1}
-    return connection.execute(update(row).where(piece).values(values)).rowcount
+    return connection.execute(update(row).where(piece).values(values), moments).rowcount
 
 
 # --- what goes ------------------------------------------------------------------------------------------------
 
 
 class _Ages:
-    """Which rows may go, as conditions.
+    """Which rows may go, as conditions on the moments `before` and `forget_before` of `prune`.
 
     Args:
-        before: see `prune`.
-        forget_before: see `prune`.
+        forgets: whether there is the second of the two.
         planned: nothing is deleted, so that rows which would go count as gone.
     """
 
-    def __init__(self, before: datetime, forget_before: datetime | None, *, planned: bool) -> None:
-        self.before = before
-        self.forget_before = forget_before
+    def __init__(self, *, forgets: bool, planned: bool) -> None:
+        self.before = _moment("before")
+        self.forget_before = _moment("forget_before") if forgets else None
         self.planned = planned
 
     def over(self, run_id: Any) -> ColumnElement[bool]:
@@ -439,7 +451,11 @@ class _Ages:
         return goes.is_not(true()) if self.planned else true()
 
 
-def _ended(run_id: Any, before: datetime) -> ColumnElement[bool]:
+def _moment(name: str) -> ColumnElement[datetime]:
+    return bindparam(name, type_=UtcDateTime())
+
+
+def _ended(run_id: Any, before: ColumnElement[datetime]) -> ColumnElement[bool]:
     run = aliased(RunRow)
     return run_id.in_(select(run.run_id).where(run.ended_at < before))  # type: ignore[no-any-return]
 
@@ -450,8 +466,10 @@ def _wanted(attempt_id: Any) -> ColumnElement[bool]:
     return exists().where(job.attempt_id == attempt_id, run.run_id == job.run_id, run.ended_at.is_(None))
 
 
-def _rules(ages: _Ages) -> list[_Rule]:
+@cache
+def _rules(*, forgets: bool, planned: bool) -> list[_Rule]:
     """In an order in which no row that goes is needed by one that is still there."""
+    ages = _Ages(forgets=forgets, planned=planned)
     return [
         _Rule("responses", ResponseRow, ages.response(ResponseRow), _delete),
         _Rule("payloads", PayloadRow, ages.payload(PayloadRow), _delete),

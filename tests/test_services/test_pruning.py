@@ -200,7 +200,7 @@ def put_back(ledger, run_id, plan):
 
 def add_reviews(ledger, run_id, planned):
     for number, (status, days) in enumerate(planned):
-        edited = status in ("edited", "sent") and number % 2 == 0 or status == "edited"
+        edited = (status in ("edited", "sent") and number % 2 == 0) or status == "edited"
         values = {
             "job_id": f"{run_id}-{number}",
             "run_id": run_id,
@@ -229,7 +229,7 @@ def add_reviews(ledger, run_id, planned):
             )
 
 
-@settings(max_examples=40)
+@settings(max_examples=12)
 @given(
     plans=st.lists(run_plans, min_size=1, max_size=4),
     limits=st.lists(st.integers(0, 9), min_size=2, max_size=2),
@@ -246,7 +246,7 @@ def test_whatever_is_pruned_no_money_is_forgotten_and_nothing_open_is_touched(le
         BudgetRow: lambda row: row.scope != "run",
         AttemptRow: lambda row: row.state in IN_DOUBT or row.run_id in young,
         JobRow: lambda row: (
-            row.run_id in young or (a := attempts.get(row.attempt_id)) and a.state in IN_DOUBT
+            row.run_id in young or ((a := attempts.get(row.attempt_id)) and a.state in IN_DOUBT)
         ),
         PayloadRow: lambda row: row.run_id in young,
         RunRow: lambda row: row.run_id in young,
@@ -354,8 +354,6 @@ def test_a_run_under_way_keeps_the_answers_and_counts_it_goes_by(ledger, tmp_pat
     inputs = [{"job_id": f"job-{n}"} | text_row(f"good {n}") for n in range(5)]
     asyncio.run(night(ledger, tmp_path, 1, inputs))
     begin(ledger, "run-2")
-    on_record = [job(row.row_number, row.job_id, payload=None) for row in ()]
-    assert on_record == []
     with ledger.write() as connection:
         connection.execute(
             insert(JobRow).from_select(
