@@ -38,7 +38,16 @@ app = typer.Typer(
 
 def main() -> None:
     """The `weighbridge` command."""
-    from cli import collect, reconcile, report, resubmit_approved, review, run, simulate  # noqa: PLC0415 - Prefect is imported after its settings
+    from cli import (  # noqa: PLC0415 - Prefect is imported after its settings
+        collect,
+        prune_history,
+        reconcile,
+        report,
+        resubmit_approved,
+        review,
+        run,
+        simulate,
+    )
 
     run.add_to(app)
     collect.add_to(app)
@@ -46,6 +55,7 @@ def main() -> None:
     report.add_to(app)
     review.add_to(app)
     resubmit_approved.add_to(app)
+    prune_history.add_to(app)
     simulate.add_to(app)
     try:
         app()

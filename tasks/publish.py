@@ -48,7 +48,8 @@ UNANSWERED = pa.schema(
 def publish_results(run: Run) -> list[Path]:
     """Write the run's answers, and the rows without one with the reason; the files.
 
-    Together they are the input, row for row. A row that an earlier run paid for has its answer here too.
+    Together they are the input, row for row. A row that an earlier run paid for has its answer here too; when that was
+    pruned from the ledger, `text` and `response` are null.
     """
     without = (outcome for outcome in Outcome if outcome != Outcome.SUCCEEDED)
     rows = (row._asdict() for row in figures.unanswered(run.ledger, run.run_id, list(without)))
@@ -65,10 +66,10 @@ def _rows(run: Run) -> Iterator[dict[str, Any]]:
             "row_number": row.row_number,
             "model": row.model,
             "stop_reason": row.stop_reason,
-            "text": answer_text(row.body),
+            "text": row.body and answer_text(row.body),
             "input_tokens": row.actual_input_tokens,
             "output_tokens": row.actual_output_tokens,
-            "cost_usd": to_usd(row.actual_nano_usd),
+            "cost_usd": None if row.actual_nano_usd is None else to_usd(row.actual_nano_usd),
             "response": row.body,
             "attempt_id": row.attempt_id,
             "paid_in_run": row.run_id,

@@ -160,7 +160,10 @@ def paid(ledger: Ledger, run_id: RunId) -> Iterator[Any]:
 
 
 def answers(ledger: Ledger, run_id: RunId) -> Iterator[Any]:
-    """Every succeeded row of a run with its answer, whichever run paid for it, streamed."""
+    """Every succeeded row of a run with its answer, whichever run paid for it, streamed.
+
+    The answer is None when history was pruned; so is all that is known of the attempt, when it was forgotten.
+    """
     yield from _streamed(
         ledger,
         select(
@@ -175,8 +178,8 @@ def answers(ledger: Ledger, run_id: RunId) -> Iterator[Any]:
             AttemptRow.actual_nano_usd,
             ResponseRow.body,
         )
-        .join(AttemptRow, AttemptRow.attempt_id == JobRow.attempt_id)
-        .join(ResponseRow, ResponseRow.attempt_id == JobRow.attempt_id)
+        .outerjoin(AttemptRow, AttemptRow.attempt_id == JobRow.attempt_id)
+        .outerjoin(ResponseRow, ResponseRow.attempt_id == JobRow.attempt_id)
         .where(JobRow.run_id == run_id, JobRow.outcome == Outcome.SUCCEEDED)
         .order_by(JobRow.row_number),
     )

@@ -227,7 +227,7 @@ def test_what_the_api_refuses_of_an_approved_job_is_seen_by_a_person(ledger):
 def test_approved_jobs_stay_under_the_budgets_and_wait_for_the_next_run(ledger):
     night(ledger, 1, heavy("a", "b", "c"))
     reviews.approve(ledger, ids(ledger, "a", "b", "c"), "ana")
-    enough_for_one = to_usd(standing(ledger)["a"].worst_case_nano_usd * 3 // 2)
+    enough_for_one = to_usd(standing(ledger)["a"].worst_case_nano_usd)
     gateway, report = resubmit(ledger, 2, run={"budget_usd": enough_for_one})
     assert (report.outcome, report.jobs.succeeded, report.jobs.deferred) == (RunOutcome.BUDGET_STOP, 1, 2)
     assert sorted(row.status for row in standing(ledger).values()) == ["approved", "approved", "sent"]

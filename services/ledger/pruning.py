@@ -1,0 +1,487 @@
+"""Pruning: what of the ledger may go with age, and what stays whatever its age.
+
+What stays: attempts that are open or of unknown outcome, with their jobs and payloads; reviews that wait for a person
+or for a run; runs that have not ended; batches that may be with the provider; the windows of days and months. A
+succeeded attempt keeps its identity, tokens and money, so that its job is not paid for again, until it is forgotten
+by a limit of its own; then its sums are in `history`.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    false,
+    func,
+    inspect,
+    literal,
+    null,
+    or_,
+    select,
+    true,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import aliased
+from sqlalchemy.sql.elements import False_
+
+from schemas.errors import RunFailed
+from schemas.ledger import (
+    AttemptRow,
+    BatchRow,
+    BudgetRow,
+    CountRow,
+    HistoryRow,
+    JobRow,
+    PayloadRow,
+    ResponseRow,
+    ReviewEventRow,
+    ReviewRow,
+    RunRow,
+    Table,
+    UtcDateTime,
+)
+from schemas.outcome import AttemptState, BatchState, Scope
+from services.ledger.store import Ledger
+
+#: rows that one transaction looks at: a night that runs meanwhile waits for no more than so many
+PIECE = 2_000
+_IN_DOUBT = (AttemptState.OPEN, AttemptState.UNKNOWN)
+_FINAL = ("sent", "expired")
+#: what a succeeded attempt loses: only people look at it
+_ASIDE = (AttemptRow.usage, AttemptRow.error, AttemptRow.request_id)
+_HISTORY_KEY = tuple(column.name for column in inspect(HistoryRow).primary_key)
+#: what is summed of attempts, by the column of `history` it is summed into
+_SUMS = {
+    "estimated_input_tokens": AttemptRow.input_tokens,
+    "actual_input_tokens": AttemptRow.actual_input_tokens,
+    "cache_write_tokens": AttemptRow.cache_write_tokens,
+    "cache_write_1h_tokens": AttemptRow.cache_write_1h_tokens,
+    "cache_read_tokens": AttemptRow.cache_read_tokens,
+    "actual_output_tokens": AttemptRow.actual_output_tokens,
+    "thinking_tokens": AttemptRow.thinking_tokens,
+    "web_searches": AttemptRow.web_searches,
+    "worst_case_nano_usd": AttemptRow.worst_case_nano_usd,
+    "expected_nano_usd": AttemptRow.expected_nano_usd,
+    "actual_nano_usd": AttemptRow.actual_nano_usd,
+}
+
+_Moments = dict[str, datetime]
+_Act = Callable[[Connection, type[Table], ColumnElement[bool], _Moments], int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """What becomes of the rows of one table.
+
+    Attributes:
+        what: a name for its count.
+        row: the table.
+        goes: of which rows.
+        act: what is done to them, in the caller's transaction; returns to how many.
+    """
+
+    what: str
+    row: type[Table]
+    goes: ColumnElement[bool]
+    act: _Act
+
+
+def prune(
+    ledger: Ledger, before: datetime, forget_before: datetime | None = None, *, dry_run: bool = False
+) -> dict[str, int]:
+    """Delete what is older than a moment, and roll up and delete what is older than another.
+
+    In many small transactions: stopped at any instant, it has done a part, and the next one does the rest.
+
+    Args:
+        ledger: the ledger.
+        before: of runs that ended before it: answers, payloads, job rows, failed attempts, closed reviews; and counts.
+        forget_before: succeeded attempts that ended before it are summed into `history` and deleted, with the batches,
+            run windows and runs that are empty then; None: none. A job forgotten so may be paid for again. It is not
+            later than `before`.
+        dry_run: only count.
+
+    Returns:
+        How many rows went or were changed, or would be, by what they are.
+    """
+    rules = _rules(forgets=forget_before is not None, planned=dry_run)
+    moments = {"before": before} | ({"forget_before": forget_before} if forget_before else {})
+    return {rule.what: _carry_out(ledger, rule, moments, dry_run=dry_run) for rule in rules}
+
+
+def compact(ledger: Ledger) -> tuple[int, int] | None:
+    """Give the room of deleted rows in a SQLite file back; its bytes before and after, or None on other databases.
+
+    Raises:
+        RunFailed: somebody else writes for longer than a writer waits; nothing is lost.
+    """
+    if ledger.engine.dialect.name != "sqlite":
+        return None
+    raw = ledger.engine.raw_connection()
+    try:
+        cursor = raw.cursor()
+        size = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+        before = cursor.execute(size).fetchone()[0]
+        cursor.execute("VACUUM")
+        # until then the compact file is only in the write-ahead log
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        return before, cursor.execute(size).fetchone()[0]
+    except ledger.engine.dialect.loaded_dbapi.Error as error:
+        raise RunFailed(
+            f"The ledger file was not compacted ({type(error).__name__}); what was pruned is pruned. Run the command "
+            "again when nothing else writes and the disk has room for a second copy of the file."
+        ) from error
+    finally:
+        raw.close()
+
+
+def _carry_out(ledger: Ledger, rule: _Rule, moments: _Moments, *, dry_run: bool) -> int:
+    """Walk a table piece by piece along its key; how many rows the rule concerned."""
+    if isinstance(rule.goes, False_):
+        return 0
+    key = list(inspect(rule.row).primary_key)
+    done, after = 0, None
+    while True:
+        with ledger.read() as connection:
+            last = connection.execute(_end_of_piece(key, after)).first()
+            piece = and_(_behind(key, after), true() if last is None else _up_to(key, tuple(last)), rule.goes)
+            concerned = (
+                connection.scalar(select(func.count()).select_from(rule.row).where(piece), moments) or 0
+            )
+        if dry_run:
+            done += concerned
+        elif concerned:
+            with ledger.write() as connection:
+                done += rule.act(connection, rule.row, piece, moments)
+        if last is None:
+            return done
+        after = tuple(last)
+
+
+def _end_of_piece(key: list[Any], after: tuple[Any, ...] | None) -> Select[Any]:
+    return select(*key).where(_behind(key, after)).order_by(*key).offset(PIECE - 1).limit(1)
+
+
+def _behind(key: list[Any], after: tuple[Any, ...] | None) -> ColumnElement[bool]:
+    return true() if after is None else tuple_(*key) > _bound(key, after)
+
+
+def _up_to(key: list[Any], last: tuple[Any, ...]) -> ColumnElement[bool]:
+    return tuple_(*key) <= _bound(key, last)
+
+
+def _bound(key: list[Any], values: tuple[Any, ...]) -> ColumnElement[Any]:
+    return tuple_(*(literal(value, column.type) for column, value in zip(key, values, strict=True)))
+
+
+# --- what is done ---------------------------------------------------------------------------------------------
+
+
+def _delete(connection: Connection, row: type[Table], piece: ColumnElement[bool], moments: _Moments) -> int:
+    return connection.execute(delete(row).where(piece), moments).rowcount
+
+
+def _delete_attempts(
+    connection: Connection, _row: type[Table], piece: ColumnElement[bool], moments: _Moments
+) -> int:
+    return len(_taken_out(connection, piece, moments))
+
+
+def _roll_up(connection: Connection, _row: type[Table], piece: ColumnElement[bool], moments: _Moments) -> int:
+    """Sum attempts into `history` and delete them: what is summed is what the deletion gave back, no more, no less."""
+    gone = _taken_out(connection, piece, moments)
+    sums: dict[tuple[str, ...], Counter[str]] = {}
+    for row in gone:
+        into = sums.setdefault(_history_key(row), Counter())
+        into.update({name: getattr(row, column.key) or 0 for name, column in _SUMS.items()}, jobs=1)
+    if sums:
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        adding = dialect.insert(HistoryRow)
+        connection.execute(
+            adding.on_conflict_do_update(
+                index_elements=list(_HISTORY_KEY),
+                set_={name: getattr(HistoryRow, name) + adding.excluded[name] for name in (*_SUMS, "jobs")},
+            ),
+            [
+                dict(zip(_HISTORY_KEY, key, strict=True)) | {name: total[name] for name in (*_SUMS, "jobs")}
+                for key, total in sums.items()
+            ],
+        )
+    return len(gone)
+
+
+def _history_key(row: Any) -> tuple[str, ...]:
+    tier = row.service_tier or ("batch" if row.batch_id else "standard")
+    return (
+        f"{row.ended_at.astimezone(UTC):%Y-%m-%d}",
+        row.model,
+        tier,
+        row.group_name or "",
+        row.payload_class,
+    )
+
+
+def _taken_out(connection: Connection, piece: ColumnElement[bool], moments: _Moments) -> list[Any]:
+    """Attempts deleted with their answers; what they were."""
+    ids = list(connection.scalars(select(AttemptRow.attempt_id).where(piece), moments))
+    connection.execute(delete(ResponseRow).where(ResponseRow.attempt_id.in_(ids)))
+    key = (AttemptRow.ended_at, AttemptRow.model, AttemptRow.service_tier, AttemptRow.batch_id)
+    rest = (AttemptRow.group_name, AttemptRow.payload_class)
+    gone = delete(AttemptRow).where(AttemptRow.attempt_id.in_(ids)).returning(*key, *rest, *_SUMS.values())
+    return list(connection.execute(gone))
+
+
+def _strip(connection: Connection, row: type[Table], piece: ColumnElement[bool], moments: _Moments) -> int:
+    return connection.execute(
+        update(row).where(piece).values({c.key: null() for c in _ASIDE}), moments
+    ).rowcount
+
+
+def _forget_payload(
+    connection: Connection, row: type[Table], piece: ColumnElement[bool], moments: _Moments
+) -> int:
+    """A changed review has a new version: who read an older one may not write."""
+    edit = case((ReviewRow.status == "rejected", null()), else_=ReviewRow.edited_payload)
+    values = {"payload": null(), "edited_payload": edit, "version": ReviewRow.version + 1}
+    return connection.execute(update(row).where(piece).values(values), moments).rowcount
+
+
+# --- what goes ------------------------------------------------------------------------------------------------
+
+
+class _Ages:
+    """Which rows may go, as conditions on the moments `before` and `forget_before` of `prune`.
+
+    Args:
+        forgets: whether there is the second of the two.
+        planned: nothing is deleted, so that rows which would go count as gone.
+    """
+
+    def __init__(self, *, forgets: bool, planned: bool) -> None:
+        self.before = _moment("before")
+        self.forget_before = _moment("forget_before") if forgets else None
+        self.planned = planned
+
+    def over(self, run_id: Any) -> ColumnElement[bool]:
+        """The run ended before the limit."""
+        return _ended(run_id, self.before)
+
+    def forgotten(self, run_id: Any) -> ColumnElement[bool]:
+        """The run ended before the limit of what may be forgotten."""
+        return false() if self.forget_before is None else _ended(run_id, self.forget_before)
+
+    def job(self, job: Any) -> ColumnElement[bool]:
+        attempt = aliased(AttemptRow)
+        in_doubt = exists().where(
+            attempt.state.in_(_IN_DOUBT),
+            attempt.run_id == job.run_id,
+            attempt.row_number == job.row_number,
+        )
+        joined = aliased(AttemptRow)
+        waits = exists().where(joined.attempt_id == job.attempt_id, joined.state.in_(_IN_DOUBT))
+        return and_(self.over(job.run_id), ~in_doubt, ~waits)
+
+    def payload(self, payload: Any) -> ColumnElement[bool]:
+        job = aliased(JobRow)
+        needed = exists().where(
+            job.run_id == payload.run_id, job.row_number == payload.row_number, ~self.job(job)
+        )
+        return and_(self.over(payload.run_id), ~needed)
+
+    def response(self, response: Any) -> ColumnElement[bool]:
+        attempt = aliased(AttemptRow)
+        return exists().where(
+            attempt.attempt_id == response.attempt_id,
+            attempt.state.not_in(_IN_DOUBT),
+            attempt.ended_at < self.before,
+            self.over(attempt.run_id),
+            ~_wanted(attempt.attempt_id),
+        )
+
+    def failed_attempt(self, attempt: Any) -> ColumnElement[bool]:
+        return and_(
+            attempt.state == AttemptState.FAILED,
+            # surely not billed: if money is on record all the same, it is not for pruning to lose it
+            func.coalesce(attempt.actual_nano_usd, 0) == 0,
+            attempt.ended_at < self.before,
+            self.over(attempt.run_id),
+        )
+
+    def succeeded_attempt(self, attempt: Any) -> ColumnElement[bool]:
+        if self.forget_before is None:
+            return false()
+        return and_(
+            attempt.state == AttemptState.SUCCEEDED,
+            attempt.ended_at < self.forget_before,
+            self.forgotten(attempt.run_id),
+            ~_wanted(attempt.attempt_id),
+        )
+
+    def attempt_left(self, *which: Any, of: Any) -> ColumnElement[bool]:
+        return exists().where(*which, self._stays(or_(self.failed_attempt(of), self.succeeded_attempt(of))))
+
+    def stripped_attempt(self, attempt: Any) -> ColumnElement[bool]:
+        return and_(
+            attempt.state == AttemptState.SUCCEEDED,
+            or_(*(column.is_not(None) for column in _ASIDE)),
+            attempt.ended_at < self.before,
+            self.over(attempt.run_id),
+            ~self.succeeded_attempt(attempt),
+        )
+
+    def count(self, count: Any) -> ColumnElement[bool]:
+        """A run that is under way reads a count more than once."""
+        job, run = aliased(JobRow), aliased(RunRow)
+        in_use = (
+            select(job.fingerprint)
+            .join(run, run.run_id == job.run_id)
+            .where(run.ended_at.is_(None), job.fingerprint.is_not(None))
+        )
+        return and_(count.counted_at < self.before, count.fingerprint.not_in(in_use))
+
+    def _old_review(self, review: Any) -> ColumnElement[bool]:
+        event, job, run = aliased(ReviewEventRow), aliased(JobRow), aliased(RunRow)
+        changed = exists().where(event.review_id == review.id, event.at >= self.before)
+        # nothing but a number links a job to its review, and most runs have no such job
+        in_use = (
+            select(job.review_id)
+            .join(run, run.run_id == job.run_id)
+            .where(run.ended_at.is_(None), job.review_id.is_not(None))
+        )
+        return and_(
+            self.over(review.run_id),
+            review.created_at < self.before,
+            func.coalesce(review.decided_at, review.created_at) < self.before,
+            ~changed,
+            review.id.not_in(in_use),
+        )
+
+    def review(self, review: Any) -> ColumnElement[bool]:
+        """A review whose edit was sent in the job's place says that the job is paid for: it stays with its attempt."""
+        attempt = aliased(AttemptRow)
+        sent = self.attempt_left(attempt.attempt_id == review.sent_attempt_id, of=attempt)
+        doubtful = aliased(AttemptRow)
+        in_doubt = exists().where(
+            doubtful.fingerprint == review.fingerprint,
+            doubtful.job_id == review.job_id,
+            doubtful.state.in_(_IN_DOUBT),
+        )
+        return and_(
+            review.status.in_(_FINAL),
+            self._old_review(review),
+            ~in_doubt,
+            or_(review.edited_fingerprint.is_(None), ~sent),
+        )
+
+    def review_event(self, event: Any) -> ColumnElement[bool]:
+        review = aliased(ReviewRow)
+        return ~exists().where(review.id == event.review_id, self._stays(self.review(review)))
+
+    def review_payload(self, review: Any) -> ColumnElement[bool]:
+        """A rejection stays, so that the job is not sent; an edit that was sent, so that it is not paid for again."""
+        rejected = and_(
+            review.status == "rejected", or_(review.payload.is_not(None), review.edited_payload.is_not(None))
+        )
+        sent = and_(
+            review.status.in_(_FINAL), review.edited_fingerprint.is_not(None), review.payload.is_not(None)
+        )
+        return and_(or_(rejected, sent), self._old_review(review), ~self.review(review))
+
+    def batch(self, batch: Any) -> ColumnElement[bool]:
+        if self.forget_before is None:
+            return false()
+        attempt = aliased(AttemptRow)
+        return and_(
+            batch.state.in_((BatchState.ENDED, BatchState.ABSENT)),
+            batch.ended_at < self.forget_before,
+            self.forgotten(batch.run_id),
+            ~self.attempt_left(attempt.batch_id == batch.batch_id, of=attempt),
+        )
+
+    def window(self, window: Any) -> ColumnElement[bool]:
+        if self.forget_before is None:
+            return false()
+        attempt = aliased(AttemptRow)
+        return and_(
+            window.scope == Scope.RUN,
+            window.held_nano_usd == 0,
+            self.forgotten(window.period),
+            ~self.attempt_left(attempt.run_id == window.period, of=attempt),
+        )
+
+    def run(self, run: Any) -> ColumnElement[bool]:
+        """The latest run stays: it says whether the ledger is of real money."""
+        if self.forget_before is None:
+            return false()
+        other, job, payload = aliased(RunRow), aliased(JobRow), aliased(PayloadRow)
+        attempt, batch, review = aliased(AttemptRow), aliased(BatchRow), aliased(ReviewRow)
+        window = aliased(BudgetRow)
+        latest = select(other.run_id).order_by(other.started_at.desc(), other.run_id.desc()).limit(1)
+        left = (
+            exists().where(job.run_id == run.run_id, self._stays(self.job(job))),
+            exists().where(payload.run_id == run.run_id, self._stays(self.payload(payload))),
+            self.attempt_left(attempt.run_id == run.run_id, of=attempt),
+            exists().where(batch.run_id == run.run_id, self._stays(self.batch(batch))),
+            exists().where(review.run_id == run.run_id, self._stays(self.review(review))),
+            exists().where(
+                window.scope == Scope.RUN, window.period == run.run_id, self._stays(self.window(window))
+            ),
+        )
+        return and_(
+            run.ended_at < self.forget_before,
+            run.run_id != latest.scalar_subquery(),
+            *(~one for one in left),
+        )
+
+    def _stays(self, goes: ColumnElement[bool]) -> ColumnElement[bool]:
+        """When rows are deleted, those that still are there have stayed."""
+        return goes.is_not(true()) if self.planned else true()
+
+
+def _moment(name: str) -> ColumnElement[datetime]:
+    return bindparam(name, type_=UtcDateTime())
+
+
+def _ended(run_id: Any, before: ColumnElement[datetime]) -> ColumnElement[bool]:
+    run = aliased(RunRow)
+    return run_id.in_(select(run.run_id).where(run.ended_at < before))  # type: ignore[no-any-return]
+
+
+def _wanted(attempt_id: Any) -> ColumnElement[bool]:
+    """A run that is under way counts on the attempt: it will publish the answer as its own."""
+    job, run = aliased(JobRow), aliased(RunRow)
+    return exists().where(job.attempt_id == attempt_id, run.run_id == job.run_id, run.ended_at.is_(None))
+
+
+@cache
+def _rules(*, forgets: bool, planned: bool) -> list[_Rule]:
+    """In an order in which no row that goes is needed by one that is still there."""
+    ages = _Ages(forgets=forgets, planned=planned)
+    return [
+        _Rule("responses", ResponseRow, ages.response(ResponseRow), _delete),
+        _Rule("payloads", PayloadRow, ages.payload(PayloadRow), _delete),
+        _Rule("jobs", JobRow, ages.job(JobRow), _delete),
+        _Rule("failed attempts", AttemptRow, ages.failed_attempt(AttemptRow), _delete_attempts),
+        _Rule("attempts rolled up", AttemptRow, ages.succeeded_attempt(AttemptRow), _roll_up),
+        _Rule("attempts stripped", AttemptRow, ages.stripped_attempt(AttemptRow), _strip),
+        _Rule("counts", CountRow, ages.count(CountRow), _delete),
+        _Rule("reviews", ReviewRow, ages.review(ReviewRow), _delete),
+        _Rule("review events", ReviewEventRow, ages.review_event(ReviewEventRow), _delete),
+        _Rule("review payloads", ReviewRow, ages.review_payload(ReviewRow), _forget_payload),
+        _Rule("batches", BatchRow, ages.batch(BatchRow), _delete),
+        _Rule("budgets", BudgetRow, ages.window(BudgetRow), _delete),
+        _Rule("runs", RunRow, ages.run(RunRow), _delete),
+    ]
