@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from cli import serve_review
 from schemas.errors import BadInput
 from schemas.ledger import REVIEW_STATUSES
 from schemas.settings import Settings
@@ -20,6 +21,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
+    serve_review.add_to(_app)
     app.add_typer(_app, name="review")
 
 
