@@ -11,6 +11,7 @@ from rich.table import Table
 from cli import serve_review
 from schemas.errors import BadInput
 from schemas.ledger import REVIEW_STATUSES
+from schemas.review import Filter
 from schemas.settings import Settings
 from services.ledger import open_ledger, reviews
 
@@ -37,7 +38,7 @@ def list_reviews(
     if status not in (*REVIEW_STATUSES, "all"):
         raise BadInput(f"There is no status {status!r}; use one of {', '.join(REVIEW_STATUSES)}, or all.")
     opened = open_ledger(ledger or Settings().ledger_url)
-    rows = reviews.listed(opened, status=None if status == "all" else status, run_id=run, limit=limit)
+    rows = reviews.listed(opened, Filter(status=None if status == "all" else status, run_id=run), limit=limit)
     if as_json:
         print(json.dumps([_plain(row) for row in rows]))
         return

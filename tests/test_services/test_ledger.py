@@ -26,6 +26,7 @@ from schemas.ledger import (
 )
 from schemas.outcome import AttemptState, Decision, Outcome, Reason, RunOutcome
 from schemas.payload import Payload
+from schemas.review import Filter
 from services.ledger import counts, figures, jobs, open_ledger, reviews, runs
 from services.ledger.counts import Count
 from services.ledger.jobs import Verdict
@@ -490,7 +491,7 @@ def parked(ledger, run_id, tokens=50_000):
 def test_a_job_is_parked_once_and_its_figures_are_brought_up_to_date(ledger):
     parked(ledger, "run-1")
     parked(ledger, "run-2", tokens=60_000)
-    [review] = reviews.listed(ledger, status=None, run_id=None, limit=9)
+    [review] = reviews.listed(ledger)
     assert (review.run_id, review.status, review.input_tokens, review.limit_tokens) == (
         "run-2",
         "pending",
@@ -540,9 +541,9 @@ def test_a_parked_job_that_now_fits_is_closed_and_opened_again_when_it_does_not(
     begin(ledger, "run-2")
     jobs.add(ledger, "run-2", [job(0)], [])
     settle(ledger, failed(*take(ledger, [10], "run-2").held))
-    assert [r.status for r in reviews.listed(ledger, status=None, run_id=None, limit=9)] == ["sent"]
+    assert [r.status for r in reviews.listed(ledger)] == ["sent"]
     parked(ledger, "run-3")
-    assert [r.status for r in reviews.listed(ledger, status=None, run_id=None, limit=9)] == ["pending"]
+    assert [r.status for r in reviews.listed(ledger)] == ["pending"]
     assert reviews.park_of_unknown_outcome(ledger, "run-3", NO_LIMITS) == 0
 
 
@@ -555,4 +556,4 @@ def test_more_jobs_than_a_page_are_all_parked(ledger):
         [Verdict(row, outcome=Outcome.REVIEW, reason=Reason.NO_ROUTE) for row in range(1_001)],
     )
     assert reviews.park_over_budget(ledger, "run-1", NO_LIMITS) == 1_001
-    assert len(reviews.listed(ledger, status="pending", run_id="run-1", limit=2_000)) == 1_001
+    assert len(reviews.listed(ledger, Filter("pending", run_id="run-1"), limit=2_000)) == 1_001

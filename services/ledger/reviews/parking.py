@@ -1,4 +1,4 @@
-"""The review table: jobs that wait for a person."""
+"""Parking: jobs that must wait for a person go into the review table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -127,31 +127,6 @@ def _upsert(connection: Connection, values: Sequence[dict[str, object]]) -> None
         ),
         values,
     )
-
-
-def listed(ledger: Ledger, *, status: str | None, run_id: str | None, limit: int) -> list[ReviewRow]:
-    """Reviews, the latest first, without their payloads' weight on the wire.
-
-    Args:
-        ledger: the ledger.
-        status: only those of this status; None: all.
-        run_id: only those of this run; None: all.
-        limit: at most so many.
-    """
-    columns = [column for column in ReviewRow.__table__.columns if column.name != "payload"]
-    query = select(*columns).order_by(ReviewRow.id.desc()).limit(limit)
-    if status:
-        query = query.where(ReviewRow.status == status)
-    if run_id:
-        query = query.where(ReviewRow.run_id == run_id)
-    with ledger.read() as connection:
-        return list(connection.execute(query))  # type: ignore[arg-type]  # Rows with the same attributes
-
-
-def one(ledger: Ledger, review_id: int) -> ReviewRow | None:
-    """One review with its payload."""
-    with ledger.read() as connection:
-        return connection.execute(select(ReviewRow.__table__).where(ReviewRow.id == review_id)).first()  # type: ignore[return-value]
 
 
 def drop_payloads(connection: Connection, run_id: str) -> None:

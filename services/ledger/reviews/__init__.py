@@ -1,0 +1,35 @@
+"""The review table: jobs that wait for a person. Read it, decide about it, and put jobs into it.
+
+The rules of a review hold in the database itself (migration 0006), so they hold for a SQL shell too; what is refused
+there is refused here first, one by one, with its reason.
+"""
+
+from services.ledger.reviews.deciding import approve, claim, edit, expire, reject, release, reopen
+from services.ledger.reviews.parking import (
+    Limits,
+    drop_payloads,
+    park_of_unknown_outcome,
+    park_over_budget,
+    park_unknown,
+)
+from services.ledger.reviews.reading import events, facets, listed, one, totals
+
+__all__ = [
+    "Limits",
+    "approve",
+    "claim",
+    "drop_payloads",
+    "edit",
+    "events",
+    "expire",
+    "facets",
+    "listed",
+    "one",
+    "park_of_unknown_outcome",
+    "park_over_budget",
+    "park_unknown",
+    "reject",
+    "release",
+    "reopen",
+    "totals",
+]
