@@ -37,7 +37,9 @@ def serve(
             f"Off this machine ({host}) the review page starts only with a log-in: set WEIGHBRIDGE_REVIEW_USERS to "
             "name:hash pairs that `weighbridge review password NAME` makes, or leave --host out."
         )
-    app = make_app(open_ledger(ledger or Settings().ledger_url), settings, [*_LOOPBACK_NAMES, host, *(name or ())])
+    app = make_app(
+        open_ledger(ledger or Settings().ledger_url), settings, [*_LOOPBACK_NAMES, host, *(name or ())]
+    )
     listening = _listening(host, port)
     shown = f"[{host}]" if ":" in host else host
     print(f"Review page: http://{shown}:{listening.getsockname()[1]} (Ctrl-C ends it)", flush=True)

@@ -17,6 +17,7 @@ from schemas.ledger import REVIEW_STATUSES
 from services.ledger import Ledger
 from services.review_page import wording
 from services.review_page.deciding import Deciding
+from services.review_page.editing import Editing, Weigh
 from services.review_page.guard import Guard, trust_only_templates
 from services.review_page.listing import Reviews
 from services.review_page.people import ByName, ByPassword, ReviewSettings
@@ -25,13 +26,16 @@ _HERE = Path(__file__).parent
 SESSION_SECONDS = 12 * 3_600
 
 
-def make_app(ledger: Ledger, settings: ReviewSettings, hosts: list[str]) -> Starlette:
+def make_app(
+    ledger: Ledger, settings: ReviewSettings, hosts: list[str], weigh: Weigh | None = None
+) -> Starlette:
     """The review page as an ASGI application.
 
     Args:
         ledger: the ledger.
         settings: who may decide, and what sessions are signed with.
         hosts: the host names that people's browsers may reach it by; any other is refused (DNS rebinding).
+        weigh: counts and prices a changed payload; None: nothing can be edited.
     """
     secret, hashes = settings.signing_secret, settings.hashes
     app = Starlette(
@@ -61,12 +65,17 @@ def make_app(ledger: Ledger, settings: ReviewSettings, hosts: list[str]) -> Star
     )
     environment = admin.templates.env
     trust_only_templates(environment)
-    environment.globals.update(statuses=REVIEW_STATUSES, with_password=bool(hashes), ledger_url=ledger.url, may_edit=False)
+    environment.globals.update(
+        statuses=REVIEW_STATUSES, with_password=bool(hashes), ledger_url=ledger.url, may_edit=False
+    )
     for shown in (wording.usd, wording.usd_exact, wording.number, wording.moment, wording.words):
         environment.filters[shown.__name__] = shown
     environment.filters["consequence"] = wording.consequence
-    admin.add_view(Reviews(ledger))
+    pages = Reviews(ledger)
+    admin.add_view(pages)
     admin.add_view(Deciding(ledger))
+    if weigh is not None:
+        admin.add_view(Editing(ledger, pages, weigh))
     admin.mount_to(app)
     return app
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from decimal import Decimal, InvalidOperation
 from functools import partial
 
 import anyio.to_thread
@@ -14,22 +13,11 @@ from starlette_admin.flash import flash
 from starlette_admin.routing import route
 
 from schemas.errors import BadInput
-from schemas.money import NanoUsd
-from schemas.review import APPROVAL_HOLDS, Decided, Filter, Totals
+from schemas.review import APPROVAL_HOLDS, Decided, Filter
 from services.ledger import Ledger, reviews
-from services.review_page import wording
+from services.review_page.forms import confirmed_of, text_of, usd_of, versions_of, whole_of
 from services.review_page.listing import asked
-
-_DONE = {
-    "approve": "approved",
-    "reject": "rejected",
-    "claim": "claimed",
-    "take_over": "claimed",
-    "release": "given back",
-    "reopen": "waiting again",
-}
-#: refusals that are said in full; the cookie that carries them holds four kilobytes
-_SAID = 3
+from services.review_page.wording import say
 
 
 class Deciding(CustomView):
@@ -55,13 +43,15 @@ class Deciding(CustomView):
     async def one(self, request: Request) -> Response:
         """Decide about one review."""
         form = await request.form()
-        review_id = _whole(form, "id") or 0
+        review_id = whole_of(form, "id") or 0
         try:
-            decided = await self._decided(request, form, [review_id], {review_id: _whole(form, "version") or 0})
+            decided = await self._decided(
+                request, form, [review_id], {review_id: whole_of(form, "version") or 0}
+            )
         except BadInput as error:
             flash(request, str(error), "error")
         else:
-            _say(request, _text(form, "verb"), decided)
+            say(request, text_of(form, "verb"), decided)
         return RedirectResponse(
             request.url_for("admin:detail", key="reviews").include_query_params(pk=review_id), 303
         )
@@ -70,17 +60,17 @@ class Deciding(CustomView):
     async def many(self, request: Request) -> Response:
         """Decide about those that were selected and confirmed."""
         form = await request.form()
-        back = QueryParams(_text(form, "back"))
+        back = QueryParams(text_of(form, "back"))
         try:
             if form.get("versions"):
-                versions = _versions(_text(form, "versions"))
+                versions = versions_of(form)
                 decided = await self._decided(request, form, list(versions), versions)
             else:
                 decided = await self._decided(request, form, asked(back), {})
         except BadInput as error:
             flash(request, str(error), "error")
         else:
-            _say(request, _text(form, "verb"), decided)
+            say(request, text_of(form, "verb"), decided)
         return RedirectResponse(f"{request.url_for('admin:list', key='reviews')}?{back}", 303)
 
     async def _decided(
@@ -88,8 +78,8 @@ class Deciding(CustomView):
     ) -> Decided:
         """Make the decision of a form, in the name of whoever is logged in."""
         by = request.state.admin_user.username
-        verb, note = _text(form, "verb"), _text(form, "note") or None
-        confirmed = _confirmed(form) if isinstance(which, Filter) else None
+        verb, note = text_of(form, "verb"), text_of(form, "note") or None
+        confirmed = confirmed_of(form) if isinstance(which, Filter) else None
         act: Callable[[], Decided]
         if verb == "approve":
             act = partial(
@@ -98,9 +88,9 @@ class Deciding(CustomView):
                 which,
                 by,
                 note=note,
-                ceiling_usd=_usd(form, "ceiling_usd"),
-                ceiling_tokens=_whole(form, "ceiling_tokens"),
-                expires_in=timedelta(days=_whole(form, "days") or APPROVAL_HOLDS.days),
+                ceiling_usd=usd_of(form, "ceiling_usd"),
+                ceiling_tokens=whole_of(form, "ceiling_tokens"),
+                expires_in=timedelta(days=whole_of(form, "days") or APPROVAL_HOLDS.days),
                 versions=versions,
                 confirmed=confirmed,
             )
@@ -119,66 +109,3 @@ class Deciding(CustomView):
         else:
             raise BadInput("There is no such decision; nothing was decided.")
         return await anyio.to_thread.run_sync(act)
-
-
-def _say(request: Request, verb: str, decided: Decided) -> None:
-    """Tell what became of a decision, on the next page."""
-    if decided.changed:
-        flash(request, f"{wording.jobs(decided.changed)} {_DONE[verb]}.".capitalize(), "success")
-    if not decided.refused:
-        return
-    said = [
-        f"review {refusal.review_id}: {refusal.why}" if refusal.review_id else refusal.why
-        for refusal in decided.refused[:_SAID]
-    ]
-    rest = len(decided.refused) - len(said)
-    more = f"; and {rest:,} more" if rest else ""
-    left = f"{len(decided.refused):,} left as they were" if len(decided.refused) > 1 else "Left as it was"
-    flash(request, f"{left}: {'; '.join(said)}{more}."[:1_000], "warning" if decided.changed else "error")
-
-
-def _text(form: FormData, name: str) -> str:
-    value = form.get(name)
-    return value.strip() if isinstance(value, str) else ""
-
-
-def _whole(form: FormData, name: str) -> int | None:
-    """A whole number that a form gives, or None where it is left empty."""
-    text = _text(form, name).replace(",", "")
-    if not text:
-        return None
-    if not text.isdecimal() or len(text) > 15:
-        raise BadInput(f"The field {wording.words(name)} needs a whole number; nothing was decided.")
-    return int(text)
-
-
-def _usd(form: FormData, name: str) -> Decimal | None:
-    """An amount of USD that a form gives, or None where it is left empty."""
-    text = _text(form, name).lstrip("$").replace(",", "")
-    if not text:
-        return None
-    try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        amount = Decimal("NaN")
-    if not amount.is_finite() or not 0 <= amount < 10**9:
-        raise BadInput("A ceiling is an amount in USD, like 0.25; nothing was decided.")
-    return amount
-
-
-def _versions(text: str) -> dict[int, int]:
-    """What was read of each selected review, from "id:version id:version"."""
-    pairs = [pair.partition(":")[::2] for pair in text.split()]
-    if not all(part.isdecimal() and len(part) < 16 for pair in pairs for part in pair):
-        raise BadInput("The selection cannot be read; select again. Nothing was decided.")
-    return {int(review_id): int(version) for review_id, version in pairs}
-
-
-def _confirmed(form: FormData) -> Totals:
-    """The figures that a person saw and confirmed."""
-    names = ("count", "worst_case", "input_tokens", "unpriced", "changes")
-    count, worst_case, *rest = (_whole(form, name) for name in names)
-    if count is None or worst_case is None or None in rest:
-        raise BadInput("The confirmed figures are missing; select again. Nothing was decided.")
-    tokens, unpriced, changes = (value or 0 for value in rest)
-    return Totals(count, NanoUsd(worst_case), tokens, unpriced, changes)

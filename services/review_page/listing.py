@@ -1,30 +1,32 @@
 """The list of reviews: filters, search, order, pages, and the way to decide about many at once."""
 
+import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from decimal import Decimal, InvalidOperation
-from typing import Any, ClassVar
+from typing import Any
 
 import anyio.to_thread
-from sqlalchemy import ColumnElement, Select, and_, true
+from sqlalchemy import ColumnElement, Select, and_, func, select, true
 from sqlalchemy.orm import load_only
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette_admin import IntegerField, RowActionsDisplayType, StringField, action
+from starlette_admin import IntegerField, StringField, action
 from starlette_admin.actions import ActionSelection
 from starlette_admin.contrib.sqla import ModelView
 from starlette_admin.exceptions import ActionFailed
 from starlette_admin.filters import FilterGroup
 from starlette_admin.types import RequestAction
 
-from schemas.ledger import REVIEW_STATUSES, ReviewRow
+from schemas.ledger import DECIDED_STATUSES, REVIEW_STATUSES, ReviewRow
 from schemas.money import NanoUsd
 from schemas.review import Filter, Totals
 from services.ledger import Ledger, reviews
 from services.ledger.reviews.reading import matching
 from services.review_page import wording
 from services.review_page.conversation import conversation
+from services.review_page.forms import amount
 
 _READ = (
     ReviewRow.id,
@@ -41,6 +43,8 @@ _READ = (
     ReviewRow.created_at,
     ReviewRow.version,
 )
+#: how old the numbers beside a select's choices may be; over many reviews they take longer than the list itself
+_CHOICES_SECONDS = 30.0
 #: what a list without a choice shows
 _WAITING = "pending"
 
@@ -53,22 +57,20 @@ def asked(query: QueryParams) -> Filter:
         reason=query.get("reason") or None,
         group=query.get("group") or None,
         model=query.get("model") or None,
-        over_usd=_decimal(query.get("over")),
+        over_usd=amount(query.get("over", "")),
         search=query.get("q") or None,
     )
 
 
-def _decimal(text: str | None) -> Decimal | None:
-    try:
-        value = Decimal((text or "").strip().lstrip("$").replace(",", ""))
-    except InvalidOperation:
-        return None
-    return value if value.is_finite() and 0 <= value < 10**9 else None
+def _query(request: Request) -> QueryParams:
+    """What the list asks: the page's own address, or, from a batch action, the list's that it was started on."""
+    sent = request.query_params.get("_list_query")
+    return request.query_params if sent is None else QueryParams(sent.lstrip("?"))
 
 
 def _where(request: Request) -> ColumnElement[bool]:
     """The filter of a list, less its search, which the library adds."""
-    return and_(true(), *matching(replace(asked(request.query_params), search=None)))
+    return and_(true(), *matching(replace(asked(_query(request)), search=None)))
 
 
 def _in_list(how: Any) -> dict[RequestAction, Any]:
@@ -85,22 +87,23 @@ class Reviews(ModelView):
     key = "reviews"
     menu_label = "Reviews"
     display_name = "review"
-    fields: ClassVar = [
-        IntegerField("id", label="No."),
-        StringField("job_id", label="Job"),
-        StringField("group_name", label="Group"),
-        StringField("reason", label="Reason", formatter=_in_list(wording.words)),
-        StringField("detail", label="Detail"),
-        StringField("model", label="Model"),
-        IntegerField("input_tokens", label="Input tokens", formatter=_in_list(wording.number)),
-        IntegerField("worst_case_nano_usd", label="Worst case", formatter=_in_list(wording.usd)),
-        StringField("status", label="Status"),
-        StringField("claimed_by", label="Claimed by"),
-        StringField("decided_by", label="Decided by"),
-        StringField("created_at", label="Parked", formatter=_in_list(wording.moment)),
-    ]
-    searchable_fields: ClassVar = ["job_id", "detail"]
-    sortable_fields: ClassVar = [
+    fields = (
+        IntegerField("id", label="No.", filters=[]),
+        StringField("job_id", label="Job", filters=[]),
+        StringField("group_name", label="Group", filters=[]),
+        StringField("reason", label="Reason", filters=[], formatter=_in_list(wording.words)),
+        StringField("detail", label="Detail", filters=[]),
+        StringField("model", label="Model", filters=[]),
+        IntegerField("input_tokens", label="Input tokens", filters=[], formatter=_in_list(wording.number)),
+        IntegerField("worst_case_nano_usd", label="Worst case", filters=[], formatter=_in_list(wording.usd)),
+        StringField("status", label="Status", filters=[]),
+        StringField("created_at", label="Parked", filters=[], formatter=_in_list(wording.moment)),
+    )
+    searchable_fields = (
+        "job_id",
+        "detail",
+    )
+    sortable_fields = (
         "id",
         "job_id",
         "group_name",
@@ -110,23 +113,33 @@ class Reviews(ModelView):
         "worst_case_nano_usd",
         "status",
         "created_at",
-    ]
-    fields_default_sort: ClassVar = [("id", True)]
+    )
+    fields_default_sort = (("id", True),)
     list_template = "review_list.html"
     detail_template = "review_detail.html"
-    actions: ClassVar = ["approve", "reject"]
-    row_actions: ClassVar = []
-    row_actions_display_type = RowActionsDisplayType.ICON_LIST
-    exporters: ClassVar = []
-    importers: ClassVar = []
+    actions = (
+        "approve",
+        "reject",
+    )
+    row_actions = ()
+    exporters = ()
+    importers = ()
     column_visibility = False
     search_highlight = False
+    #: the library would fetch each; deciding about all that match is one statement
+    action_select_all_limit = 10**9
     page_size = 25
-    page_size_options: ClassVar = [10, 25, 50, 100]
+    page_size_options = (
+        10,
+        25,
+        50,
+        100,
+    )
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ReviewRow)
         self.ledger = ledger
+        self._offered: dict[str | None, tuple[float, dict[str, list[tuple[str, str]]]]] = {}
 
     def can_create(self, request: Request) -> bool:  # noqa: ARG002
         return False
@@ -134,7 +147,9 @@ class Reviews(ModelView):
     can_edit = can_delete = can_export = can_import = can_create
 
     def get_list_query(self, request: Request) -> Select[Any]:
-        return super().get_list_query(request).options(load_only(*_READ, raiseload=True)).where(_where(request))
+        return (
+            super().get_list_query(request).options(load_only(*_READ, raiseload=True)).where(_where(request))
+        )
 
     def get_detail_query(self, request: Request) -> Select[Any]:
         return ModelView.get_list_query(self, request)
@@ -155,39 +170,62 @@ class Reviews(ModelView):
 
     async def _confirm(self, request: Request, selection: ActionSelection, verb: str) -> Response:
         """The page that says what a decision about many comes to, before it is made."""
-        listed = QueryParams((request.query_params.get("_list_query") or "").lstrip("?"))
+        chosen: Mapping[str, Any]
         if selection.is_select_all:
-            which = asked(listed)
-            totals = await anyio.to_thread.run_sync(reviews.totals, self.ledger, which)
-            chosen: Mapping[str, Any] = {"which": which}
+            totals, chosen = request.state.totals, {"which": asked(_query(request))}
         else:
             rows = await selection.rows() if all(str(pk).isdecimal() for pk in await selection.pks()) else ()
-            totals = _summed(rows)
-            chosen = {"versions": {row.id: row.version for row in rows}}
+            totals, chosen = _summed(rows), {"versions": {row.id: row.version for row in rows}}
         if not totals.count:
             raise ActionFailed("Nothing is selected.")
-        return self.page(request, "review_confirm.html", verb=verb, totals=totals, back=str(listed), **chosen)
+        context = {"verb": verb, "totals": totals, "back": str(_query(request)), **chosen}
+        return self.page(request, "review_confirm.html", context)
 
-    def page(self, request: Request, template: str, status_code: int = 200, **context: Any) -> Response:
+    def page(self, request: Request, template: str, context: Mapping[str, Any]) -> Response:
         """A page of ours in the library's frame."""
         assert self._admin is not None  # noqa: S101 - set when the view was added
         return self._admin._template_response(  # noqa: SLF001 - what the library's own views render with
-            request, template, {"view": self, "title": "Reviews", **context}, status_code
+            request, template, {"view": self, "title": "Reviews", **context}
         )
 
+    async def serialize(self, obj: Any, request: Request, *args: Any, **options: Any) -> dict[str, Any]:
+        """As the library does, and who claimed or decided it."""
+        row = await super().serialize(obj, request, *args, **options)
+        decided = obj.decided_by if obj.status in DECIDED_STATUSES else None
+        return row | {"who": obj.claimed_by if obj.status == "claimed" else decided}
+
     async def count(self, request: Request, q: str | None = None, filters: FilterGroup | None = None) -> int:  # noqa: ARG002
-        """How many match; with it, what they come to, and what the list's selects offer, for its template."""
-        which = asked(request.query_params)
-        request.state.totals = await anyio.to_thread.run_sync(reviews.totals, self.ledger, which)
-        request.state.choices = await anyio.to_thread.run_sync(self._choices, which.status)
-        return request.state.totals.count
+        """How many match; what they come to is kept for who asked."""
+        request.state.totals = await anyio.to_thread.run_sync(
+            reviews.totals, self.ledger, asked(_query(request))
+        )
+        return int(request.state.totals.count)
+
+    async def find_all(self, request: Request, *args: Any, **options: Any) -> Sequence[Any]:
+        """As the library does; with them, what the list's selects offer."""
+        status = asked(_query(request)).status
+        request.state.choices = await anyio.to_thread.run_sync(self._choices, status)
+        return await super().find_all(request, *args, **options)
 
     def _choices(self, status: str | None) -> dict[str, list[tuple[str, str]]]:
-        """For each select: the values that reviews of a status have, with how many have them."""
-        found = reviews.facets(self.ledger, Filter(status=status))
+        """For each select: the values that reviews of a status have, with how many have them; half a minute old at most."""
+        kept = self._offered.get(status)
+        if kept is None or time.monotonic() - kept[0] > _CHOICES_SECONDS:
+            kept = self._offered[status] = (time.monotonic(), self._counted(status))
+        return kept[1]
+
+    def _counted(self, status: str | None) -> dict[str, list[tuple[str, str]]]:
+        columns = (ReviewRow.reason, ReviewRow.group_name, ReviewRow.model)
+        query = select(*columns, func.count()).where(*matching(Filter(status=status))).group_by(*columns)
+        found: tuple[Counter[str], ...] = (Counter(), Counter(), Counter())
+        with self.ledger.read() as connection:
+            for *values, count in connection.execute(query):
+                for counter, value in zip(found, values, strict=True):
+                    if value:
+                        counter[value] += count
         return {
-            name: [(value, f"{wording.words(value)} ({count:,})") for value, count in found[name].items() if value]
-            for name in ("reason", "group", "model")
+            name: [(value, f"{wording.words(value)} ({count:,})") for value, count in counter.most_common()]
+            for name, counter in zip(("reason", "group", "model"), found, strict=True)
         }
 
     def reading(self, review: ReviewRow) -> dict[str, Any]:

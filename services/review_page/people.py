@@ -212,8 +212,9 @@ class ByPassword(ByName):
         """As who is logged in; a name that was taken away, or whose password was changed, is logged out."""
         name = request.session.get("name")
         hashed = self._hashes.get(name) if name else None
-        known = hashed is not None and hmac.compare_digest(request.session.get("hash", ""), _short(hashed))
-        return AdminUser(username=name) if known else None
+        if not name or not hashed or not hmac.compare_digest(request.session.get("hash", ""), _short(hashed)):
+            return None
+        return AdminUser(username=name)
 
 
 def _short(hashed: str) -> str:

@@ -1,9 +1,24 @@
-"""How figures and moments read on the page."""
+"""How figures, moments and what became of a decision read on the page."""
 
 from datetime import UTC, datetime
 
+from starlette.requests import Request
+from starlette_admin.flash import flash
+
 from schemas.money import to_usd, usd_short
-from schemas.review import Totals
+from schemas.review import Decided, Totals
+
+_DONE = {
+    "approve": "approved",
+    "reject": "rejected",
+    "edit": "edited",
+    "claim": "claimed",
+    "take_over": "claimed",
+    "release": "given back",
+    "reopen": "waiting again",
+}
+#: refusals that are said in full; the cookie that carries them holds four kilobytes
+_SAID = 3
 
 
 def usd(nano: int | None) -> str:
@@ -45,3 +60,19 @@ def consequence(totals: Totals) -> str:
     if totals.unpriced:
         text += f"; {totals.unpriced:,} of them without a worst case, which cannot be approved"
     return text
+
+
+def say(request: Request, verb: str, decided: Decided) -> None:
+    """Tell what became of a decision, on the next page."""
+    if decided.changed:
+        flash(request, f"{jobs(decided.changed)} {_DONE[verb]}.", "success")
+    if not decided.refused:
+        return
+    said = [
+        f"review {refusal.review_id}: {refusal.why}" if refusal.review_id else refusal.why
+        for refusal in decided.refused[:_SAID]
+    ]
+    rest = len(decided.refused) - len(said)
+    more = f"; and {rest:,} more" if rest else ""
+    left = f"{len(decided.refused):,} left as they were" if len(decided.refused) > 1 else "Left as it was"
+    flash(request, f"{left}: {'; '.join(said)}{more}."[:1_000], "warning" if decided.changed else "error")
