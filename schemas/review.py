@@ -12,6 +12,12 @@ from schemas.outcome import Method
 #: how long an approval holds when nobody says otherwise
 APPROVAL_HOLDS = timedelta(days=14)
 MAX_NAME_CHARACTERS = 100
+#: what lets a job of unknown outcome pass
+UNKNOWN_ADVICE = (
+    "approve it: it is sent again, although it may have been billed\n"
+    "reject it: it is not sent again\n"
+    "either way its hold stays until `weighbridge review settle` books what was billed"
+)
 
 
 class Order(StrEnum):

@@ -5,7 +5,8 @@ from prefect.cache_policies import NO_CACHE
 
 from schemas.money import to_nano
 from services.ledger import reviews
-from services.ledger.reviews import Limits
+from services.ledger.reviews import Limits, Parked
+from tasks.advise import Scales, advise
 from tasks.start_run import Run
 
 
@@ -13,9 +14,14 @@ def park(run: Run) -> int:
     """Write the run's review rows; how many jobs wait."""
     request = run.policy.request
     limits = Limits(request.max_input_tokens, to_nano(request.max_cost_usd))
-    parked = reviews.park_over_budget(run.ledger, run.run_id, limits)
+    scales = Scales(run.policy, run.models, run.prices)
+
+    def advice(parked: Parked) -> str | None:
+        return advise(parked, scales)
+
+    parked = reviews.park_over_budget(run.ledger, run.run_id, limits, advice)
     if run.policy.on_unknown == "review":
-        parked += reviews.park_of_unknown_outcome(run.ledger, run.run_id, limits)
+        parked += reviews.park_of_unknown_outcome(run.ledger, run.run_id, limits, advice)
     return parked
 
 

@@ -6,7 +6,9 @@ there is refused here first, one by one, with its reason.
 
 from services.ledger.reviews.deciding import approve, claim, edit, expire, reject, release, reopen
 from services.ledger.reviews.parking import (
+    Advise,
     Limits,
+    Parked,
     drop_payloads,
     park_of_unknown_outcome,
     park_over_budget,
@@ -15,7 +17,9 @@ from services.ledger.reviews.parking import (
 from services.ledger.reviews.reading import events, facets, listed, one, totals
 
 __all__ = [
+    "Advise",
     "Limits",
+    "Parked",
     "approve",
     "claim",
     "drop_payloads",

@@ -1,16 +1,20 @@
 """Parking: jobs that must wait for a person go into the review table."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from schemas.job import RunId
-from schemas.ledger import JobRow, PayloadRow, ReviewRow
+from schemas.ledger import CountRow, JobRow, PayloadRow, ReviewRow
 from schemas.money import NanoUsd
 from schemas.outcome import Outcome, Reason
+from schemas.payload import CacheTtl, Fingerprint
+from schemas.review import UNKNOWN_ADVICE
+from schemas.traits import Traits
 from services.ledger.store import Ledger
 
 
@@ -22,12 +26,43 @@ class Limits:
     cost: NanoUsd | None
 
 
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """One job that is put into the review table: what advice about it is made of.
+
+    Attributes:
+        payload: its canonical JSON.
+        counted: input tokens by model, as far as they are on record.
+    """
+
+    fingerprint: Fingerprint
+    reason: str
+    model: str | None
+    input_tokens: int | None
+    max_tokens: int
+    worst_case: NanoUsd | None
+    cache_ttl: CacheTtl | None
+    own_max_input_tokens: int | None
+    own_max_cost: NanoUsd | None
+    payload: str
+    counted: Mapping[str, int]
+
+
+#: what would let a job pass, one sentence a line, or None when nothing is known that would
+Advise = Callable[[Parked], str | None]
+
 _COLUMNS = (
     JobRow.row_number,
     JobRow.job_id,
     JobRow.fingerprint,
     JobRow.group_name,
+    JobRow.priority,
+    JobRow.pinned_model,
+    JobRow.max_tokens,
+    JobRow.cache_ttl,
+    JobRow.traits,
     JobRow.model,
+    JobRow.method,
     JobRow.input_tokens,
     JobRow.worst_case_nano_usd,
     JobRow.own_max_input_tokens,
@@ -35,25 +70,40 @@ _COLUMNS = (
     JobRow.reason,
     JobRow.detail,
     PayloadRow.body,
+    ReviewRow.fingerprint.label("review_fingerprint"),
 )
 _PAGE = 500
 
 
-def park_over_budget(ledger: Ledger, run_id: RunId, policy_limits: Limits) -> int:
+@dataclass(frozen=True, slots=True)
+class _Parking:
+    """What one parking is about, and where it stands."""
+
+    run_id: str
+    outcome: Outcome
+    limits: Limits
+    advise: Advise
+
+
+def park_over_budget(
+    ledger: Ledger, run_id: RunId, policy_limits: Limits, advise: Advise = lambda _: None
+) -> int:
     """Put the run's jobs whose outcome is `review` into the review table; how many they are."""
-    return _park(ledger, run_id, Outcome.REVIEW, policy_limits)
+    return _park(ledger, _Parking(run_id, Outcome.REVIEW, policy_limits, advise))
 
 
-def park_of_unknown_outcome(ledger: Ledger, run_id: RunId, policy_limits: Limits) -> int:
+def park_of_unknown_outcome(
+    ledger: Ledger, run_id: RunId, policy_limits: Limits, advise: Advise = lambda _: None
+) -> int:
     """Put the run's jobs whose attempt may have been billed into the review table; how many they are."""
-    return _park(ledger, run_id, Outcome.UNKNOWN, policy_limits)
+    return _park(ledger, _Parking(run_id, Outcome.UNKNOWN, policy_limits, advise))
 
 
-def _park(ledger: Ledger, run_id: RunId, outcome: Outcome, limits: Limits) -> int:
+def _park(ledger: Ledger, parking: _Parking) -> int:
     parked, after = 0, -1
     while True:
         with ledger.write() as connection:
-            last = _park_page(connection, run_id, (outcome, after), limits)
+            last = _park_page(connection, parking, after)
         if last is None:
             return parked
         count, after = last
@@ -63,48 +113,76 @@ def _park(ledger: Ledger, run_id: RunId, outcome: Outcome, limits: Limits) -> in
 def park_unknown(connection: Connection, run_id: str) -> None:
     """As `park_of_unknown_outcome`, inside the caller's transaction."""
     after = -1
-    while last := _park_page(connection, run_id, (Outcome.UNKNOWN, after), Limits(None, None)):
+    parking = _Parking(run_id, Outcome.UNKNOWN, Limits(None, None), lambda _: UNKNOWN_ADVICE)
+    while last := _park_page(connection, parking, after):
         after = last[1]
 
 
-def _park_page(
-    connection: Connection, run_id: str, where: tuple[Outcome, int], limits: Limits
-) -> tuple[int, int] | None:
+def _park_page(connection: Connection, parking: _Parking, after: int) -> tuple[int, int] | None:
     """Park the next page of jobs after a row; how many, and the last row, or None at the end."""
-    outcome, after = where
     query = (
         select(*_COLUMNS)
         .join(PayloadRow, (PayloadRow.run_id == JobRow.run_id) & (PayloadRow.row_number == JobRow.row_number))
-        .where(JobRow.run_id == run_id, JobRow.outcome == outcome, JobRow.row_number > after)
+        .outerjoin(ReviewRow, ReviewRow.id == JobRow.review_id)
+        .where(JobRow.run_id == parking.run_id, JobRow.outcome == parking.outcome, JobRow.row_number > after)
         .order_by(JobRow.row_number)
         .limit(_PAGE)
     )
     rows = connection.execute(query).all()
     if not rows:
         return None
+    counted: dict[str, dict[str, int]] = {}
+    on_record = select(CountRow.fingerprint, CountRow.model, CountRow.input_tokens)
+    for fingerprint, model, tokens in connection.execute(
+        on_record.where(CountRow.fingerprint.in_([row.fingerprint for row in rows]))
+    ):
+        counted.setdefault(fingerprint, {})[model] = tokens
     now = datetime.now(UTC)
-    values = [
-        {
-            "job_id": row.job_id,
-            "run_id": run_id,
-            "row_number": row.row_number,
-            "fingerprint": row.fingerprint,
-            "reason": row.reason or Reason.UNKNOWN_OUTCOME,
-            "detail": row.detail or "",
-            "status": "pending",
-            "model": row.model,
-            "input_tokens": row.input_tokens,
-            "limit_tokens": _tighter(row.own_max_input_tokens, limits.tokens),
-            "limit_nano_usd": _tighter(row.own_max_cost_nano_usd, limits.cost),
-            "worst_case_nano_usd": row.worst_case_nano_usd,
-            "group_name": row.group_name,
-            "created_at": now,
-            "payload": row.body,
-        }
-        for row in rows
-    ]
-    _upsert(connection, values)
+    _upsert(connection, [_values(row, parking, counted.get(row.fingerprint, {}), now) for row in rows])
     return len(rows), rows[-1].row_number
+
+
+def _values(row: Any, parking: _Parking, counted: Mapping[str, int], now: datetime) -> dict[str, object]:
+    reason = row.reason or Reason.UNKNOWN_OUTCOME
+    parked = Parked(
+        fingerprint=row.fingerprint,
+        reason=reason,
+        model=row.model,
+        input_tokens=row.input_tokens,
+        max_tokens=row.max_tokens,
+        worst_case=row.worst_case_nano_usd,
+        cache_ttl=row.cache_ttl,
+        own_max_input_tokens=row.own_max_input_tokens,
+        own_max_cost=row.own_max_cost_nano_usd,
+        payload=row.body,
+        counted=counted,
+    )
+    # a job that an approval let pass belongs to that review, also when what was sent is an edit of its payload
+    fingerprint = row.review_fingerprint or row.fingerprint
+    return {
+        "job_id": row.job_id,
+        "run_id": parking.run_id,
+        "row_number": row.row_number,
+        "fingerprint": fingerprint,
+        "edited_fingerprint": row.fingerprint if row.fingerprint != fingerprint else None,
+        "reason": reason,
+        "detail": row.detail or "",
+        "would_pass": parking.advise(parked),
+        "status": "pending",
+        "model": row.model,
+        "method": row.method,
+        "payload_class": Traits.from_json(row.traits).payload_class,
+        "input_tokens": row.input_tokens,
+        "max_tokens": row.max_tokens,
+        "limit_tokens": _tighter(row.own_max_input_tokens, parking.limits.tokens),
+        "limit_nano_usd": _tighter(row.own_max_cost_nano_usd, parking.limits.cost),
+        "worst_case_nano_usd": row.worst_case_nano_usd,
+        "group_name": row.group_name,
+        "priority": row.priority,
+        "pinned_model": row.pinned_model,
+        "created_at": now,
+        "payload": row.body,
+    }
 
 
 def _tighter(own: int | None, policy: int | None) -> int | None:
@@ -112,21 +190,44 @@ def _tighter(own: int | None, policy: int | None) -> int | None:
     return min(given) if given else None
 
 
+_FRESH = (
+    "run_id", "row_number", "edited_fingerprint", "reason", "detail", "would_pass", "model", "method", "payload_class",
+    "input_tokens", "max_tokens", "limit_tokens", "limit_nano_usd", "worst_case_nano_usd", "group_name", "priority",
+    "pinned_model",
+)  # fmt: skip
+
+
 def _upsert(connection: Connection, values: Sequence[dict[str, object]]) -> None:
-    """One row per job and payload. What a person has decided stays; what still waits is brought up to date."""
+    """One row per job and payload. What a person has decided stays; what still waits is brought up to date.
+
+    A claim stays with who has it. An approval that has expired, or whose ceiling the job outgrew, waits again.
+    """
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     statement = dialect.insert(ReviewRow)
     fresh = statement.excluded
-    kept = ("run_id", "row_number", "reason", "detail", "model", "input_tokens")
-    limits = ("limit_tokens", "limit_nano_usd", "worst_case_nano_usd", "group_name")
+    outgrown = and_(_is("approved", "edited"), fresh.reason == Reason.OVER_CEILING)
+    waits = _is("pending", "claimed")
     connection.execute(
         statement.on_conflict_do_update(
             index_elements=["job_id", "fingerprint"],
-            set_={name: fresh[name] for name in (*kept, *limits)} | {"status": "pending"},
-            where=(ReviewRow.status == "pending") | (ReviewRow.status == "sent"),
+            set_={name: fresh[name] for name in _FRESH}
+            | {
+                "status": case((ReviewRow.status == "claimed", "claimed"), else_="pending"),
+                "created_at": case((waits, ReviewRow.created_at), else_=fresh.created_at),
+                "payload": func.coalesce(ReviewRow.payload, fresh.payload),
+                "edited_payload": case(
+                    (fresh.edited_fingerprint.is_(None), None), else_=ReviewRow.edited_payload
+                ),
+            },
+            where=or_(waits, _is("sent", "expired"), outgrown),
         ),
         values,
     )
+
+
+def _is(*statuses: str) -> ColumnElement[bool]:
+    # an IN cannot be prepared once for many rows
+    return or_(*(ReviewRow.status == status for status in statuses))
 
 
 def drop_payloads(connection: Connection, run_id: str) -> None:
