@@ -2,8 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -16,6 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette_admin import CustomView
 from starlette_admin.routing import route
 
+from schemas.edit import Edit, NoSuchEdit
 from schemas.errors import BadInput, WeighbridgeError
 from schemas.payload import InvalidPayload, Payload
 from schemas.review import Figures
@@ -33,42 +33,6 @@ _DATA_CHARACTERS = 2_000
 _TEXT_CHARACTERS = 250_000
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What a person asks to be changed.
-
-    Attributes:
-        text: the whole request as JSON, with marks in place of data; None: as it is.
-        max_tokens: the most output tokens; None: as they are.
-        keep_turns: only the last so many messages; None: all.
-        drop_tools: without tools.
-    """
-
-    text: str | None = None
-    max_tokens: int | None = None
-    keep_turns: int | None = None
-    drop_tools: bool = False
-
-    def made(self, payload: str) -> Payload:
-        """The payload with the changes.
-
-        Raises:
-            InvalidPayload: it would be refused by the API.
-            BadInput: the text is not JSON, or the changes leave nothing.
-        """
-        request = json.loads(payload) if self.text is None else unmarked(self.text, payload)
-        if not isinstance(request, dict):
-            raise BadInput("The payload must be a JSON object. Nothing was changed.")
-        Payload.checked(request)
-        if self.keep_turns is not None:
-            request["messages"] = _last(request.get("messages"), self.keep_turns)
-        if self.drop_tools:
-            request = {name: value for name, value in request.items() if name not in ("tools", "tool_choice")}
-        if self.max_tokens is not None:
-            request["max_tokens"] = self.max_tokens
-        return Payload.checked(request)
-
-
 def marked(payload: str) -> str | None:
     """A payload as text that a person can edit, or None when it is too long for a form."""
     request = _replaced(json.loads(payload), lambda text: _mark(text) if _is_data(text) else text)
@@ -76,21 +40,24 @@ def marked(payload: str) -> str | None:
     return text if len(text) <= _TEXT_CHARACTERS else None
 
 
-def unmarked(text: str, payload: str) -> Any:
+def unmarked(text: str, payload: str) -> dict[str, Any]:
     """An edited text as a request, its marks replaced by the data they stand for in the payload.
 
     Raises:
-        BadInput: the text is not JSON.
+        BadInput: the text is no JSON object.
     """
     data = {_mark(found): found for found in _texts(json.loads(payload)) if _is_data(found)}
     try:
-        return _replaced(json.loads(text), lambda found: data.get(found, found))
+        request = _replaced(json.loads(text), lambda found: data.get(found, found))
     except json.JSONDecodeError as error:
         raise BadInput(
             f"The payload is not JSON: {error.msg} in line {error.lineno}, column {error.colno}. Nothing was changed."
         ) from None
     except RecursionError:
         raise BadInput("The payload is nested too deeply. Nothing was changed.") from None
+    if not isinstance(request, dict):
+        raise BadInput("The payload must be a JSON object. Nothing was changed.")
+    return request
 
 
 def _is_data(text: str) -> bool:
@@ -117,24 +84,6 @@ def _replaced(value: Any, how: Callable[[str], str]) -> Any:
     return [_replaced(inner, how) for inner in value] if isinstance(value, list) else value
 
 
-def _last(messages: Any, count: int) -> Any:
-    """The last messages, from one of the user's that answers no tool call on."""
-    if not isinstance(messages, list) or not 0 < count <= len(messages):
-        return messages
-    for start in range(len(messages) - count, len(messages)):
-        if _can_begin(messages[start]):
-            return messages[start:]
-    raise BadInput(
-        f"None of the last {count} turns can begin a conversation; keep more. Nothing was changed."
-    )
-
-
-def _can_begin(message: Mapping[str, Any]) -> bool:
-    content = message.get("content")
-    answers = isinstance(content, list) and any(block.get("type") == "tool_result" for block in content)
-    return message.get("role") == "user" and not answers
-
-
 class Editing(CustomView):
     """The page on which a payload is changed.
 
@@ -155,7 +104,7 @@ class Editing(CustomView):
     async def index(self, request: Request) -> Response:
         """The form, as the payload is."""
         review = await self._review(request.query_params.get("pk"))
-        return self._shown(request, review, text=marked(review.payload))
+        return self._shown(request, review, text=marked(_standing(review)))
 
     @route("", methods=["POST"], name="edited-review")
     async def weighed(self, request: Request) -> Response:
@@ -165,7 +114,7 @@ class Editing(CustomView):
         fields: dict[str, Any] = {name: text_of(form, name) for name in ("max_tokens", "keep_turns", "note")}
         fields |= {"text": form.get("text"), "drop_tools": bool(form.get("drop_tools"))}
         try:
-            payload = _changes(form).made(review.payload)
+            payload = _edited(form, _standing(review))
             figures = await self._weigh(review, payload)
             if text_of(form, "verb") != "save":
                 return self._shown(request, review, figures=figures, max_output=payload.max_tokens, **fields)
@@ -180,7 +129,7 @@ class Editing(CustomView):
                 version=whole_of(form, "version"),
             )
             decided = await anyio.to_thread.run_sync(decide)
-        except (InvalidPayload, WeighbridgeError) as error:
+        except (InvalidPayload, NoSuchEdit, WeighbridgeError) as error:
             return self._shown(request, review, error=str(error), **fields)
         say(request, "edit", decided)
         return RedirectResponse(
@@ -199,11 +148,26 @@ class Editing(CustomView):
         return self._pages.page(request, "review_edit.html", {"review": review, **context})
 
 
-def _changes(form: FormData) -> Changes:
+def _edited(form: FormData, standing: str) -> Payload:
+    """The payload that a form asks for.
+
+    Raises:
+        BadInput: a field cannot be read.
+        InvalidPayload: the API would refuse it.
+        NoSuchEdit: it does not take such a change.
+    """
     text = form.get("text")
-    return Changes(
-        text=text if isinstance(text, str) and text.strip() else None,
+    change = Edit(
+        whole=unmarked(text, standing) if isinstance(text, str) and text.strip() else None,
         max_tokens=whole_of(form, "max_tokens"),
         keep_turns=whole_of(form, "keep_turns"),
         drop_tools=bool(form.get("drop_tools")),
     )
+    if change.whole is not None:
+        Payload.checked(change.whole)
+    return Payload.checked(change.of(json.loads(standing)))
+
+
+def _standing(review: Row[Any]) -> str:
+    """What would be sent as it stands: what somebody edited before, or the job's own payload."""
+    return str(review.edited_payload or review.payload)

@@ -14,10 +14,12 @@ from starlette_admin.exceptions import LoginFailed
 
 from schemas.errors import BadInput
 from schemas.ledger import ReviewRow, RunRow
-from schemas.payload import InvalidPayload, Payload
+from schemas.outcome import Method
+from schemas.payload import Payload
+from schemas.review import Figures
 from services.review_page.app import make_app
 from services.review_page.conversation import SHOWN_IMAGES, Part, conversation
-from services.review_page.editing import Changes, marked, unmarked
+from services.review_page.editing import marked, unmarked
 from services.review_page.people import ReviewSettings, Tries, clean_name, hashed_password, is_password
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -441,11 +443,10 @@ class TestEdits:
         request = {"max_tokens": 9, "tools": [{"name": "look_up", "input_schema": {}}], "messages": messages}
         return Payload.checked(request).canonical.decode()
 
-    def test_an_edit_of_nothing_is_the_same_payload_and_the_form_carries_no_data(self):
+    def test_a_text_left_as_it_is_is_the_same_payload_and_carries_no_data(self):
         text = marked(self.payload())
         assert self.DATA not in text
-        assert Changes(text=text).made(self.payload()).canonical.decode() == self.payload()
-        assert Changes().made(self.payload()).canonical.decode() == self.payload()
+        assert Payload.checked(unmarked(text, self.payload())).canonical.decode() == self.payload()
 
     @given(
         st.recursive(
@@ -456,20 +457,66 @@ class TestEdits:
         stored = json.dumps({"value": value})
         assert unmarked(marked(stored), stored) == {"value": value}
 
-    def test_the_last_turns_never_begin_with_an_answer_to_a_tool(self):
-        for keep, left in ((5, 5), (4, 1), (3, 1), (1, 1), (9, 5)):
-            request = Changes(keep_turns=keep).made(self.payload()).request
-            assert len(request["messages"]) == left, keep
-            assert request["messages"][0]["role"] == "user"
+    def test_a_text_too_long_for_a_form_is_not_offered(self):
+        assert marked(json.dumps({"text": "two words " * 30_000})) is None
 
-    def test_tools_and_output_can_be_taken_away(self):
-        request = Changes(max_tokens=5, drop_tools=True).made(self.payload()).request
-        assert request["max_tokens"] == 5
-        assert "tools" not in request
+    @pytest.fixture
+    def editor(self, ledger):
+        """A browser that may edit, and what was weighed for it."""
+        park(ledger, 1)
+        weighed = []
+
+        async def weigh(review, payload):
+            weighed.append((review.id, payload))
+            return Figures("claude-haiku-5-5", 7, Method.COUNTED, 1_000, limit_tokens=10, limit=2_000)
+
+        app = make_app(ledger, ReviewSettings(), ["127.0.0.1"], weigh)
+        with TestClient(app, base_url="http://127.0.0.1", headers=OWN, follow_redirects=False) as browser:
+            log_in(browser)
+            browser.token = token_of(browser.get("/edit?pk=1"))
+            browser.weighed = weighed
+            yield browser
 
     @pytest.mark.parametrize(
-        "text", ["{", "[]", "1", '{"messages": []}', '{"max_tokens": 5, "temperature": 1}']
+        "fields",
+        [
+            {"text": "{"},
+            {"text": "[]"},
+            {"text": "1"},
+            {"text": '{"messages": []}'},
+            {"text": '{"max_tokens": 5, "keep": 1}', "keep_turns": "1"},
+            {"text": "[" * 100_000},
+            {"max_tokens": "0"},
+            {"max_tokens": "many"},
+            {"keep_turns": "9"},
+        ],
     )
-    def test_what_is_no_request_is_refused_with_a_sentence(self, text):
-        with pytest.raises((BadInput, InvalidPayload)):
-            Changes(text=text).made(self.payload())
+    def test_what_is_no_request_is_neither_weighed_nor_decided(self, editor, ledger, fields):
+        for verb in ("weigh", "save"):
+            page = decide(editor, "/edit", id="1", version="1", verb=verb, **fields)
+            assert page.status_code == 200
+            assert 'role="alert"' in page.text
+        assert editor.weighed == []
+        assert statuses(ledger) == {1: "pending"}
+
+    def test_weighing_shows_both_and_decides_nothing_until_it_is_saved(self, editor, ledger):
+        page = decide(editor, "/edit", id="1", version="1", verb="weigh", max_tokens="5")
+        assert "It is within its limits" in page.text
+        assert statuses(ledger) == {1: "pending"}
+        assert decide(editor, "/edit", id="1", version="1", verb="save", max_tokens="5").status_code == 303
+        with ledger.read() as connection:
+            row = connection.execute(select(ReviewRow.__table__)).one()
+        assert (row.status, row.decided_by, row.input_tokens, row.ceiling_nano_usd) == (
+            "edited",
+            "Anna",
+            7,
+            1_000,
+        )
+        assert json.loads(row.edited_payload) == json.loads(row.payload) | {"max_tokens": 5}
+        assert [payload.max_tokens for _, payload in editor.weighed] == [5, 5]
+
+    def test_who_edits_an_older_version_overwrites_nothing(self, editor, ledger):
+        decide(editor, verb="claim", id="1", version="1")
+        answer = decide(editor, "/edit", id="1", version="1", verb="save", max_tokens="5")
+        assert "changed since you read it" in editor.get(answer.headers["location"]).text
+        assert statuses(ledger) == {1: "claimed"}
