@@ -116,3 +116,11 @@ class Figures:
         return (self.limit_tokens is None or self.input_tokens <= self.limit_tokens) and (
             self.limit is None or self.worst_case <= self.limit
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits in force for one job, which the review shows beside its weight and price."""
+
+    tokens: int | None
+    cost: NanoUsd | None

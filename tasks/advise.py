@@ -39,7 +39,7 @@ class Scales:
         limit = self.policy.request.max_input_tokens
         return limit if own is None else min(limit, own)
 
-    def most_cost(self, parked: Parked) -> int:
+    def most_cost(self, parked: Parked) -> NanoUsd:
         limit = to_nano(self.policy.request.max_cost_usd)
         return limit if parked.own_max_cost is None else min(limit, parked.own_max_cost)
 

@@ -4,23 +4,25 @@ The rules of a review hold in the database itself (migration 0006), so they hold
 there is refused here first, one by one, with its reason.
 """
 
+from schemas.review import Limits
+from services.ledger.reviews.booking import book
 from services.ledger.reviews.deciding import approve, claim, edit, expire, reject, release, reopen
 from services.ledger.reviews.parking import (
     Advise,
-    Limits,
     Parked,
     drop_payloads,
     park_of_unknown_outcome,
     park_over_budget,
     park_unknown,
 )
-from services.ledger.reviews.reading import events, facets, listed, one, totals
+from services.ledger.reviews.reading import events, facets, listed, one, own_limits, totals
 
 __all__ = [
     "Advise",
     "Limits",
     "Parked",
     "approve",
+    "book",
     "claim",
     "drop_payloads",
     "edit",
@@ -29,6 +31,7 @@ __all__ = [
     "facets",
     "listed",
     "one",
+    "own_limits",
     "park_of_unknown_outcome",
     "park_over_budget",
     "park_unknown",

@@ -56,7 +56,7 @@ def claim(ledger: Ledger, ids: Sequence[int], by: str, *, take_over: bool = Fals
         by: the person.
         take_over: also those that somebody else has claimed.
     """
-    name = _name(by)
+    name = named(by)
     mine = ReviewRow.status == "claimed"
     if not take_over:
         mine = and_(mine, ReviewRow.claimed_by == name)
@@ -68,7 +68,7 @@ def claim(ledger: Ledger, ids: Sequence[int], by: str, *, take_over: bool = Fals
 
 def release(ledger: Ledger, ids: Sequence[int], by: str) -> Decided:
     """Give claimed reviews back, so that anybody may decide about them."""
-    name = _name(by)
+    name = named(by)
     allowed = and_(ReviewRow.status == "claimed", ReviewRow.claimed_by == name)
     return _changed(ledger, ids, _Change(allowed, {"status": "pending"}, lambda row: _taken(row, name)))
 
@@ -76,7 +76,7 @@ def release(ledger: Ledger, ids: Sequence[int], by: str) -> Decided:
 def reopen(ledger: Ledger, ids: Sequence[int], by: str, *, note: str | None = None) -> Decided:
     """Take back decisions that were not acted on yet: the reviews wait again, for anybody."""
     allowed = ReviewRow.status.in_(("approved", "edited", "rejected", "expired"))
-    values = {"status": "pending", "decided_by": _name(by), "note": note}
+    values = {"status": "pending", "decided_by": named(by), "note": note}
     return _changed(ledger, ids, _Change(allowed, values, lambda row: f"it is {row.status}, not decided"))
 
 
@@ -109,7 +109,7 @@ def approve(  # noqa: PLR0913 - what a person says in approving
     Raises:
         BadInput: no name, or a ceiling or time that makes no sense.
     """
-    name = _name(by)
+    name = named(by)
     if (ceiling_usd is not None and ceiling_usd < 0) or (ceiling_tokens is not None and ceiling_tokens < 0):
         raise BadInput("A ceiling cannot be less than nothing; nothing was decided.")
     if expires_in <= timedelta(0):
@@ -156,7 +156,7 @@ def reject(
     confirmed: Totals | None = None,
 ) -> Decided:
     """Decide that jobs are not sent; the arguments are those of `approve`."""
-    name = _name(by)
+    name = named(by)
     values = {
         "status": "rejected",
         "decided_by": name,
@@ -196,7 +196,7 @@ def edit(  # noqa: PLR0913 - what a person says in editing
         version: what was read; a review that was changed since is refused.
         expires_in: how long the decision holds.
     """
-    name = _name(by)
+    name = named(by)
     now = datetime.now(UTC)
     values = {
         "status": "edited",
@@ -234,7 +234,8 @@ def expire(ledger: Ledger, now: datetime) -> int:
         ).rowcount
 
 
-def _name(by: str) -> str:
+def named(by: str) -> str:
+    """The name of who decides, fit to be stored; raises BadInput when there is none."""
     name = printable(by.strip())
     if not name or len(name) > MAX_NAME_CHARACTERS:
         raise BadInput(

@@ -13,17 +13,9 @@ from schemas.ledger import CountRow, JobRow, PayloadRow, ReviewRow
 from schemas.money import NanoUsd
 from schemas.outcome import Outcome, Reason
 from schemas.payload import CacheTtl, Fingerprint
-from schemas.review import UNKNOWN_ADVICE
+from schemas.review import UNKNOWN_ADVICE, Limits
 from schemas.traits import Traits
 from services.ledger.store import Ledger
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The limits in force for one job, which the review shows beside its weight and price."""
-
-    tokens: int | None
-    cost: NanoUsd | None
 
 
 @dataclass(frozen=True, slots=True)

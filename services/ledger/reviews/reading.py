@@ -5,9 +5,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
 
-from schemas.ledger import ReviewEventRow, ReviewRow
+from schemas.ledger import JobRow, ReviewEventRow, ReviewRow
 from schemas.money import NanoUsd, to_nano
-from schemas.review import Filter, Order, Totals
+from schemas.review import Filter, Limits, Order, Totals
 from services.ledger.store import Ledger
 
 #: what a list leaves out: payloads weigh megabytes
@@ -132,3 +132,13 @@ def events(ledger: Ledger, review_id: int) -> Sequence[Row[Any]]:
     )
     with ledger.read() as connection:
         return connection.execute(query).all()
+
+
+def own_limits(ledger: Ledger, run_id: str, row_number: int) -> Limits:
+    """The limits that a job brought with it."""
+    query = select(JobRow.own_max_input_tokens, JobRow.own_max_cost_nano_usd).where(
+        JobRow.run_id == run_id, JobRow.row_number == row_number
+    )
+    with ledger.read() as connection:
+        tokens, cost = connection.execute(query).tuples().first() or (None, None)
+    return Limits(tokens, None if cost is None else NanoUsd(cost))
