@@ -66,7 +66,10 @@ def make_app(
     environment = admin.templates.env
     trust_only_templates(environment)
     environment.globals.update(
-        statuses=REVIEW_STATUSES, with_password=bool(hashes), ledger_url=ledger.url, may_edit=False
+        statuses=REVIEW_STATUSES,
+        with_password=bool(hashes),
+        ledger_url=ledger.url,
+        may_edit=weigh is not None,
     )
     for shown in (wording.usd, wording.usd_exact, wording.number, wording.moment, wording.words):
         environment.filters[shown.__name__] = shown
