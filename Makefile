@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check chaos lock clean
+.PHONY: help setup demo browser test check chaos lock clean
 
 help:
 	@echo "make demo   run the nightly flow on sample jobs against the local simulator (no key needed)"
@@ -31,7 +31,11 @@ demo: setup
 	  --ledger sqlite:///$(CURDIR)/$(DEMO)/ledger.db --results $(DEMO)/results || [ $$? -eq 4 ]
 	@echo "Who waits for a person: $(BIN)/weighbridge review list --ledger sqlite:///$(DEMO)/ledger.db"
 
-test: setup
+# Installs a browser where it may; a no-op where there is one.
+browser:
+	@bash tests/install_browser.sh
+
+test: setup browser
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: setup

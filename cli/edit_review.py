@@ -7,6 +7,8 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -56,7 +58,7 @@ def edit_review(
     change = Edit(whole, max_tokens, system, drop_tools, keep_turns)
     if change == Edit():
         change = Edit(_in_editor(row.edited_payload or row.payload))
-    edited = asyncio.run(_edit(opened, row, name, change, note, _policy(opened, row, policy)))
+    edited = asyncio.run(_edit(opened, row, name, change, note, policy_of(opened, row, policy)))
     figures = edited.figures
     if as_json:
         print(
@@ -93,9 +95,17 @@ def _told(model: str | None, input_tokens: int | None, worst_case: int | None) -
 
 
 async def _edit(opened: Ledger, row: Any, name: str, change: Edit, note: str | None, policy: Policy) -> Any:
-    from services.gateway import open_gateway  # noqa: PLC0415 - the SDK takes seconds to import
     from tasks.edit_review import edit_review as edit  # noqa: PLC0415 - Prefect is imported after its settings
-    from tasks.start_run import Run  # noqa: PLC0415
+
+    async with editing_run(opened, row, policy) as run:
+        return await edit(run, row.id, name, change, note=note, version=row.version)
+
+
+@asynccontextmanager
+async def editing_run(opened: Ledger, row: Any, policy: Policy) -> AsyncIterator[Any]:
+    """A run that is not on record, to count and price an edit of this review with."""
+    from services.gateway import open_gateway  # noqa: PLC0415 - the SDK takes seconds to import
+    from tasks.start_run import Run  # noqa: PLC0415 - Prefect is imported after its settings
 
     async with open_gateway(policy.limits) as gateway:
         await gateway.models()
@@ -105,11 +115,11 @@ async def _edit(opened: Ledger, row: Any, name: str, change: Edit, note: str | N
                 f"The ledger {opened.url} holds {'simulated' if found.simulated else 'real'} runs, and this endpoint is "
                 "the other kind; set ANTHROPIC_BASE_URL to the endpoint of its runs. Nothing was changed."
             )
-        run = Run(RunId(f"edit-{row.id}"), policy, opened, gateway, Path())
-        return await edit(run, row.id, name, change, note=note, version=row.version)
+        yield Run(RunId(f"edit-{row.id}"), policy, opened, gateway, Path())
 
 
-def _policy(opened: Ledger, row: Any, path: Path | None) -> Policy:
+def policy_of(opened: Ledger, row: Any, path: Path | None) -> Policy:
+    """The policy in a file, or, without one, that of the review's run."""
     if path is not None:
         return read_policy(path)
     found = runs.latest(opened, row.run_id)

@@ -42,9 +42,11 @@ ExpiresOption = Annotated[int, typer.Option(min=1, max=3650, help="How many days
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
+    from cli import serve_review  # noqa: PLC0415 - as below
     from cli.edit_review import edit_review  # noqa: PLC0415 - it takes its options from here
 
     _app.command("edit")(edit_review)
+    serve_review.add_to(_app)
     app.add_typer(_app, name="review")
 
 

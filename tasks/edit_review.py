@@ -63,6 +63,32 @@ async def edit_review(
     if before is None:
         raise BadInput(f"There is no review {review_id} in {run.ledger.url}; nothing was changed.")
     payload = _changed(before, change)
+    figures = await weighed(run, before, payload)
+    decided = await asyncio.to_thread(
+        reviews.edit,
+        run.ledger,
+        review_id,
+        by,
+        payload,
+        figures,
+        note=note,
+        version=version or before.version,
+    )
+    return Edited(before, payload, figures, decided)
+
+
+async def weighed(run: Run, before: Row[Any], payload: Payload) -> Figures:
+    """What a payload would weigh and cost in a review's place, counted anew; nothing is decided.
+
+    Args:
+        run: a policy, a ledger and a gateway; it need not be on record.
+        before: the review, with the attributes of `ReviewRow`.
+        payload: what would be sent in its place.
+
+    Raises:
+        BadInput: the payload is none that could be sent.
+        RunFailed: the API did not count it.
+    """
     own = await asyncio.to_thread(reviews.own_limits, run.ledger, before.run_id, before.row_number)
     job = QueuedJob(
         row_number=before.row_number,
@@ -82,18 +108,7 @@ async def edit_review(
         # a person decides about it, so a bound serves where the provider does not count
         review_id=review_id,
     )
-    figures = await _weighed(run, job, payload)
-    decided = await asyncio.to_thread(
-        reviews.edit,
-        run.ledger,
-        review_id,
-        by,
-        payload,
-        figures,
-        note=note,
-        version=version or before.version,
-    )
-    return Edited(before, payload, figures, decided)
+    return await _weighed(run, job, payload)
 
 
 def _changed(before: Row[Any], change: Edit) -> Payload:

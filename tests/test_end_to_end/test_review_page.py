@@ -1,0 +1,398 @@
+"""A reviewer's evening with the review page: the real command, a real browser, jobs that a real run parked."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import sqlite3
+import struct
+import urllib.error
+import urllib.parse
+import urllib.request
+import zlib
+from base64 import b64encode
+
+import pytest
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = [
+    "--no-sandbox",  # as root, in a container
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+LONG = "The goods were weighed twice, and both weights differ. "
+
+
+def png(width, height):
+    """A picture, as base64."""
+    rows = b"".join(
+        b"\0" + b"".join(bytes((x % 256, y % 256, 90)) for x in range(width)) for y in range(height)
+    )
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b64encode(
+        b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    ).decode()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A browser, or a plain word that there is none; in CI that is a failure."""
+    if CHROMIUM is None:
+        word = "no chromium is installed, and tests/install_browser.sh could not install one"
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(word)
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only those who have a browser pay for it
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@contextlib.contextmanager
+def review_page(yard, *options, **environment):
+    """The page's address, served by the real command."""
+    child = yard.start("review", "serve", "--ledger", yard.ledger, "--port", 0, *options, **environment)
+    try:
+        line = child.stdout.readline()
+        found = re.search(r"http://\S+", line)
+        assert found, f"said {line!r}, then {child.stderr.read() if child.poll() is not None else ''}"
+        yield found.group()
+    finally:
+        child.terminate()
+        child.communicate(timeout=30)
+
+
+@contextlib.contextmanager
+def opened(chromium, address, name="Anna Reviewer"):
+    """A page of the browser, after its reviewer said who they are. Fails on what a browser complains about."""
+    context = chromium.new_context(viewport={"width": 1500, "height": 950})
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    complaints, elsewhere = [], []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    page.on(
+        "request",
+        lambda asked: None if asked.url.startswith((address, "data:")) else elsewhere.append(asked.url),
+    )
+    page.goto(address)
+    page.get_by_label("Your name").fill(name)
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("heading", name="Reviews").wait_for()
+    page.wait_for_load_state("load")
+    yield page
+    context.close()
+    assert (complaints, elsewhere) == ([], [])
+
+
+def case(number, **more):
+    return {
+        "job_id": f"case-{number:02}",
+        "prompt": f"Case {number}. {LONG * 40}",
+        "max_tokens": 8_000,
+    } | more
+
+
+def messages(*content):
+    return json.dumps([{"role": "user", "content": list(content)}])
+
+
+def text(words):
+    return {"type": "text", "text": words}
+
+
+def shown(page):
+    """The jobs that the list shows."""
+    return page.locator("tbody td.review-job").all_inner_texts()
+
+
+class TestAnEvening:
+    """Filter, search, read, approve ten, edit one, reject one; and what the ledger says afterwards."""
+
+    @pytest.fixture
+    def jobs(self, yard):
+        """Twelve dear jobs, a heavy one, a picture, and three that are sent."""
+        picture = {
+            "type": "image",
+            "source": {"type": "base64", "media_type": "image/png", "data": png(300, 120)},
+        }
+        tool = {"name": "look_up", "description": "Looks up a case.", "input_schema": {"type": "object"}}
+        rows = [case(number, group="claims", max_cost_usd="0.001") for number in range(12)]
+        rows += [
+            case(20, group="letters", max_input_tokens=200, tools=json.dumps([tool]), max_tokens=4_000),
+            {
+                "job_id": "picture-1",
+                "group": "pictures",
+                "messages": messages(text("What does the scale say?"), picture),
+                "max_tokens": 8_000,
+                "max_cost_usd": "0.001",
+            },
+            *({"job_id": f"light-{number}", "prompt": "Hello", "max_tokens": 50} for number in range(3)),
+        ]
+        return yard.jobs(rows)
+
+    @pytest.mark.prefect
+    def test_from_the_first_look_to_the_ledger(self, yard, chromium, jobs):
+        with yard.simulator():
+            report = yard.run(jobs, "--policy", yard.policy())
+            assert report["jobs"]["review"] == 14
+            with review_page(yard) as address, opened(chromium, address) as page:
+                self.reads(page, yard)
+                self.approves_ten(page, yard)
+                self.rejects_one(page, yard)
+                self.edits_one(page, yard)
+        history = yard.rows("SELECT * FROM review_events ORDER BY id")
+        assert [row["to_status"] for row in history if row["changed_by"] == "Anna Reviewer"] == [
+            *["approved"] * 10,
+            "claimed",
+            "rejected",
+            "edited",
+        ]
+
+    def reads(self, page, yard):
+        page.get_by_label("Group").select_option("pictures")
+        page.wait_for_url("**group=pictures**")
+        assert shown(page) == ["picture-1"]
+        page.get_by_role("link", name="Reset").click()
+        page.get_by_label("Job, detail or note").fill("case-07")
+        page.get_by_role("button", name="Show").click()
+        page.wait_for_url("**q=case-07**")
+        assert shown(page) == ["case-07"]
+        page.get_by_role("link", name="Reset").click()
+        page.get_by_label("Job, detail or note").fill("picture")
+        page.get_by_role("button", name="Show").click()
+        page.get_by_role("link", name="picture-1").click()
+        page.get_by_text("What does the scale say?").wait_for()
+        picture = page.locator("figure.review-image img")
+        assert picture.evaluate("it => [it.naturalWidth, it.naturalHeight]") == [300, 120]
+        [row] = yard.rows("SELECT * FROM reviews WHERE job_id = 'picture-1'")
+        assert page.get_by_label("At most USD").input_value() == _decimal(row["worst_case_nano_usd"])
+        assert page.get_by_label("At most input tokens").input_value() == str(row["input_tokens"])
+
+    def approves_ten(self, page, yard):
+        page.goto(page.url.split("/reviews/")[0] + "/reviews/list?group=claims&sort=job_id__asc&page_size=10")
+        assert shown(page) == [f"case-{number:02}" for number in range(10)]
+        page.get_by_label("Select the whole page").check()
+        page.get_by_role("button", name="With selected").click()
+        page.get_by_role("link", name="Approve …").click()
+        wanted = yard.rows("SELECT * FROM reviews WHERE job_id < 'case-10' ORDER BY job_id")
+        most = sum(row["worst_case_nano_usd"] for row in wanted)
+        said = page.locator("[data-review=consequence]").inner_text()
+        assert said == f"10 jobs, at most {most / 1e9:,.2f} USD"
+        assert {row["status"] for row in wanted} == {"pending"}
+        page.get_by_label("Note").fill("all of the claims")
+        page.get_by_role("button", name="Approve 10").click()
+        page.get_by_text("10 jobs approved.").wait_for()
+        assert shown(page) == ["case-10", "case-11"]
+        approved = yard.rows("SELECT * FROM reviews WHERE job_id < 'case-10' ORDER BY job_id")
+        for row in approved:
+            assert (row["status"], row["decided_by"], row["note"]) == (
+                "approved",
+                "Anna Reviewer",
+                "all of the claims",
+            )
+            assert row["ceiling_nano_usd"] == row["worst_case_nano_usd"]
+            assert row["ceiling_tokens"] == row["input_tokens"]
+
+    def rejects_one(self, page, yard):
+        page.get_by_role("link", name="case-11").click()
+        page.get_by_role("button", name="Claim it").click()
+        page.get_by_role("button", name="Give it back").wait_for()
+        page.get_by_text("Reject", exact=True).first.click()
+        page.locator("form", has=page.locator("[value=reject]")).get_by_label("Note").fill("a test of ours")
+        page.get_by_role("button", name="Reject").click()
+        page.get_by_text("1 job rejected.").wait_for()
+        told = page.locator(".review-history").inner_text()
+        assert re.search(r"claimed\s+by Anna Reviewer", told), told
+        assert re.search(r"rejected\s+by Anna Reviewer[\s\S]*a test of ours", told), told
+        assert yard.one("SELECT status FROM reviews WHERE job_id = 'case-11'") == "rejected"
+
+    def edits_one(self, page, yard):
+        page.goto(page.url.split("/reviews/")[0] + "/reviews/list?q=case-20")
+        page.get_by_role("link", name="case-20").click()
+        page.get_by_role("link", name="Edit it …").click()
+        page.get_by_label("Most output tokens").fill("300")
+        page.get_by_label("Without tools").check()
+        field = page.get_by_label("The request as JSON")
+        request = json.loads(field.input_value())
+        request["messages"] = [{"role": "user", "content": "Case 20, in short."}]
+        field.fill(json.dumps(request))
+        before = yard.one("SELECT input_tokens FROM reviews WHERE job_id = 'case-20'")
+        page.get_by_role("button", name="Weigh it").click()
+        weighed = page.locator("[data-review=weighed]")
+        weighed.get_by_text("It is within its limits").wait_for()
+        numbers = weighed.locator("tbody tr").first.locator("td").all_inner_texts()
+        assert numbers[0] == f"{before:,}"
+        assert 0 < int(numbers[2].replace(",", "")) <= 200
+        assert yard.one("SELECT status FROM reviews WHERE job_id = 'case-20'") == "pending"
+        page.get_by_role("button", name="Send this in its place").click()
+        page.get_by_text("1 job edited.").wait_for()
+        [row] = yard.rows("SELECT * FROM reviews WHERE job_id = 'case-20'")
+        edited = json.loads(row["edited_payload"])
+        assert edited == {
+            "max_tokens": 300,
+            "messages": [{"role": "user", "content": "Case 20, in short."}],
+        }
+        assert (row["status"], row["decided_by"], row["input_tokens"]) == (
+            "edited",
+            "Anna Reviewer",
+            int(numbers[2].replace(",", "")),
+        )
+
+
+def _decimal(nano):
+    whole, places = divmod(nano, 10**9)
+    return f"{whole}.{f'{places:09}'.rstrip('0').ljust(2, '0')}"
+
+
+PWN = "window.__pwned=1"
+ATTACKS = (
+    f"<script>{PWN}</script>",
+    f"</script><script>{PWN}</script>",
+    f"<img src=x onerror='{PWN}'>",
+    f"\"><svg onload='{PWN}'>",
+    f"' onmouseover='{PWN}' autofocus onfocus='{PWN}' x='",
+    f"javascript:{PWN}//",
+    f"</textarea><script>{PWN}</script>",
+    "{{ request.state.nonce }}{% raw %}",
+    f"<iframe srcdoc='<script>parent.{PWN}</script>'>",
+)
+
+
+class TestHostileJobs:
+    """Whatever a job says, in whatever field, it is shown and does not run."""
+
+    @pytest.mark.prefect
+    def test_nothing_of_a_job_runs(self, yard, chromium):
+        svg = f"<svg xmlns='http://www.w3.org/2000/svg'><script>{PWN}</script></svg>"
+        rows = []
+        for number, attack in enumerate(ATTACKS):
+            source = {
+                "type": "base64",
+                "media_type": "image/svg+xml",
+                "data": b64encode(svg.encode()).decode(),
+            }
+            breaking = source | {"media_type": "image/png", "data": f"x\" onerror='{PWN}' y=\""}
+            pictures = [{"type": "image", "source": one} for one in (source, breaking)]
+            pictures.append({"type": attack, "text": attack, "source": {"type": "url", "url": attack}})
+            document = {"type": "document", "title": attack, "source": {"type": "text", "data": attack}}
+            rows.append(
+                {
+                    "job_id": f"{number}{attack}",
+                    "group": f"{number}{attack}"[:100],
+                    "messages": messages(text(attack), document, *pictures),
+                    "system": attack,
+                    "tools": json.dumps([{"name": attack, "description": attack, "input_schema": {}}]),
+                    "max_tokens": 8_000,
+                    "max_cost_usd": "0.000001",
+                    "max_input_tokens": 1,
+                }
+            )
+        with yard.simulator():
+            report = yard.run(yard.jobs(rows), "--policy", yard.policy())
+        assert report["jobs"]["review"] == len(ATTACKS), report
+        with contextlib.closing(sqlite3.connect(yard.ledger.removeprefix("sqlite:///"))) as ledger:
+            for number, attack in enumerate(ATTACKS):
+                said = (attack, attack + "\n" + attack, f"{number}%")
+                ledger.execute("UPDATE reviews SET detail = ?, would_pass = ? WHERE job_id LIKE ?", said)
+            ledger.commit()
+        with (
+            review_page(yard) as address,
+            opened(chromium, address, f"Eve {ATTACKS[0]}") as page,
+        ):
+            for number, attack in enumerate(ATTACKS):
+                page.goto(f"{address}/reviews/list?q={urllib.parse.quote(attack)}")
+                self.is_harmless(page)
+                page.goto(f"{address}/reviews/list?group={urllib.parse.quote(attack)}&over={attack[:3]}")
+                page.goto(f"{address}/reviews/list?q={urllib.parse.quote(f'{number}{attack}')}")
+                assert f"{number}{attack}" in shown(page)
+                page.get_by_role("link", name=f"{number}{attack}", exact=True).first.click()
+                page.locator(".review-turn").first.wait_for()
+                for fold in page.locator("details").all():
+                    fold.evaluate("it => it.open = true")
+                body = page.locator("main").inner_text()
+                assert attack in body
+                assert "image of type image/svg+xml" in body
+                assert page.locator("figure img").count() == 0
+                page.mouse.move(300, 300)
+                self.is_harmless(page)
+                page.get_by_role("link", name="Edit it …").click()
+                assert attack in json.loads(page.get_by_label("The request as JSON").input_value())["system"]
+                self.is_harmless(page)
+            page.goto(f"{address}/reviews/list")
+            page.get_by_label("Select the whole page").check()
+            page.get_by_role("button", name="With selected").click()
+            page.get_by_role("link", name="Reject …").click()
+            page.locator("[data-review=consequence]").wait_for()
+            self.is_harmless(page)
+
+    @staticmethod
+    def is_harmless(page):
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate("window.__pwned") is None
+        assert page.locator("iframe, svg[onload], [onerror], [onmouseover], [onfocus]").count() == 0
+
+
+class TestForgery:
+    """What another site can make a reviewer's browser do."""
+
+    @pytest.mark.prefect
+    def test_a_form_on_another_site_decides_nothing(self, yard, chromium):
+        with yard.simulator():
+            yard.run(yard.jobs([case(1, max_cost_usd="0.001")]), "--policy", yard.policy())
+        with review_page(yard) as address, opened(chromium, address) as page:
+            token = page.locator("[name=csrftoken]").first.input_value()
+            fields = {"verb": "approve", "id": "1", "version": "1", "csrftoken": token}
+            inputs = "".join(f"<input name='{name}' value='{value}'>" for name, value in fields.items())
+            evil = page.context.browser.contexts[-1].new_page()
+            evil.route(
+                "http://evil.test/",
+                lambda route: route.fulfill(
+                    content_type="text/html",
+                    body=f"<form method=post action='{address}/decide/one'>{inputs}<button>go</button></form>",
+                ),
+            )
+            evil.goto("http://evil.test/")
+            with evil.expect_response("**/decide/one") as answered:
+                evil.get_by_role("button").click()
+            assert answered.value.status == 403
+            assert "Nothing was changed" in evil.inner_text("body")
+            evil.close()
+            assert yard.one("SELECT status FROM reviews") == "pending"
+            # and the same form, of the page itself, does decide
+            page.get_by_role("link", name="case-01").click()
+            page.get_by_role("button", name="Approve").click()
+            page.get_by_text("1 job approved.").wait_for()
+
+
+class TestStarting:
+    """What the command says before it serves."""
+
+    def test_off_this_machine_it_wants_a_log_in(self, cold_yard):
+        ended = cold_yard.weighbridge("review", "serve", "--ledger", cold_yard.ledger, "--host", "0.0.0.0")
+        assert ended.code == 2
+        assert "starts only with a log-in" in ended.sentence
+
+    def test_users_that_cannot_be_read_are_refused(self, cold_yard):
+        ended = cold_yard.weighbridge(
+            "review", "serve", "--host", "0.0.0.0", WEIGHBRIDGE_REVIEW_USERS="anna:secret"
+        )
+        assert ended.code == 2
+        assert "name:hash" in ended.sentence
+        assert "secret" not in ended.err
+
+    def test_another_host_name_is_refused(self, cold_yard):
+        with review_page(cold_yard) as address:
+            request = urllib.request.Request(address, headers={"Host": "rebound.example"})
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(request, timeout=30)
+            assert refused.value.code == 400
