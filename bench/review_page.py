@@ -93,7 +93,7 @@ def review(number: int, payload_bytes: int, now: datetime) -> dict[str, object]:
         "created_at": now,
         "row_number": number,
         "fingerprint": payload.fingerprint,
-        "payload": payload.canonical.decode(),
+        "payload": payload.text.decode(),
     }
 
 

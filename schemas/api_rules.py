@@ -112,6 +112,7 @@ class ApiRules(_Data):
     as_of: str
     limits: VersionLimits
     values: dict[str, frozenset[str]]
+    image_starts: dict[str, str]
     parameters: tuple[RefusedParameters, ...]
     blocks: dict[str, Ruling]
     rules: tuple[Rule, ...]

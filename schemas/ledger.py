@@ -137,7 +137,7 @@ class JobRow(Table):
 
 
 class PayloadRow(Table):
-    """The canonical payload of a job that has not ended yet."""
+    """The payload of a job that has not ended yet, as JSON."""
 
     __tablename__ = "payloads"
 
@@ -354,7 +354,7 @@ class ReviewRow(Table):
     priority: Mapped[int] = mapped_column(server_default="0")
     row_number: Mapped[int]
     fingerprint: Mapped[str] = mapped_column(String(64))
-    #: the canonical payload; None once history was pruned
+    #: as JSON; None once history was pruned
     payload: Mapped[str | None] = mapped_column(Text)
     #: what a person made of it, to be sent in its place
     edited_payload: Mapped[str | None] = mapped_column(Text)

@@ -50,11 +50,11 @@ class Payload:
 
     Attributes:
         request: the request's parameters, in the order they are sent.
-        canonical: the same as canonical JSON (sorted keys, compact, UTF-8), which the fingerprint is made of.
+        text: the same as JSON (compact, UTF-8), each key where the caller put it: a model reads a schema in its order.
     """
 
     request: Mapping[str, Any]
-    canonical: bytes
+    text: bytes
 
     @classmethod
     def checked(cls, request: Mapping[str, Any]) -> "Payload":
@@ -67,28 +67,33 @@ class Payload:
             InvalidPayload: with the parameter and the reason, when the API would refuse it.
         """
         try:
-            canonical = orjson.dumps(request, option=orjson.OPT_SORT_KEYS)
+            text = orjson.dumps(request)
         except TypeError as error:  # lone surrogates, integers past 64 bits, NaN-like objects
             raise InvalidPayload("messages", f"cannot be written as JSON ({_safe(error)})") from None
-        if len(canonical) > MAX_REQUEST_BYTES:
+        if len(text) > MAX_REQUEST_BYTES:
             raise InvalidPayload(
                 "messages",
-                f"{len(canonical):,} bytes, over the API's limit of {MAX_REQUEST_BYTES:,} a request",
+                f"{len(text):,} bytes, over the API's limit of {MAX_REQUEST_BYTES:,} a request",
             )
         # after the writing, which goes no deeper than the checks can follow
         check_request(request)
         check_cache_markers(request)
-        return cls(dict(request), canonical)
+        return cls(dict(request), text)
 
     @classmethod
-    def restored(cls, canonical: bytes | str) -> "Payload":
-        """A payload that was checked before, from its stored canonical JSON."""
-        data = canonical.encode() if isinstance(canonical, str) else canonical
+    def restored(cls, text: bytes | str) -> "Payload":
+        """A payload that was checked before, from its stored JSON."""
+        data = text.encode() if isinstance(text, str) else text
         return cls(orjson.loads(data), data)
+
+    @property
+    def canonical(self) -> bytes:
+        """The request as canonical JSON: sorted keys, compact, UTF-8."""
+        return orjson.dumps(self.request, option=orjson.OPT_SORT_KEYS)
 
     @cached_property
     def fingerprint(self) -> Fingerprint:
-        """SHA-256 of the canonical JSON, in hex."""
+        """SHA-256 of the canonical JSON, in hex: whatever the order of its keys, it is the same payload."""
         return Fingerprint(hashlib.sha256(self.canonical).hexdigest())
 
     @property
@@ -122,9 +127,9 @@ class Payload:
     @cached_property
     def cache_ttl(self) -> CacheTtl | None:
         """The dearest prompt-cache write it may cause, or None when it asks for no caching."""
-        if b'"cache_control"' not in self.canonical:
+        if b'"cache_control"' not in self.text:
             return None
-        return "1h" if b'"ttl":"1h"' in self.canonical else "5m"
+        return "1h" if b'"ttl":"1h"' in self.text else "5m"
 
 
 def _safe(error: Exception) -> str:

@@ -145,7 +145,7 @@ def _by_share(parked: Parked, payload: Payload, scales: Scales) -> Callable[[int
         return None
     if scales.passes(parked, model, heavy, parked.job.max_tokens):
         return None
-    whole = len(payload.canonical)
+    whole = len(payload.text)
 
     def fits(dropped: int) -> int | None:
         tokens = -(-heavy * max(0, whole - dropped) // whole)

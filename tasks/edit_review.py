@@ -103,10 +103,10 @@ async def weighed(run: Run, before: Row[Any], payload: Payload) -> Figures:
         model=None,
         input_tokens=None,
         method=None,
-        payload_bytes=len(payload.canonical),
+        payload_bytes=len(payload.text),
         traits=payload.traits,
         # a person decides about it, so a bound serves where the provider does not count
-        review_id=review_id,
+        review_id=before.id,
     )
     return await _weighed(run, job, payload)
 
@@ -158,7 +158,7 @@ def _figures(run: Run, job: QueuedJob, payload: Payload, counted: dict[str, int]
     except Unpriced as error:
         raise BadInput(f"The edited payload cannot be sent: {error}. Nothing was changed.") from error
     scales = Scales(run)
-    parked = Parked(job, Reason.OVER_COST_LIMIT, estimate.worst_case, payload.canonical.decode(), counted)
+    parked = Parked(job, Reason.OVER_COST_LIMIT, estimate.worst_case, payload.text.decode(), counted)
     figures = Figures(
         estimate.model,
         estimate.input_tokens,

@@ -131,7 +131,7 @@ def add(
         if rows or refused:
             connection.execute(insert(JobRow), rows + refused)
         payloads = [
-            {"run_id": run_id, "row_number": job.row_number, "body": job.payload.canonical.decode()}
+            {"run_id": run_id, "row_number": job.row_number, "body": job.payload.text.decode()}
             for job in fresh
             if job.row_number in waiting
         ]
@@ -171,7 +171,7 @@ def _job_row(run_id: RunId, job: Job, paid_by: str | None, end: EndedJob | None)
         "own_max_cost_nano_usd": job.max_cost,
         "cache_ttl": job.payload.cache_ttl,
         "traits": job.payload.traits.as_json(),
-        "payload_bytes": len(job.payload.canonical),
+        "payload_bytes": len(job.payload.text),
         "review_id": approval.review_id if approval else None,
         "ceiling_tokens": approval.input_tokens if approval else None,
         "ceiling_nano_usd": approval.cost if approval else None,
@@ -242,7 +242,7 @@ def shards(ledger: Ledger, run_id: RunId, size: int) -> list[Shard]:
 
 
 def of_shard(ledger: Ledger, run_id: RunId, shard: Shard) -> list[tuple[QueuedJob, str]]:
-    """The shard's jobs without an outcome, each with its canonical payload."""
+    """The shard's jobs without an outcome, each with its payload as JSON."""
     query = (
         select(*QUEUED_COLUMNS, PayloadRow.body)
         .join(PayloadRow, (PayloadRow.run_id == JobRow.run_id) & (PayloadRow.row_number == JobRow.row_number))

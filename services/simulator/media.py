@@ -19,6 +19,9 @@ MEDIA_TYPES: dict[tuple[str, str], tuple[str, ...]] = {
 }
 """Accepted media types by block and source type."""
 
+STARTS = {"iVBORw0KGgo": "image/png", "/9j/": "image/jpeg", "R0lGOD": "image/gif", "UklGR": "image/webp"}
+"""How the base64 of an image begins that the API recognises as of another type than it is said to be."""
+
 SMALL_WINDOW_TOKENS = 200_000
 MAX_IMAGES = {True: 100, False: 600}
 """Most images in a request, by whether the model's context window is a small one."""
@@ -40,6 +43,11 @@ def check_media(kind: str, source: dict[str, Any], where: str) -> None:
         raise invalid(f"{where}.media_type", f"Input should be {' or '.join(accepted)}")
     if source["type"] == "base64" and not _is_base64(source["data"]):
         raise invalid(f"{where}.data", "Input should be valid base64 and not empty")
+    if kind != "image" or source["type"] != "base64":
+        return
+    seen = next((media for start, media in STARTS.items() if source["data"].startswith(start)), None)
+    if seen is not None and seen != source["media_type"]:
+        raise invalid(f"{where}.media_type", f"the image appears to be of the type {seen}")
 
 
 def _is_base64(data: str) -> bool:

@@ -40,12 +40,8 @@ UNCOUNTED = {"max_tokens", "stop_sequences", "metadata", "service_tier", "infere
 #: of a row that names none
 DEFAULT_MAX_TOKENS = 1_024
 
+
 #: the kinds that do not become what their files say, and why
-NOT_YET = {
-    "refused-media-type-of-another": "neither the reader nor the simulator compares an image with its media type"
-}
-
-
 def nights(*, answered=None):
     """The nights and the kinds to look at in each: all, or those that are to be answered, or the others."""
     cases = [
@@ -56,12 +52,7 @@ def nights(*, answered=None):
     ]
     return pytest.mark.parametrize(
         ("night", "kind"),
-        [
-            pytest.param(mode, kind, marks=pytest.mark.xfail(strict=True, reason=NOT_YET[kind]))
-            if kind in NOT_YET
-            else (mode, kind)
-            for mode, kind in cases
-        ],
+        [(mode, kind) for mode, kind in cases],
         indirect=["night"],
     )
 

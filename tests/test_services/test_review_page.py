@@ -48,7 +48,7 @@ def park(ledger, count):
                 "created_at": NOW,
                 "row_number": number,
                 "fingerprint": payload.fingerprint,
-                "payload": payload.canonical.decode(),
+                "payload": payload.text.decode(),
             }
         )
     with ledger.write() as connection:
@@ -441,12 +441,12 @@ class TestEdits:
             {"role": "user", "content": "Three"},
         ]
         request = {"max_tokens": 9, "tools": [{"name": "look_up", "input_schema": {}}], "messages": messages}
-        return Payload.checked(request).canonical.decode()
+        return Payload.checked(request).text.decode()
 
     def test_a_text_left_as_it_is_is_the_same_payload_and_carries_no_data(self):
         text = marked(self.payload())
         assert self.DATA not in text
-        assert Payload.checked(unmarked(text, self.payload())).canonical.decode() == self.payload()
+        assert Payload.checked(unmarked(text, self.payload())).text.decode() == self.payload()
 
     @given(
         st.recursive(

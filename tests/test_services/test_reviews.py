@@ -232,7 +232,7 @@ def test_who_read_an_older_version_changes_nothing(ledger, three):
     found = reviews.one(ledger, three[0])
     assert (found.status, found.edited_payload, found.edited_fingerprint, found.ceiling_nano_usd) == (
         "edited",
-        payload.canonical.decode(),
+        payload.text.decode(),
         payload.fingerprint,
         70,
     )
@@ -328,7 +328,7 @@ def test_a_job_that_outgrew_its_ceiling_waits_again_under_its_own_review(ledger)
     # what was sent is the edit, which has a fingerprint of its own
     again = parked(ledger, "run-2", 90, Reason.OVER_CEILING, first.id, fingerprint=payload.fingerprint)
     assert (again.id, again.status, again.input_tokens) == (first.id, "pending", 90)
-    assert reviews.one(ledger, first.id).edited_payload == payload.canonical.decode()
+    assert reviews.one(ledger, first.id).edited_payload == payload.text.decode()
 
 
 # --- attempts of unknown outcome ------------------------------------------------------------------------------

@@ -51,7 +51,7 @@ def parked(
         max_tokens=payload.max_tokens, own_max_input_tokens=None, own_max_cost=None, cache_ttl=payload.cache_ttl,
         model=model, input_tokens=tokens, method="counted", payload_bytes=1, traits=payload.traits,
     )  # fmt: skip
-    bare = Parked(replace(waiting, **own), reason, None, payload.canonical.decode(), counted or {})
+    bare = Parked(replace(waiting, **own), reason, None, payload.text.decode(), counted or {})
     return replace(bare, worst_case=weighed.worst_case(bare, model, tokens, payload.max_tokens))
 
 

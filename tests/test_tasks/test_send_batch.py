@@ -29,7 +29,7 @@ MODELS = ("claude-haiku-5-5", "claude-sonnet-5-5", "claude-opus-5-5")
 
 
 def held(number, body, model=MODELS[0]):
-    payload = Payload.checked(body).canonical.decode()
+    payload = Payload.checked(body).text.decode()
     return HeldAttempt(f"att_{number:032x}", number, f"job-{number}", model, payload)
 
 

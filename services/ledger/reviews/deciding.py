@@ -203,7 +203,7 @@ def edit(  # noqa: PLR0913 - what a person says in editing
         "decided_by": name,
         "decided_at": now,
         "note": note,
-        "edited_payload": payload.canonical.decode(),
+        "edited_payload": payload.text.decode(),
         "edited_fingerprint": payload.fingerprint,
         "payload_class": payload.traits.payload_class,
         "max_tokens": payload.max_tokens,

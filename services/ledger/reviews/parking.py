@@ -25,7 +25,7 @@ class Parked:
         job: the job, with the model and the weight that it was parked with.
         reason: why it was parked.
         worst_case: nano-USD, if it was priced.
-        payload: its canonical JSON.
+        payload: its JSON.
         counted: input tokens by model, as far as they are on record.
     """
 
