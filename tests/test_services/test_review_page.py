@@ -338,7 +338,16 @@ class TestPeople:
         assert not is_password("", "")
 
     @pytest.mark.parametrize(
-        "users", ["anna", "anna:", ":x", "anna:scrypt.a.b", f"anna;{HASH}", f"anna:{HASH[:-9]}"]
+        "users",
+        ["anna", "anna:", ":x", "anna:scrypt.a.b", f"anna;{HASH}", f"anna:{HASH[:-9]}"],
+        ids=[
+            "no hash",
+            "empty hash",
+            "no name",
+            "no salt",
+            "semicolon",
+            "cut off",
+        ],  # the salt differs by process
     )
     def test_users_that_cannot_be_read_are_refused_without_being_quoted(self, users):
         with pytest.raises(BadInput) as refused:
