@@ -274,7 +274,9 @@ def _check_base64(source: object, where: str, media: str) -> None:
         raise InvalidPayload(column, f"{where} has no data")
     looks = next((kind for start, kind in RULES.image_starts.items() if data.startswith(start)), None)
     if media == "image_media" and looks not in (None, source["media_type"]):
-        raise InvalidPayload(column, f"{where} is said to be {source['media_type']} and looks like {looks}")
+        raise InvalidPayload(
+            column, f"{where} has the media_type {source['media_type']} and looks like {looks}"
+        )
     # what is left without base64's letters may only be the padding at the end
     left = data.encode().translate(None, _BASE64).decode() if data.isascii() else data
     if len(data) % 4 or left not in ("", "=", "==") or not data.endswith(left):

@@ -100,7 +100,7 @@ def three_nights(yard, number):
         yard.assert_agreement(third, sent)
         closed = yard.rows("SELECT * FROM reviews")
         assert {(row["job_id"], row["status"]) for row in closed} == {(name, "sent") for name in parked}
-        assert all(row["decided_at"] and third["run_id"] in row["note"] for row in closed)
+        assert all(row["sent_run_id"] == third["run_id"] and row["sent_attempt_id"] for row in closed)
         assert {row["job_id"] for row in yard.results(third)} == names
         return first
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ROWS = 60
 QUICK = "[batches]\nprocessing_seconds = 0.5\n"
 #: long enough to be killed in, short enough to be waited for
-SLOW = "[batches]\nprocessing_seconds = 6\n"
+SLOW = "[batches]\nprocessing_seconds = 15\n"
 ENDLESS = "[batches]\nprocessing_seconds = 3600\n"
 
 
