@@ -57,7 +57,7 @@ class AttemptState(StrEnum):
     #: money is held; `sent_at` says whether bytes may have left
     OPEN = "open"
     SUCCEEDED = "succeeded"
-    #: surely not billed; the hold was returned
+    #: no answer: surely not billed and the hold returned, or billed as a person booked it
     FAILED = "failed"
     #: may have been billed; the hold stays
     UNKNOWN = "unknown"

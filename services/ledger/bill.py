@@ -9,14 +9,13 @@ from sqlalchemy import ColumnElement, case, func, literal_column, select
 
 from schemas.bill import TOKENS, WEB_SEARCH, Figures, Held, Kind, LedgerBill, Use
 from schemas.ledger import AttemptRow, HistoryRow, RunRow
-from schemas.money import to_usd
+from schemas.money import to_nano, to_usd
 from schemas.outcome import AttemptState, Billing
 from services.ledger.store import Ledger
+from services.surcharges import WEB_SEARCH as SEARCH
 
 BATCH = "batch"
 STANDARD = "standard"
-#: 10 USD per 1,000 searches (source: Anthropic pricing page, 2026-10-10)
-WEB_SEARCH_NANO_USD = 10_000_000
 #: the date of a snapshot, which the reports name and an alias leaves out
 _SNAPSHOT = re.compile(r"-20\d{6}$")
 
@@ -55,7 +54,7 @@ def _lines(row: Any) -> Iterator[tuple[tuple[date, Kind], Figures]]:
         output=int(row.output),
         web_searches=searches,
     )
-    search_cost = int(row.billed_searches) * WEB_SEARCH_NANO_USD
+    search_cost = int(row.billed_searches) * to_nano(SEARCH.value)
     yield (
         (day, Kind(TOKENS, plain_model(row.model), row.tier)),
         Figures(
@@ -122,7 +121,7 @@ def _attempts(ledger: Ledger) -> Any:
             _sum(AttemptRow.actual_nano_usd).label("cost"),
             _sum(case((AttemptRow.billing == Billing.PARTIAL, 1), else_=0)).label("bounds"),
         )
-        .where(AttemptRow.state == AttemptState.SUCCEEDED)
+        .where(AttemptRow.actual_nano_usd.is_not(None))
         .group_by("day", "model", "tier")
     )
 

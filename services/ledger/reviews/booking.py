@@ -8,7 +8,7 @@ from schemas.errors import BadInput
 from schemas.job import AttemptId
 from schemas.ledger import AttemptRow, ReviewEventRow, ReviewRow
 from schemas.money import NanoUsd, usd_text
-from schemas.outcome import AttemptState, Outcome, Reason
+from schemas.outcome import AttemptState, Billing, Outcome, Reason
 from services.ledger.reviews.deciding import named
 from services.ledger.settling import Settlement, settle
 from services.ledger.store import Ledger
@@ -78,6 +78,7 @@ def book(ledger: Ledger, review_id: int, by: str, billed: NanoUsd | None) -> Nan
                     reason=Reason.UNKNOWN_OUTCOME,
                     detail=f"no answer; {words}, booked by {name}",
                     cost=NanoUsd(cost),
+                    billing=Billing.PARTIAL if cost else None,
                 )
             )
         settle(connection, ends)
