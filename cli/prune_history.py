@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from cli.screen import screen
 from schemas.errors import BadInput
 from schemas.settings import Settings
 from services.ledger import open_ledger, pruning
@@ -105,4 +105,4 @@ def _print(pruned: dict[str, int], heading: str) -> None:
     table.add_column("what they are")
     for name, rows in pruned.items():
         table.add_row(name, f"{rows:,}", _MEANINGS[name])
-    Console().print(table)
+    screen().print(table)

@@ -2,17 +2,16 @@
 
 import asyncio
 import os
-import sys
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from cli.screen import screen
 from schemas.bill import Comparison, Difference, Figures, LedgerBill, Verdict
 from schemas.errors import BadInput
 from schemas.outcome import EXIT_CODES, RunOutcome
@@ -119,8 +118,7 @@ def _percent(text: str) -> Decimal:
 
 
 def _print(compared: Comparison) -> None:
-    # piped into a file there is no width to fit
-    console = Console() if sys.stdout.isatty() else Console(width=200)
+    console = screen(200)
     label = " (simulated: no real money)" if compared.simulated else ""
     console.print(
         f"\n[bold]{escape(compared.ledger)} beside {escape(compared.report)}, {compared.first_day} to "

@@ -20,6 +20,7 @@ from schemas.review import Decided, Filter, Order, Totals
 from schemas.settings import Settings
 from services.ledger import Ledger, open_ledger, reviews
 
+_LETS_PASS = ("approved", "edited")
 _app = typer.Typer(help="Jobs that wait for a person.", no_args_is_help=True)
 LedgerOption = Annotated[str | None, typer.Option(help="A SQLAlchemy URL.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -265,7 +266,8 @@ def say_decided(decided: Decided, word: str, *, as_json: bool) -> None:
         refused = [{"review": review_id, "why": why} for review_id, why in decided.refused]
         print(json.dumps({word: decided.changed, "refused": refused}))
     else:
-        print(f"{decided.changed} review(s) {word}.")
+        then = " `weighbridge resubmit-approved` sends what was let pass." if word in _LETS_PASS else ""
+        print(f"{decided.changed} review(s) {word}.{then if decided.changed else ''}")
         for review_id, why in decided.refused:
             name = "Nothing was changed" if review_id is None else f"Review {review_id} is as it was"
             print(f"weighbridge: {name}: {why}.", file=sys.stderr)

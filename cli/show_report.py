@@ -1,11 +1,10 @@
 """The report on a terminal."""
 
-import sys
-
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from cli.screen import screen
 from schemas.report import RunReport
 from schemas.report_text import (
     LESSON_HEADINGS,
@@ -26,8 +25,7 @@ from schemas.report_text import (
 
 def print_report(report: RunReport) -> None:
     """Print the report as tables."""
-    # piped into a file there is no width to fit
-    console = Console() if sys.stdout.isatty() else Console(width=140)
+    console = screen()
     console.print(f"\n[bold]{escape(title(report))}[/bold]\n")
     if report.error:
         console.print(f"[red]{escape(report.error)}[/red]")

@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from cli.screen import screen
 from schemas.money import usd_short
 from schemas.payload import printable
 
@@ -42,12 +42,12 @@ def print_list(rows: Iterable[Any]) -> None:
             status,
         )
         table.add_row(*(escape(printable(cell)) for cell in cells))
-    Console().print(table)
+    screen().print(table)
 
 
 def print_one(row: Any, events: Sequence[Any]) -> None:
     """One review: its figures beside its limits, what would let it pass, its conversation and its history."""
-    console = Console()
+    console = screen()
 
     def say(name: str, value: object) -> None:
         if value not in (None, ""):
