@@ -142,14 +142,16 @@ class TestAnEvening:
 
     @pytest.mark.prefect
     def test_from_the_first_look_to_the_ledger(self, yard, chromium, jobs):
-        with yard.simulator():
+        with yard.simulator() as simulator:
             report = yard.run(jobs, "--policy", yard.policy())
             assert report["jobs"]["review"] == 14
+            paid_before = len(simulator.billed())
             with review_page(yard) as address, opened(chromium, address) as page:
                 self.reads(page, yard)
                 self.approves_ten(page, yard)
                 self.rejects_one(page, yard)
                 self.edits_one(page, yard)
+                self.sees_what_was_sent(page, yard, simulator, paid_before)
         history = yard.rows("SELECT * FROM review_events ORDER BY id")
         assert [row["to_status"] for row in history if row["changed_by"] == "Anna Reviewer"] == [
             *["approved"] * 10,
@@ -247,6 +249,30 @@ class TestAnEvening:
             "Anna Reviewer",
             int(numbers[2].replace(",", "")),
         )
+
+    def sees_what_was_sent(self, page, yard, simulator, paid_before):
+        """The flow sends what was let pass, and nothing else; the page says so."""
+        ended = yard.weighbridge("resubmit-approved", "--policy", "policy.toml", "--json")
+        assert ended.code == 0, ended.told()
+        report = ended.json
+        assert (report["outcome"], report["jobs"]["read"], report["jobs"]["succeeded"]) == (
+            "complete",
+            11,
+            11,
+        )
+        billed = simulator.billed()[paid_before:]
+        yard.assert_agreement(report, billed)
+        let_pass = [*(f"case-{number:02}" for number in range(10)), "case-20"]
+        results = {row["job_id"]: row for row in yard.results(report)}
+        assert sorted(results) == let_pass
+        assert all(row["text"].startswith("[simulated] ") for row in results.values())
+        page.goto(page.url.split("/reviews/")[0] + "/reviews/list?status=sent&sort=job_id__asc&page_size=25")
+        assert shown(page) == let_pass
+        page.goto(page.url.split("/reviews/")[0] + "/reviews/list?status=pending&page_size=25")
+        assert sorted(shown(page)) == ["case-10", "picture-1"]
+        again = yard.weighbridge("resubmit-approved", "--policy", "policy.toml", "--json")
+        assert (again.code, again.json["jobs"]["read"]) == (0, 0)
+        assert len(simulator.billed()) == paid_before + 11
 
 
 def _decimal(nano):
