@@ -23,7 +23,7 @@ def rows(path, limit=None):
 
 
 def read(row):
-    return job_from_row(0, row, 1_024, 64_000)
+    return job_from_row(0, row, 1_024)
 
 
 def not_there(tmp_path):
@@ -199,15 +199,15 @@ def test_bytes_that_are_no_utf8_inside_nested_values_spoil_their_own_row_only(tm
 
 def test_fields_that_other_rows_brought_into_a_nested_type_vanish_from_this_one(tmp_path):
     plain = [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]
-    tool = {"type": "tool_result", "tool_use_id": "t", "is_error": False}
+    picture = {"type": "image", "source": {"type": "file", "file_id": "f"}}
     path = write(
         tmp_path / "x.parquet",
-        {"job_id": ["a", "b"], "messages": [plain, [{"role": "user", "content": [tool]}]]},
+        {"job_id": ["a", "b"], "messages": [plain, [{"role": "user", "content": [picture]}]]},
     )
-    assert rows(path)[0]["messages"][0]["content"][0]["tool_use_id"] is None
+    assert rows(path)[0]["messages"][0]["content"][0]["source"] is None
     assert [read(row).payload.request["messages"][0]["content"] for row in rows(path)] == [
         plain[0]["content"],
-        [tool],
+        [picture],
     ]
 
 

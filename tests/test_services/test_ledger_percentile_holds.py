@@ -93,4 +93,4 @@ def test_what_is_held_is_the_percentile_and_the_worst_case_stays_on_record(ledge
         [row] = connection.execute(select(AttemptRow.__table__)).all()
     assert (row.held_nano_usd, row.worst_case_nano_usd) == (30, 100)
     assert (row.expected_low_nano_usd, row.expected_high_nano_usd) == (5, 9)
-    assert set(money(ledger)) == {("run", 30), ("day", 30)}
+    assert set(money(ledger)) == {("run", 30), ("day", 30), ("month", 30)}
