@@ -20,6 +20,8 @@ for _name, _value in {
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "500",
     # it logs its own shutdown as errors, among the run's report
     "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+    # a warning outside a flow run is for the terminal alone
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
     # an error is said once, by the command, as a sentence
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
 }.items():

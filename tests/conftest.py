@@ -8,6 +8,8 @@ from sqlalchemy import create_engine, make_url, text
 
 from tests.strategies import quick_ledger
 
+# the steps are tried outside flow runs too
+os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
 settings.register_profile(
     "weighbridge",
     deadline=None,

@@ -292,7 +292,9 @@ def parked(ledger, run_id, tokens, reason=Reason.OVER_INPUT_LIMIT, review_id=Non
             )
         )  # fmt: skip
     assert (
-        reviews.park_over_budget(ledger, run_id, NO_LIMITS, lambda parked: f"raise to {parked.input_tokens}")
+        reviews.park_over_budget(
+            ledger, run_id, NO_LIMITS, lambda parked: f"raise to {parked.job.input_tokens}"
+        )
         == 1
     )
     [found] = reviews.listed(ledger)
@@ -355,11 +357,11 @@ def test_the_hold_of_an_unknown_attempt_stays_until_it_is_booked(ledger, billed)
         with pytest.raises(BadInput, match="approve it"):
             reviews.book(ledger, review.id, "ana", billed)
     assert reviews.reject(ledger, [review.id], "ana").changed == 1
-    assert money(ledger) == {"run": (100, 0), "day": (100, 0)}
+    assert money(ledger) == dict.fromkeys(("run", "day", "month"), (100, 0))
     with pytest.raises(BadInput, match="more than"):
         reviews.book(ledger, review.id, "ana", 101)
     assert reviews.book(ledger, review.id, "ana", billed) == 100
-    assert money(ledger) == {"run": (0, billed or 0), "day": (0, billed or 0)}
+    assert money(ledger) == dict.fromkeys(("run", "day", "month"), (0, billed or 0))
     with ledger.read() as connection:
         [attempt] = connection.execute(select(AttemptRow.held_nano_usd, AttemptRow.actual_nano_usd))
     assert tuple(attempt) == (0, billed or 0)

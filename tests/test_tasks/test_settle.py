@@ -1,6 +1,7 @@
 """Settling: no token is lost, what the usage does not show is said to be so, and a refusal costs what it costs."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 
 import orjson
@@ -22,7 +23,9 @@ from services.prices import BilledTokens, PriceCard
 from tasks.admit import admit_next
 from tasks.reconcile import _all_on_largest
 from tasks.settle import Asked, asked_by, billed, priced, succeeded
-from tests.strategies import begin, caps, job, policy, request, take
+from tasks.start_run import Run
+from tests.strategies import begin, job, policy, request, take
+from tests.test_tasks.test_pipeline import FakeGateway
 
 DAY = datetime(2026, 11, 22, tzinfo=UTC)
 CARD = PriceCard("claude-opus-5-5", DAY)
@@ -306,19 +309,12 @@ def test_a_job_that_asks_for_what_has_no_price_waits_for_a_person_and_stops_no_o
     jobs.add(ledger, "run-1", [job(0, payload=strange), job(1), job(2)], [])
     routed = [Verdict(0, CARD.model, 10, "counted"), Verdict(1, CARD.model, 10, "counted")]
     jobs.record(ledger, "run-1", [*routed, Verdict(2, "claude-unheard-of", 10, "counted")])
-    run = SimpleNamespace(
-        ledger=ledger,
-        run_id="run-1",
-        policy=policy(),
-        stopped=None,
-        price_card=lambda model: PriceCard(model, DAY),
-        caps=caps,
-    )
+    run = Run("run-1", policy(), ledger, FakeGateway(), Path("results"))
     admission = admit_next(run, 10, may_defer=True)
     assert [attempt.row_number for attempt in admission.held] == [1]
     with ledger.read() as connection:
         rows = {row.row_number: row for row in connection.execute(select(JobRow.__table__))}
-    assert [(rows[n].outcome, rows[n].reason) for n in (0, 2)] == [("review", "no_route")] * 2
+    assert [(rows[n].outcome, rows[n].reason) for n in (0, 2)] == [("review", "unpriced")] * 2
     assert rows[0].detail == (
         "no price is known for claude-opus-5-5 with inference_geo 'mars'; what has no price is not sent"
     )
