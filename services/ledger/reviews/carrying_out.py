@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, select, update
 
@@ -145,20 +146,28 @@ def close_answered(connection: Connection, run_id: str) -> None:
         .join(AttemptRow, AttemptRow.attempt_id == JobRow.attempt_id)
         .where(JobRow.run_id == run_id, JobRow.outcome == Outcome.SUCCEEDED)
     )
-    same_job = (JobRow.job_id == ReviewRow.job_id, JobRow.fingerprint == ReviewRow.fingerprint)
-    for which in (answered.where(*same_job), answered.where(JobRow.review_id == ReviewRow.id)):
-        attempt = which.with_only_columns(JobRow.attempt_id).correlate(ReviewRow).limit(1)
-        by_run = which.with_only_columns(AttemptRow.run_id).correlate(ReviewRow).limit(1)
+    # under an approval: few, and known by their review
+    approved = answered.add_columns(JobRow.review_id).where(JobRow.review_id.is_not(None))
+    closing = update(ReviewRow).where(ReviewRow.status.in_(_OPEN))
+    for attempt_id, by_run, review_id in connection.execute(approved).all():
         connection.execute(
-            update(ReviewRow)
-            .where(ReviewRow.status.in_(_OPEN), attempt.exists())
-            .values(
-                status="sent",
-                sent_attempt_id=attempt.scalar_subquery(),
-                sent_run_id=by_run.scalar_subquery(),
-                version=ReviewRow.version + 1,
-            )
+            closing.where(ReviewRow.id == review_id).values(_sent(attempt_id, by_run)),
         )
+    same = answered.where(JobRow.job_id == ReviewRow.job_id, JobRow.fingerprint == ReviewRow.fingerprint)
+    attempt = same.with_only_columns(JobRow.attempt_id).correlate(ReviewRow).limit(1)
+    by = same.with_only_columns(AttemptRow.run_id).correlate(ReviewRow).limit(1)
+    connection.execute(
+        closing.where(attempt.exists()).values(_sent(attempt.scalar_subquery(), by.scalar_subquery()))
+    )
+
+
+def _sent(attempt: Any, by_run: Any) -> dict[str, Any]:
+    return {
+        "status": "sent",
+        "sent_attempt_id": attempt,
+        "sent_run_id": by_run,
+        "version": ReviewRow.version + 1,
+    }
 
 
 def reopen_in_vain(connection: Connection, run_id: str) -> None:
