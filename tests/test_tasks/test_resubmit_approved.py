@@ -73,8 +73,8 @@ def heavy(*job_ids, text="h" * 80):
 
 def standing(ledger):
     with ledger.read() as connection:
-        columns = [c for c in ReviewRow.__table__.columns if c.name != "payload"]
-        return {row.job_id: row for row in connection.execute(select(*columns).order_by(ReviewRow.id))}
+        query = select(ReviewRow.__table__).order_by(ReviewRow.id)
+        return {row.job_id: row for row in connection.execute(query)}
 
 
 def outcomes(ledger, run_id):

@@ -144,7 +144,7 @@ def _approved_after(run_id: RunId, after: int) -> Select[tuple[object, ...]]:
         ReviewPayloadRow.review_id == ReviewRow.id,
         standing.is_not(None),
     )
-    latest = select(func.max(ReviewRow.id)).where(*lets_pass).group_by(ReviewRow.job_id)
+    latest = select(func.max(ReviewRow.id)).where(*lets_pass).group_by(ReviewRow.job_id).correlate(None)
     here = select(JobRow.job_id).where(JobRow.run_id == run_id, JobRow.job_id == ReviewRow.job_id)
     return (
         select(*ReviewRow.__table__.columns, ReviewPayloadRow.payload, ReviewPayloadRow.edited_payload)

@@ -42,8 +42,7 @@ def upgrade() -> None:
     for name, columns in {
         "ix_reviews_run_id": ["run_id"],
         "ix_reviews_fingerprint": ["fingerprint"],
-        "ix_reviews_status_created_at": ["status", "created_at"],
-        "ix_reviews_status_worst_case": ["status", "worst_case_nano_usd"],
+        "ix_reviews_status": ["status"],
     }.items():
         op.create_index(name, "reviews", columns)
     op.create_table(
