@@ -465,7 +465,7 @@ def test_an_interrupted_run_releases_what_never_left_and_holds_on_to_what_did(le
         ]
         assert budgets(ledger) == {"run": (20, 7), "day": (20, 7)}
     assert rows(ledger, PayloadRow, PayloadRow.row_number) == []
-    [review] = reviews.listed(ledger, status="pending", run_id="run-1", limit=9)
+    [review] = reviews.listed(ledger, Filter(status="pending", run_id="run-1"))
     assert Payload.restored(reviews.one(ledger, review.id).payload).request == request()
 
 
@@ -556,8 +556,16 @@ def test_a_parked_job_that_now_fits_is_closed_and_opened_again_when_it_does_not(
     parked(ledger, "run-1")
     begin(ledger, "run-2")
     jobs.add(ledger, "run-2", [job(0)], [])
-    settle(ledger, failed(*take(ledger, [10], "run-2").held))
-    assert [r.status for r in reviews.listed(ledger)] == ["sent"]
+    [attempt] = take(ledger, [10], "run-2").held
+    settle(ledger, Settlement(attempt.attempt_id, AttemptState.SUCCEEDED, Outcome.SUCCEEDED, cost=1))
+    with ledger.write() as connection:
+        reviews.close_answered(connection, "run-2")
+    [closed] = reviews.listed(ledger)
+    assert (closed.status, closed.sent_run_id, closed.sent_attempt_id) == (
+        "sent",
+        "run-2",
+        attempt.attempt_id,
+    )
     parked(ledger, "run-3")
     assert [r.status for r in reviews.listed(ledger)] == ["pending"]
     assert reviews.park_of_unknown_outcome(ledger, "run-3", NO_LIMITS) == 0

@@ -434,6 +434,9 @@ class TestConversation:
         assert conversation(deep)
 
 
+TOOL = {"name": "look_up", "input_schema": {"type": "object"}}
+
+
 class TestEdits:
     DATA = "QUJD" * 1_000
 
@@ -451,7 +454,7 @@ class TestEdits:
             {"role": "assistant", "content": "Two"},
             {"role": "user", "content": "Three"},
         ]
-        request = {"max_tokens": 9, "tools": [{"name": "look_up", "input_schema": {}}], "messages": messages}
+        request = {"max_tokens": 9, "tools": [TOOL], "messages": messages}
         return Payload.checked(request).text.decode()
 
     def test_a_text_left_as_it_is_is_the_same_payload_and_carries_no_data(self):

@@ -291,20 +291,22 @@ def test_filters_mean_what_they_say(ledger, three):
 # --- parked again ---------------------------------------------------------------------------------------------
 
 
-def parked(ledger, run_id, tokens, reason=Reason.OVER_INPUT_LIMIT, review_id=None, **more):
+def parked(ledger, run_id, tokens, reason=Reason.OVER_INPUT_LIMIT, review_id=None, sent="hello"):
     begin(ledger, run_id)
-    jobs.add(ledger, run_id, [job(0)], [])
+    jobs.add(ledger, run_id, [job(0, text=sent)], [])
     with ledger.write() as connection:
         connection.execute(
             update(JobRow)
             .where(JobRow.run_id == run_id)
             .values(
                 outcome=Outcome.REVIEW, reason=reason, model="m", input_tokens=tokens, worst_case_nano_usd=tokens * 10,
-                review_id=review_id, **more
+                review_id=review_id,
             )
         )  # fmt: skip
     assert (
-        reviews.park_over_budget(ledger, run_id, NO_LIMITS, lambda parked: f"raise to {parked.input_tokens}")
+        reviews.park_over_budget(
+            ledger, run_id, NO_LIMITS, lambda parked: f"raise to {parked.job.input_tokens}"
+        )
         == 1
     )
     [found] = reviews.listed(ledger)
@@ -338,9 +340,24 @@ def test_a_job_that_outgrew_its_ceiling_waits_again_under_its_own_review(ledger)
     payload = Payload.checked(request("edited"))
     reviews.edit(ledger, first.id, "ana", payload, FIGURES)
     # what was sent is the edit, which has a fingerprint of its own
-    again = parked(ledger, "run-2", 90, Reason.OVER_CEILING, first.id, fingerprint=payload.fingerprint)
+    again = parked(ledger, "run-2", 90, Reason.OVER_CEILING, first.id, sent="edited")
     assert (again.id, again.status, again.input_tokens) == (first.id, "pending", 90)
     assert reviews.one(ledger, first.id).edited_payload == payload.text.decode()
+
+
+def test_a_job_parked_again_as_it_was_forgets_an_edit_that_nobody_stands_by(ledger):
+    first = parked(ledger, "run-1", 50)
+    own = reviews.one(ledger, first.id).payload
+    payload = Payload.checked(request("edited"))
+    reviews.edit(ledger, first.id, "ana", payload, FIGURES)
+    parked(ledger, "run-2", 50)
+    kept = reviews.one(ledger, first.id)
+    assert (kept.status, kept.payload, kept.edited_payload) == ("edited", own, payload.text.decode())
+    reviews.reopen(ledger, [first.id], "ana")
+    parked(ledger, "run-3", 50)
+    kept = reviews.one(ledger, first.id)
+    assert (kept.status, kept.payload) == ("pending", own)
+    assert (kept.edited_payload, kept.edited_fingerprint) == (None, None)
 
 
 # --- attempts of unknown outcome ------------------------------------------------------------------------------
@@ -367,11 +384,11 @@ def test_the_hold_of_an_unknown_attempt_stays_until_it_is_booked(ledger, billed)
         with pytest.raises(BadInput, match="approve it"):
             reviews.book(ledger, review.id, "ana", billed)
     assert reviews.reject(ledger, [review.id], "ana").changed == 1
-    assert money(ledger) == {"run": (100, 0), "day": (100, 0)}
+    assert money(ledger) == dict.fromkeys(("run", "day", "month"), (100, 0))
     with pytest.raises(BadInput, match="more than"):
         reviews.book(ledger, review.id, "ana", 101)
     assert reviews.book(ledger, review.id, "ana", billed) == 100
-    assert money(ledger) == {"run": (0, billed or 0), "day": (0, billed or 0)}
+    assert money(ledger) == dict.fromkeys(("run", "day", "month"), (0, billed or 0))
     with ledger.read() as connection:
         [attempt] = connection.execute(select(AttemptRow.held_nano_usd, AttemptRow.actual_nano_usd))
     assert tuple(attempt) == (0, billed or 0)
