@@ -4,7 +4,8 @@ runs ─┬─ jobs ── payloads      one row per input row; its payload only
       ├─ batches               one provider Message Batch of many attempts
       ├─ attempts ── responses  one paid try; its hold, then its bill; the answer until it is published
       └─ budgets                settled + held of each window
-reviews ── review_events        jobs that wait for a person; each change of one
+reviews ─┬─ review_payloads     jobs that wait for a person; what they would send
+         └─ review_events       each change of one
 counts                          the provider's counts, by payload and model
 history                         what was paid for, by day, of attempts that were pruned
 """
@@ -354,10 +355,7 @@ class ReviewRow(Table):
     priority: Mapped[int] = mapped_column(server_default="0")
     row_number: Mapped[int]
     fingerprint: Mapped[str] = mapped_column(String(64))
-    #: as JSON; None once history was pruned
-    payload: Mapped[str | None] = mapped_column(Text)
-    #: what a person made of it, to be sent in its place
-    edited_payload: Mapped[str | None] = mapped_column(Text)
+    #: of what a person made of it, to be sent in its place
     edited_fingerprint: Mapped[str | None] = mapped_column(String(64))
 
     __table_args__ = (
@@ -371,13 +369,27 @@ class ReviewRow(Table):
             "status <> 'claimed' OR (claimed_by IS NOT NULL AND trim(claimed_by) <> '')",
             name="a_claim_has_a_name",
         ),
-        CheckConstraint("status <> 'edited' OR edited_payload IS NOT NULL", name="an_edit_has_a_payload"),
+        CheckConstraint("status <> 'edited' OR edited_fingerprint IS NOT NULL", name="an_edit_has_a_payload"),
         CheckConstraint("ceiling_nano_usd >= 0 AND ceiling_tokens >= 0", name="ceilings_are_not_negative"),
-        Index("ix_reviews_status_created_at", "status", "created_at"),
-        Index("ix_reviews_status_worst_case", "status", "worst_case_nano_usd"),
+        # nothing more: each further index costs a decision about a whole night more than it spares a list
+        Index("ix_reviews_status", "status"),
         Index("ix_reviews_fingerprint", "fingerprint"),
         Index("ix_reviews_run_id", "run_id"),
     )
+
+
+class ReviewPayloadRow(Table):
+    """What a review is about, as JSON. Apart, so that rows of `reviews` are small: deciding rewrites them, lists read them."""
+
+    __tablename__ = "review_payloads"
+
+    review_id: Mapped[int] = mapped_column(
+        Integer, ForeignKey("reviews.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    #: the job's own
+    payload: Mapped[str | None] = mapped_column(Text)
+    #: what a person made of it, to be sent in its place
+    edited_payload: Mapped[str | None] = mapped_column(Text)
 
 
 class ReviewEventRow(Table):

@@ -19,7 +19,6 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
-    case,
     delete,
     exists,
     false,
@@ -48,6 +47,7 @@ from schemas.ledger import (
     PayloadRow,
     ResponseRow,
     ReviewEventRow,
+    ReviewPayloadRow,
     ReviewRow,
     RunRow,
     Table,
@@ -251,12 +251,13 @@ def _strip(connection: Connection, row: type[Table], piece: ColumnElement[bool],
 
 
 def _forget_payload(
-    connection: Connection, row: type[Table], piece: ColumnElement[bool], moments: _Moments
+    connection: Connection, _row: type[Table], piece: ColumnElement[bool], moments: _Moments
 ) -> int:
     """A changed review has a new version: who read an older one may not write."""
-    edit = case((ReviewRow.status == "rejected", null()), else_=ReviewRow.edited_payload)
-    values = {"payload": null(), "edited_payload": edit, "version": ReviewRow.version + 1}
-    return connection.execute(update(row).where(piece).values(values), moments).rowcount
+    ids = list(connection.scalars(select(ReviewRow.id).where(piece), moments))
+    connection.execute(delete(ReviewPayloadRow).where(ReviewPayloadRow.review_id.in_(ids)))
+    connection.execute(update(ReviewRow).where(ReviewRow.id.in_(ids)).values(version=ReviewRow.version + 1))
+    return len(ids)
 
 
 # --- what goes ------------------------------------------------------------------------------------------------
@@ -392,13 +393,13 @@ class _Ages:
 
     def review_payload(self, review: Any) -> ColumnElement[bool]:
         """A rejection stays, so that the job is not sent; an edit that was sent, so that it is not paid for again."""
-        rejected = and_(
-            review.status == "rejected", or_(review.payload.is_not(None), review.edited_payload.is_not(None))
+        payload = aliased(ReviewPayloadRow)
+        closed = or_(
+            review.status == "rejected",
+            and_(review.status.in_(_FINAL), review.edited_fingerprint.is_not(None)),
         )
-        sent = and_(
-            review.status.in_(_FINAL), review.edited_fingerprint.is_not(None), review.payload.is_not(None)
-        )
-        return and_(or_(rejected, sent), self._old_review(review), ~self.review(review))
+        there = exists().where(payload.review_id == review.id)
+        return and_(closed, there, self._old_review(review), ~self.review(review))
 
     def batch(self, batch: Any) -> ColumnElement[bool]:
         if self.forget_before is None:

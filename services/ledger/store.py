@@ -20,6 +20,8 @@ from schemas.errors import BadInput, RunFailed
 MIGRATIONS = Path(__file__).parent / "migrations"
 #: how long a writer waits for another one, seconds
 BUSY_SECONDS = 60
+#: the most of a file that a SQLite connection keeps in memory, KiB: a decision about a whole night touches that much
+_CACHE_KIB = 65_536
 #: any constant: the PostgreSQL advisory lock that lets one process migrate at a time
 _MIGRATION_LOCK = 7_190_415
 
@@ -124,6 +126,7 @@ def _set_pragmas(connection: object, _record: object) -> None:
     # FULL: a commit survives a power cut, so an attempt on record is on record when its bytes leave
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     cursor.close()
 
 

@@ -229,10 +229,14 @@ class Reviews(ModelView):
         }
 
     def reading(self, review: ReviewRow) -> dict[str, Any]:
-        """What the page of one review shows beside its columns."""
+        """What the page of one review shows beside its columns; `now` is None when its payload was pruned."""
+        kept = reviews.one(self.ledger, review.id)
+        payload, edited = (kept.payload, kept.edited_payload) if kept else (None, None)
+        standing = edited or payload
         return {
-            "now": conversation(review.edited_payload or review.payload or ""),
-            "before": conversation(review.payload) if review.edited_payload and review.payload else None,
+            "now": conversation(standing) if standing else None,
+            "before": conversation(payload) if edited and payload else None,
+            "editable": bool(payload),
             "history": reviews.events(self.ledger, review.id),
         }
 

@@ -68,7 +68,7 @@ def three_nights(yard, number):
         calls = (number + len(middle) + 2 * len(parked), number - len(parked))
         assert yard.called() == calls
         assert first["calls"] == {"count": calls[0], "message": calls[1], "batch_create": 0, "retried": 0}
-        waiting = yard.rows("SELECT * FROM reviews")
+        waiting = yard.rows("SELECT * FROM reviews JOIN review_payloads ON review_id = reviews.id")
         assert {row["job_id"] for row in waiting} == parked
         assert {(row["reason"], row["status"]) for row in waiting} == {("over_input_limit", "pending")}
         assert {row["limit_tokens"] for row in waiting} == {4000}

@@ -238,7 +238,9 @@ class TestAnEvening:
         assert yard.one("SELECT status FROM reviews WHERE job_id = 'case-20'") == "pending"
         page.get_by_role("button", name="Send this in its place").click()
         page.get_by_text("1 job edited.").wait_for()
-        [row] = yard.rows("SELECT * FROM reviews WHERE job_id = 'case-20'")
+        [row] = yard.rows(
+            "SELECT * FROM reviews JOIN review_payloads ON review_id = reviews.id WHERE job_id = 'case-20'"
+        )
         edited = json.loads(row["edited_payload"])
         assert edited == {
             "max_tokens": 300,

@@ -59,7 +59,9 @@ def test_what_waits_is_drained(waiting):
     assert edited.json["edited"] == 1
     assert edited.json["fits"] is True
     assert edited.json["after"]["input_tokens"] < 20_000 < edited.json["before"]["input_tokens"]
-    row = yard.rows("SELECT * FROM reviews WHERE job_id = 'talk'")[0]
+    row = yard.rows(
+        "SELECT * FROM reviews JOIN review_payloads ON review_id = reviews.id WHERE job_id = 'talk'"
+    )[0]
     assert (row["status"], row["decided_by"]) == ("edited", "ana")
     assert len(json.loads(row["edited_payload"])["messages"]) == 3
 

@@ -21,6 +21,7 @@ from schemas.ledger import (
     PayloadRow,
     ResponseRow,
     ReviewEventRow,
+    ReviewPayloadRow,
     ReviewRow,
     RunRow,
     Table,
@@ -213,12 +214,12 @@ def add_reviews(ledger, run_id, planned):
             "decided_at": ago(days),
             "row_number": number,
             "fingerprint": "f",
-            "payload": "{}",
-            "edited_payload": "{}" if edited else None,
             "edited_fingerprint": "e" if edited else None,
         }
         with ledger.write() as connection:
             review_id = connection.execute(insert(ReviewRow).values(**values)).inserted_primary_key[0]
+            texts = {"payload": "{}", "edited_payload": "{}" if edited else None}
+            connection.execute(insert(ReviewPayloadRow).values(review_id=review_id, **texts))
             if edited and status == "sent":
                 one = select(AttemptRow.attempt_id).where(AttemptRow.state == "succeeded").limit(1)
                 connection.execute(
@@ -244,6 +245,7 @@ def test_whatever_is_pruned_no_money_is_forgotten_and_nothing_open_is_touched(le
     total = money(ledger)
     attempts = {row.attempt_id: row for row in rows(ledger, AttemptRow)}
     young = {row.run_id for row in rows(ledger, RunRow) if row.ended_at is None or row.ended_at >= old}
+    waiting = {r.id for r in rows(ledger, ReviewRow) if r.status in WAITING or r.run_id in young}
     untouched = {
         BudgetRow: lambda row: row.scope != "run",
         AttemptRow: lambda row: row.state in IN_DOUBT or row.run_id in young,
@@ -253,7 +255,8 @@ def test_whatever_is_pruned_no_money_is_forgotten_and_nothing_open_is_touched(le
         PayloadRow: lambda row: row.run_id in young,
         RunRow: lambda row: row.run_id in young,
         BatchRow: lambda row: row.state in ("prepared", "submitted") or row.run_id in young,
-        ReviewRow: lambda row: row.status in WAITING or row.run_id in young,
+        ReviewRow: lambda row: row.id in waiting,
+        ReviewPayloadRow: lambda row: row.review_id in waiting,
     }
 
     def kept():
@@ -284,7 +287,7 @@ def test_whatever_is_pruned_no_money_is_forgotten_and_nothing_open_is_touched(le
         windows = {window.period for window in rows(ledger, BudgetRow)}
         assert {a.run_id for a in left.values()} <= windows
         assert {r.id for r in edits if r.sent_attempt_id in left} <= {
-            r.id for r in rows(ledger, ReviewRow) if r.edited_payload
+            r.id for r in rows(ledger, ReviewRow) if r.edited_fingerprint
         }
         if limit is None:
             assert before["history"] == []
@@ -316,7 +319,8 @@ def test_an_answer_goes_and_its_job_is_still_not_paid_for_again(ledger, tmp_path
     assert [row.outcome for row in rows(ledger, JobRow)] == ["unknown"]
     # which waits for a person, as do the others in review
     assert {row.status for row in rows(ledger, ReviewRow)} == {"pending"}
-    assert all(row.payload for row in rows(ledger, ReviewRow))
+    kept = {row.review_id for row in rows(ledger, ReviewPayloadRow) if row.payload}
+    assert kept == {row.id for row in rows(ledger, ReviewRow)}
     for attempt in rows(ledger, AttemptRow):
         if attempt.state == "succeeded":
             assert (attempt.usage, attempt.error, attempt.request_id) == (None, None, None)
@@ -394,12 +398,8 @@ def test_a_rejection_stays_without_its_payload(ledger):
     put_back(ledger, "run-1", {"days": 5})
     pruned = prune(ledger, NOW, NOW)
     [review] = rows(ledger, ReviewRow)
-    assert (review.status, review.payload, review.edited_payload, review.version) == (
-        "rejected",
-        None,
-        None,
-        2,
-    )
+    assert (review.status, review.version) == ("rejected", 2)
+    assert rows(ledger, ReviewPayloadRow) == []
     assert (pruned["reviews"], pruned["review events"], pruned["review payloads"]) == (1, 1, 1)
     assert {row.review_id for row in rows(ledger, ReviewEventRow)} == {review.id}
     assert len(rows(ledger, RunRow)) == 1

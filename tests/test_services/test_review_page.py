@@ -13,10 +13,11 @@ from starlette.testclient import TestClient
 from starlette_admin.exceptions import LoginFailed
 
 from schemas.errors import BadInput
-from schemas.ledger import ReviewRow, RunRow
+from schemas.ledger import ReviewPayloadRow, ReviewRow, RunRow
 from schemas.outcome import Method
 from schemas.payload import Payload
 from schemas.review import Figures
+from services.ledger import reviews
 from services.review_page.app import make_app
 from services.review_page.conversation import SHOWN_IMAGES, Part, conversation
 from services.review_page.editing import marked, unmarked
@@ -31,7 +32,7 @@ def park(ledger, count):
     """So many pending reviews; the even ones of team-0 at 1 USD, the odd ones of team-1 at 2 USD."""
     run = {"run_id": "run-1", "jobs_path": "", "results_path": "", "policy_name": "", "policy": {}, "pid": 1}
     run |= {"mode": "messages", "endpoint": "", "simulated": True, "host": "", "process_started": 0}
-    rows = []
+    rows, payloads = [], []
     for number in range(count):
         payload = Payload.checked({"max_tokens": 9, "messages": [{"role": "user", "content": f"n {number}"}]})
         rows.append(
@@ -48,12 +49,13 @@ def park(ledger, count):
                 "created_at": NOW,
                 "row_number": number,
                 "fingerprint": payload.fingerprint,
-                "payload": payload.text.decode(),
             }
         )
+        payloads.append({"review_id": number + 1, "payload": payload.text.decode()})
     with ledger.write() as connection:
         connection.execute(insert(RunRow), [run | {"started_at": NOW, "heartbeat_at": NOW}])
         connection.execute(insert(ReviewRow), rows)
+        connection.execute(insert(ReviewPayloadRow), payloads)
 
 
 def statuses(ledger):
@@ -516,8 +518,7 @@ class TestEdits:
         assert "It is within its limits" in page.text
         assert statuses(ledger) == {1: "pending"}
         assert decide(editor, "/edit", id="1", version="1", verb="save", max_tokens="5").status_code == 303
-        with ledger.read() as connection:
-            row = connection.execute(select(ReviewRow.__table__)).one()
+        row = reviews.one(ledger, 1)
         assert (row.status, row.decided_by, row.input_tokens, row.ceiling_nano_usd) == (
             "edited",
             "Anna",

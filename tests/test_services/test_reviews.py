@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlalchemy import delete, insert, select, text, update
 
 from schemas.errors import BadInput, RunFailed
-from schemas.ledger import AttemptRow, BudgetRow, JobRow, ReviewEventRow, ReviewRow
+from schemas.ledger import AttemptRow, BudgetRow, JobRow, ReviewEventRow, ReviewPayloadRow, ReviewRow
 from schemas.outcome import AttemptState, Method, Outcome, Reason
 from schemas.payload import Payload
 from schemas.review import Figures, Filter
@@ -39,7 +39,7 @@ def waiting(ledger, number=3, start=0, **more):
     rows = [
         {
             "job_id": f"job-{row}", "run_id": "run-1", "reason": "over_cost_limit", "detail": "dear", "row_number": row,
-            "created_at": datetime.now(UTC), "fingerprint": f"f{row}", "payload": "{}", "model": "claude-opus-5-5",
+            "created_at": datetime.now(UTC), "fingerprint": f"f{row}", "model": "claude-opus-5-5",
             "input_tokens": 100 + row, "worst_case_nano_usd": 10**9 * (row + 1),
         } | more
         for row in range(start, start + number)
@@ -47,7 +47,9 @@ def waiting(ledger, number=3, start=0, **more):
     with ledger.write() as connection:
         connection.execute(insert(ReviewRow), rows)
         found = connection.scalars(select(ReviewRow.id).order_by(ReviewRow.id.desc()).limit(number))
-        return sorted(found)
+        ids = sorted(found)
+        connection.execute(insert(ReviewPayloadRow), [{"review_id": i, "payload": "{}"} for i in ids])
+    return ids
 
 
 def sql(ledger, statement, **values):
@@ -140,7 +142,17 @@ REFUSED = {
     "no worst case": ("worst_case_nano_usd=NULL", "status='approved', decided_by='ana'", "no worst case"),
     "a name alone": ("note='x'", "decided_by='ana'", "belong to a decision"),
     "a ceiling alone": ("note='x'", "ceiling_nano_usd=4", "belong to a decision"),
-    "an edit alone": ("note='x'", "edited_payload='{}'", "belongs to the decision"),
+    "an edit alone": (
+        "status='approved', decided_by='ana'",
+        "edited_fingerprint='e'",
+        "belongs to the decision",
+    ),
+    "an edit of an edit": (
+        "status='edited', decided_by='ana', edited_fingerprint='e'",
+        "edited_fingerprint='f'",
+        "belongs to the decision",
+    ),
+    "no edit": ("note='x'", "status='edited', decided_by='ana'", "an_edit_has_a_payload"),
     "no name": ("note='x'", "status='approved'", "a_decision_has_a_name|needs the name"),
     "no claimer": ("note='x'", "status='claimed'", "a_claim_has_a_name|needs the name"),
 }
@@ -279,16 +291,16 @@ def test_filters_mean_what_they_say(ledger, three):
 # --- parked again ---------------------------------------------------------------------------------------------
 
 
-def parked(ledger, run_id, tokens, reason=Reason.OVER_INPUT_LIMIT, review_id=None, **more):
+def parked(ledger, run_id, tokens, reason=Reason.OVER_INPUT_LIMIT, review_id=None, sent="hello"):
     begin(ledger, run_id)
-    jobs.add(ledger, run_id, [job(0)], [])
+    jobs.add(ledger, run_id, [job(0, text=sent)], [])
     with ledger.write() as connection:
         connection.execute(
             update(JobRow)
             .where(JobRow.run_id == run_id)
             .values(
                 outcome=Outcome.REVIEW, reason=reason, model="m", input_tokens=tokens, worst_case_nano_usd=tokens * 10,
-                review_id=review_id, **more
+                review_id=review_id,
             )
         )  # fmt: skip
     assert (
@@ -328,9 +340,24 @@ def test_a_job_that_outgrew_its_ceiling_waits_again_under_its_own_review(ledger)
     payload = Payload.checked(request("edited"))
     reviews.edit(ledger, first.id, "ana", payload, FIGURES)
     # what was sent is the edit, which has a fingerprint of its own
-    again = parked(ledger, "run-2", 90, Reason.OVER_CEILING, first.id, fingerprint=payload.fingerprint)
+    again = parked(ledger, "run-2", 90, Reason.OVER_CEILING, first.id, sent="edited")
     assert (again.id, again.status, again.input_tokens) == (first.id, "pending", 90)
     assert reviews.one(ledger, first.id).edited_payload == payload.text.decode()
+
+
+def test_a_job_parked_again_as_it_was_forgets_an_edit_that_nobody_stands_by(ledger):
+    first = parked(ledger, "run-1", 50)
+    own = reviews.one(ledger, first.id).payload
+    payload = Payload.checked(request("edited"))
+    reviews.edit(ledger, first.id, "ana", payload, FIGURES)
+    parked(ledger, "run-2", 50)
+    kept = reviews.one(ledger, first.id)
+    assert (kept.status, kept.payload, kept.edited_payload) == ("edited", own, payload.text.decode())
+    reviews.reopen(ledger, [first.id], "ana")
+    parked(ledger, "run-3", 50)
+    kept = reviews.one(ledger, first.id)
+    assert (kept.status, kept.payload) == ("pending", own)
+    assert (kept.edited_payload, kept.edited_fingerprint) == (None, None)
 
 
 # --- attempts of unknown outcome ------------------------------------------------------------------------------
@@ -444,7 +471,7 @@ class TwoReviewers(RuleBasedStateMachine):
         values = {"status": status, "decided_by": decided, "claimed_by": claimed, "ceiling_nano_usd": ceiling}
         values = {name: value for name, value in values.items() if value is not None}
         values |= {"version": ReviewRow.version + 1} if version else {}
-        values |= {"edited_payload": "{}"} if edited else {}
+        values |= {"edited_fingerprint": "e"} if edited else {}
         statement = update(ReviewRow).values(values or {"note": "hm"})
         if place is not None:
             statement = statement.where(ReviewRow.id == self.ids[place])

@@ -9,7 +9,7 @@ import orjson
 import pytest
 from sqlalchemy import select, update
 
-from schemas.ledger import AttemptRow, JobRow, ReviewRow
+from schemas.ledger import AttemptRow, JobRow, ReviewPayloadRow, ReviewRow
 from schemas.money import to_usd
 from schemas.outcome import Method, RunOutcome
 from schemas.payload import Payload
@@ -73,8 +73,8 @@ def heavy(*job_ids, text="h" * 80):
 
 def standing(ledger):
     with ledger.read() as connection:
-        columns = [c for c in ReviewRow.__table__.columns if c.name != "payload"]
-        return {row.job_id: row for row in connection.execute(select(*columns).order_by(ReviewRow.id))}
+        query = select(ReviewRow.__table__).order_by(ReviewRow.id)
+        return {row.job_id: row for row in connection.execute(query)}
 
 
 def outcomes(ledger, run_id):
@@ -233,3 +233,20 @@ def test_approved_jobs_stay_under_the_budgets_and_wait_for_the_next_run(ledger):
     assert sorted(row.status for row in standing(ledger).values()) == ["approved", "approved", "sent"]
     more, report = resubmit(ledger, 3)
     assert (report.jobs.succeeded, len(gateway.sent) + len(more.sent)) == (2, 3)
+
+
+@pytest.mark.parametrize(
+    "kept", ['{"messages": [{"role": "user", "content": "other"}], "max_tokens": 50}', None]
+)
+def test_an_edit_that_is_not_the_one_decided_about_is_not_sent(ledger, kept):
+    night(ledger, 1, heavy("a", "b"))
+    edited(ledger, "a", "short")
+    edited(ledger, "b", "brief")
+    with ledger.write() as connection:
+        changed = update(ReviewPayloadRow).where(ReviewPayloadRow.review_id.in_(ids(ledger, "a")))
+        connection.execute(changed.values(edited_payload=kept))
+    sender, _ = resubmit(ledger, 2)
+    assert [body["messages"][0]["content"] for body in sender.sent] == ["brief"]
+    # nor is its original, when the run reads it
+    again, report = resubmit(ledger, 3, heavy("a"), request={"max_input_tokens": 10_000})
+    assert (again.sent, report.jobs.review, standing(ledger)["a"].status) == ([], 1, "edited")

@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, not_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, not_, or_, select, update
 
 from schemas.errors import BadInput
-from schemas.ledger import ReviewRow
+from schemas.ledger import ReviewPayloadRow, ReviewRow
 from schemas.money import to_nano, usd_text
 from schemas.payload import Payload, printable
 from schemas.review import APPROVAL_HOLDS, MAX_NAME_CHARACTERS, Decided, Figures, Filter, Refusal, Totals
@@ -203,7 +203,6 @@ def edit(  # noqa: PLR0913 - what a person says in editing
         "decided_by": name,
         "decided_at": now,
         "note": note,
-        "edited_payload": payload.text.decode(),
         "edited_fingerprint": payload.fingerprint,
         "payload_class": payload.traits.payload_class,
         "max_tokens": payload.max_tokens,
@@ -220,7 +219,19 @@ def edit(  # noqa: PLR0913 - what a person says in editing
     }
     versions = None if version is None else {review_id: version}
     change = _Change(_decidable(name, ()), values, lambda row: _undecidable(row, name, ()) or "", versions)
-    return _changed(ledger, [review_id], change)
+    with ledger.write() as connection:
+        one_at_a_time(connection)
+        decided = _by_id(connection, [review_id], change)
+        if decided.changed:
+            _keep_edit(connection, review_id, payload)
+    return decided
+
+
+def _keep_edit(connection: Connection, review_id: int, payload: Payload) -> None:
+    text = {"edited_payload": payload.text.decode()}
+    mine = update(ReviewPayloadRow).where(ReviewPayloadRow.review_id == review_id)
+    if not connection.execute(mine.values(text)).rowcount:
+        connection.execute(insert(ReviewPayloadRow).values(review_id=review_id, **text))
 
 
 def expire(ledger: Ledger, now: datetime) -> int:

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, or_,
 from sqlalchemy.dialects import postgresql, sqlite
 
 from schemas.job import RunId
-from schemas.ledger import CountRow, JobRow, PayloadRow, ReviewRow
+from schemas.ledger import CountRow, JobRow, PayloadRow, ReviewPayloadRow, ReviewRow
 from schemas.money import NanoUsd
 from schemas.outcome import Outcome, Reason
 from schemas.review import UNKNOWN_ADVICE, Limits
@@ -115,6 +115,7 @@ def _park_page(connection: Connection, parking: _Parking, after: int) -> tuple[i
         counted.setdefault(fingerprint, {})[model] = tokens
     now = datetime.now(UTC)
     _upsert(connection, [_values(row, parking, counted.get(row.fingerprint, {}), now) for row in rows])
+    _keep_payloads(connection, parking.run_id, rows)
     return len(rows), rows[-1].row_number
 
 
@@ -122,8 +123,7 @@ def _values(row: Any, parking: _Parking, counted: Mapping[str, int], now: dateti
     reason = row.reason or Reason.UNKNOWN_OUTCOME
     job = queued(row)
     parked = Parked(job, reason, row.worst_case_nano_usd, row.body, counted)
-    # a job that an approval let pass belongs to that review, also when what was sent is an edit of its payload
-    fingerprint = row.review_fingerprint or row.fingerprint
+    fingerprint = _fingerprint(row)
     return {
         "job_id": row.job_id,
         "run_id": parking.run_id,
@@ -146,8 +146,12 @@ def _values(row: Any, parking: _Parking, counted: Mapping[str, int], now: dateti
         "priority": row.priority,
         "pinned_model": row.pinned_model,
         "created_at": now,
-        "payload": row.body,
     }
+
+
+def _fingerprint(row: Any) -> str:
+    """A job that an approval let pass belongs to that review, also when what was sent is an edit of its payload."""
+    return str(row.review_fingerprint or row.fingerprint)
 
 
 def _tighter(own: int | None, policy: int | None) -> int | None:
@@ -179,12 +183,46 @@ def _upsert(connection: Connection, values: Sequence[dict[str, object]]) -> None
             | {
                 "status": case((ReviewRow.status == "claimed", "claimed"), else_="pending"),
                 "created_at": case((waits, ReviewRow.created_at), else_=fresh.created_at),
-                "payload": func.coalesce(ReviewRow.payload, fresh.payload),
-                "edited_payload": case(
-                    (fresh.edited_fingerprint.is_(None), None), else_=ReviewRow.edited_payload
-                ),
             },
             where=or_(waits, _is("sent", "expired"), outgrown),
+        ),
+        values,
+    )
+
+
+def _keep_payloads(connection: Connection, run_id: str, rows: Sequence[Any]) -> None:
+    """Keep the payloads of what was put into the table or brought up to date; of what is decided, they stay."""
+    query = select(ReviewRow.job_id, ReviewRow.fingerprint, ReviewRow.id).where(
+        ReviewRow.fingerprint.in_([_fingerprint(row) for row in rows]),
+        ReviewRow.run_id == run_id,
+        ReviewRow.status.in_(("pending", "claimed")),
+    )
+    ids = {(job_id, fingerprint): number for job_id, fingerprint, number in connection.execute(query)}
+    values = []
+    for row in rows:
+        if number := ids.get((row.job_id, _fingerprint(row))):
+            edited = _fingerprint(row) != row.fingerprint
+            kept = (
+                {"payload": None, "edited_payload": row.body}
+                if edited
+                else {"payload": row.body, "edited_payload": None}
+            )
+            values.append({"review_id": number} | kept)
+    if not values:
+        return
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(ReviewPayloadRow)
+    payload = func.coalesce(statement.excluded.payload, ReviewPayloadRow.payload)
+    edited = statement.excluded.edited_payload
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["review_id"],
+            set_={"payload": payload, "edited_payload": edited},
+            # most nights the same: then nothing is written
+            where=or_(
+                payload.is_distinct_from(ReviewPayloadRow.payload),
+                edited.is_distinct_from(ReviewPayloadRow.edited_payload),
+            ),
         ),
         values,
     )

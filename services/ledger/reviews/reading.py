@@ -5,13 +5,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
 
-from schemas.ledger import JobRow, ReviewEventRow, ReviewRow
+from schemas.ledger import JobRow, ReviewEventRow, ReviewPayloadRow, ReviewRow
 from schemas.money import NanoUsd, to_nano
 from schemas.review import Filter, Limits, Order, Totals
 from services.ledger.store import Ledger
 
-#: what a list leaves out: payloads weigh megabytes
-_HEAVY = ("payload", "edited_payload")
 _ORDERS: dict[Order, ColumnElement[Any]] = {
     Order.LATEST: ReviewRow.id.desc(),
     Order.OLDEST: ReviewRow.id.asc(),
@@ -63,7 +61,7 @@ def listed(
     offset: int = 0,
     order: Order = Order.LATEST,
 ) -> Sequence[Row[Any]]:
-    """Reviews, without their payloads' weight on the wire.
+    """Reviews, without their payloads.
 
     Args:
         ledger: the ledger.
@@ -73,10 +71,9 @@ def listed(
         order: by age, worst case or weight.
 
     Returns:
-        Rows with the attributes of `ReviewRow`, but for `payload` and `edited_payload`.
+        Rows with the attributes of `ReviewRow`.
     """
-    columns = [column for column in ReviewRow.__table__.columns if column.name not in _HEAVY]
-    query = select(*columns).where(*matching(which)).order_by(_ORDERS[order], ReviewRow.id.desc())
+    query = select(ReviewRow.__table__).where(*matching(which)).order_by(_ORDERS[order], ReviewRow.id.desc())
     with ledger.read() as connection:
         return connection.execute(query.limit(limit).offset(offset)).all()
 
@@ -117,9 +114,14 @@ def facets(ledger: Ledger, which: Filter = Filter()) -> dict[str, dict[str | Non
 
 
 def one(ledger: Ledger, review_id: int) -> Row[Any] | None:
-    """One review with its payloads, or None; a row with the attributes of `ReviewRow`."""
+    """One review, or None; a row with the attributes of `ReviewRow` and its `payload` and `edited_payload`."""
+    query = (
+        select(ReviewRow.__table__, ReviewPayloadRow.payload, ReviewPayloadRow.edited_payload)
+        .outerjoin(ReviewPayloadRow, ReviewPayloadRow.review_id == ReviewRow.id)
+        .where(ReviewRow.id == review_id)
+    )
     with ledger.read() as connection:
-        return connection.execute(select(ReviewRow.__table__).where(ReviewRow.id == review_id)).first()
+        return connection.execute(query).first()
 
 
 def events(ledger: Ledger, review_id: int) -> Sequence[Row[Any]]:

@@ -1,4 +1,4 @@
-"""Reviews with claims, ceilings, edits and a history of their own."""
+"""Reviews with claims, ceilings, edits and a history of their own; their payloads apart."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ down_revision = "0003"
 #: what a review had before
 _KEPT = (
     "id, job_id, run_id, reason, detail, status, model, input_tokens, limit_tokens, group_name, created_at, "
-    "decided_by, decided_at, note, worst_case_nano_usd, limit_nano_usd, row_number, fingerprint, payload"
+    "decided_by, decided_at, note, worst_case_nano_usd, limit_nano_usd, row_number, fingerprint"
 )
 
 
@@ -33,6 +33,7 @@ def upgrade() -> None:
     )
     op.execute("UPDATE reviews_before SET status = 'pending' WHERE status IN ('claimed', 'edited')")
     op.execute(f"INSERT INTO reviews ({_KEPT}) SELECT {_KEPT} FROM reviews_before")  # noqa: S608 - names of ours
+    op.execute("INSERT INTO review_payloads (review_id, payload) SELECT id, payload FROM reviews_before")
     op.drop_table("reviews_before")
     if op.get_bind().dialect.name == "postgresql":
         op.execute(
@@ -41,8 +42,7 @@ def upgrade() -> None:
     for name, columns in {
         "ix_reviews_run_id": ["run_id"],
         "ix_reviews_fingerprint": ["fingerprint"],
-        "ix_reviews_status_created_at": ["status", "created_at"],
-        "ix_reviews_status_worst_case": ["status", "worst_case_nano_usd"],
+        "ix_reviews_status": ["status"],
     }.items():
         op.create_index(name, "reviews", columns)
     op.create_table(
@@ -104,8 +104,6 @@ def _create_reviews() -> None:
         sa.Column("priority", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("row_number", sa.BigInteger(), nullable=False),
         sa.Column("fingerprint", sa.String(length=64), nullable=False),
-        sa.Column("payload", sa.Text(), nullable=True),
-        sa.Column("edited_payload", sa.Text(), nullable=True),
         sa.Column("edited_fingerprint", sa.String(length=64), nullable=True),
         sa.CheckConstraint(
             "status IN ('pending', 'claimed', 'approved', 'rejected', 'edited', 'sent', 'expired')",
@@ -121,7 +119,8 @@ def _create_reviews() -> None:
             name=op.f("ck_reviews_a_claim_has_a_name"),
         ),
         sa.CheckConstraint(
-            "status <> 'edited' OR edited_payload IS NOT NULL", name=op.f("ck_reviews_an_edit_has_a_payload")
+            "status <> 'edited' OR edited_fingerprint IS NOT NULL",
+            name=op.f("ck_reviews_an_edit_has_a_payload"),
         ),
         sa.CheckConstraint(
             "ceiling_nano_usd >= 0 AND ceiling_tokens >= 0", name=op.f("ck_reviews_ceilings_are_not_negative")
@@ -129,4 +128,14 @@ def _create_reviews() -> None:
         sa.ForeignKeyConstraint(["run_id"], ["runs.run_id"], name=op.f("fk_reviews_run_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_reviews")),
         sa.UniqueConstraint("job_id", "fingerprint", name=op.f("uq_reviews_job_id_fingerprint")),
+    )
+    op.create_table(
+        "review_payloads",
+        sa.Column("review_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("payload", sa.Text(), nullable=True),
+        sa.Column("edited_payload", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["review_id"], ["reviews.id"], name=op.f("fk_review_payloads_review_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("review_id", name=op.f("pk_review_payloads")),
     )

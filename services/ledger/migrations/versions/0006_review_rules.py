@@ -65,8 +65,8 @@ _REFUSED = (
         "A name and a ceiling belong to a decision: set status in the same statement.",
     ),
     (
-        "NEW.edited_payload IS NOT NULL AND NEW.edited_payload IS DISTINCT FROM OLD.edited_payload "
-        "AND (NEW.status <> 'edited' OR OLD.status = 'edited')",
+        f"NEW.edited_fingerprint IS DISTINCT FROM OLD.edited_fingerprint AND {_PASSES} "
+        f"AND (NEW.status = 'approved' OR {_PASSED})",
         "An edited payload belongs to the decision 'edited': set status in the same statement.",
     ),
 )
@@ -105,7 +105,7 @@ _FILLED = {
 #: a change of any of these is a change of the review; another run's parking of the same figures is none
 _WATCHED = (
     "status", "version", "claimed_by", "decided_by", "note", "ceiling_tokens", "ceiling_nano_usd", "expires_at",
-    "edited_payload", "reason", "detail", "model", "method", "max_tokens", "input_tokens", "limit_tokens",
+    "edited_fingerprint", "reason", "detail", "model", "method", "max_tokens", "input_tokens", "limit_tokens",
     "worst_case_nano_usd", "limit_nano_usd",
 )  # fmt: skip
 
