@@ -302,7 +302,7 @@ class TestHostileJobs:
     @pytest.mark.prefect
     def test_nothing_of_a_job_runs(self, yard, chromium):
         svg = f"<svg xmlns='http://www.w3.org/2000/svg'><script>{PWN}</script></svg>"
-        rows = []
+        rows, payloads = [], []
         for number, attack in enumerate(ATTACKS):
             source = {
                 "type": "base64",
@@ -313,25 +313,41 @@ class TestHostileJobs:
             pictures = [{"type": "image", "source": one} for one in (source, breaking)]
             pictures.append({"type": attack, "text": attack, "source": {"type": "url", "url": attack}})
             document = {"type": "document", "title": attack, "source": {"type": "text", "data": attack}}
+            tool = {"name": attack, "description": attack, "input_schema": {}}
             rows.append(
                 {
                     "job_id": f"{number}{attack}",
                     "group": f"{number}{attack}"[:100],
-                    "messages": messages(text(attack), document, *pictures),
+                    "messages": messages(text(attack)),
                     "system": attack,
-                    "tools": json.dumps([{"name": attack, "description": attack, "input_schema": {}}]),
+                    "tools": json.dumps([tool | {"name": "tool", "input_schema": {"type": "object"}}]),
                     "max_tokens": 8_000,
                     "max_cost_usd": "0.000001",
                     "max_input_tokens": 1,
                 }
             )
+            content = [text(attack), document, *pictures]
+            payloads.append(
+                {
+                    "messages": [{"role": "user", "content": content}],
+                    "system": attack,
+                    "tools": [tool],
+                    "max_tokens": 9,
+                }
+            )
         with yard.simulator():
             report = yard.run(yard.jobs(rows), "--policy", yard.policy())
         assert report["jobs"]["review"] == len(ATTACKS), report
+        # worse than the reader lets pass: whoever can write into the ledger
         with contextlib.closing(sqlite3.connect(yard.ledger.removeprefix("sqlite:///"))) as ledger:
-            for number, attack in enumerate(ATTACKS):
+            for number, (attack, payload) in enumerate(zip(ATTACKS, payloads, strict=True)):
                 said = (attack, attack + "\n" + attack, f"{number}%")
                 ledger.execute("UPDATE reviews SET detail = ?, would_pass = ? WHERE job_id LIKE ?", said)
+                ledger.execute(
+                    "UPDATE review_payloads SET payload = ? "
+                    "WHERE review_id = (SELECT id FROM reviews WHERE job_id LIKE ?)",
+                    (json.dumps(payload), f"{number}%"),
+                )
             ledger.commit()
         with (
             review_page(yard) as address,
