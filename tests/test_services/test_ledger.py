@@ -552,7 +552,7 @@ def test_what_a_person_decided_is_kept_when_the_job_is_parked_again(ledger, stat
     assert reviews.one(ledger, review.id) == before
 
 
-def test_a_parked_job_that_now_fits_is_closed_and_opened_again_when_it_does_not(ledger):
+def test_a_parked_job_that_is_answered_is_closed_and_does_not_wait_again(ledger):
     parked(ledger, "run-1")
     begin(ledger, "run-2")
     jobs.add(ledger, "run-2", [job(0)], [])
@@ -566,9 +566,11 @@ def test_a_parked_job_that_now_fits_is_closed_and_opened_again_when_it_does_not(
         "run-2",
         attempt.attempt_id,
     )
-    parked(ledger, "run-3")
-    assert [r.status for r in reviews.listed(ledger)] == ["pending"]
+    begin(ledger, "run-3")
+    jobs.add(ledger, "run-3", [job(0, max_input_tokens=40_000)], [])
+    assert reviews.park_over_budget(ledger, "run-3", NO_LIMITS) == 0
     assert reviews.park_of_unknown_outcome(ledger, "run-3", NO_LIMITS) == 0
+    assert [r.status for r in reviews.listed(ledger)] == ["sent"]
 
 
 def test_more_jobs_than_a_page_are_all_parked(ledger):
