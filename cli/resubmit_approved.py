@@ -1,12 +1,17 @@
 """`weighbridge resubmit-approved`."""
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
 from cli.in_flow import endpoint, places, result_of, told
-from schemas.outcome import Mode
+from cli.options import (
+    JsonOption,
+    LedgerOption,
+    ModeOption,
+    PolicyOption,
+    ResultsOption,
+    RunBudgetOption,
+    SimulateOption,
+)
 from schemas.policy import read_policy
 from schemas.settings import Settings
 
@@ -17,21 +22,13 @@ def add_to(app: typer.Typer) -> None:
 
 
 def resubmit_approved(
-    policy: Annotated[Path | None, typer.Option(help="The policy file (TOML).")] = None,
-    ledger: Annotated[str | None, typer.Option(help="A SQLAlchemy URL, such as sqlite:///ledger.db.")] = None,
-    results: Annotated[Path | None, typer.Option(help="The folder for results.")] = None,
-    run_budget_usd: Annotated[
-        str | None, typer.Option(help="The most this run may hold and spend, in USD, such as 12.50.")
-    ] = None,
-    mode: Annotated[
-        Mode | None, typer.Option(help="messages: now; batches: half the price, within 24 hours.")
-    ] = None,
-    simulate: Annotated[
-        bool, typer.Option("--simulate", help="Against a local simulator: no key, no money.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object, and nothing else, on stdout.")
-    ] = False,
+    policy: PolicyOption = None,
+    ledger: LedgerOption = None,
+    results: ResultsOption = None,
+    run_budget_usd: RunBudgetOption = None,
+    mode: ModeOption = None,
+    simulate: SimulateOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Send what reviewers approved, each job under its own ceiling; the same JSON and exit codes as `run`."""
     ledger, folder = places(ledger, results, simulate=simulate)

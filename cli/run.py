@@ -1,12 +1,19 @@
 """`weighbridge run JOBS`."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cli.in_flow import endpoint, places, result_of, told
-from schemas.outcome import Mode
+from cli.options import (
+    JsonOption,
+    LedgerOption,
+    ModeOption,
+    PolicyOption,
+    ResultsOption,
+    RunBudgetOption,
+    SimulateOption,
+)
 from schemas.policy import read_policy
 from schemas.settings import Settings
 from services.job_file import JobFile
@@ -19,28 +26,20 @@ def add_to(app: typer.Typer) -> None:
 
 def run(
     jobs: Annotated[str, typer.Argument(help="A Parquet file, a folder of them, or a glob.")],
-    policy: Annotated[Path | None, typer.Option(help="The policy file (TOML).")] = None,
-    ledger: Annotated[str | None, typer.Option(help="A SQLAlchemy URL, such as sqlite:///ledger.db.")] = None,
-    results: Annotated[Path | None, typer.Option(help="The folder for results.")] = None,
+    policy: PolicyOption = None,
+    ledger: LedgerOption = None,
+    results: ResultsOption = None,
     max_input_tokens: Annotated[
         int | None, typer.Option(min=1, help="A job over so many input tokens goes to review.")
     ] = None,
-    run_budget_usd: Annotated[
-        str | None, typer.Option(help="The most this run may hold and spend, in USD, such as 12.50.")
-    ] = None,
+    run_budget_usd: RunBudgetOption = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many rows.")] = None,
-    mode: Annotated[
-        Mode | None, typer.Option(help="messages: now; batches: half the price, within 24 hours.")
-    ] = None,
+    mode: ModeOption = None,
     resubmit_approved: Annotated[
         bool, typer.Option("--resubmit-approved", help="Also send what reviewers approved.")
     ] = False,
-    simulate: Annotated[
-        bool, typer.Option("--simulate", help="Against a local simulator: no key, no money.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object, and nothing else, on stdout.")
-    ] = False,
+    simulate: SimulateOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Weigh every job, send what fits, park the rest for review, reconcile the bill.
 
