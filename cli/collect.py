@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cli.in_flow import result_of
+from cli.options import LedgerOption
 from cli.show_report import print_report
 from schemas.errors import BadInput
 from schemas.job import RunId
@@ -16,7 +17,6 @@ from schemas.settings import Settings
 from services.ledger import Ledger, batches, open_ledger, runs
 
 _WAIT_SECONDS = 5
-LedgerOption = Annotated[str | None, typer.Option(help="A SQLAlchemy URL.")]
 
 
 def add_to(app: typer.Typer) -> None:

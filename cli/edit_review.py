@@ -14,11 +14,11 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.options import LedgerOption
 from cli.review import (
     ByOption,
     IdArgument,
     JsonOption,
-    LedgerOption,
     NoteOption,
     opened_ledger,
     say_decided,

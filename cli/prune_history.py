@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from cli.options import LedgerOption
 from cli.screen import screen
 from schemas.errors import BadInput
 from schemas.settings import Settings
@@ -50,7 +51,7 @@ def prune_history(
             "forgotten so may be paid for again. At least --older-than; left out: none.",
         ),
     ] = None,
-    ledger: Annotated[str | None, typer.Option(help="A SQLAlchemy URL.")] = None,
+    ledger: LedgerOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     vacuum: Annotated[
         bool,

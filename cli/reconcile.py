@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from cli.options import LedgerOption
 from cli.screen import screen
 from schemas.bill import Comparison, Difference, Figures, LedgerBill, Verdict
 from schemas.errors import BadInput
@@ -41,7 +42,7 @@ def reconcile(
     last_day: Annotated[
         str | None, typer.Option("--to", help="The last UTC day; the last one there is otherwise.")
     ] = None,
-    ledger: Annotated[str | None, typer.Option(help="A SQLAlchemy URL.")] = None,
+    ledger: LedgerOption = None,
     workspace: Annotated[
         str | None, typer.Option(help="Only this workspace of the report: its id, or default.")
     ] = None,

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from cli.options import LedgerOption
 from cli.show_report import print_report
 from schemas.errors import BadInput
 from schemas.report import RunReport
@@ -18,7 +19,7 @@ def add_to(app: typer.Typer) -> None:
 
 def report(
     run: Annotated[str | None, typer.Argument(help="A run id; left out: the latest run.")] = None,
-    ledger: Annotated[str | None, typer.Option(help="A SQLAlchemy URL.")] = None,
+    ledger: LedgerOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
 ) -> None:
     """Show the report of a run."""

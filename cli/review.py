@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from cli.options import LedgerOption
 from cli.show_review import plain, print_list, print_one, usd
 from schemas.errors import BadInput
 from schemas.ledger import REVIEW_STATUSES
@@ -22,7 +23,6 @@ from services.ledger import Ledger, open_ledger, reviews
 
 _LETS_PASS = ("approved", "edited")
 _app = typer.Typer(help="Jobs that wait for a person.", no_args_is_help=True)
-LedgerOption = Annotated[str | None, typer.Option(help="A SQLAlchemy URL.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 IdArgument = Annotated[int, typer.Argument(help="The id in the list.")]
 IdsArgument = Annotated[

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.options import LedgerOption
 from schemas.errors import BadInput
 from schemas.payload import Payload
 from schemas.review import Figures
@@ -24,7 +25,7 @@ def add_to(review: typer.Typer) -> None:
 
 
 def serve(
-    ledger: Annotated[str | None, typer.Option(help="A SQLAlchemy URL.")] = None,
+    ledger: LedgerOption = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.")] = 8788,
     name: Annotated[
