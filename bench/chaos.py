@@ -37,7 +37,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from services.simulator.process import RunningSimulator, running_simulator
+from simulator.process import RunningSimulator, running_simulator
 
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).resolve().parents[1]

@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from services.simulator.process import running_simulator
+from simulator.process import running_simulator
 
 WEIGHBRIDGE = Path(sys.executable).parent / "weighbridge"
 

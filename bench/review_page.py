@@ -22,7 +22,7 @@ import psutil
 from sqlalchemy import insert, update
 
 from schemas.ledger import ReviewPayloadRow, ReviewRow, RunRow
-from schemas.payload import Payload
+from schemas.payload.payload import Payload
 from services.ledger import Ledger, open_ledger
 
 ROOT = Path(__file__).resolve().parents[1]

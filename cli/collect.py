@@ -12,7 +12,7 @@ from cli.options import LedgerOption
 from cli.show_report import print_report
 from schemas.errors import BadInput
 from schemas.job import RunId
-from schemas.policy import Limits
+from schemas.policy import RateLimits
 from schemas.settings import Settings
 from services.ledger import Ledger, batches, open_ledger, runs
 
@@ -62,7 +62,7 @@ def cancel(
 
     client_for()
     opened = open_ledger(ledger or Settings().ledger_url)
-    if runs.latest(opened, run) is None:
+    if runs.find(opened, run) is None:
         raise BadInput(f"The ledger {opened.url} has no run {run}.")
     asked = asyncio.run(_cancel(opened, RunId(run)))
     print(
@@ -74,7 +74,7 @@ async def _cancel(ledger: Ledger, run_id: RunId) -> int:
     from services.gateway import open_gateway  # noqa: PLC0415 - the SDK takes seconds to import
 
     asked = 0
-    async with open_gateway(Limits()) as gateway:
+    async with open_gateway(RateLimits()) as gateway:
         for batch in batches.open_of_run(ledger, run_id):
             if batch.provider_batch_id:
                 await gateway.cancel_batch(batch.provider_batch_id)

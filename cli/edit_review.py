@@ -25,11 +25,11 @@ from cli.review import (
     who,
 )
 from cli.show_review import tokens, usd
-from schemas.edit import Edit
 from schemas.errors import BadInput
 from schemas.job import RunId
 from schemas.money import usd_text
 from schemas.outcome import EXIT_CODES, RunOutcome
+from schemas.payload.edit import Edit
 from schemas.policy import Policy, read_policy, validated
 from services.ledger import Ledger, reviews, runs
 
@@ -51,7 +51,7 @@ def edit_review(
 ) -> None:
     """Change what is sent, count and price it anew, and decide that it goes out. Without an option: in $EDITOR."""
     name, opened = who(by), opened_ledger(ledger)
-    row = reviews.one(opened, review)
+    row = reviews.one_review(opened, review)
     if row is None:
         raise BadInput(f"There is no review {review} in {opened.url}; nothing was changed.")
     whole = None if payload is None else _parsed(_read(payload), str(payload))
@@ -95,7 +95,7 @@ def _told(model: str | None, input_tokens: int | None, worst_case: int | None) -
 
 
 async def _edit(opened: Ledger, row: Any, name: str, change: Edit, note: str | None, policy: Policy) -> Any:
-    from tasks.edit_review import edit_review as edit  # noqa: PLC0415 - Prefect is imported after its settings
+    from tasks.weigh_edit import edit_review as edit  # noqa: PLC0415 - Prefect is imported after its settings
 
     async with editing_run(opened, row, policy) as run:
         return await edit(run, row.id, name, change, note=note, version=row.version)
@@ -109,7 +109,7 @@ async def editing_run(opened: Ledger, row: Any, policy: Policy) -> AsyncIterator
 
     async with open_gateway(policy.limits) as gateway:
         await gateway.models()
-        found = runs.latest(opened, row.run_id)
+        found = runs.find(opened, row.run_id)
         if found is not None and bool(found.simulated) != bool(gateway.simulated):
             raise BadInput(
                 f"The ledger {opened.url} holds {'simulated' if found.simulated else 'real'} runs, and this endpoint is "
@@ -122,7 +122,7 @@ def policy_of(opened: Ledger, row: Any, path: Path | None) -> Policy:
     """The policy in a file, or, without one, that of the review's run."""
     if path is not None:
         return read_policy(path)
-    found = runs.latest(opened, row.run_id)
+    found = runs.find(opened, row.run_id)
     if found is None:
         raise BadInput(
             f"The run {row.run_id} is not on record; name a policy with --policy. Nothing was changed."

@@ -62,7 +62,7 @@ def result_of(flow: Any, *arguments: Any, **options: Any) -> Any:
     return result
 
 
-def told(work: Callable[[], object], *, as_json: bool) -> NoReturn:
+def run_and_report(work: Callable[[], object], *, as_json: bool) -> NoReturn:
     """Do a run, tell its report, and end with its exit code.
 
     Args:
@@ -114,7 +114,7 @@ def endpoint(*, simulate: bool) -> Iterator[str | None]:
         BadInput: there is neither a key, nor an address, nor a simulator.
     """
     if simulate:
-        from services.simulator.process import running_simulator  # noqa: PLC0415 - only when asked for
+        from simulator.process import running_simulator  # noqa: PLC0415 - only when asked for
 
         log = Path("data/simulated/billed.jsonl")
         log.parent.mkdir(parents=True, exist_ok=True)

@@ -40,20 +40,12 @@ app = typer.Typer(
 
 def main() -> None:
     """The `weighbridge` command."""
-    from cli import (  # noqa: PLC0415 - Prefect is imported after its settings
-        collect,
-        prune_history,
-        reconcile,
-        report,
-        resubmit_approved,
-        review,
-        run,
-        simulate,
-    )
+    # Prefect is imported after its settings
+    from cli import check_bill, collect, prune_history, report, resubmit_approved, review, run, simulate  # noqa: PLC0415
 
     run.add_to(app)
     collect.add_to(app)
-    reconcile.add_to(app)
+    check_bill.add_to(app)
     report.add_to(app)
     review.add_to(app)
     resubmit_approved.add_to(app)

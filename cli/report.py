@@ -24,7 +24,7 @@ def report(
 ) -> None:
     """Show the report of a run."""
     opened = open_ledger(ledger or Settings().ledger_url)
-    found = runs.latest(opened, run)
+    found = runs.find(opened, run)
     if found is None:
         raise BadInput(f"The ledger {opened.url} has no run{f' {run}' if run else ''}.")
     if found.report is None:

@@ -2,7 +2,7 @@
 
 import typer
 
-from cli.in_flow import endpoint, places, result_of, told
+from cli.in_flow import endpoint, places, result_of, run_and_report
 from cli.options import (
     JsonOption,
     LedgerOption,
@@ -48,4 +48,4 @@ def resubmit_approved(
                 mode=mode.value if mode else None,
             )
 
-    told(work, as_json=as_json)
+    run_and_report(work, as_json=as_json)

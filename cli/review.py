@@ -87,7 +87,7 @@ def list_reviews(
 def show_review(review: IdArgument, ledger: LedgerOption = None, as_json: JsonOption = False) -> None:
     """Show one job that waits: its weight and price beside its limits, what would let it pass, its conversation."""
     opened = opened_ledger(ledger)
-    row = reviews.one(opened, review)
+    row = reviews.one_review(opened, review)
     if row is None:
         raise BadInput(
             f"There is no review {review} in {opened.url}; `weighbridge review list` shows those there are."

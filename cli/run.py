@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from cli.in_flow import endpoint, places, result_of, told
+from cli.in_flow import endpoint, places, result_of, run_and_report
 from cli.options import (
     JsonOption,
     LedgerOption,
@@ -69,4 +69,4 @@ def run(
                 resubmit_approved=resubmit_approved,
             )
 
-    told(work, as_json=as_json)
+    run_and_report(work, as_json=as_json)

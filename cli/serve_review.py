@@ -10,8 +10,8 @@ import typer
 
 from cli.options import LedgerOption
 from schemas.errors import BadInput
-from schemas.payload import Payload
-from schemas.review import Figures
+from schemas.payload.payload import Payload
+from schemas.review import EditEstimate
 from schemas.settings import Settings
 from services.ledger import Ledger, open_ledger
 
@@ -38,8 +38,8 @@ def serve(
     """Serve the review page, until interrupted."""
     import uvicorn  # noqa: PLC0415 - the other commands of the group need neither it nor the page
 
-    from services.review_page.app import make_app  # noqa: PLC0415
-    from services.review_page.people import ReviewSettings  # noqa: PLC0415
+    from review_page.app import make_app  # noqa: PLC0415
+    from review_page.people import ReviewSettings  # noqa: PLC0415
 
     settings = ReviewSettings()
     if not _is_loopback(host) and not settings.hashes:
@@ -60,7 +60,7 @@ def password(
     name: Annotated[str, typer.Argument(help="The name that stands beside decisions; no blanks.")],
 ) -> None:
     """Make a name:hash pair for WEIGHBRIDGE_REVIEW_USERS."""
-    from services.review_page.people import clean_name, hashed_password  # noqa: PLC0415 - as above
+    from review_page.people import clean_name, hashed_password  # noqa: PLC0415 - as above
 
     if clean_name(name) != name or " " in name:
         raise BadInput("A name that logs in has up to 100 printable characters and no blanks.")
@@ -70,12 +70,12 @@ def password(
     print(f"{name}:{hashed_password(chosen)}")
 
 
-def _weighing(ledger: Ledger, policy: Path | None) -> Callable[[Any, Payload], Awaitable[Figures]]:
+def _weighing(ledger: Ledger, policy: Path | None) -> Callable[[Any, Payload], Awaitable[EditEstimate]]:
     """What counts and prices an edit on the page, as `weighbridge review edit` does."""
     from cli.edit_review import editing_run, policy_of  # noqa: PLC0415 - it takes its options from the group
 
-    async def weigh(review: Any, payload: Payload) -> Figures:
-        from tasks.edit_review import weighed  # noqa: PLC0415 - Prefect is imported after its settings
+    async def weigh(review: Any, payload: Payload) -> EditEstimate:
+        from tasks.weigh_edit import weighed  # noqa: PLC0415 - Prefect is imported after its settings
 
         async with editing_run(ledger, review, policy_of(ledger, review, policy)) as run:
             return await weighed(run, review, payload)

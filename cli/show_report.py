@@ -5,8 +5,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.screen import screen
-from schemas.report import RunReport
-from schemas.report_text import (
+from rules.report_text import (
     LESSON_HEADINGS,
     MODEL_HEADINGS,
     Rows,
@@ -21,6 +20,7 @@ from schemas.report_text import (
     reason_rows,
     title,
 )
+from schemas.report import RunReport
 
 
 def print_report(report: RunReport) -> None:

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from schemas.errors import BadInput
-from services.simulator.plan import PlanError
-from services.simulator.server import serve
+from simulator.plan import PlanError
+from simulator.server import serve
 
 
 def add_to(app: typer.Typer) -> None:

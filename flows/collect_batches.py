@@ -4,7 +4,7 @@ from prefect import State, flow, get_run_logger
 from prefect.states import Completed, Failed
 
 from schemas.errors import WeighbridgeError
-from schemas.policy import Limits
+from schemas.policy import RateLimits
 from schemas.report import RunReport
 from schemas.settings import Settings
 from services.gateway import open_gateway
@@ -37,7 +37,7 @@ async def one_collection(ledger_url: str, base_url: str | None) -> tuple[list[Ru
     """The collection itself; the reports of the runs that are finished, and how many batches are still out."""
     opened = open_ledger(ledger_url)
     try:
-        async with open_gateway(Limits(), base_url) as gateway:
+        async with open_gateway(RateLimits(), base_url) as gateway:
             await gateway.models()
             return await collect(opened, gateway)
     finally:

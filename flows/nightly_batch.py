@@ -8,13 +8,14 @@ from prefect import State, flow, get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
+from schemas.attempt import Admission
+from schemas.batch import OpenBatch
 from schemas.errors import WeighbridgeError
 from schemas.job import Shard
 from schemas.outcome import Mode, RunOutcome
 from schemas.report import RunReport
+from schemas.run import RunOptions
 from services.ledger import batches, jobs
-from services.ledger.batches import OpenBatch
-from services.ledger.holds import Admission
 from tasks.admit import SHARD_SIZE, admit
 from tasks.collect import collect
 from tasks.count_tokens import count_tokens
@@ -23,12 +24,12 @@ from tasks.park_for_review import park_for_review
 from tasks.publish import publish
 from tasks.read_approved import read_approved
 from tasks.read_jobs import read_jobs
-from tasks.reconcile import reconcile
+from tasks.report_run import reconcile
 from tasks.route import route
 from tasks.send import send
 from tasks.send_batch import send_batch
 from tasks.show_progress import showing_progress
-from tasks.start_run import Run, RunOptions, start_run
+from tasks.start_run import Run, start_run
 from tasks.watch_batch import watch_batch
 
 #: shards worked on at once: enough that the next one's jobs fill the gaps of the last one's stragglers

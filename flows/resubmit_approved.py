@@ -9,7 +9,7 @@ from prefect.states import Failed
 from flows.nightly_batch import final_state, one_night
 from schemas.errors import WeighbridgeError
 from schemas.report import RunReport
-from tasks.start_run import RunOptions
+from schemas.run import RunOptions
 
 
 @flow(name="resubmit-approved", persist_result=False)

@@ -17,7 +17,7 @@ TOKENS = "tokens"
 WEB_SEARCH = "web_search"
 
 
-class Kind(NamedTuple):
+class LineKind(NamedTuple):
     """What a line of the bill is for, besides its day.
 
     Attributes:
@@ -64,7 +64,7 @@ class Use(BaseModel):
         )
 
 
-class Figures(BaseModel):
+class BillSide(BaseModel):
     """One side of a line.
 
     Attributes:
@@ -81,10 +81,10 @@ class Figures(BaseModel):
     attempts: int = 0
     bounds: int = 0
 
-    def __add__(self, other: Self) -> "Figures":
+    def __add__(self, other: Self) -> "BillSide":
         unused = self.use is None or other.use is None
         unpaid = self.usd is None or other.usd is None
-        return Figures(
+        return BillSide(
             use=None if unused else self.use + other.use,  # type: ignore[operator]  # neither is None here
             usd=None if unpaid else EXACT.add(self.usd, other.usd),  # type: ignore[arg-type]  # as above
             attempts=self.attempts + other.attempts,
@@ -92,10 +92,10 @@ class Figures(BaseModel):
         )
 
 
-Lines = Mapping[tuple[date, Kind], Figures]
+Lines = Mapping[tuple[date, LineKind], BillSide]
 
 
-class Verdict(StrEnum):
+class Finding(StrEnum):
     """What a comparison of one line comes to, the worst first."""
 
     #: the ledger has more than the report
@@ -110,7 +110,7 @@ class Verdict(StrEnum):
     MATCHES = "matches"
 
 
-MISMATCHES = (Verdict.REPORT_LACKS, Verdict.NOT_IN_LEDGER)
+MISMATCHES = (Finding.REPORT_LACKS, Finding.NOT_IN_LEDGER)
 
 
 class Held(BaseModel):
@@ -162,8 +162,8 @@ class ProviderBill:
         source: where they are from, for people.
     """
 
-    usage: Mapping[tuple[date, Kind], Use] | None
-    cost: Mapping[tuple[date, Kind], Decimal] | None
+    usage: Mapping[tuple[date, LineKind], Use] | None
+    cost: Mapping[tuple[date, LineKind], Decimal] | None
     days: frozenset[date]
     simulated: bool | None
     source: str
@@ -182,15 +182,15 @@ class Difference(BaseModel):
     what: str
     model: str | None
     tier: str | None
-    ledger: Figures
-    report: Figures
+    ledger: BillSide
+    report: BillSide
     difference_usd: UsdText | None
-    verdict: Verdict
+    verdict: Finding
     sentence: str
 
     @property
-    def kind(self) -> Kind:
-        return Kind(self.what, self.model, self.tier)
+    def kind(self) -> LineKind:
+        return LineKind(self.what, self.model, self.tier)
 
 
 class Comparison(BaseModel):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from schemas.money import NanoUsd
 from schemas.outcome import Method
+from schemas.payload.payload import Fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +38,13 @@ class Estimate:
     def hold(self) -> NanoUsd:
         """What is held for it before a byte leaves, in nano-USD."""
         return self.worst_case if self.likely is None else self.likely
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCount:
+    """What one payload weighs under one model, in input tokens."""
+
+    fingerprint: Fingerprint
+    model: str
+    input_tokens: int
+    method: Method = Method.COUNTED

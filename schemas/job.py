@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import NewType
 
 from schemas.money import NanoUsd
-from schemas.outcome import Outcome, Reason
-from schemas.payload import Payload
+from schemas.outcome import Decision, Outcome, Reason
+from schemas.payload.payload import CacheTtl, Fingerprint, Payload
+from schemas.payload.traits import PLAIN, Traits
 
 RunId = NewType("RunId", str)
 AttemptId = NewType("AttemptId", str)
@@ -91,3 +92,42 @@ class Shard:
 
     def __str__(self) -> str:
         return f"row {self.first}" if self.first == self.last else f"rows {self.first}-{self.last}"
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedJob:
+    """A job on record that has no outcome yet: what deciding about it needs, without its payload."""
+
+    row_number: int
+    job_id: str
+    fingerprint: Fingerprint
+    group: str | None
+    pinned_model: str | None
+    max_tokens: int
+    own_max_input_tokens: int | None
+    own_max_cost: NanoUsd | None
+    cache_ttl: CacheTtl | None
+    model: str | None
+    input_tokens: int | None
+    method: str | None
+    payload_bytes: int
+    traits: Traits = PLAIN
+    review_id: int | None = None
+    ceiling_tokens: int | None = None
+    ceiling: NanoUsd | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobUpdate:
+    """What is to be written of a job: its route, its decision, or both."""
+
+    row_number: int
+    model: str | None = None
+    input_tokens: int | None = None
+    method: str | None = None
+    decision: Decision | None = None
+    outcome: Outcome | None = None
+    reason: Reason | None = None
+    detail: str | None = None
+    expected: NanoUsd | None = None
+    worst_case: NanoUsd | None = None

@@ -104,7 +104,7 @@ class JobRow(Table):
     own_max_input_tokens: Mapped[int | None]
     own_max_cost_nano_usd: Mapped[int | None]
     cache_ttl: Mapped[str | None] = mapped_column(String(2))
-    #: what the rules and prices ask about the payload; see `schemas.traits`
+    #: what the rules and prices ask about the payload; see `schemas.payload.traits`
     traits: Mapped[dict[str, Any] | None]
     #: the review whose approval lets it pass, and how far
     review_id: Mapped[int | None] = mapped_column(Integer)

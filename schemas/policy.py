@@ -53,7 +53,7 @@ class RequestLimits(_Section):
     max_cost_usd: Usd = Decimal("0.50")
 
 
-class Cap(_Section):
+class BudgetCap(_Section):
     """The most that may be held and settled in a window, in USD. None: no cap."""
 
     budget_usd: Usd | None = None
@@ -62,9 +62,9 @@ class Cap(_Section):
 class GroupCaps(_Section):
     """The most that the jobs of one group may hold and settle; they count under the caps for all jobs too."""
 
-    run: Cap = Cap()
-    day: Cap = Cap()
-    month: Cap = Cap()
+    run: BudgetCap = BudgetCap()
+    day: BudgetCap = BudgetCap()
+    month: BudgetCap = BudgetCap()
 
 
 #: a section of `groups` that holds for every group without one of its own
@@ -82,7 +82,7 @@ class Output(_Section):
 class Margin(_Section):
     """How far the billed input may lie above the count: the count is an estimate, with no published bound.
 
-    With `learn`, both figures follow what was observed of the model and the class of payload; see `schemas.lesson`.
+    With `learn`, both figures follow what was observed of the model and the class of payload; see `rules.lesson`.
     """
 
     input_percent: Annotated[Decimal, BeforeValidator(_exact), Field(ge=0)] = Decimal(3)
@@ -140,7 +140,7 @@ class Hold(_Section):
         return to_nano(self.reserve_usd)
 
 
-class Limits(_Section):
+class RateLimits(_Section):
     """Requests per minute per endpoint, and how many at once.
 
     A rate left out follows the account: the Start tier's published figure until the API's own headers
@@ -278,15 +278,15 @@ class Policy(_Section):
     max_task_runs: Annotated[int, Field(ge=1, le=10_000)] = 200
     routes: Annotated[tuple[Route, ...], Field(min_length=1)]
     request: RequestLimits = RequestLimits()
-    run: Cap = Cap()
-    day: Cap = Cap()
-    month: Cap = Cap()
+    run: BudgetCap = BudgetCap()
+    day: BudgetCap = BudgetCap()
+    month: BudgetCap = BudgetCap()
     groups: dict[str, GroupCaps] = {}
     output: Output = Output()
     margin: Margin = Margin()
     uncountable: Uncountable = Uncountable()
     hold: Hold = Hold()
-    limits: Limits = Limits()
+    limits: RateLimits = RateLimits()
     batch: BatchLimits = BatchLimits()
     pricing: Pricing = Pricing()
     #: a contract's prices, which go before the list's

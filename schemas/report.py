@@ -12,11 +12,11 @@ DecimalText = Annotated[Decimal, PlainSerializer(lambda value: f"{value:f}", ret
 UsdText = DecimalText
 
 
-class _Figures(BaseModel):
+class _ReportPart(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class JobFigures(_Figures):
+class JobFigures(_ReportPart):
     """Rows by outcome; the outcomes sum to `read`."""
 
     read: int = 0
@@ -28,7 +28,7 @@ class JobFigures(_Figures):
     unknown: int = 0
 
 
-class TokenFigures(_Figures):
+class TokenFigures(_ReportPart):
     """Tokens of the jobs this run paid for: counted before, billed after."""
 
     estimated_input: int = 0
@@ -36,7 +36,7 @@ class TokenFigures(_Figures):
     actual_output: int = 0
 
 
-class UsdFigures(_Figures):
+class UsdFigures(_ReportPart):
     """Decimal USD of the jobs this run paid for.
 
     Attributes:
@@ -58,7 +58,7 @@ class UsdFigures(_Figures):
     held: UsdText = Decimal(0)
 
 
-class CallFigures(_Figures):
+class CallFigures(_ReportPart):
     """Calls to the API: free counts, paid messages, batches created, and tries beyond the first."""
 
     count: int = 0
@@ -67,7 +67,7 @@ class CallFigures(_Figures):
     retried: int = 0
 
 
-class ModelFigures(_Figures):
+class ModelFigures(_ReportPart):
     """One model's share of the run: estimate beside actual; `partial` jobs have a bill that their usage does not show."""
 
     model: str
@@ -80,7 +80,7 @@ class ModelFigures(_Figures):
     partial: int = 0
 
 
-class PercentileFigures(_Figures):
+class PercentileFigures(_ReportPart):
     """Percentiles of observed values: percent where they are errors, else tokens."""
 
     p5: DecimalText
@@ -90,7 +90,7 @@ class PercentileFigures(_Figures):
     max: DecimalText
 
 
-class OutputFigures(_Figures):
+class OutputFigures(_ReportPart):
     """Output tokens of observed answers, and the part of them that was thinking, where it is known."""
 
     p5: int
@@ -100,7 +100,7 @@ class OutputFigures(_Figures):
     thinking_share: DecimalText | None = None
 
 
-class MarginFigures(_Figures):
+class MarginFigures(_ReportPart):
     """The margin that input bounds were made with, and whether the policy says it or what was observed."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True, serialize_by_alias=True)
@@ -110,7 +110,7 @@ class MarginFigures(_Figures):
     source: Literal["observed", "policy"] = Field(alias="from")
 
 
-class LessonFigures(_Figures):
+class LessonFigures(_ReportPart):
     """What the estimates of one model and class of payloads went by: the last `n` answers before this run.
 
     The error is in percent of the count, signed: above 0 the bill was above the count. `enough` were observed to
@@ -126,7 +126,7 @@ class LessonFigures(_Figures):
     margin: MarginFigures
 
 
-class TaughtFigures(_Figures):
+class TaughtFigures(_ReportPart):
     """What this run saw of one model and class of payloads.
 
     Attributes:
@@ -146,7 +146,7 @@ class TaughtFigures(_Figures):
     input_error_tokens: PercentileFigures | None
 
 
-class Drift(_Figures):
+class Drift(_ReportPart):
     """A model and class of payloads whose bills left the lines of the earlier ones, and what to do about it."""
 
     model: str
@@ -154,7 +154,7 @@ class Drift(_Figures):
     detail: str
 
 
-class ReasonFigures(_Figures):
+class ReasonFigures(_ReportPart):
     """How many rows ended so for this reason, with one row as an example."""
 
     outcome: str
@@ -164,7 +164,7 @@ class ReasonFigures(_Figures):
     example_detail: str | None
 
 
-class RowToMend(_Figures):
+class RowToMend(_ReportPart):
     """One row that somebody should look at, and why."""
 
     row_number: int
@@ -173,7 +173,7 @@ class RowToMend(_Figures):
     detail: str | None
 
 
-class Places(_Figures):
+class Places(_ReportPart):
     """Where the run's things are."""
 
     ledger: str
@@ -181,7 +181,7 @@ class Places(_Figures):
     report: str
 
 
-class RunReport(_Figures):
+class RunReport(_ReportPart):
     """Everything a run says about itself."""
 
     run_id: str

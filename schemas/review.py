@@ -1,11 +1,13 @@
 """A review: what is asked of the table of waiting jobs, and what became of a decision."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
+from schemas.job import QueuedJob
 from schemas.money import NanoUsd
 from schemas.outcome import Method
 
@@ -73,7 +75,7 @@ class Totals:
     changes: int
 
 
-class Refusal(NamedTuple):
+class RefusedDecision(NamedTuple):
     """Why a review was left as it was; no id: the whole selection was."""
 
     review_id: int | None
@@ -85,11 +87,11 @@ class Decided:
     """What became of a decision about some reviews: how many it changed, and which it was refused for."""
 
     changed: int
-    refused: tuple[Refusal, ...] = ()
+    refused: tuple[RefusedDecision, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class EditEstimate:
     """Weight and price of an edited payload, counted anew.
 
     Attributes:
@@ -119,8 +121,27 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class JobLimits:
     """The limits in force for one job, which the review shows beside its weight and price."""
 
     tokens: int | None
     cost: NanoUsd | None
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedJob:
+    """One job that is put into the review table: what advice about it is made of.
+
+    Attributes:
+        job: the job, with the model and the weight that it was parked with.
+        reason: why it was parked.
+        worst_case: nano-USD, if it was priced.
+        payload: its JSON.
+        counted: input tokens by model, as far as they are on record.
+    """
+
+    job: QueuedJob
+    reason: str
+    worst_case: NanoUsd | None
+    payload: str
+    counted: Mapping[str, int]

@@ -19,12 +19,14 @@ from anthropic import AnthropicError, AsyncAnthropic, DefaultAioHttpClient, Time
 from httpx2 import HTTPError
 from pydantic import BaseModel, ValidationError
 
+from schemas.batch import ProviderBatch
 from schemas.errors import BadInput, RunFailed
+from schemas.failures import CallFailed, MayBeBilled, Refused, Transient
 from schemas.model_facts import MODEL_NAME, ModelFacts
-from schemas.policy import Limits
+from schemas.policy import RateLimits
 from schemas.report import CallFigures
 from schemas.usage import Answer
-from services.failures import CallFailed, MayBeBilled, Passing, Refused, sorted_failure
+from services.classify import classified
 from services.limiter import EndpointLimiter
 
 #: requests per minute of the Start tier (source: Anthropic rate limits page, 2026-10-08, and token counting page)
@@ -57,31 +59,13 @@ class Reply:
     tries: int
 
 
-@dataclass(frozen=True, slots=True)
-class ProviderBatch:
-    """A Message Batch as the provider sees it.
-
-    Attributes:
-        ended: whether every item has its end; only then are there results.
-        requests: how many items it has.
-        counts: items by end; all but `processing` stay 0 until the batch has ended.
-    """
-
-    provider_batch_id: str
-    ended: bool
-    requests: int
-    counts: dict[str, int]
-    created_at: datetime
-    expires_at: datetime | None
-
-
 class Gateway:
     """A connection to one endpoint of the API, with its rates and the tally of its calls.
 
     Made by `open_gateway`.
     """
 
-    def __init__(self, client: AsyncAnthropic, limits: Limits) -> None:
+    def __init__(self, client: AsyncAnthropic, limits: RateLimits) -> None:
         self._client = client
         self._limits = limits
         self._messages = EndpointLimiter(limits.messages_per_minute, START_MESSAGES_PER_MINUTE)
@@ -265,7 +249,7 @@ class Gateway:
                     if isinstance(found := _json_or_none(line), dict):
                         yield found
         except (AnthropicError, TimeoutError, OSError, HTTPError) as error:
-            raise sorted_failure(error) from error
+            raise classified(error) from error
 
     async def _tried(
         self,
@@ -300,18 +284,18 @@ class Gateway:
                 try:
                     return await once(), tries
                 except Exception as error:
-                    failure = error if isinstance(error, CallFailed) else sorted_failure(error)
+                    failure = error if isinstance(error, CallFailed) else classified(error)
                     if free and isinstance(failure, MayBeBilled):
-                        failure = Passing(str(failure), request_id=failure.request_id)
+                        failure = Transient(str(failure), request_id=failure.request_id)
                     failure.tries = tries
-                    if isinstance(failure, Passing) and failure.everyone and failure.retry_after:
+                    if isinstance(failure, Transient) and failure.everyone and failure.retry_after:
                         limiter.pause(min(failure.retry_after, self._limits.max_wait_seconds))
                     raise failure from error
         raise AssertionError("unreachable: the retry context returns or raises")
 
     def _delay(self, error: Exception) -> bool | float:
         """Whether to try again, and after how many seconds if the API says so."""
-        if not isinstance(error, Passing):
+        if not isinstance(error, Transient):
             return False
         if error.retry_after is None:
             return True
@@ -344,7 +328,7 @@ def client_for(base_url: str | None = None) -> AsyncAnthropic:
 
 
 @asynccontextmanager
-async def open_gateway(limits: Limits, base_url: str | None = None) -> AsyncIterator[Gateway]:
+async def open_gateway(limits: RateLimits, base_url: str | None = None) -> AsyncIterator[Gateway]:
     """A gateway to the API.
 
     Args:
@@ -363,9 +347,9 @@ def _counted(raw: bytes) -> int:
     try:
         tokens = orjson.loads(raw)["input_tokens"]
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-        raise Passing("the count could not be read") from error
+        raise Transient("the count could not be read") from error
     if not isinstance(tokens, int) or tokens < 0:
-        raise Passing("the count is no number of tokens")
+        raise Transient("the count is no number of tokens")
     return tokens
 
 

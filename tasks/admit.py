@@ -7,16 +7,16 @@ from dataclasses import replace
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from rules.lesson import Lesson
+from rules.prices import BilledTokens, PriceCard, Unpriced
+from rules.surcharges import container_seconds
+from schemas.attempt import Admission, WeighedJob
 from schemas.estimate import Estimate
-from schemas.lesson import Lesson
+from schemas.job import JobUpdate, QueuedJob
 from schemas.money import NanoUsd, to_nano, usd_text
 from schemas.outcome import Decision, Method, Mode, Outcome, Reason
 from schemas.policy import Policy
 from services.ledger import holds, jobs
-from services.ledger.holds import Admission, Weighed
-from services.ledger.jobs import QueuedJob, Verdict
-from services.prices import BilledTokens, PriceCard, Unpriced
-from services.surcharges import container_seconds
 from tasks.learn import lesson_of
 from tasks.start_run import Run
 
@@ -154,16 +154,16 @@ def admit_next(run: Run, size: int, *, may_defer: bool) -> Admission | None:
     return admission
 
 
-def _weighed(run: Run, queued: Sequence[QueuedJob]) -> tuple[list[Weighed], list[Verdict]]:
+def _weighed(run: Run, queued: Sequence[QueuedJob]) -> tuple[list[WeighedJob], list[JobUpdate]]:
     """Each job with its estimate; what asks for something that has no price waits for a person."""
-    weighed: list[Weighed] = []
-    unpriced: list[Verdict] = []
+    weighed: list[WeighedJob] = []
+    unpriced: list[JobUpdate] = []
     for job in queued:
         try:
-            weighed.append(Weighed(job, estimate_of(run, job)))
+            weighed.append(WeighedJob(job, estimate_of(run, job)))
         except Unpriced as error:
             unpriced.append(
-                Verdict(
+                JobUpdate(
                     job.row_number,
                     decision=Decision.REVIEW,
                     outcome=Outcome.REVIEW,
@@ -174,9 +174,9 @@ def _weighed(run: Run, queued: Sequence[QueuedJob]) -> tuple[list[Weighed], list
     return weighed, unpriced
 
 
-def _split(weighed: Sequence[Weighed], policy: Policy) -> tuple[list[Weighed], list[Verdict]]:
-    within: list[Weighed] = []
-    over: list[Verdict] = []
+def _split(weighed: Sequence[WeighedJob], policy: Policy) -> tuple[list[WeighedJob], list[JobUpdate]]:
+    within: list[WeighedJob] = []
+    over: list[JobUpdate] = []
     for item in weighed:
         if why := over_own_limits(item.job, item.estimate, policy):
             over.append(_parked(item, *why))
@@ -185,8 +185,8 @@ def _split(weighed: Sequence[Weighed], policy: Policy) -> tuple[list[Weighed], l
     return within, over
 
 
-def _parked(item: Weighed, reason: Reason, detail: str) -> Verdict:
-    return Verdict(
+def _parked(item: WeighedJob, reason: Reason, detail: str) -> JobUpdate:
+    return JobUpdate(
         item.job.row_number,
         decision=Decision.REVIEW,
         outcome=Outcome.REVIEW,

@@ -13,7 +13,7 @@ from services.gateway import Gateway
 from services.ledger import Ledger, batches, runs
 from tasks.park_for_review import park
 from tasks.publish import publish_results
-from tasks.reconcile import reconcile_run
+from tasks.report_run import reconcile_run
 from tasks.start_run import Run
 from tasks.watch_batch import look
 

@@ -7,26 +7,26 @@ from dataclasses import replace
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from schemas.api_rules import refusal, said
-from schemas.bounds import bound_of
-from schemas.job import Shard
+from rules.climb import NeedsCount, NoRoute, Routed, climb
+from rules.prices import Unpriced
+from schemas.estimate import TokenCount
+from schemas.failures import CallFailed, Refused
+from schemas.job import JobUpdate, QueuedJob, Shard
 from schemas.money import NanoUsd
 from schemas.outcome import Decision, Method, Outcome, Reason
-from schemas.payload import Payload
-from services.failures import CallFailed, Refused
+from schemas.payload.api_rules import refusal, sentences
+from schemas.payload.bounds import bound_of
+from schemas.payload.payload import Payload
 from services.ledger import counts, jobs
-from services.ledger.counts import Count
-from services.ledger.jobs import QueuedJob, Verdict
-from services.prices import Unpriced
 from tasks.admit import estimate_of
-from tasks.route import NeedsCount, NoRoute, Routed, asked_of, climb, method_of, routes_of
+from tasks.route import asked_of, method_of, routes_of
 from tasks.start_run import Run, stopping
 
 #: statuses that mean the payload itself is wrong
 _WRONG_PAYLOAD = (400, 413, 422)
 
 
-async def count_job(run: Run, job: QueuedJob, payload: Payload, counted: dict[str, int]) -> Verdict | None:
+async def count_job(run: Run, job: QueuedJob, payload: Payload, counted: dict[str, int]) -> JobUpdate | None:
     """Count one job until its climb is decided, adding to `counted`.
 
     Of a job that the provider does not count in full, the rest is counted, and its bound takes the count's place.
@@ -58,7 +58,7 @@ async def count_job(run: Run, job: QueuedJob, payload: Payload, counted: dict[st
     return _bounded(run, job, step, counted) if job.traits.uncountable else None
 
 
-def _bounded(run: Run, job: QueuedJob, step: Routed | NoRoute, counted: dict[str, int]) -> Verdict | None:
+def _bounded(run: Run, job: QueuedJob, step: Routed | NoRoute, counted: dict[str, int]) -> JobUpdate | None:
     """What becomes of a job whose bound is known: it waits with it, unless the policy or a person let it pass."""
     if not counted or run.policy.uncountable.on == "bound" or job.review_id is not None:
         return None
@@ -74,7 +74,7 @@ def _bounded(run: Run, job: QueuedJob, step: Routed | NoRoute, counted: dict[str
     )
 
 
-async def _unusable_pin(run: Run, job: QueuedJob) -> Verdict | None:
+async def _unusable_pin(run: Run, job: QueuedJob) -> JobUpdate | None:
     """What ends a job whose pinned model cannot be called or would refuse it, or None."""
     if not job.pinned_model:
         return None
@@ -88,7 +88,7 @@ async def _unusable_pin(run: Run, job: QueuedJob) -> Verdict | None:
     refused = refusal(job.traits, job.max_tokens, facts, run.policy.mode)
     if refused is None:
         return None
-    return _rejected(job, Reason.INVALID_ROW, f"{refused.column}: {said([(facts.model, refused)])}")
+    return _rejected(job, Reason.INVALID_ROW, f"{refused.column}: {sentences([(facts.model, refused)])}")
 
 
 async def _weigh(run: Run, job: QueuedJob, payload: Payload, model: str) -> int | None:
@@ -113,7 +113,7 @@ async def count_shard(run: Run, shard: Shard) -> int:
     )
     methods = {job.fingerprint: method_of(job) for job, _ in queued}
     fresh = [
-        Count(fingerprint, model, tokens, methods[fingerprint])
+        TokenCount(fingerprint, model, tokens, methods[fingerprint])
         for fingerprint, models in counted.items()
         for model, tokens in models.items()
         if model not in before.get(fingerprint, ())
@@ -123,19 +123,19 @@ async def count_shard(run: Run, shard: Shard) -> int:
     return len(queued) - len(ended)
 
 
-def _write(run: Run, fresh: Sequence[Count], ended: Sequence[Verdict]) -> None:
+def _write(run: Run, fresh: Sequence[TokenCount], ended: Sequence[JobUpdate]) -> None:
     counts.add(run.ledger, fresh)
     jobs.record(run.ledger, run.run_id, ended)
 
 
-def _ended(run: Run, job: QueuedJob, error: CallFailed) -> Verdict:
+def _ended(run: Run, job: QueuedJob, error: CallFailed) -> JobUpdate:
     """What a count that could not be had makes of its job; a closed account stops the run."""
     if isinstance(error, Refused) and error.status in _WRONG_PAYLOAD:
         return _rejected(job, Reason.REFUSED_BY_API, f"{error}: {error.explanation}")
     if why := stopping(error):
         run.stopped = why
         return _deferred(job, why)
-    return Verdict(
+    return JobUpdate(
         job.row_number,
         outcome=Outcome.FAILED,
         reason=Reason.API_UNAVAILABLE,
@@ -143,9 +143,9 @@ def _ended(run: Run, job: QueuedJob, error: CallFailed) -> Verdict:
     )
 
 
-def _parked(job: QueuedJob, bound: str) -> Verdict:
+def _parked(job: QueuedJob, bound: str) -> JobUpdate:
     parts = " and ".join(f"{'an' if part[0] in 'aeiou' else 'a'} {part}" for part in job.traits.uncountable)
-    return Verdict(
+    return JobUpdate(
         job.row_number,
         method=Method.UNCOUNTABLE,
         decision=Decision.REVIEW,
@@ -162,14 +162,14 @@ def _calls(job: QueuedJob) -> str:
     return f", in {calls:,} calls" + (f" with {searches:,} web searches" if searches else "")
 
 
-def _rejected(job: QueuedJob, reason: Reason, detail: str) -> Verdict:
-    return Verdict(
+def _rejected(job: QueuedJob, reason: Reason, detail: str) -> JobUpdate:
+    return JobUpdate(
         job.row_number, decision=Decision.REJECT, outcome=Outcome.REJECTED, reason=reason, detail=detail
     )
 
 
-def _deferred(job: QueuedJob, why: Reason) -> Verdict:
-    return Verdict(
+def _deferred(job: QueuedJob, why: Reason) -> JobUpdate:
+    return JobUpdate(
         job.row_number,
         decision=Decision.DEFER,
         outcome=Outcome.DEFERRED,

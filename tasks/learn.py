@@ -3,20 +3,20 @@
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from schemas.lesson import Kind, Lesson, lesson
-from schemas.traits import PayloadClass
-from services.ledger import observations
+from rules.lesson import Lesson, LessonKey, lesson
+from schemas.payload.traits import PayloadClass
+from services.ledger import lessons
 from tasks.start_run import Run
 
 
-def lesson_of(run: Run, kind: Kind) -> Lesson:
+def lesson_of(run: Run, kind: LessonKey) -> Lesson:
     """The lesson that this run's estimates of one kind go by; read from the ledger once a run.
 
     It is made of what had ended before the run began, so it is the same whenever it is asked for.
     """
     if kind not in run.lessons:
         margin = run.policy.margin
-        seen = observations.latest(run.ledger, run.run_id, kind, margin.last_answers)
+        seen = lessons.latest(run.ledger, run.run_id, kind, margin.last_answers)
         run.lessons[kind] = lesson(kind, seen, margin)
     return run.lessons[kind]
 

@@ -3,23 +3,23 @@
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from rules.advice import Scales, advise
 from schemas.money import to_nano
 from services.ledger import reviews
-from services.ledger.reviews import Limits, Parked
-from tasks.advise import Scales, advise
+from services.ledger.reviews import JobLimits, ParkedJob
 from tasks.start_run import Run
 
 
 def park(run: Run) -> int:
     """Write the run's review rows; how many jobs wait."""
     request = run.policy.request
-    limits = Limits(request.max_input_tokens, to_nano(request.max_cost_usd))
+    limits = JobLimits(request.max_input_tokens, to_nano(request.max_cost_usd))
     with run.ledger.write() as connection:
         reviews.close_answered(connection, run.run_id)
-        reviews.reopen_in_vain(connection, run.run_id)
+        reviews.reopen_unsent(connection, run.run_id)
     scales = Scales(run)
 
-    def advice(parked: Parked) -> str | None:
+    def advice(parked: ParkedJob) -> str | None:
         return advise(parked, scales)
 
     parked = reviews.park_over_budget(run.ledger, run.run_id, limits, advice)

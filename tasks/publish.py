@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 
 from schemas.money import to_usd
 from schemas.outcome import Outcome
-from services.ledger import figures
+from services.ledger import run_sums
 from services.result_file import USD, write_parts
 from tasks.start_run import Run
 
@@ -52,7 +52,7 @@ def publish_results(run: Run) -> list[Path]:
     pruned from the ledger, `text` and `response` are null.
     """
     without = (outcome for outcome in Outcome if outcome != Outcome.SUCCEEDED)
-    rows = (row._asdict() for row in figures.unanswered(run.ledger, run.run_id, list(without)))
+    rows = (row._asdict() for row in run_sums.unanswered(run.ledger, run.run_id, list(without)))
     return [
         *write_parts(run.results, "results", RESULTS, _rows(run), ROWS_PER_PART),
         *write_parts(run.results, "unanswered", UNANSWERED, rows, ROWS_PER_PART * 10),
@@ -60,7 +60,7 @@ def publish_results(run: Run) -> list[Path]:
 
 
 def _rows(run: Run) -> Iterator[dict[str, Any]]:
-    for row in figures.answers(run.ledger, run.run_id):
+    for row in run_sums.answers(run.ledger, run.run_id):
         yield {
             "job_id": row.job_id,
             "row_number": row.row_number,

@@ -10,7 +10,7 @@ from tasks.start_run import Run
 def read_reviews(run: Run) -> int:
     """Put every approved and edited review that is not among the run's rows on record; how many are to be weighed."""
     waiting = 0
-    for page in reviews.approved(run.ledger, run.run_id, jobs.next_row(run.ledger, run.run_id)):
+    for page in reviews.approved_jobs(run.ledger, run.run_id, jobs.next_row(run.ledger, run.run_id)):
         waiting += jobs.add(run.ledger, run.run_id, page, [])
     return waiting
 

@@ -9,12 +9,12 @@ import orjson
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from schemas.api_rules import refusal, said
 from schemas.job import MAX_GROUP_CHARACTERS, MAX_JOB_ID_CHARACTERS, Job, RejectedRow
 from schemas.model_facts import MODEL_NAME, ModelFacts
 from schemas.money import to_nano
 from schemas.outcome import Mode
-from schemas.payload import InvalidPayload, Payload
+from schemas.payload.api_rules import refusal, sentences
+from schemas.payload.payload import InvalidPayload, Payload
 from services.job_file import JobFile
 from services.ledger import jobs, reviews
 from tasks.start_run import Run
@@ -87,7 +87,7 @@ def check_models(job: Job, models: Sequence[ModelFacts], mode: Mode) -> None:
             return
         refused.append((facts.model, why))
     if refused:
-        raise InvalidPayload(refused[0][1].column, said(refused))
+        raise InvalidPayload(refused[0][1].column, sentences(refused))
 
 
 def _models_of(run: Run, job: Job) -> list[ModelFacts]:
@@ -226,7 +226,7 @@ def read_rows(run: Run, file: JobFile, limit: int | None, *, resubmit_approved: 
             except InvalidPayload as error:
                 rejected.append(RejectedRow(row_number, _printable_id(row), error.column, error.reason))
             row_number += 1
-        weighed, ended = reviews.heeded(run.ledger, read, resubmit_approved=resubmit_approved)
+        weighed, ended = reviews.apply_decisions(run.ledger, read, resubmit_approved=resubmit_approved)
         waiting += jobs.add(run.ledger, run.run_id, weighed, rejected, ended)
     return waiting
 

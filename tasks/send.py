@@ -7,13 +7,12 @@ from dataclasses import replace
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from rules.endings import billing_terms, succeeded
+from rules.prices import Unpriced
+from schemas.attempt import Admission, HeldAttempt, Settlement
+from schemas.failures import CallFailed, MayBeBilled, Refused
 from schemas.outcome import AttemptState, Outcome, Reason
-from schemas.payload import Payload
-from services.failures import CallFailed, MayBeBilled, Refused
-from services.ledger.holds import Admission, HeldAttempt
-from services.ledger.settling import Settlement
-from services.prices import Unpriced
-from tasks.settle import asked_by, succeeded
+from schemas.payload.payload import Payload
 from tasks.start_run import Run, stopping
 
 
@@ -30,7 +29,7 @@ async def send_attempt(run: Run, attempt: HeldAttempt) -> Outcome:
         await run.journal.leaving(attempt.attempt_id)
 
     payload = Payload.restored(attempt.payload)
-    asked = asked_by(payload.traits, payload.cache_ttl)
+    asked = billing_terms(payload.traits, payload.cache_ttl)
     try:
         card = run.price_card(attempt.model)
         reply = await run.gateway.send(payload.message_body(attempt.model), leaving=leaving)

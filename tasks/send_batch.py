@@ -9,15 +9,15 @@ from typing import Any
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from schemas.attempt import Admission, HeldAttempt, Settlement
+from schemas.batch import OpenBatch
+from schemas.failures import CallFailed, MayBeBilled, Refused
 from schemas.job import AttemptId
 from schemas.outcome import AttemptState, Outcome, Reason
-from schemas.payload import Payload
+from schemas.payload.payload import Payload
 from schemas.policy import BatchLimits
-from services.failures import CallFailed, MayBeBilled, Refused
 from services.ledger import batches
-from services.ledger.batches import OpenBatch
-from services.ledger.holds import Admission, HeldAttempt
-from services.ledger.settling import Settlement, write_down
+from services.ledger.settle import record_sent_and_settled
 from tasks.start_run import Run, stopping
 from tasks.watch_batch import watch
 
@@ -82,7 +82,10 @@ async def submit(run: Run, items: Sequence[Item], size: int) -> OpenBatch | None
     ids = [AttemptId(item["custom_id"]) for item in items]
     if run.stopped:
         await asyncio.to_thread(
-            write_down, run.ledger, (), [_withheld(attempt_id, run.stopped) for attempt_id in ids]
+            record_sent_and_settled,
+            run.ledger,
+            (),
+            [_withheld(attempt_id, run.stopped) for attempt_id in ids],
         )
         return None
     batch = await asyncio.to_thread(batches.prepare, run.ledger, run.run_id, ids, size)

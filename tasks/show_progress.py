@@ -8,7 +8,7 @@ from uuid import UUID
 
 from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
 
-from services.ledger import figures
+from services.ledger import run_sums
 from tasks.start_run import Run
 
 #: called with the rows that have their outcome and all rows; a terminal sets it
@@ -44,7 +44,7 @@ async def _watch(run: Run, artifact: UUID) -> None:
 
 async def _tell(run: Run) -> float:
     """Tell the listener; the share of rows that have their outcome, in percent."""
-    rows = await asyncio.to_thread(figures.rows_by_outcome, run.ledger, run.run_id)
+    rows = await asyncio.to_thread(run_sums.rows_by_outcome, run.ledger, run.run_id)
     total = sum(rows.values())
     ended = total - rows.get(None, 0)
     if listener := LISTENER.get():

@@ -10,25 +10,26 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
+from rules.lesson import Lesson, LessonKey
+from rules.prices import PriceCard, Unpriced
+from schemas.budget import WindowCap
 from schemas.errors import BadInput, RunFailed
+from schemas.failures import AccessDenied, CallFailed, SpendLimitReached
 from schemas.job import RunId
-from schemas.lesson import Kind, Lesson
 from schemas.model_facts import ModelFacts
 from schemas.outcome import Mode, Reason, Scope
 from schemas.policy import Policy, read_policy
+from schemas.run import NewRun, RunOptions
 from schemas.settings import Settings
-from services.failures import AccessDenied, CallFailed, SpendLimitReached
 from services.gateway import Gateway, open_gateway
 from services.job_file import JobFile
 from services.ledger import Ledger, open_ledger, runs
 from services.ledger.journal import Journal
-from services.ledger.windows import Cap, windows_of
-from services.prices import PriceCard, Unpriced
+from services.ledger.windows import windows_of
 
 log = logging.getLogger("weighbridge")
 
@@ -42,37 +43,6 @@ _BUDGET_REASONS = {
 _RETIRES_SOON = timedelta(days=30)
 #: the longest a batch takes (source: Anthropic batch processing page, 2026-10-08)
 _BATCH_TAKES = timedelta(hours=24)
-
-
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """What a person or a schedule says of a run; None leaves it to the settings and the policy.
-
-    Attributes:
-        jobs: a Parquet file, a folder of them, or a glob; None: only what people approved.
-        policy: a policy file.
-        ledger: a SQLAlchemy URL.
-        results: the folder that the run's own results folder goes into.
-        max_input_tokens: a job over so many goes to review.
-        run_budget_usd: decimal text: the most this run may hold and settle.
-        limit: only the first so many rows.
-        mode: "messages" or "batches".
-        base_url: the API's endpoint.
-        prefect_flow_run_id: the flow run that shows it.
-        resubmit_approved: also send what people approved, each job under its own ceiling.
-    """
-
-    jobs: str | None
-    policy: str | None = None
-    ledger: str | None = None
-    results: str | None = None
-    max_input_tokens: int | None = None
-    run_budget_usd: str | None = None
-    limit: int | None = None
-    base_url: str | None = None
-    mode: str | None = None
-    prefect_flow_run_id: str | None = None
-    resubmit_approved: bool = False
 
 
 class Run:
@@ -100,7 +70,7 @@ class Run:
         self.models: dict[str, ModelFacts] = {}
         self.listed: dict[str, ModelFacts] = {}
         self._cards: dict[tuple[str, date], PriceCard] = {}
-        self.lessons: dict[Kind, Lesson] = {}
+        self.lessons: dict[LessonKey, Lesson] = {}
         self.stopped: Reason | None = None
         self.short_groups: set[str] = set()
         self.watched: set[str] = set()
@@ -129,11 +99,11 @@ class Run:
             self._cards[key] = PriceCard(model, on, self.policy)
         return self._cards[key]
 
-    def caps(self, groups: Collection[str] = ()) -> list[Cap]:
+    def caps(self, groups: Collection[str] = ()) -> list[WindowCap]:
         """The caps of the windows that a hold taken now falls under: those of all jobs, then those of each group."""
         today = datetime.now(self.policy.zone).date().isoformat()
         return [
-            Cap(
+            WindowCap(
                 window,
                 self.policy.cap(window.scope, window.group),
                 Reason.GROUP_BUDGET if window.group else _BUDGET_REASONS[window.scope],
@@ -261,7 +231,7 @@ async def _check_models(run: Run) -> None:
 def _put_on_record(run: Run, file: JobFile | None) -> None:
     runs.begin(
         run.ledger,
-        runs.NewRun(
+        NewRun(
             run_id=run.run_id,
             jobs_path=file.path if file else "reviews",
             results_path=str(run.results),

@@ -10,16 +10,16 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from pydantic import ValidationError
 
+from rules.endings import billing_terms, succeeded
+from schemas.attempt import Settlement
+from schemas.batch import OpenBatch, ProviderBatch
+from schemas.failures import CallFailed, Refused
 from schemas.job import AttemptId
 from schemas.outcome import AttemptState, Outcome, Reason
-from schemas.traits import Traits
+from schemas.payload.traits import Traits
 from schemas.usage import Answer
-from services.failures import CallFailed, Refused
-from services.gateway import ProviderBatch
 from services.ledger import batches
-from services.ledger.batches import OpenBatch
-from services.ledger.settling import Settlement, write_down
-from tasks.settle import asked_by, succeeded
+from services.ledger.settle import record_sent_and_settled
 from tasks.start_run import Run
 
 log = logging.getLogger("weighbridge")
@@ -57,7 +57,7 @@ async def watch(run: Run, batch: OpenBatch) -> None:
 
 async def look(run: Run, batch_id: str) -> bool:
     """Look at a batch once, and settle it when it has ended; whether nothing is left to be done."""
-    batch = await asyncio.to_thread(batches.standing, run.ledger, batch_id)
+    batch = await asyncio.to_thread(batches.open_batch, run.ledger, batch_id)
     if batch is None:
         return True
     try:
@@ -177,10 +177,10 @@ async def _read_results(run: Run, batch: OpenBatch, seen: ProviderBatch) -> None
                 group.append(item_end(run, attempt, line.get("result") or {}))
             if len(group) == _GROUP:
                 full, group = group, []
-                await asyncio.to_thread(write_down, run.ledger, (), full)
+                await asyncio.to_thread(record_sent_and_settled, run.ledger, (), full)
     finally:
         if group:
-            await asyncio.to_thread(write_down, run.ledger, (), group)
+            await asyncio.to_thread(record_sent_and_settled, run.ledger, (), group)
 
 
 def item_end(run: Run, attempt: Any, result: dict[str, Any]) -> Settlement:
@@ -213,7 +213,7 @@ def _answered(run: Run, attempt: Any, message: Any) -> Settlement:
     except ValidationError:
         return _unknown(attempt_id, "its answer or usage cannot be read (billing partial)")
     card = run.price_card(attempt.model, attempt.opened_at)
-    asked = asked_by(Traits.from_json(attempt.traits), attempt.cache_ttl, batch=True)
+    asked = billing_terms(Traits.from_json(attempt.traits), attempt.cache_ttl, batch=True)
     return succeeded(attempt_id, card, answer, orjson.dumps(message).decode(), asked)
 
 
@@ -240,7 +240,7 @@ async def _give_up(run: Run, batch: OpenBatch, why: str) -> None:
     """Leave what the provider no longer tells of to a person; the holds stay."""
     left = await asyncio.to_thread(batches.attempts_of, run.ledger, batch.batch_id)
     await asyncio.to_thread(
-        write_down, run.ledger, (), [_unknown(AttemptId(a.attempt_id), why) for a in left]
+        record_sent_and_settled, run.ledger, (), [_unknown(AttemptId(a.attempt_id), why) for a in left]
     )
     await asyncio.to_thread(batches.ended, run.ledger, batch.batch_id, {"lost": len(left)})
     log.warning("Batch %s: %s. %s attempts are of unknown outcome.", batch.batch_id, why, len(left))

@@ -9,16 +9,17 @@ from pathlib import Path
 from hypothesis import strategies as st
 from sqlalchemy import event
 
+from schemas.attempt import WeighedJob
+from schemas.budget import WindowCap
 from schemas.estimate import Estimate
 from schemas.job import Job
 from schemas.money import NanoUsd
 from schemas.outcome import Method, Reason
-from schemas.payload import Payload
+from schemas.payload.payload import Payload
 from schemas.policy import Policy, validated
+from schemas.run import NewRun
 from services.ledger import Ledger, holds, jobs, open_ledger, runs
-from services.ledger.holds import Weighed
-from services.ledger.runs import NewRun
-from services.ledger.windows import Cap, windows_of
+from services.ledger.windows import windows_of
 
 #: any text that JSON can carry
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
@@ -149,7 +150,7 @@ def weighed(queued, worst_case):
     """A queued job with an estimate of this worst case."""
     routed = replace(queued, model="claude-haiku-5-5", input_tokens=10)
     estimate = Estimate(routed.model, 10, Method.COUNTED, 30, NanoUsd(worst_case // 2), NanoUsd(worst_case))
-    return Weighed(routed, estimate)
+    return WeighedJob(routed, estimate)
 
 
 def caps(run_id="run-1", run=None, day=None, month=None, date="2026-11-22", **groups):
@@ -158,7 +159,7 @@ def caps(run_id="run-1", run=None, day=None, month=None, date="2026-11-22", **gr
     limits |= {("day", group): cap for group, cap in groups.items()}
     reasons = {"run": Reason.RUN_BUDGET, "day": Reason.DAY_BUDGET, "month": Reason.MONTH_BUDGET}
     return [
-        Cap(
+        WindowCap(
             window,
             limits.get((window.scope, window.group)),
             Reason.GROUP_BUDGET if window.group else reasons[window.scope],

@@ -1,41 +1,22 @@
 """Batches on record: before they are created, while the provider works, and when every item is settled."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import bindparam, func, insert, select, update
 
+from schemas.attempt import Settlement
+from schemas.batch import OpenBatch
 from schemas.job import AttemptId, RunId
 from schemas.ledger import AttemptRow, BatchRow, JobRow
 from schemas.outcome import AttemptState, BatchState
-from services.ledger.settling import Settlement, settle
+from services.ledger.settle import settle
 from services.ledger.store import Ledger
 from services.ledger.windows import one_at_a_time
 
 OPEN_STATES = (BatchState.PREPARED, BatchState.SUBMITTED)
-
-
-@dataclass(frozen=True, slots=True)
-class OpenBatch:
-    """A batch that is not settled yet.
-
-    Attributes:
-        batch_id: ours.
-        provider_batch_id: the provider's, or None while it is not known whether the provider has it.
-        requests: how many items it was made of.
-        prepared_at: when it went on record, before its creation was asked for.
-        doubtful_since: since when its creation is over without an answer; None while its run may be at it.
-    """
-
-    batch_id: str
-    run_id: RunId
-    provider_batch_id: str | None
-    requests: int
-    prepared_at: datetime
-    doubtful_since: datetime | None = None
 
 
 _OPEN_COLUMNS = (
@@ -151,7 +132,7 @@ def attempts_of(ledger: Ledger, batch_id: str) -> list[Any]:
         return list(connection.execute(query))
 
 
-def standing(ledger: Ledger, batch_id: str) -> OpenBatch | None:
+def open_batch(ledger: Ledger, batch_id: str) -> OpenBatch | None:
     """A batch as it stands on record, or None when nothing is left to be done about it."""
     query = select(*_OPEN_COLUMNS).where(BatchRow.batch_id == batch_id, BatchRow.state.in_(OPEN_STATES))
     with ledger.read() as connection:

@@ -7,12 +7,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, case, func, literal_column, select
 
-from schemas.bill import TOKENS, WEB_SEARCH, Figures, Held, Kind, LedgerBill, Use
+from rules.surcharges import WEB_SEARCH as SEARCH
+from schemas.bill import TOKENS, WEB_SEARCH, BillSide, Held, LedgerBill, LineKind, Use
 from schemas.ledger import AttemptRow, HistoryRow, RunRow
 from schemas.money import to_nano, to_usd
 from schemas.outcome import AttemptState, Billing
 from services.ledger.store import Ledger
-from services.surcharges import WEB_SEARCH as SEARCH
 
 BATCH = "batch"
 STANDARD = "standard"
@@ -26,7 +26,7 @@ def bill(ledger: Ledger) -> LedgerBill:
     The day is the UTC day that an attempt was settled on. A search has a line of its own, for it has one in the cost
     report too.
     """
-    lines: dict[tuple[date, Kind], Figures] = {}
+    lines: dict[tuple[date, LineKind], BillSide] = {}
     with ledger.read() as connection:
         for row in (*connection.execute(_attempts(ledger)), *connection.execute(_HISTORY)):
             for key, figures in _lines(row):
@@ -43,7 +43,7 @@ def plain_model(model: str) -> str:
     return _SNAPSHOT.sub("", model)
 
 
-def _lines(row: Any) -> Iterator[tuple[tuple[date, Kind], Figures]]:
+def _lines(row: Any) -> Iterator[tuple[tuple[date, LineKind], BillSide]]:
     day = date.fromisoformat(row.day)
     searches = int(row.searches)
     use = Use(
@@ -56,13 +56,13 @@ def _lines(row: Any) -> Iterator[tuple[tuple[date, Kind], Figures]]:
     )
     search_cost = int(row.billed_searches) * to_nano(SEARCH.value)
     yield (
-        (day, Kind(TOKENS, plain_model(row.model), row.tier)),
-        Figures(
+        (day, LineKind(TOKENS, plain_model(row.model), row.tier)),
+        BillSide(
             use=use, usd=to_usd(int(row.cost) - search_cost), attempts=row.attempts, bounds=int(row.bounds)
         ),
     )
     if search_cost:
-        yield (day, Kind(WEB_SEARCH)), Figures(usd=to_usd(search_cost))
+        yield (day, LineKind(WEB_SEARCH)), BillSide(usd=to_usd(search_cost))
 
 
 def _held(row: Any) -> Held:

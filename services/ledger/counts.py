@@ -1,26 +1,15 @@
 """The provider's counts on record, by payload and model: a payload is counted once."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from schemas.estimate import TokenCount
 from schemas.ledger import CountRow
-from schemas.outcome import Method
-from schemas.payload import Fingerprint
+from schemas.payload.payload import Fingerprint
 from services.ledger.store import Ledger
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """What one payload weighs under one model, in input tokens."""
-
-    fingerprint: Fingerprint
-    model: str
-    input_tokens: int
-    method: Method = Method.COUNTED
 
 
 def known(ledger: Ledger, fingerprints: Iterable[Fingerprint]) -> dict[Fingerprint, dict[str, int]]:
@@ -35,7 +24,7 @@ def known(ledger: Ledger, fingerprints: Iterable[Fingerprint]) -> dict[Fingerpri
     return found
 
 
-def add(ledger: Ledger, counts: Iterable[Count]) -> None:
+def add(ledger: Ledger, counts: Iterable[TokenCount]) -> None:
     """Put counts on record, in one transaction. One that is there already stays."""
     now = datetime.now(UTC)
     rows = [

@@ -7,66 +7,27 @@ The windows' sums live in `budgets` and change in the same transaction as the at
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import uuid4
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from schemas.estimate import Estimate
+from schemas.attempt import Admission, HeldAttempt, WeighedJob
+from schemas.budget import Window, WindowCap
 from schemas.job import AttemptId, RunId
 from schemas.ledger import AttemptRow, JobRow, PayloadRow, ReviewRow
 from schemas.money import usd_text
 from schemas.outcome import AttemptState, Decision, Outcome, Reason, Scope
-from services.ledger.jobs import QueuedJob
 from services.ledger.store import Ledger
-from services.ledger.windows import Cap, Window, move, open_windows, windows_of
-
-
-@dataclass(frozen=True, slots=True)
-class Weighed:
-    """A job within its own limits, with the estimate its hold is made of."""
-
-    job: QueuedJob
-    estimate: Estimate
-
-
-@dataclass(frozen=True, slots=True)
-class HeldAttempt:
-    """An attempt whose money is held: what sending it needs."""
-
-    attempt_id: AttemptId
-    row_number: int
-    job_id: str
-    model: str
-    payload: str
-
-
-class Admission:
-    """What became of the jobs that asked for money.
-
-    Attributes:
-        held: may be sent.
-        deferred: found no money, or are in flight elsewhere, and wait for the next run.
-        joined: are in a provider batch already, of this run or another, and wait for it.
-        short: the queue stopped at a job that found no money now, while money is still in flight.
-        short_groups: groups whose own money did not suffice now; their jobs were passed over and stay queued.
-    """
-
-    def __init__(self) -> None:
-        self.held: list[HeldAttempt] = []
-        self.deferred = 0
-        self.joined = 0
-        self.short = False
-        self.short_groups: set[str] = set()
+from services.ledger.windows import add_to_windows, open_windows, windows_of
 
 
 def take(
     ledger: Ledger,
     run_id: RunId,
-    weighed: Sequence[Weighed],
-    caps: Sequence[Cap],
+    weighed: Sequence[WeighedJob],
+    caps: Sequence[WindowCap],
     *,
     may_defer: bool,
     resend_unknown: bool,
@@ -133,7 +94,7 @@ class _Taken:
         self.ends: list[dict[str, Any]] = []
         self.joins: list[dict[str, Any]] = []
 
-    def hold(self, item: Weighed) -> None:
+    def hold(self, item: WeighedJob) -> None:
         job, estimate = item.job, item.estimate
         self.attempts.append(
             {
@@ -161,12 +122,12 @@ class _Taken:
             }
         )
 
-    def join(self, item: Weighed, attempt_id: str) -> None:
+    def join(self, item: WeighedJob, attempt_id: str) -> None:
         self.joins.append({"r_row_number": item.job.row_number, "v_attempt_id": attempt_id})
 
     def end(
         self,
-        item: Weighed,
+        item: WeighedJob,
         outcome: Outcome,
         reason: Reason | None,
         detail: str | None,
@@ -212,7 +173,7 @@ class _Taken:
             for a in self.attempts:
                 for window in windows_of(self.run_id, self.budget_day, a["group_name"]):
                     held[window] += a["held_nano_usd"]
-            move(connection, {window: (amount, 0) for window, amount in held.items()})
+            add_to_windows(connection, {window: (amount, 0) for window, amount in held.items()})
         if self.joins:
             connection.execute(
                 update(JobRow)
@@ -237,7 +198,7 @@ class _Taken:
             )
 
 
-def _lacking(caps: Sequence[Cap], free: dict[Window, int], item: Weighed) -> Cap | None:
+def _lacking(caps: Sequence[WindowCap], free: dict[Window, int], item: WeighedJob) -> WindowCap | None:
     """The first cap that a job's hold does not fit under; those for all jobs come first."""
     return next(
         (
@@ -249,7 +210,7 @@ def _lacking(caps: Sequence[Cap], free: dict[Window, int], item: Weighed) -> Cap
     )
 
 
-def _short_text(cap: Cap, free: dict[Window, int], item: Weighed) -> str:
+def _short_text(cap: WindowCap, free: dict[Window, int], item: WeighedJob) -> str:
     what = "worst case" if item.estimate.likely is None else "hold of"
     whose = f" of the group {cap.window.group}" if cap.window.group else ""
     return (
@@ -266,7 +227,7 @@ class _Prior(NamedTuple):
 
 
 def _prior_attempts(
-    connection: Connection, weighed: Sequence[Weighed]
+    connection: Connection, weighed: Sequence[WeighedJob]
 ) -> dict[tuple[str, str], dict[AttemptState, _Prior]]:
     """By job and payload: earlier attempts that succeeded, are open or unknown."""
     prior: dict[tuple[str, str], dict[AttemptState, _Prior]] = {}
@@ -287,7 +248,7 @@ def _prior_attempts(
     return prior
 
 
-def _approved_at(connection: Connection, weighed: Sequence[Weighed]) -> dict[int, datetime]:
+def _approved_at(connection: Connection, weighed: Sequence[WeighedJob]) -> dict[int, datetime]:
     """When the reviews of jobs under an approval were decided, by review."""
     ids = [item.job.review_id for item in weighed if item.job.review_id is not None]
     if not ids:
@@ -298,7 +259,7 @@ def _approved_at(connection: Connection, weighed: Sequence[Weighed]) -> dict[int
     return {review_id: decided_at for review_id, decided_at in connection.execute(query) if decided_at}
 
 
-def _knew(item: Weighed, prior: dict[AttemptState, _Prior], approved_at: dict[int, datetime]) -> bool:
+def _knew(item: WeighedJob, prior: dict[AttemptState, _Prior], approved_at: dict[int, datetime]) -> bool:
     """Whether who approved a job could know of its attempt that may have been billed."""
     unknown = prior.get(AttemptState.UNKNOWN)
     approved = approved_at.get(item.job.review_id or 0)

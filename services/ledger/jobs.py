@@ -1,43 +1,18 @@
 """Jobs on record: every input row of a run, from reading to its outcome."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import bindparam, func, insert, select, update
 
-from schemas.job import EndedJob, Job, RejectedRow, RunId, Shard
+from schemas.job import EndedJob, Job, JobUpdate, QueuedJob, RejectedRow, RunId, Shard
 from schemas.ledger import AttemptRow, JobRow, PayloadRow
-from schemas.money import NanoUsd
 from schemas.outcome import AttemptState, Decision, Outcome, Reason
-from schemas.payload import CacheTtl, Fingerprint, printable
-from schemas.traits import PLAIN, Traits
+from schemas.payload.payload import printable
+from schemas.payload.traits import Traits
 from services.ledger.store import Ledger, storable
 
 QUEUED = (JobRow.outcome.is_(None), JobRow.attempt_id.is_(None))
-
-
-@dataclass(frozen=True, slots=True)
-class QueuedJob:
-    """A job on record that has no outcome yet: what deciding about it needs, without its payload."""
-
-    row_number: int
-    job_id: str
-    fingerprint: Fingerprint
-    group: str | None
-    pinned_model: str | None
-    max_tokens: int
-    own_max_input_tokens: int | None
-    own_max_cost: NanoUsd | None
-    cache_ttl: CacheTtl | None
-    model: str | None
-    input_tokens: int | None
-    method: str | None
-    payload_bytes: int
-    traits: Traits = PLAIN
-    review_id: int | None = None
-    ceiling_tokens: int | None = None
-    ceiling: NanoUsd | None = None
 
 
 #: what a queued job is read from
@@ -63,22 +38,6 @@ QUEUED_COLUMNS = (
 _TRAITS = QUEUED_COLUMNS.index(JobRow.traits)
 #: payloads held in memory together, bytes: a shard ends where the next job would pass it
 SHARD_BYTES = 64_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What is to be written of a job: its route, its decision, or both."""
-
-    row_number: int
-    model: str | None = None
-    input_tokens: int | None = None
-    method: str | None = None
-    decision: Decision | None = None
-    outcome: Outcome | None = None
-    reason: Reason | None = None
-    detail: str | None = None
-    expected: NanoUsd | None = None
-    worst_case: NanoUsd | None = None
 
 
 def add(
@@ -301,7 +260,7 @@ _VERDICT_COLUMNS = {
 }
 
 
-def record(ledger: Ledger, run_id: RunId, verdicts: Iterable[Verdict]) -> None:
+def record(ledger: Ledger, run_id: RunId, verdicts: Iterable[JobUpdate]) -> None:
     """Write verdicts, in one transaction. A field that a verdict leaves out keeps what is on record."""
     rows = [
         {"r_row_number": verdict.row_number}

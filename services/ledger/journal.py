@@ -6,8 +6,9 @@ A caller waits until what it said is on record; callers that come close together
 import asyncio
 from dataclasses import dataclass, field
 
+from schemas.attempt import Settlement
 from schemas.job import AttemptId
-from services.ledger.settling import Settlement, write_down
+from services.ledger.settle import record_sent_and_settled
 from services.ledger.store import Ledger
 
 #: how long a group gathers, seconds: short beside any answer's latency, long beside a commit
@@ -56,7 +57,7 @@ class Journal:
                 await asyncio.sleep(_GATHER_SECONDS)
                 group, self._group = self._group, _Group()
                 try:
-                    await asyncio.to_thread(write_down, self._ledger, group.leaving, group.ended)
+                    await asyncio.to_thread(record_sent_and_settled, self._ledger, group.leaving, group.ended)
                 except Exception as error:  # noqa: BLE001 - each waiter raises it
                     _wake(group.waiters, error)
                 else:

@@ -2,7 +2,6 @@
 
 import os
 import socket
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,27 +12,14 @@ from schemas.errors import BadInput
 from schemas.job import RunId
 from schemas.ledger import AttemptRow, BatchRow, JobRow, RunRow
 from schemas.outcome import AttemptState, BatchState, Decision, Outcome, Reason, RunOutcome
-from services.ledger import reviews, settling
+from schemas.run import NewRun
+from services.ledger import reviews, settle
 from services.ledger.batches import OPEN_STATES
 from services.ledger.store import Ledger
 from services.ledger.windows import one_at_a_time
 
 #: a run of another machine counts as dead when its heart has not beaten for so long
 DEAD_AFTER = timedelta(minutes=10)
-
-
-@dataclass(frozen=True, slots=True)
-class NewRun:
-    """What is known of a run at its beginning."""
-
-    run_id: RunId
-    jobs_path: str
-    results_path: str
-    policy: dict[str, Any]
-    mode: str
-    endpoint: str
-    simulated: bool
-    prefect_flow_run_id: str | None
 
 
 def begin(ledger: Ledger, run: NewRun) -> None:
@@ -131,7 +117,7 @@ def close_early(ledger: Ledger, run_id: RunId, *, review_unknown: bool) -> int:
 def close_books(connection: Connection, run_id: str, *, review_unknown: bool) -> int:
     """Give every row of an interrupted run its outcome, but those in a provider batch; how many batches are left."""
     one_at_a_time(connection)
-    settling.end_open_attempts(connection, run_id)
+    settle.end_open_attempts(connection, run_id)
     # whoever was creating them is gone
     connection.execute(
         update(BatchRow)
@@ -142,7 +128,7 @@ def close_books(connection: Connection, run_id: str, *, review_unknown: bool) ->
         )
         .values(doubtful_since=datetime.now(UTC))
     )
-    reviews.reopen_in_vain(connection, run_id)
+    reviews.reopen_unsent(connection, run_id)
     if review_unknown:
         reviews.park_unknown(connection, run_id)
     flying = (
@@ -224,7 +210,7 @@ def _alive(run: Any) -> bool:
         return False
 
 
-def latest(ledger: Ledger, run_id: str | None = None) -> RunRow | None:
+def find(ledger: Ledger, run_id: str | None = None) -> RunRow | None:
     """The named run, or the one begun last."""
     query = select(RunRow).order_by(RunRow.started_at.desc()).limit(1)
     if run_id:

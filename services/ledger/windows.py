@@ -1,45 +1,16 @@
 """Windows of money: what is held and settled of each, and what is free."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, select, text, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from schemas.budget import Window, WindowCap
 from schemas.ledger import BudgetRow
-from schemas.money import NanoUsd
-from schemas.outcome import Reason, Scope
+from schemas.outcome import Scope
 
 #: any constant: the PostgreSQL advisory lock that lets one money-moving transaction at a time through
 _MONEY_LOCK = 7_190_416
-
-
-class Window(NamedTuple):
-    """One row of `budgets`: a scope, its period (the run id, the date, the month), and a group or "" for all jobs."""
-
-    scope: Scope
-    period: str
-    group: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Cap:
-    """The most that may be held and settled in a window.
-
-    Attributes:
-        nano_usd: None: no cap, only kept count of.
-        reserve: nano-USD of it that no hold may touch.
-    """
-
-    window: Window
-    nano_usd: NanoUsd | None
-    reason: Reason
-    reserve: NanoUsd = NanoUsd(0)  # noqa: RUF009 - an int
-
-    def covers(self, group: str | None) -> bool:
-        """Whether it caps the jobs of a group."""
-        return self.window.group in ("", group)
 
 
 def windows_of(run_id: str, budget_day: str, *groups: str | None) -> list[Window]:
@@ -57,7 +28,7 @@ def one_at_a_time(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MONEY_LOCK})
 
 
-def open_windows(connection: Connection, caps: Sequence[Cap]) -> dict[Window, int]:
+def open_windows(connection: Connection, caps: Sequence[WindowCap]) -> dict[Window, int]:
     """What is free in each capped window, in nano-USD, which nobody else changes until the transaction ends."""
     one_at_a_time(connection)
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
@@ -95,7 +66,7 @@ def _used(connection: Connection, windows: Iterable[Window]) -> dict[Window, int
     }
 
 
-def move(connection: Connection, changes: Mapping[Window, tuple[int, int]]) -> None:
+def add_to_windows(connection: Connection, changes: Mapping[Window, tuple[int, int]]) -> None:
     """Add to the held and settled sums of windows."""
     connection.execute(
         update(BudgetRow)

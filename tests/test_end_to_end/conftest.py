@@ -28,8 +28,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from services.simulator.catalogue import find_model
-from services.simulator.process import running_simulator
+from simulator.billing.catalogue import find_model
+from simulator.process import running_simulator
 
 BIN = Path(sys.executable).parent
 #: how long any one process may take; generous, for a machine under load

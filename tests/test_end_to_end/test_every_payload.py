@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from aiohttp import ClientSession, web
 
-from services.simulator.process import running_simulator
+from simulator.process import running_simulator
 from tests.test_end_to_end.conftest import Yard, clean_environment, nano
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("end-to-end-payloads")]

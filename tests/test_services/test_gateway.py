@@ -11,13 +11,13 @@ import stamina
 from anthropic.types import ModelInfo
 
 from schemas.errors import BadInput, RunFailed
+from schemas.failures import AccessDenied, MayBeBilled, NotBilled, Refused, SpendLimitReached, Transient
 from schemas.model_facts import ModelFacts
-from schemas.payload import Payload
-from schemas.policy import Limits
-from services.failures import AccessDenied, MayBeBilled, NotBilled, Passing, Refused, SpendLimitReached
+from schemas.payload.payload import Payload
+from schemas.policy import RateLimits
 from services.gateway import _facts, open_gateway
-from services.simulator import running_simulator
-from services.simulator.catalogue import MODELS
+from simulator import running_simulator
+from simulator.billing.catalogue import MODELS
 from tests.strategies import request
 
 MODEL = "claude-haiku-5-5"
@@ -40,7 +40,7 @@ FAULTS = {
     "usage_missing": ("usage_missing", ONCE),
     "spend_cap": ("spend_cap", ONCE),
 }
-LIMITS = Limits(tries=4, request_timeout_seconds=30, max_wait_seconds=2)
+LIMITS = RateLimits(tries=4, request_timeout_seconds=30, max_wait_seconds=2)
 
 
 @pytest.fixture(scope="module")
@@ -74,10 +74,10 @@ class Leaving:
     """Counts how often it is said that the bytes are about to leave."""
 
     def __init__(self):
-        self.said = 0
+        self.sentence = 0
 
     async def __call__(self):
-        self.said += 1
+        self.sentence += 1
 
 
 def body(name):
@@ -92,7 +92,7 @@ async def sent(gateway, simulator, name):
     except (NotBilled, MayBeBilled, AccessDenied) as error:
         end = error
     after = simulator.stats()
-    assert leaving.said == 1
+    assert leaving.sentence == 1
     return (
         end,
         after["received"]["messages"] - before["received"]["messages"],
@@ -111,13 +111,13 @@ async def test_what_passes_is_tried_again_until_it_succeeds(gateway, simulator, 
 
 async def test_what_does_not_pass_is_given_up_after_the_tries_allowed(gateway, simulator):
     error, arrived, billed = await sent(gateway, simulator, "busy-for-ever")
-    assert (type(error), error.tries, arrived, billed) == (Passing, LIMITS.tries, LIMITS.tries, 0)
+    assert (type(error), error.tries, arrived, billed) == (Transient, LIMITS.tries, LIMITS.tries, 0)
     assert str(error) == "HTTP 529 overloaded_error"
 
 
 async def test_a_wait_longer_than_the_policy_allows_is_given_up_at_once(gateway, simulator):
     error, arrived, billed = await sent(gateway, simulator, "come-back-tomorrow")
-    assert (type(error), error.tries, error.retry_after, arrived, billed) == (Passing, 1, 3600, 1, 0)
+    assert (type(error), error.tries, error.retry_after, arrived, billed) == (Transient, 1, 3600, 1, 0)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ async def test_no_connection_is_surely_not_billed_and_tried_again():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     async with open_gateway(LIMITS, f"http://127.0.0.1:{port}") as nobody:
-        with pytest.raises(Passing) as error:
+        with pytest.raises(Transient) as error:
             await nobody.send(body("x"), leaving=Leaving())
         assert error.value.tries == LIMITS.tries
         with pytest.raises(RunFailed, match="could not be listed"):

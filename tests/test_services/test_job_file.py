@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from schemas.errors import BadInput
-from schemas.payload import InvalidPayload
+from schemas.payload.payload import InvalidPayload
 from services.job_file import ROWS_PER_BATCH, JobFile
 from tasks.read_jobs import job_from_row
 

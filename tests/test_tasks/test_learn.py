@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from rules.lesson import Observation, Tally, lesson
+from rules.prices import PriceCard
+from rules.report_text import as_markdown, lesson_rows, money_rows
+from schemas.job import QueuedJob
 from schemas.ledger import AttemptRow
-from schemas.lesson import Observation, Tally, lesson
 from schemas.outcome import Mode, Reason
-from schemas.payload import Fingerprint
-from schemas.report_text import as_markdown, lesson_rows, money_rows
-from schemas.traits import PayloadClass
-from services.ledger.jobs import QueuedJob
-from services.prices import PriceCard
+from schemas.payload.payload import Fingerprint
+from schemas.payload.traits import PayloadClass
 from tasks.admit import estimated, over_own_limits
 from tests.strategies import policy, quick_ledger
 from tests.test_tasks.test_pipeline import FakeGateway, night, text_row, tokens_of

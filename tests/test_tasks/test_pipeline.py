@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from schemas.failures import AccessDenied, MayBeBilled, Refused, SpendLimitReached, Transient
 from schemas.ledger import AttemptRow, CountRow, JobRow, ReviewRow
 from schemas.model_facts import ModelFacts
 from schemas.outcome import Outcome, RunOutcome
-from schemas.payload import UNCOUNTED_PARAMETERS, Payload
+from schemas.payload.payload import UNCOUNTED_PARAMETERS, Payload
 from schemas.report import CallFigures
 from schemas.usage import Answer
-from services.failures import AccessDenied, MayBeBilled, Passing, Refused, SpendLimitReached
 from services.gateway import Reply
 from services.job_file import JobFile
 from services.ledger import jobs
@@ -29,7 +29,7 @@ from tasks.learn import learn_from_bills
 from tasks.park_for_review import park
 from tasks.publish import publish_results
 from tasks.read_jobs import read_rows
-from tasks.reconcile import reconcile_run
+from tasks.report_run import reconcile_run
 from tasks.route import route_shard
 from tasks.send import send_all
 from tasks.start_run import Run, _check_models
@@ -46,7 +46,7 @@ MODELS = {
     }.items()
 }
 FAILURES = {
-    "passing": lambda: Passing("HTTP 529 overloaded_error"),
+    "passing": lambda: Transient("HTTP 529 overloaded_error"),
     "refused": lambda: Refused("HTTP 400 invalid_request_error", status=400, explanation="no"),
     "forbidden": lambda: Refused("HTTP 403 permission_error", status=403, explanation="no"),
     "maybe": lambda: MayBeBilled("HTTP 504 timeout_error"),

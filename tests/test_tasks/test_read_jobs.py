@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from schemas.job import Job
 from schemas.model_facts import ModelFacts
 from schemas.outcome import Mode
-from schemas.payload import InvalidPayload
+from schemas.payload.payload import InvalidPayload
 from services.job_file import COLUMNS
 from tasks.read_jobs import check_models, job_from_row
 from tests.strategies import json_values, requests, texts

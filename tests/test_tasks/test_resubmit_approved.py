@@ -12,8 +12,8 @@ from sqlalchemy import select, update
 from schemas.ledger import AttemptRow, JobRow, ReviewPayloadRow, ReviewRow
 from schemas.money import to_usd
 from schemas.outcome import Method, RunOutcome
-from schemas.payload import Payload
-from schemas.review import Figures
+from schemas.payload.payload import Payload
+from schemas.review import EditEstimate
 from services.ledger import jobs, reviews
 from tasks.admit import admit_next
 from tasks.count_tokens import count_shard
@@ -21,7 +21,7 @@ from tasks.park_for_review import park
 from tasks.publish import publish_results
 from tasks.read_approved import read_reviews
 from tasks.read_jobs import read_rows
-from tasks.reconcile import reconcile_run
+from tasks.report_run import reconcile_run
 from tasks.route import route_shard
 from tasks.send import send_all
 from tasks.start_run import Run, _check_models
@@ -171,7 +171,7 @@ def test_an_approval_that_has_expired_sends_nothing(ledger):
 
 def edited(ledger, name, text):
     payload = Payload.checked({"messages": [{"role": "user", "content": text}], "max_tokens": 50})
-    figures = Figures("claude-haiku-5-5", 90, Method.COUNTED, 10**7)
+    figures = EditEstimate("claude-haiku-5-5", 90, Method.COUNTED, 10**7)
     assert reviews.edit(ledger, ids(ledger, name)[0], "ana", payload, figures).changed == 1
 
 

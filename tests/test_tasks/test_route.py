@@ -5,11 +5,11 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rules.climb import Demand, NeedsCount, NoRoute, Routed, climb
 from schemas.model_facts import ModelFacts
 from schemas.outcome import Mode
+from schemas.payload.traits import Traits
 from schemas.policy import Route
-from schemas.traits import Traits
-from tasks.route import Asked, NeedsCount, NoRoute, Routed, climb
 
 tokens = st.integers(0, 50)
 #: "m0" and so on are models that no table knows, so that only what the provider states is held against them
@@ -17,7 +17,7 @@ KINDS = (None, "adaptive", "enabled")
 
 
 def asked(max_tokens, **traits):
-    return Asked(Traits(**traits), max_tokens, Mode.MESSAGES)
+    return Demand(Traits(**traits), max_tokens, Mode.MESSAGES)
 
 
 @st.composite

@@ -8,7 +8,7 @@ import pytest
 
 from data.samples import make_payloads
 from data.samples.make_payloads import HERE, as_text, fits_arrow, nested_table, samples, text_table
-from schemas.payload import InvalidPayload, Payload
+from schemas.payload.payload import InvalidPayload, Payload
 from services.job_file import JobFile
 from tasks.read_jobs import job_from_row
 

@@ -13,12 +13,12 @@ from anthropic._utils._json import openapi_dumps
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rules.prices import BilledTokens, PriceCard
+from schemas.attempt import HeldAttempt
 from schemas.outcome import Mode, Reason
-from schemas.payload import Payload
-from schemas.policy import BatchLimits, Limits
+from schemas.payload.payload import Payload
+from schemas.policy import BatchLimits, RateLimits
 from services.gateway import open_gateway
-from services.ledger.holds import HeldAttempt
-from services.prices import BilledTokens, PriceCard
 from tasks.admit import admit_batch, estimated
 from tasks.learn import lesson_of
 from tasks.send_batch import packed, send_packed
@@ -91,7 +91,7 @@ async def test_what_the_provider_receives_has_the_size_that_was_packed():
     port = runner.addresses[0][1]
     attempts = [held(0, request('é"\\\n\u2028😀\x7f', metadata={"user_id": "ü"})), held(1, request("plain"))]
     try:
-        async with open_gateway(Limits(), f"http://127.0.0.1:{port}") as gateway:
+        async with open_gateway(RateLimits(), f"http://127.0.0.1:{port}") as gateway:
             [(items, size)] = packed(attempts, BatchLimits())
             await gateway.create_batch(items)
     finally:

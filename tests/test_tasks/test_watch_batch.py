@@ -15,9 +15,10 @@ from sqlalchemy import select, update
 import flows.nightly_batch as nightly
 from schemas.ledger import AttemptRow, BatchRow, BudgetRow, JobRow, ResponseRow
 from schemas.outcome import AttemptState, BatchState, Outcome, Reason
+from schemas.run import NewRun
 from services.gateway import open_gateway
 from services.ledger import jobs, runs
-from services.simulator import running_simulator
+from simulator import running_simulator
 from tasks.admit import admit_batch
 from tasks.count_tokens import count_shard
 from tasks.read_jobs import read_rows
@@ -85,7 +86,7 @@ class Office:
         await _check_models(run)
         runs.begin(
             self.ledger,
-            runs.NewRun(
+            NewRun(
                 run_id,
                 "rows",
                 str(run.results),

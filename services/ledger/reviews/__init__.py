@@ -4,26 +4,27 @@ The rules of a review hold in the database itself (migration 0006), so they hold
 there is refused here first, one by one, with its reason.
 """
 
-from schemas.review import Limits
+from schemas.review import JobLimits, ParkedJob
+from services.ledger.reviews.applying import apply_decisions, approved_jobs
 from services.ledger.reviews.booking import book
-from services.ledger.reviews.carrying_out import approved, close_answered, heeded, reopen_in_vain
+from services.ledger.reviews.closing import close_answered, reopen_unsent
 from services.ledger.reviews.deciding import approve, claim, edit, expire, reject, release, reopen
 from services.ledger.reviews.parking import (
     Advise,
-    Parked,
     drop_payloads,
     park_of_unknown_outcome,
     park_over_budget,
     park_unknown,
 )
-from services.ledger.reviews.reading import events, facets, listed, one, own_limits, totals
+from services.ledger.reviews.reading import events, facets, listed, one_review, own_limits, totals
 
 __all__ = [
     "Advise",
-    "Limits",
-    "Parked",
+    "JobLimits",
+    "ParkedJob",
+    "apply_decisions",
     "approve",
-    "approved",
+    "approved_jobs",
     "book",
     "claim",
     "close_answered",
@@ -32,9 +33,8 @@ __all__ = [
     "events",
     "expire",
     "facets",
-    "heeded",
     "listed",
-    "one",
+    "one_review",
     "own_limits",
     "park_of_unknown_outcome",
     "park_over_budget",
@@ -42,6 +42,6 @@ __all__ = [
     "reject",
     "release",
     "reopen",
-    "reopen_in_vain",
+    "reopen_unsent",
     "totals",
 ]

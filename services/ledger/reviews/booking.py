@@ -4,13 +4,14 @@ from datetime import UTC, datetime
 
 from sqlalchemy import insert, select
 
+from schemas.attempt import Settlement
 from schemas.errors import BadInput
 from schemas.job import AttemptId
 from schemas.ledger import AttemptRow, ReviewEventRow, ReviewRow
 from schemas.money import NanoUsd, usd_text
 from schemas.outcome import AttemptState, Billing, Outcome, Reason
-from services.ledger.reviews.deciding import named
-from services.ledger.settling import Settlement, settle
+from services.ledger.reviews.deciding import checked_name
+from services.ledger.settle import settle
 from services.ledger.store import Ledger
 
 
@@ -32,7 +33,7 @@ def book(ledger: Ledger, review_id: int, by: str, billed: NanoUsd | None) -> Nan
     Raises:
         BadInput: there is no such attempt, more than one that was billed, or the figure cannot be.
     """
-    name = named(by)
+    name = checked_name(by)
     with ledger.write() as connection:
         review = connection.execute(
             select(

@@ -15,8 +15,16 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, not_,
 from schemas.errors import BadInput
 from schemas.ledger import ReviewPayloadRow, ReviewRow
 from schemas.money import to_nano, usd_text
-from schemas.payload import Payload, printable
-from schemas.review import APPROVAL_HOLDS, MAX_NAME_CHARACTERS, Decided, Figures, Filter, Refusal, Totals
+from schemas.payload.payload import Payload, printable
+from schemas.review import (
+    APPROVAL_HOLDS,
+    MAX_NAME_CHARACTERS,
+    Decided,
+    EditEstimate,
+    Filter,
+    RefusedDecision,
+    Totals,
+)
 from services.ledger.reviews.reading import matching, totals_within
 from services.ledger.store import Ledger
 from services.ledger.windows import one_at_a_time
@@ -56,7 +64,7 @@ def claim(ledger: Ledger, ids: Sequence[int], by: str, *, take_over: bool = Fals
         by: the person.
         take_over: also those that somebody else has claimed.
     """
-    name = named(by)
+    name = checked_name(by)
     mine = ReviewRow.status == "claimed"
     if not take_over:
         mine = and_(mine, ReviewRow.claimed_by == name)
@@ -68,7 +76,7 @@ def claim(ledger: Ledger, ids: Sequence[int], by: str, *, take_over: bool = Fals
 
 def release(ledger: Ledger, ids: Sequence[int], by: str) -> Decided:
     """Give claimed reviews back, so that anybody may decide about them."""
-    name = named(by)
+    name = checked_name(by)
     allowed = and_(ReviewRow.status == "claimed", ReviewRow.claimed_by == name)
     return _changed(ledger, ids, _Change(allowed, {"status": "pending"}, lambda row: _taken(row, name)))
 
@@ -76,7 +84,7 @@ def release(ledger: Ledger, ids: Sequence[int], by: str) -> Decided:
 def reopen(ledger: Ledger, ids: Sequence[int], by: str, *, note: str | None = None) -> Decided:
     """Take back decisions that were not acted on yet: the reviews wait again, for anybody."""
     allowed = ReviewRow.status.in_(("approved", "edited", "rejected", "expired"))
-    values = {"status": "pending", "decided_by": named(by), "note": note}
+    values = {"status": "pending", "decided_by": checked_name(by), "note": note}
     return _changed(ledger, ids, _Change(allowed, values, lambda row: f"it is {row.status}, not decided"))
 
 
@@ -109,7 +117,7 @@ def approve(  # noqa: PLR0913 - what a person says in approving
     Raises:
         BadInput: no name, or a ceiling or time that makes no sense.
     """
-    name = named(by)
+    name = checked_name(by)
     if (ceiling_usd is not None and ceiling_usd < 0) or (ceiling_tokens is not None and ceiling_tokens < 0):
         raise BadInput("A ceiling cannot be less than nothing; nothing was decided.")
     if expires_in <= timedelta(0):
@@ -156,7 +164,7 @@ def reject(
     confirmed: Totals | None = None,
 ) -> Decided:
     """Decide that jobs are not sent; the arguments are those of `approve`."""
-    name = named(by)
+    name = checked_name(by)
     values = {
         "status": "rejected",
         "decided_by": name,
@@ -178,7 +186,7 @@ def edit(  # noqa: PLR0913 - what a person says in editing
     review_id: int,
     by: str,
     payload: Payload,
-    figures: Figures,
+    figures: EditEstimate,
     *,
     note: str | None = None,
     version: int | None = None,
@@ -196,7 +204,7 @@ def edit(  # noqa: PLR0913 - what a person says in editing
         version: what was read; a review that was changed since is refused.
         expires_in: how long the decision holds.
     """
-    name = named(by)
+    name = checked_name(by)
     now = datetime.now(UTC)
     values = {
         "status": "edited",
@@ -245,7 +253,7 @@ def expire(ledger: Ledger, now: datetime) -> int:
         ).rowcount
 
 
-def named(by: str) -> str:
+def checked_name(by: str) -> str:
     """The name of who decides, fit to be stored; raises BadInput when there is none."""
     name = printable(by.strip())
     if not name or len(name) > MAX_NAME_CHARACTERS:
@@ -288,7 +296,7 @@ def _changed(ledger: Ledger, which: Sequence[int] | Filter, change: _Change) -> 
         one_at_a_time(connection)
         if isinstance(which, Filter):
             return _by_filter(connection, which, change)
-        changed, refused = 0, list[Refusal]()
+        changed, refused = 0, list[RefusedDecision]()
         wanted = list(dict.fromkeys(which))
         for start in range(0, len(wanted), _PAGE):
             part = _by_id(connection, wanted[start : start + _PAGE], change)
@@ -301,11 +309,11 @@ def _by_filter(connection: Connection, which: Filter, change: _Change) -> Decide
     meant = matching(which)
     if change.confirmed is not None and totals_within(connection, which) != change.confirmed:
         return Decided(
-            0, (Refusal(None, "the selection has changed since it was confirmed; look at it again"),)
+            0, (RefusedDecision(None, "the selection has changed since it was confirmed; look at it again"),)
         )
     refused = connection.execute(select(*_STANDING).where(*meant, not_(change.allowed))).all()
     changed = _write(connection, [*meant, change.allowed], change)
-    return Decided(changed, tuple(Refusal(row.id, change.why(row)) for row in refused))
+    return Decided(changed, tuple(RefusedDecision(row.id, change.why(row)) for row in refused))
 
 
 def _by_id(connection: Connection, ids: Sequence[int], change: _Change) -> Decided:
@@ -314,18 +322,20 @@ def _by_id(connection: Connection, ids: Sequence[int], change: _Change) -> Decid
     standing = {
         row.id: row for row in connection.execute(query.order_by(ReviewRow.id).with_for_update()).all()
     }
-    refused: list[Refusal] = []
+    refused: list[RefusedDecision] = []
     going: list[int] = []
     for review_id in ids:
         row = standing.get(review_id)
         read = (change.versions or {}).get(review_id)
         if row is None:
-            refused.append(Refusal(review_id, "there is no such review"))
+            refused.append(RefusedDecision(review_id, "there is no such review"))
         elif not row.allowed:
-            refused.append(Refusal(review_id, change.why(row)))
+            refused.append(RefusedDecision(review_id, change.why(row)))
         elif read is not None and read != row.version:
             refused.append(
-                Refusal(review_id, f"it was changed since you read it (version {read}, now {row.version})")
+                RefusedDecision(
+                    review_id, f"it was changed since you read it (version {read}, now {row.version})"
+                )
             )
         else:
             going.append(review_id)

@@ -10,34 +10,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from schemas.job import RunId
 from schemas.ledger import CountRow, JobRow, PayloadRow, ReviewPayloadRow, ReviewRow
-from schemas.money import NanoUsd
 from schemas.outcome import Outcome, Reason
-from schemas.review import UNKNOWN_ADVICE, Limits
-from services.ledger.jobs import QUEUED_COLUMNS, QueuedJob, queued
+from schemas.review import UNKNOWN_ADVICE, JobLimits, ParkedJob
+from services.ledger.jobs import QUEUED_COLUMNS, queued
 from services.ledger.store import Ledger
 
-
-@dataclass(frozen=True, slots=True)
-class Parked:
-    """One job that is put into the review table: what advice about it is made of.
-
-    Attributes:
-        job: the job, with the model and the weight that it was parked with.
-        reason: why it was parked.
-        worst_case: nano-USD, if it was priced.
-        payload: its JSON.
-        counted: input tokens by model, as far as they are on record.
-    """
-
-    job: QueuedJob
-    reason: str
-    worst_case: NanoUsd | None
-    payload: str
-    counted: Mapping[str, int]
-
-
 #: what would let a job pass, one sentence a line, or None when nothing is known that would
-Advise = Callable[[Parked], str | None]
+Advise = Callable[[ParkedJob], str | None]
 
 _COLUMNS = (
     *QUEUED_COLUMNS,
@@ -57,19 +36,19 @@ class _Parking:
 
     run_id: str
     outcome: Outcome
-    limits: Limits
+    limits: JobLimits
     advise: Advise
 
 
 def park_over_budget(
-    ledger: Ledger, run_id: RunId, policy_limits: Limits, advise: Advise = lambda _: None
+    ledger: Ledger, run_id: RunId, policy_limits: JobLimits, advise: Advise = lambda _: None
 ) -> int:
     """Put the run's jobs whose outcome is `review` into the review table; how many they are."""
     return _park(ledger, _Parking(run_id, Outcome.REVIEW, policy_limits, advise))
 
 
 def park_of_unknown_outcome(
-    ledger: Ledger, run_id: RunId, policy_limits: Limits, advise: Advise = lambda _: None
+    ledger: Ledger, run_id: RunId, policy_limits: JobLimits, advise: Advise = lambda _: None
 ) -> int:
     """Put the run's jobs whose attempt may have been billed into the review table; how many they are."""
     return _park(ledger, _Parking(run_id, Outcome.UNKNOWN, policy_limits, advise))
@@ -89,7 +68,7 @@ def _park(ledger: Ledger, parking: _Parking) -> int:
 def park_unknown(connection: Connection, run_id: str) -> None:
     """As `park_of_unknown_outcome`, inside the caller's transaction."""
     after = -1
-    parking = _Parking(run_id, Outcome.UNKNOWN, Limits(None, None), lambda _: UNKNOWN_ADVICE)
+    parking = _Parking(run_id, Outcome.UNKNOWN, JobLimits(None, None), lambda _: UNKNOWN_ADVICE)
     while last := _park_page(connection, parking, after):
         after = last[1]
 
@@ -122,7 +101,7 @@ def _park_page(connection: Connection, parking: _Parking, after: int) -> tuple[i
 def _values(row: Any, parking: _Parking, counted: Mapping[str, int], now: datetime) -> dict[str, object]:
     reason = row.reason or Reason.UNKNOWN_OUTCOME
     job = queued(row)
-    parked = Parked(job, reason, row.worst_case_nano_usd, row.body, counted)
+    parked = ParkedJob(job, reason, row.worst_case_nano_usd, row.body, counted)
     fingerprint = _fingerprint(row)
     return {
         "job_id": row.job_id,

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
 
 from schemas.ledger import JobRow, ReviewEventRow, ReviewPayloadRow, ReviewRow
 from schemas.money import NanoUsd, to_nano
-from schemas.review import Filter, Limits, Order, Totals
+from schemas.review import Filter, JobLimits, Order, Totals
 from services.ledger.store import Ledger
 
 _ORDERS: dict[Order, ColumnElement[Any]] = {
@@ -113,7 +113,7 @@ def facets(ledger: Ledger, which: Filter = Filter()) -> dict[str, dict[str | Non
     return found
 
 
-def one(ledger: Ledger, review_id: int) -> Row[Any] | None:
+def one_review(ledger: Ledger, review_id: int) -> Row[Any] | None:
     """One review, or None; a row with the attributes of `ReviewRow` and its `payload` and `edited_payload`."""
     query = (
         select(ReviewRow.__table__, ReviewPayloadRow.payload, ReviewPayloadRow.edited_payload)
@@ -136,11 +136,11 @@ def events(ledger: Ledger, review_id: int) -> Sequence[Row[Any]]:
         return connection.execute(query).all()
 
 
-def own_limits(ledger: Ledger, run_id: str, row_number: int) -> Limits:
+def own_limits(ledger: Ledger, run_id: str, row_number: int) -> JobLimits:
     """The limits that a job brought with it."""
     query = select(JobRow.own_max_input_tokens, JobRow.own_max_cost_nano_usd).where(
         JobRow.run_id == run_id, JobRow.row_number == row_number
     )
     with ledger.read() as connection:
         tokens, cost = connection.execute(query).tuples().first() or (None, None)
-    return Limits(tokens, None if cost is None else NanoUsd(cost))
+    return JobLimits(tokens, None if cost is None else NanoUsd(cost))

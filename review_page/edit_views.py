@@ -1,0 +1,173 @@
+"""Changing a payload on the page, with its weight and price before and after."""
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from typing import Any
+
+import anyio.to_thread
+from sqlalchemy import Row
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette_admin import CustomView
+from starlette_admin.routing import route
+
+from review_page.forms import text_of, whole_of
+from review_page.list_view import Reviews
+from review_page.wording import say
+from schemas.errors import BadInput, WeighbridgeError
+from schemas.payload.edit import Edit, NoSuchEdit
+from schemas.payload.payload import InvalidPayload, Payload
+from schemas.review import EditEstimate
+from services.ledger import Ledger, reviews
+
+#: counts and prices a payload anew, as it would be sent in a review's place
+Weigh = Callable[[Row[Any], Payload], Awaitable[EditEstimate]]
+
+#: text that is data, such as a picture, from this length on; the form shows a mark in its place
+_DATA_CHARACTERS = 2_000
+#: the longest payload that the form offers as text, less its data
+_TEXT_CHARACTERS = 250_000
+
+
+def marked(payload: str) -> str | None:
+    """A payload as text that a person can edit, or None when it is too long for a form."""
+    request = _replaced(json.loads(payload), lambda text: _mark(text) if _is_data(text) else text)
+    text = json.dumps(request, indent=2, ensure_ascii=False)
+    return text if len(text) <= _TEXT_CHARACTERS else None
+
+
+def unmarked(text: str, payload: str) -> dict[str, Any]:
+    """An edited text as a request, its marks replaced by the data they stand for in the payload.
+
+    Raises:
+        BadInput: the text is no JSON object.
+    """
+    data = {_mark(found): found for found in _texts(json.loads(payload)) if _is_data(found)}
+    try:
+        request = _replaced(json.loads(text), lambda found: data.get(found, found))
+    except json.JSONDecodeError as error:
+        raise BadInput(
+            f"The payload is not JSON: {error.msg} in line {error.lineno}, column {error.colno}. Nothing was changed."
+        ) from None
+    except RecursionError:
+        raise BadInput("The payload is nested too deeply. Nothing was changed.") from None
+    if not isinstance(request, dict):
+        raise BadInput("The payload must be a JSON object. Nothing was changed.")
+    return request
+
+
+def _is_data(text: str) -> bool:
+    return len(text) >= _DATA_CHARACTERS and " " not in text
+
+
+def _mark(text: str) -> str:
+    return f"[{len(text):,} characters of data, kept as they are: {hashlib.sha256(text.encode()).hexdigest()[:24]}]"
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _texts(inner)
+
+
+def _replaced(value: Any, how: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return how(value)
+    if isinstance(value, dict):
+        return {name: _replaced(inner, how) for name, inner in value.items()}
+    return [_replaced(inner, how) for inner in value] if isinstance(value, list) else value
+
+
+class Editing(CustomView):
+    """The page on which a payload is changed.
+
+    Args:
+        ledger: the ledger.
+        pages: what renders pages.
+        weigh: counts and prices a changed payload.
+    """
+
+    path = "/edit"
+    add_to_menu = False
+
+    def __init__(self, ledger: Ledger, pages: Reviews, weigh: Weigh) -> None:
+        super().__init__()
+        self._ledger, self._pages, self._weigh = ledger, pages, weigh
+
+    @route("", methods=["GET"], name="edit-review")
+    async def index(self, request: Request) -> Response:
+        """The form, as the payload is."""
+        review = await self._review(request.query_params.get("pk"))
+        return self._shown(request, review, text=marked(_standing(review)))
+
+    @route("", methods=["POST"], name="edited-review")
+    async def weighed(self, request: Request) -> Response:
+        """The form with what its changes come to, or, when they are confirmed, the decision."""
+        form = await request.form()
+        review = await self._review(text_of(form, "id"))
+        fields: dict[str, Any] = {name: text_of(form, name) for name in ("max_tokens", "keep_turns", "note")}
+        fields |= {"text": form.get("text"), "drop_tools": bool(form.get("drop_tools"))}
+        try:
+            payload = _edited(form, _standing(review))
+            figures = await self._weigh(review, payload)
+            if text_of(form, "verb") != "save":
+                return self._shown(request, review, figures=figures, max_output=payload.max_tokens, **fields)
+            decide = partial(
+                reviews.edit,
+                self._ledger,
+                review.id,
+                request.state.admin_user.username,
+                payload,
+                figures,
+                note=fields["note"] or None,
+                version=whole_of(form, "version"),
+            )
+            decided = await anyio.to_thread.run_sync(decide)
+        except (InvalidPayload, NoSuchEdit, WeighbridgeError) as error:
+            return self._shown(request, review, error=str(error), **fields)
+        say(request, "edit", decided)
+        return RedirectResponse(
+            request.url_for("admin:detail", key="reviews").include_query_params(pk=review.id), 303
+        )
+
+    async def _review(self, given: str | None) -> Row[Any]:
+        if given is None or not given.isdecimal() or len(given) > 9:
+            raise HTTPException(404)
+        review = await anyio.to_thread.run_sync(reviews.one_review, self._ledger, int(given))
+        if review is None or not review.payload:
+            raise HTTPException(404)
+        return review
+
+    def _shown(self, request: Request, review: Row[Any], **context: Any) -> Response:
+        return self._pages.page(request, "review_edit.html", {"review": review, **context})
+
+
+def _edited(form: FormData, standing: str) -> Payload:
+    """The payload that a form asks for.
+
+    Raises:
+        BadInput: a field cannot be read.
+        InvalidPayload: the API would refuse it.
+        NoSuchEdit: it does not take such a change.
+    """
+    text = form.get("text")
+    change = Edit(
+        whole=unmarked(text, standing) if isinstance(text, str) and text.strip() else None,
+        max_tokens=whole_of(form, "max_tokens"),
+        keep_turns=whole_of(form, "keep_turns"),
+        drop_tools=bool(form.get("drop_tools")),
+    )
+    if change.whole is not None:
+        Payload.checked(change.whole)
+    return Payload.checked(change.of(json.loads(standing)))
+
+
+def _standing(review: Row[Any]) -> str:
+    """What would be sent as it stands: what somebody edited before, or the job's own payload."""
+    return str(review.edited_payload or review.payload)

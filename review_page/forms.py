@@ -1,0 +1,78 @@
+"""What a person typed into a form, read as what was asked for; what cannot be read is refused with a sentence."""
+
+from decimal import Decimal, InvalidOperation
+
+from starlette.datastructures import FormData
+
+from review_page.wording import words
+from schemas.errors import BadInput
+from schemas.money import NanoUsd
+from schemas.review import Totals
+
+
+def text_of(form: FormData, name: str) -> str:
+    """A field's text, without blanks around it."""
+    value = form.get(name)
+    return value.strip() if isinstance(value, str) else ""
+
+
+def whole_of(form: FormData, name: str) -> int | None:
+    """A whole number, or None where the field is left empty.
+
+    Raises:
+        BadInput: it is something else.
+    """
+    text = text_of(form, name).replace(",", "")
+    if not text:
+        return None
+    if not text.isascii() or not text.isdecimal() or len(text) > 18:
+        raise BadInput(f"The field {words(name)} needs a whole number; nothing was decided.")
+    return int(text)
+
+
+def amount(text: str) -> Decimal | None:
+    """An amount of USD, or None when the text is none that money can be."""
+    try:
+        value = Decimal(text.strip().lstrip("$").replace(",", ""))
+    except InvalidOperation:
+        return None
+    return value if value.is_finite() and 0 <= value < 10**9 else None
+
+
+def usd_of(form: FormData, name: str) -> Decimal | None:
+    """An amount of USD, or None where the field is left empty.
+
+    Raises:
+        BadInput: it is something else.
+    """
+    text = text_of(form, name)
+    value = amount(text)
+    if text and value is None:
+        raise BadInput("A ceiling is an amount in USD, like 0.25; nothing was decided.")
+    return value
+
+
+def versions_of(form: FormData) -> dict[int, int]:
+    """What was read of each selected review, by id, from "id:version id:version".
+
+    Raises:
+        BadInput: it is something else.
+    """
+    pairs = [pair.partition(":")[::2] for pair in text_of(form, "versions").split()]
+    if not all(part.isascii() and part.isdecimal() and len(part) < 16 for pair in pairs for part in pair):
+        raise BadInput("The selection cannot be read; select again. Nothing was decided.")
+    return {int(review_id): int(version) for review_id, version in pairs}
+
+
+def confirmed_of(form: FormData) -> Totals:
+    """The figures that a person saw and confirmed.
+
+    Raises:
+        BadInput: one is missing.
+    """
+    names = ("count", "worst_case", "input_tokens", "unpriced", "changes")
+    figures = [figure for name in names if (figure := whole_of(form, name)) is not None]
+    if len(figures) < len(names):
+        raise BadInput("The confirmed figures are missing; select again. Nothing was decided.")
+    count, worst_case, tokens, unpriced, changes = figures
+    return Totals(count, NanoUsd(worst_case), tokens, unpriced, changes)

@@ -1,0 +1,51 @@
+"""A run: what a person or a schedule asks of it, and what is known of it at its beginning."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from schemas.job import RunId
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """What is known of a run at its beginning."""
+
+    run_id: RunId
+    jobs_path: str
+    results_path: str
+    policy: dict[str, Any]
+    mode: str
+    endpoint: str
+    simulated: bool
+    prefect_flow_run_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What a person or a schedule says of a run; None leaves it to the settings and the policy.
+
+    Attributes:
+        jobs: a Parquet file, a folder of them, or a glob; None: only what people approved.
+        policy: a policy file.
+        ledger: a SQLAlchemy URL.
+        results: the folder that the run's own results folder goes into.
+        max_input_tokens: a job over so many goes to review.
+        run_budget_usd: decimal text: the most this run may hold and settle.
+        limit: only the first so many rows.
+        mode: "messages" or "batches".
+        base_url: the API's endpoint.
+        prefect_flow_run_id: the flow run that shows it.
+        resubmit_approved: also send what people approved, each job under its own ceiling.
+    """
+
+    jobs: str | None
+    policy: str | None = None
+    ledger: str | None = None
+    results: str | None = None
+    max_input_tokens: int | None = None
+    run_budget_usd: str | None = None
+    limit: int | None = None
+    base_url: str | None = None
+    mode: str | None = None
+    prefect_flow_run_id: str | None = None
+    resubmit_approved: bool = False

@@ -1,0 +1,7 @@
+"""`python -m simulator`: runs the simulator."""
+
+import sys
+
+from simulator.server import main
+
+sys.exit(main())

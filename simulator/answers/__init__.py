@@ -1,0 +1,1 @@
+"""What stands in an answer, and how much of it there is."""

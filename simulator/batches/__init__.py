@@ -1,0 +1,1 @@
+"""Message Batches: their lives, their items and their results."""

@@ -1,0 +1,228 @@
+"""The batches of a run and their lives: in progress, perhaps canceling, ended.
+
+A batch ends by the clock, whether anyone asks for it or not. What its requests cost is on record before
+anyone can see that it ended, all of it and once. Batches live in memory and end with the process: those
+that have not ended by then are never billed.
+
+Source: Anthropic docs, "Batch processing" (2026-10-08); SDK 2.12.0, `MessageBatch`.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import os
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+
+from simulator.answers.chances import chance
+from simulator.batches.batch_items import End, Item, billing_entry, judge
+from simulator.billing.billing_log import BillingLog
+from simulator.billing.caching import PromptCache
+from simulator.checks.batch_frame import Requests
+from simulator.http.api_errors import RefusedError
+from simulator.http.replies import Ids
+from simulator.http.unhurried import unhurried
+from simulator.plan import Plan
+
+ENDS: tuple[End, ...] = ("succeeded", "errored", "canceled", "expired")
+
+
+@dataclass(slots=True)
+class Batch:
+    """One batch.
+
+    Args:
+        id: Its id.
+        api_key_id: Id of the key it was created with.
+        total: Number of its requests.
+        created_at: When it was accepted.
+        expires_at: When it expires.
+        processing: Seconds it would take to its end.
+        stuck: Whether nothing in it ever completes.
+        due: When it is to end, on the monotonic clock (seconds).
+        cancel_initiated_at: When it was canceled, None if it was not.
+        ended_at: When it ended, None before.
+        items: Its requests, as far as they are judged; once it ended, in the order of the results.
+        ends: Number of requests by end; empty before it ended.
+        hurry: Set when `due` has moved.
+    """
+
+    id: str
+    api_key_id: str | None
+    total: int
+    created_at: datetime
+    expires_at: datetime
+    processing: float
+    stuck: bool
+    due: float
+    cancel_initiated_at: datetime | None = None
+    ended_at: datetime | None = None
+    items: list[Item] = field(default_factory=list)
+    ends: Counter[End] = field(default_factory=Counter)
+    hurry: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def status(self) -> str:
+        """Its `processing_status`."""
+        if self.ended_at is not None:
+            return "ended"
+        return "in_progress" if self.cancel_initiated_at is None else "canceling"
+
+    def shown(self, base_url: str) -> dict[str, Any]:
+        """The batch as the API's JSON object.
+
+        Args:
+            base_url: Where this server was reached; the results' address starts with it.
+        """
+        ended = self.ended_at is not None
+        counts = {end: self.ends[end] for end in ENDS}
+        return {
+            "id": self.id,
+            "type": "message_batch",
+            "processing_status": self.status,
+            "request_counts": {"processing": 0 if ended else self.total, **counts},
+            "created_at": _stamp(self.created_at),
+            "expires_at": _stamp(self.expires_at),
+            "ended_at": _stamp(self.ended_at),
+            "cancel_initiated_at": _stamp(self.cancel_initiated_at),
+            "archived_at": None,
+            "results_url": f"{base_url}/v1/messages/batches/{self.id}/results" if ended else None,
+        }
+
+
+class Batches:
+    """Every batch of this run.
+
+    Args:
+        plan: Decides how long batches take and how their requests end.
+        log: Where succeeded requests are billed.
+        ids: Gives each request its ids.
+        cache: The prefixes seen before, shared with Messages.
+    """
+
+    def __init__(self, plan: Plan, log: BillingLog, ids: Ids, cache: PromptCache) -> None:
+        self._plan = plan
+        self._log = log
+        self._ids = ids
+        self._cache = cache
+        self._run = os.urandom(6).hex()
+        self._batches: dict[str, Batch] = {}
+        self._lives: set[asyncio.Task[None]] = set()
+        self._numbers = itertools.count(1)
+        self.created = 0
+        self.ends: Counter[End] = Counter()
+
+    @property
+    def queued(self) -> int:
+        """Number of requests in batches that have not ended."""
+        return sum(batch.total for batch in self._batches.values() if batch.ended_at is None)
+
+    def newest_first(self) -> list[Batch]:
+        """Every batch that is not deleted."""
+        return [*reversed(self._batches.values())]
+
+    def get(self, batch_id: str) -> Batch:
+        """A batch by its id.
+
+        Raises:
+            RefusedError: 404 if there is no such batch.
+        """
+        batch = self._batches.get(batch_id)
+        if batch is None:
+            raise RefusedError(404, "message_batch_id: there is no such batch")
+        return batch
+
+    def create(self, requests: Requests, api_key_id: str | None = None) -> Batch:
+        """Accepts a batch and starts its life.
+
+        Args:
+            requests: (custom_id, params) of each request; emptied as soon as they are judged.
+            api_key_id: Id of the key they came with.
+
+        Returns:
+            The batch, in progress.
+        """
+        number = next(self._numbers)
+        seed, options = self._plan.seed, self._plan.batches
+        wobble = options.jitter * (2 * chance(seed, "processing", number) - 1)
+        processing = options.processing_seconds * (1 + wobble)
+        stuck = chance(seed, "stuck", number) < options.expire_batches_probability
+        now = datetime.now(UTC)
+        batch = Batch(
+            id=f"msgbatch_sim_{self._run}{number:08d}",
+            api_key_id=api_key_id,
+            total=len(requests),
+            created_at=now,
+            expires_at=now + timedelta(seconds=options.lifetime),
+            processing=processing,
+            stuck=stuck,
+            due=time.monotonic() + (options.lifetime if stuck else min(processing, options.lifetime)),
+        )
+        self._batches[batch.id] = batch
+        self.created += 1
+        life = asyncio.get_running_loop().create_task(self._live(batch, requests))
+        self._lives.add(life)
+        life.add_done_callback(self._lives.discard)
+        return batch
+
+    def cancel(self, batch: Batch) -> None:
+        """Cancels a batch that has not ended; a second time changes nothing."""
+        if batch.cancel_initiated_at is None:
+            batch.cancel_initiated_at = datetime.now(UTC)
+            batch.due = min(batch.due, time.monotonic() + self._plan.batches.cancel_seconds)
+            batch.hurry.set()
+
+    def delete(self, batch: Batch) -> None:
+        """Forgets a batch and its results."""
+        self._batches.pop(batch.id, None)
+
+    async def _live(self, batch: Batch, requests: Requests) -> None:
+        """The life of a batch: judge its requests, wait until it is due, end it."""
+        async for request in unhurried(requests):
+            batch.items.append(judge(request, self._ids.next(), self._plan, self._cache))
+        requests.clear()
+        while (left := batch.due - time.monotonic()) > 0:
+            batch.hurry.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(batch.hurry.wait(), left)
+        await self._end(batch)
+
+    async def _end(self, batch: Batch) -> None:
+        """Settles and bills every request; only then does the batch show as ended."""
+        # A cancellation that comes from here on is too late for every request.
+        canceled = batch.cancel_initiated_at is not None
+        lines: list[bytes] = []
+        nano_usd = unbilled = 0
+        async for item in unhurried(batch.items):
+            item.end = self._final(item, batch, canceled=canceled)
+            entry = billing_entry(item, batch.id, batch.api_key_id)
+            if entry is not None:
+                lines.append(orjson.dumps(entry))
+                nano_usd += entry["cost_nano_usd"]
+                unbilled += not entry["billed"]
+        ends = Counter(item.end for item in batch.items)
+        batch.items.sort(key=lambda item: item.place)
+        self._log.write_all(lines, nano_usd, unbilled)
+        batch.ends = ends
+        batch.ended_at = datetime.now(UTC)
+        self.ends += ends
+
+    def _final(self, item: Item, batch: Batch, *, canceled: bool) -> End:
+        """How a request ends, seeing what became of its batch."""
+        options = self._plan.batches
+        if canceled:
+            completes = chance(self._plan.seed, "cancel", item.custom_id)
+            return item.end if completes < options.cancel_completes_probability else "canceled"
+        if batch.stuck or item.turn * batch.processing > options.lifetime:
+            return "expired"
+        return item.end
+
+
+def _stamp(moment: datetime | None) -> str | None:
+    """RFC 3339 in UTC."""
+    return None if moment is None else moment.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,80 @@
+"""The results of an ended batch as a stream of JSON lines, with the faults that can strike one."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+from aiohttp import web
+
+from simulator.batches.batch_items import Item, result_line
+from simulator.http.unhurried import unhurried
+from simulator.plan import Fault
+
+BLOCK_BYTES = 65_536
+"""Lines are sent in blocks of about this size."""
+
+DEFAULT_FRACTION = 0.5
+
+
+class ResultStream:
+    """The answer to a request for results.
+
+    Args:
+        items: The batch's requests in the order of the results.
+        fault: What strikes this stream, if anything does.
+    """
+
+    def __init__(self, items: Sequence[Item], fault: Fault | None) -> None:
+        self._items = items
+        self._kind = fault.kind if fault is not None else None
+        fraction = fault.fraction if fault is not None else None
+        self._part = int(len(items) * (DEFAULT_FRACTION if fraction is None else fraction))
+
+    @property
+    def status(self) -> str:
+        """What the answer is counted as."""
+        return "cut" if self._kind == "cut_results" else "200"
+
+    async def send(self, request: web.Request, headers: dict[str, str]) -> web.StreamResponse:
+        """Sends the lines.
+
+        Args:
+            request: The request to answer.
+            headers: Headers of the answer.
+
+        Returns:
+            The response, sent or cut.
+        """
+        response = web.StreamResponse(headers={**headers, "content-type": "application/x-jsonl"})
+        with contextlib.suppress(ConnectionError):  # the client has gone
+            await response.prepare(request)
+            block = bytearray()
+            async for line in unhurried(self._lines()):
+                block += line
+                if len(block) >= BLOCK_BYTES:
+                    await response.write(bytes(block))
+                    block.clear()
+            await response.write(bytes(block))
+            if self._kind != "cut_results":
+                await response.write_eof()
+            elif request.transport is not None:
+                # What was written still arrives; the end of the body never does.
+                request.transport.close()
+        return response
+
+    def _lines(self) -> Iterator[bytes]:
+        """The lines that are sent, spoiled ones included."""
+        spoiled = self._kind in ("cut_results", "malformed_body")
+        whole = len(self._items)
+        if spoiled:
+            whole = self._part
+        elif self._kind == "end_results_early":
+            whole = min(self._part, whole - 1)
+        for item in self._items[:whole]:
+            yield result_line(item)
+        if spoiled:
+            for item in self._items[whole : whole + 1]:
+                line = result_line(item)
+                yield line[: len(line) // 2]
+        elif self._kind == "repeat_results":
+            for item in self._items[: max(1, self._part)]:
+                yield result_line(item)

@@ -1,0 +1,1 @@
+"""What is billed: counts, usage, prices, the log of what was paid, and the reports made of it."""

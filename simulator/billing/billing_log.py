@@ -1,0 +1,123 @@
+"""The record of what was really paid: one JSON line for every message accepted.
+
+A line is in the file before the first byte of its answer leaves, and those of a batch before anyone is told
+that it ended, so the file is complete at any moment and whatever is killed. It holds no text of a payload
+and of a key only an id made from its hash. A refusal by the model that is not paid for has a line with `"billed": false` and no cost. Counts
+and requests that the API refuses cost nothing and are not in it.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from simulator.billing.billed_usage import Usage, cost_nano_usd, usd
+from simulator.billing.catalogue import Model
+
+
+class BillingLog:
+    """An append-only file of accepted messages, and the totals of those that are paid for.
+
+    Args:
+        path: The file; it and its folder are created, existing lines are kept.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        # Unbuffered: a line has left this process when `write` returns.
+        self._file = path.open("ab", buffering=0)
+        self.billed = 0
+        self.unbilled = 0
+        self.nano_usd = 0
+
+    def write(self, entry: dict[str, Any]) -> None:
+        """Writes one line and adds it to the totals.
+
+        Args:
+            entry: The fields of the line, as `entry_of` makes them.
+        """
+        self.write_all((orjson.dumps(entry),), entry["cost_nano_usd"], unbilled=int(not entry["billed"]))
+
+    def write_all(self, lines: Sequence[bytes], nano_usd: int, unbilled: int) -> None:
+        """Writes many lines at once and adds them to the totals.
+
+        Args:
+            lines: Entries as JSON, without line ends.
+            nano_usd: The sum of their costs.
+            unbilled: Number of those that are not paid for.
+        """
+        rest = memoryview(b"".join(line + b"\n" for line in lines))
+        while rest:
+            # One unbuffered write may take a part only.
+            rest = rest[self._file.write(rest) or 0 :]
+        self.billed += len(lines) - unbilled
+        self.unbilled += unbilled
+        self.nano_usd += nano_usd
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+
+def entry_of(
+    ids: tuple[str, str],
+    digests: tuple[str, str],
+    billed: tuple[Usage, Model],
+    *,
+    api_key_id: str | None,
+    fault: str | None,
+) -> dict[str, Any]:
+    """The fields of one line.
+
+    Args:
+        ids: (request id, message id).
+        digests: SHA-256 of the exact bytes of the request body (for an item of a batch, whose bytes are a
+            part of a larger body, the same as the second), SHA-256 of the body's canonical JSON.
+        billed: The usage and the model it ran on.
+        api_key_id: Id of the key that the request came with.
+        fault: Kind of the fault that strikes the answer, None if none does.
+
+    Returns:
+        The line as a JSON object; `cost_nano_usd` in nano-USD, `cost_usd` the same in USD.
+    """
+    usage, model = billed
+    cost = cost_nano_usd(usage, model)
+    return {
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "simulated": True,
+        "request_id": ids[0],
+        "message_id": ids[1],
+        "endpoint": "messages",
+        "model": model.id,
+        "stop_reason": usage.stop_reason,
+        "refusal_category": None if usage.refusal is None else usage.refusal.category,
+        "billed": usage.billed,
+        "usage": {name: value for name, value in usage.as_reply().items() if value is not None},
+        "cost_nano_usd": cost,
+        "cost_usd": usd(cost),
+        "body_sha256": digests[0],
+        "payload_sha256": digests[1],
+        "api_key_id": api_key_id,
+        "workspace_id": None,
+        "fault": fault,
+    }
+
+
+def read_billed(path: str | Path) -> list[dict[str, Any]]:
+    """The lines of a billing log, in the order they were written.
+
+    Args:
+        path: The file; one that is not there yet counts as empty.
+
+    Returns:
+        One dictionary per accepted message; `cost_nano_usd` is 0 where `billed` is false.
+    """
+    path = Path(path)
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]

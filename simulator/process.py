@@ -1,0 +1,127 @@
+"""Starts the simulator beside a test or a trial run, and stops it afterwards."""
+
+import contextlib
+import json
+import os
+import selectors
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from simulator.billing.billing_log import read_billed
+
+START_SECONDS = 60.0
+"""How long the simulator may take to say that it is ready; generous, for a machine under load."""
+
+STOP_SECONDS = 5.0
+"""How long it may take to stop before it is killed."""
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class RunningSimulator:
+    """A simulator that is running.
+
+    Args:
+        base_url: What to give the API client as its base URL.
+        log: The file of billed messages.
+        pid: Its process id.
+    """
+
+    base_url: str
+    log: Path
+    pid: int
+
+    def stats(self) -> dict[str, Any]:
+        """What GET /simulator/stats answers: requests by endpoint and status, billed, unbilled, billed_nano_usd."""
+        with urllib.request.urlopen(f"{self.base_url}/simulator/stats", timeout=10) as answer:  # noqa: S310
+            stats: dict[str, Any] = json.load(answer)
+        return stats
+
+    def billed(self) -> list[dict[str, Any]]:
+        """The lines of the billing log so far, one per accepted message."""
+        return read_billed(self.log)
+
+
+@contextlib.contextmanager
+def running_simulator(
+    log: str | Path | None = None, plan: str | Path | None = None
+) -> Iterator[RunningSimulator]:
+    """Runs a simulator on a free port as a process of its own.
+
+    Args:
+        log: File of billed messages; None for a temporary one that goes when the block ends.
+        plan: TOML file with latencies, limits and faults.
+
+    Yields:
+        The running simulator.
+
+    Raises:
+        RuntimeError: If it does not get ready; the message holds what it wrote on stderr.
+    """
+    with tempfile.TemporaryDirectory(prefix="simulator-") as folder:
+        chosen = Path(log) if log is not None else Path(folder) / "billed.jsonl"
+        command = [sys.executable, "-m", "simulator", "--port", "0", "--stop-at-eof"]
+        command += ["--log", str(chosen.resolve())]
+        if plan is not None:
+            command += ["--plan", str(Path(plan).resolve())]
+        with (Path(folder) / "stderr").open("w+b") as errors:
+            child = subprocess.Popen(  # noqa: S603
+                command,
+                cwd=_ROOT,
+                env=_environment(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+            )
+            try:
+                ready = _wait_until_ready(child, errors)
+                yield RunningSimulator(ready["base_url"], Path(ready["log"]), child.pid)
+            finally:
+                _stop(child)
+
+
+def _environment() -> dict[str, str]:
+    inherited = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(_ROOT), inherited)))}
+
+
+def _wait_until_ready(child: subprocess.Popen[bytes], errors: IO[bytes]) -> dict[str, Any]:
+    """The ready line; raises if the child ends or takes too long."""
+    assert child.stdout is not None  # noqa: S101 - Popen was given a pipe
+    deadline = time.monotonic() + START_SECONDS
+    line = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(child.stdout, selectors.EVENT_READ)
+        while not line.endswith(b"\n"):
+            if not selector.select(max(0.0, deadline - time.monotonic())):
+                break
+            read = os.read(child.stdout.fileno(), 4_096)
+            if not read:
+                break
+            line += read
+    if line.endswith(b"\n"):
+        ready: dict[str, Any] = json.loads(line)
+        return ready
+    errors.seek(0)
+    said = errors.read().decode(errors="replace").strip()
+    raise RuntimeError(f"the simulator did not start within {START_SECONDS:g} s: {said or 'it said nothing'}")
+
+
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    child.terminate()
+    try:
+        child.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+    for pipe in (child.stdin, child.stdout):
+        if pipe is not None:
+            pipe.close()

@@ -1,0 +1,139 @@
+"""Observations: only what was counted by the provider and billed in full is one, and the newest come first."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import event, insert, select, text, update
+
+from schemas.attempt import Settlement
+from schemas.ledger import AttemptRow
+from schemas.outcome import AttemptState, Outcome
+from schemas.payload.traits import PayloadClass
+from services.ledger import jobs, lessons
+from services.ledger.settle import record_sent_and_settled
+from tests.strategies import begin, job, take
+
+KIND = ("claude-haiku-5-5", PayloadClass.TEXT)
+
+
+def answered(ledger, bills, run_id="run-1", **written):
+    """A run whose attempts, counted at 10 tokens each, were billed these input tokens; written are columns of theirs."""
+    begin(ledger, run_id)
+    jobs.add(ledger, run_id, [job(n, f"{run_id}-{n}") for n in range(len(bills))], [])
+    held = take(ledger, [100] * len(bills), run_id).held
+    ends = [
+        Settlement(
+            attempt.attempt_id,
+            AttemptState.SUCCEEDED,
+            Outcome.SUCCEEDED,
+            cost=50,
+            input_tokens=billed,
+            output_tokens=7,
+        )
+        for attempt, billed in zip(held, bills, strict=True)
+    ]
+    record_sent_and_settled(ledger, [attempt.attempt_id for attempt in held], ends)
+    if written:
+        with ledger.write() as connection:
+            connection.execute(update(AttemptRow).where(AttemptRow.run_id == run_id).values(**written))
+
+
+def errors(ledger, run_id, most=100):
+    return list(lessons.latest(ledger, run_id, KIND, most).error_tokens)
+
+
+def test_what_was_observed_before_the_run_is_learned_newest_first(ledger):
+    answered(ledger, [11, 11], "run-1")
+    answered(ledger, [12, 12], "run-2")
+    begin(ledger, "next")
+    answered(ledger, [13], "run-3")
+    assert errors(ledger, "next", 3) == [2, 2, 1]
+    assert errors(ledger, "next") == [2, 2, 1, 1]
+    # a run that began earlier learns what it learned then, whenever it is taken over
+    assert errors(ledger, "run-2") == [1, 1]
+    assert errors(ledger, "run-of-nobody") == []
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"billing": "partial"},
+        {"billing": "not_billed"},
+        {"method": "bounded"},
+        {"state": "unknown"},
+        {"state": "failed"},
+        {"actual_output_tokens": None},
+        {"actual_input_tokens": None},
+        {"input_tokens": 0},
+        {"payload_class": "pdf"},
+        {"model": "claude-opus-5-5"},
+    ],
+)
+def test_what_is_not_whole_or_not_of_the_kind_is_no_lesson(ledger, written):
+    answered(ledger, [15, 15], "run-1", **written)
+    answered(ledger, [11], "run-2", billing="full")
+    begin(ledger, "next")
+    assert errors(ledger, "next") == [1]
+
+
+def test_a_run_teaches_only_by_what_is_whole_and_counts_the_rest(ledger):
+    answered(ledger, [11, 500, 12, 9, 10])
+    with ledger.write() as connection:
+        connection.execute(
+            update(AttemptRow)
+            .where(AttemptRow.row_number == 4)
+            .values(billing="partial", payload_class="text")
+        )
+        connection.execute(update(AttemptRow).where(AttemptRow.row_number == 3).values(payload_class="pdf"))
+    taught = lessons.of_run(ledger, "run-1")
+    assert list(taught) == [(KIND[0], PayloadClass.PDF), KIND]
+    seen = taught[KIND]
+    assert (seen.jobs, seen.left_out, seen.over_bound, seen.tally.n) == (4, 1, 1, 3)
+    assert sorted(seen.tally.error_tokens) == [1, 2, 490]
+    assert sorted(seen.tally.error_share) == [10_000, 20_000, 4_900_000]
+    assert list(taught[KIND[0], PayloadClass.PDF].tally.error_tokens) == [-1]
+
+
+def test_the_view_has_a_signed_error_only_where_the_usage_is_whole(ledger):
+    answered(ledger, [11, 9, 10])
+    with ledger.write() as connection:
+        connection.execute(update(AttemptRow).where(AttemptRow.row_number == 2).values(billing="partial"))
+        connection.execute(update(AttemptRow).values(expected_low_nano_usd=20, expected_high_nano_usd=30))
+    columns = (
+        "error_tokens, error_percent, billing, payload_class, method, estimated_low_usd, worst_case_nano_usd"
+    )
+    with ledger.read() as connection:
+        found = connection.execute(text(f"SELECT {columns} FROM reconciliation ORDER BY job_id")).all()
+    assert [(row[0], None if row[1] is None else float(row[1]), row[2]) for row in found] == [
+        (1, 10.0, "full"),
+        (-1, -10.0, "full"),
+        (None, None, "partial"),
+    ]
+    assert {(row[3], row[4], float(row[5]), row[6]) for row in found} == {("text", "counted", 2e-8, 100)}
+
+
+def test_the_newest_are_found_through_the_index_and_not_by_sorting(ledger):
+    answered(ledger, [11])
+    with ledger.read() as connection:
+        row = dict(connection.execute(select(AttemptRow.__table__)).mappings().one())
+    when = datetime(2026, 1, 1, tzinfo=UTC)
+    rows = [
+        row
+        | {"attempt_id": f"a{n}", "job_id": f"j{n}", "fingerprint": f"f{n}"}
+        | {"payload_class": "text" if n % 300 else "pdf", "ended_at": when + timedelta(minutes=n)}
+        for n in range(3_000)
+    ]
+    with ledger.write() as connection:
+        connection.execute(insert(AttemptRow), rows)
+    with ledger.write() as connection:
+        connection.execute(text("ANALYZE attempts"))
+    asked = []
+    event.listen(ledger.engine, "before_cursor_execute", lambda *call: asked.append(call[2:4]))
+    lessons.latest(ledger, "run-1", (KIND[0], PayloadClass.PDF), 20)
+    statement, parameters = next(call for call in asked if "FROM attempts" in call[0])
+    explain = "EXPLAIN QUERY PLAN " if ledger.engine.dialect.name == "sqlite" else "EXPLAIN "
+    with ledger.read() as connection:
+        plan = str(connection.exec_driver_sql(explain + statement, parameters).all())
+    assert "ix_attempts_observed" in plan
+    assert "TEMP B-TREE" not in plan
+    assert "Sort" not in plan
