@@ -26,7 +26,6 @@ from cli.review import (
 )
 from cli.show_review import tokens, usd
 from schemas.errors import BadInput
-from schemas.job import RunId
 from schemas.money import usd_text
 from schemas.outcome import EXIT_CODES, RunOutcome
 from schemas.payload.edit import Edit
@@ -97,25 +96,25 @@ def _told(model: str | None, input_tokens: int | None, worst_case: int | None) -
 async def _edit(opened: Ledger, row: Any, name: str, change: Edit, note: str | None, policy: Policy) -> Any:
     from tasks.weigh_edit import edit_review as edit  # noqa: PLC0415 - Prefect is imported after its settings
 
-    async with editing_run(opened, row, policy) as run:
-        return await edit(run, row.id, name, change, note=note, version=row.version)
+    async with edit_scale(opened, row, policy) as on:
+        return await edit(on, row.id, name, change, note=note, version=row.version)
 
 
 @asynccontextmanager
-async def editing_run(opened: Ledger, row: Any, policy: Policy) -> AsyncIterator[Any]:
-    """A run that is not on record, to count and price an edit of this review with."""
+async def edit_scale(opened: Ledger, row: Any, policy: Policy) -> AsyncIterator[Any]:
+    """What an edit of this review is counted and priced with."""
     from services.gateway import open_gateway  # noqa: PLC0415 - the SDK takes seconds to import
-    from tasks.start_run import Run  # noqa: PLC0415 - Prefect is imported after its settings
+    from tasks.weigh_edit import EditScale  # noqa: PLC0415 - Prefect is imported after its settings
 
     async with open_gateway(policy.limits) as gateway:
-        await gateway.models()
+        await gateway.models()  # says whether it is simulated
         found = runs.find(opened, row.run_id)
         if found is not None and bool(found.simulated) != bool(gateway.simulated):
             raise BadInput(
                 f"The ledger {opened.url} holds {'simulated' if found.simulated else 'real'} runs, and this endpoint is "
                 "the other kind; set ANTHROPIC_BASE_URL to the endpoint of its runs. Nothing was changed."
             )
-        yield Run(RunId(f"edit-{row.id}"), policy, opened, gateway, Path())
+        yield await EditScale.of(opened, gateway, policy)
 
 
 def policy_of(opened: Ledger, row: Any, path: Path | None) -> Policy:

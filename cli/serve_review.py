@@ -72,13 +72,13 @@ def password(
 
 def _weighing(ledger: Ledger, policy: Path | None) -> Callable[[Any, Payload], Awaitable[EditEstimate]]:
     """What counts and prices an edit on the page, as `weighbridge review edit` does."""
-    from cli.edit_review import editing_run, policy_of  # noqa: PLC0415 - it takes its options from the group
+    from cli.edit_review import edit_scale, policy_of  # noqa: PLC0415 - it takes its options from the group
 
     async def weigh(review: Any, payload: Payload) -> EditEstimate:
-        from tasks.weigh_edit import weighed  # noqa: PLC0415 - Prefect is imported after its settings
+        from tasks.weigh_edit import weigh_edit  # noqa: PLC0415 - Prefect is imported after its settings
 
-        async with editing_run(ledger, review, policy_of(ledger, review, policy)) as run:
-            return await weighed(run, review, payload)
+        async with edit_scale(ledger, review, policy_of(ledger, review, policy)) as on:
+            return await weigh_edit(on, review, payload)
 
     return weigh
 

@@ -1,5 +1,6 @@
 """The small vocabularies: what is decided about a job, how a try at it stands, and what it ended as."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -125,6 +126,7 @@ class Reason(StrEnum):
     GROUP_BUDGET = "group_budget"
     PROVIDER_SPEND_LIMIT = "provider_spend_limit"
     ACCESS_DENIED = "access_denied"
+    ENDPOINT_UNUSABLE = "endpoint_unusable"
     IN_FLIGHT_ELSEWHERE = "in_flight_elsewhere"
     INVALID_ROW = "invalid_row"
     REFUSED_BY_API = "refused_by_api"
@@ -144,3 +146,18 @@ MONEY_REASONS = frozenset(
         Reason.PROVIDER_SPEND_LIMIT,
     }
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """What a job ends as, and why.
+
+    Attributes:
+        decision: what was decided about it; None keeps the decision that is on record.
+        detail: the figures of the reason, as a sentence without payload text.
+    """
+
+    outcome: Outcome
+    decision: Decision | None = None
+    reason: Reason | None = None
+    detail: str | None = None

@@ -330,6 +330,11 @@ class Policy(_Section):
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.time_zone)
 
+    @property
+    def parks_unknown(self) -> bool:
+        """Whether an attempt that may have been billed waits for a person."""
+        return self.on_unknown == "review"
+
     def cap(self, scope: Scope, group: str = "") -> NanoUsd | None:
         """The cap of a window in nano-USD, or None where there is none.
 

@@ -5,6 +5,7 @@ surely not billed.
 """
 
 import asyncio
+import copy
 import os
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -76,6 +77,12 @@ class Gateway:
         self.tally = CallFigures()
         self.simulated = False
         self.endpoint = str(client.base_url)
+
+    def counting_in(self, tally: CallFigures) -> "Gateway":
+        """The same gateway, with the same limits, whose calls are counted in a tally of one run's own."""
+        own = copy.copy(self)
+        own.tally = tally
+        return own
 
     async def count(self, body: Mapping[str, Any]) -> int:
         """Input tokens of a count_tokens body, counted by the provider. Free.
@@ -225,12 +232,22 @@ class Gateway:
         return (await self._tried(once, self._batches, free=True))[0]
 
     async def cancel_batch(self, provider_batch_id: str) -> ProviderBatch:
-        """Ask the provider to stop working on a batch. What is in flight may still end, and be billed."""
+        """Ask the provider to stop working on a batch. What is in flight may still end, and be billed.
+
+        Raises:
+            RunFailed: it could not be asked.
+        """
 
         async def once() -> ProviderBatch:
             return _provider_batch(await self._client.messages.batches.cancel(provider_batch_id))
 
-        return (await self._tried(once, self._batches, free=True))[0]
+        try:
+            return (await self._tried(once, self._batches, free=True))[0]
+        except CallFailed as error:
+            raise RunFailed(
+                f"The batch {provider_batch_id} could not be cancelled: {error}. It goes on with the provider; cancel it "
+                "again when the API answers."
+            ) from error
 
     async def batch_results(self, provider_batch_id: str) -> AsyncIterator[dict[str, Any]]:
         """The lines of a batch's results, in any order, as they come. Free.

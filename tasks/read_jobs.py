@@ -6,8 +6,6 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import orjson
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from schemas.job import MAX_GROUP_CHARACTERS, MAX_JOB_ID_CHARACTERS, Job, RejectedRow
 from schemas.model_facts import MODEL_NAME, ModelFacts
@@ -17,7 +15,8 @@ from schemas.payload.api_rules import refusal, sentences
 from schemas.payload.payload import InvalidPayload, Payload
 from services.job_file import JobFile
 from services.ledger import jobs, reviews
-from tasks.start_run import Run
+from tasks.run import Run
+from tasks.step import step
 
 #: the columns that are Messages parameters of the same name, in the order they are sent
 _PARAMETER_COLUMNS = (
@@ -88,13 +87,6 @@ def check_models(job: Job, models: Sequence[ModelFacts], mode: Mode) -> None:
         refused.append((facts.model, why))
     if refused:
         raise InvalidPayload(refused[0][1].column, sentences(refused))
-
-
-def _models_of(run: Run, job: Job) -> list[ModelFacts]:
-    """The models a job could go to; of a pin that the provider does not list, nothing is known yet."""
-    if job.model is None:
-        return [run.models[route.model] for route in run.policy.routes]
-    return [run.listed[job.model]] if job.model in run.listed else []
 
 
 def _job_id(value: object) -> str:
@@ -208,11 +200,18 @@ def _text(row: dict[str, Any], column: str) -> str | None:
     return value.strip() or None if isinstance(value, str) else None
 
 
-def read_rows(run: Run, file: JobFile, limit: int | None, *, resubmit_approved: bool = False) -> int:
-    """Put every row of the file on record, a batch at a time; how many are to be weighed.
+@step
+def read_jobs(run: Run, file: JobFile, limit: int | None, *, resubmit_approved: bool = False) -> int:
+    """Put every row of the file on record, a batch at a time; how many jobs are to be weighed.
 
     What people decided about a job holds: a rejected one stays rejected, and an approved one may pass its limits
     where this run sends what was approved.
+
+    Args:
+        run: the run.
+        file: its checked job file.
+        limit: only this many rows from the start; None: all.
+        resubmit_approved: whether this run sends what was approved.
     """
     row_number = waiting = 0
     for batch in file.batches(limit):
@@ -221,7 +220,7 @@ def read_rows(run: Run, file: JobFile, limit: int | None, *, resubmit_approved: 
         for row in batch:
             try:
                 job = job_from_row(row_number, row, run.policy.output.default_max_tokens)
-                check_models(job, _models_of(run, job), run.policy.mode)
+                check_models(job, run.models.for_pin(job.model), run.policy.mode)
                 read.append(job)
             except InvalidPayload as error:
                 rejected.append(RejectedRow(row_number, _printable_id(row), error.column, error.reason))
@@ -237,9 +236,3 @@ def _printable_id(row: dict[str, Any]) -> str | None:
     if value is None or isinstance(value, bytes):
         return None
     return "".join(c if c.isprintable() else "?" for c in str(value)[:MAX_JOB_ID_CHARACTERS]) or None
-
-
-@task(name="read_jobs", cache_policy=NO_CACHE, persist_result=False)
-def read_jobs(run: Run, file: JobFile, limit: int | None, *, resubmit_approved: bool = False) -> int:
-    """Read the job file into the ledger; how many jobs are to be weighed."""
-    return read_rows(run, file, limit, resubmit_approved=resubmit_approved)

@@ -9,7 +9,7 @@ from uuid import UUID
 from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
 
 from services.ledger import run_sums
-from tasks.start_run import Run
+from tasks.run import Run
 
 #: called with the rows that have their outcome and all rows; a terminal sets it
 LISTENER: ContextVar[Callable[[int, int], None] | None] = ContextVar("progress listener", default=None)
@@ -29,22 +29,22 @@ async def showing_progress(run: Run) -> AsyncIterator[None]:
         watching.cancel()
         with suppress(asyncio.CancelledError):
             await watching
-        await aupdate_progress_artifact(artifact, await _tell(run))
+        await aupdate_progress_artifact(artifact, await _report(run))
 
 
 async def _watch(run: Run, artifact: UUID) -> None:
     shown = 0.0
     while True:
         await asyncio.sleep(_SECONDS)
-        percent = await _tell(run)
+        percent = await _report(run)
         if percent - shown >= 1:
             shown = percent
             await aupdate_progress_artifact(artifact, percent)
 
 
-async def _tell(run: Run) -> float:
-    """Tell the listener; the share of rows that have their outcome, in percent."""
-    rows = await asyncio.to_thread(run_sums.rows_by_outcome, run.ledger, run.run_id)
+async def _report(run: Run) -> float:
+    """Tell the listener how far it is; the share of rows that have their outcome, in percent."""
+    rows = await run.ledger.off_loop(run_sums.rows_by_outcome, run.run_id)
     total = sum(rows.values())
     ended = total - rows.get(None, 0)
     if listener := LISTENER.get():

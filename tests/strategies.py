@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 
 from schemas.attempt import WeighedJob
-from schemas.budget import WindowCap
+from schemas.budget import WindowCap, windows_of
 from schemas.estimate import Estimate
 from schemas.job import Job
 from schemas.money import NanoUsd
@@ -19,7 +19,6 @@ from schemas.payload.payload import Payload
 from schemas.policy import Policy, validated
 from schemas.run import NewRun
 from services.ledger import Ledger, holds, jobs, open_ledger, runs
-from services.ledger.windows import windows_of
 
 #: any text that JSON can carry
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)

@@ -1,11 +1,12 @@
 """Opening the ledger, and its two kinds of transaction."""
 
+import asyncio
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from alembic import command
 from alembic.config import Config
@@ -24,6 +25,9 @@ BUSY_SECONDS = 60
 _CACHE_KIB = 65_536
 #: any constant: the PostgreSQL advisory lock that lets one process migrate at a time
 _MIGRATION_LOCK = 7_190_415
+
+Arguments = ParamSpec("Arguments")
+Found = TypeVar("Found")
 
 #: an error's text ends up in logs and Prefect states, so it must not quote the rows
 _DISCREET: dict[str, Any] = {"hide_parameters": True}
@@ -75,6 +79,15 @@ class Ledger:
             connection.begin(),
         ):
             yield connection
+
+    async def off_loop(
+        self,
+        step: "Callable[Concatenate[Ledger, Arguments], Found]",
+        *args: Arguments.args,
+        **options: Arguments.kwargs,
+    ) -> Found:
+        """What a function of the ledger returns, called on a thread so that the event loop goes on meanwhile."""
+        return await asyncio.to_thread(step, self, *args, **options)
 
     def close(self) -> None:
         self.engine.dispose()

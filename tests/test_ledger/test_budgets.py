@@ -13,11 +13,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from sqlalchemy import func, select
 
 from schemas.attempt import Settlement
+from schemas.budget import windows_of
 from schemas.ledger import AttemptRow, BudgetRow, JobRow
 from schemas.outcome import AttemptState, Outcome, Reason
 from services.ledger import holds, jobs, runs
 from services.ledger.settle import record_sent_and_settled
-from services.ledger.windows import windows_of
 from tests.strategies import begin, caps, job, quick_ledger, take, weighed
 
 DAYS = ["2026-11-22", "2026-11-23", "2026-12-01"]

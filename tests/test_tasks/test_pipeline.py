@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
+from tasks.route import route_shard
 
 from schemas.failures import AccessDenied, MayBeBilled, Refused, SpendLimitReached, Transient
 from schemas.ledger import AttemptRow, CountRow, JobRow, ReviewRow
@@ -30,7 +31,6 @@ from tasks.park_for_review import park
 from tasks.publish import publish_results
 from tasks.read_jobs import read_rows
 from tasks.report_run import reconcile_run
-from tasks.route import route_shard
 from tasks.send import send_all
 from tasks.start_run import Run, _check_models
 from tests.strategies import begin, policy, quick_ledger

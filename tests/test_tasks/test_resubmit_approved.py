@@ -8,6 +8,7 @@ from pathlib import Path
 import orjson
 import pytest
 from sqlalchemy import select, update
+from tasks.route import route_shard
 
 from schemas.ledger import AttemptRow, JobRow, ReviewPayloadRow, ReviewRow
 from schemas.money import to_usd
@@ -22,7 +23,6 @@ from tasks.publish import publish_results
 from tasks.read_approved import read_reviews
 from tasks.read_jobs import read_rows
 from tasks.report_run import reconcile_run
-from tasks.route import route_shard
 from tasks.send import send_all
 from tasks.start_run import Run, _check_models
 from tests.strategies import begin, policy, quick_ledger

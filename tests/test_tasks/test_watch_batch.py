@@ -11,6 +11,7 @@ from decimal import Decimal
 import anthropic
 import pytest
 from sqlalchemy import select, update
+from tasks.route import route_shard
 
 import flows.nightly_batch as nightly
 from schemas.ledger import AttemptRow, BatchRow, BudgetRow, JobRow, ResponseRow
@@ -22,7 +23,6 @@ from simulator import running_simulator
 from tasks.admit import admit_batch
 from tasks.count_tokens import count_shard
 from tasks.read_jobs import read_rows
-from tasks.route import route_shard
 from tasks.send_batch import packed, submit
 from tasks.start_run import Run, _check_models
 from tasks.watch_batch import ingest, look, watch

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Row, Select, case, func, select
 
+from rules.endings import answered_before, parked, rejected
 from schemas.job import Approval, EndedJob, Job, RunId
 from schemas.ledger import AttemptRow, JobRow, ReviewPayloadRow, ReviewRow
 from schemas.money import NanoUsd
-from schemas.outcome import AttemptState, Outcome, Reason
+from schemas.outcome import AttemptState, Reason
 from schemas.payload.payload import Payload
 from services.ledger.reviews.deciding import expire
 from services.ledger.store import Ledger
@@ -66,11 +67,11 @@ def _heeded(job: Job, review: Row[tuple[object, ...]], *, resubmit_approved: boo
         when = f" on {review.decided_at:%Y-%m-%d}" if review.decided_at else ""
         note = f": {review.note}" if review.note else ""
         detail = f"rejected by {review.decided_by}{when}{note}"
-        return EndedJob(job, Outcome.REJECTED, Reason.REJECTED_BY_REVIEWER, detail)
+        return EndedJob(job, rejected(Reason.REJECTED_BY_REVIEWER, detail))
     if review.status == "sent":
         # an edit was sent in its place, and answered
         if review.edited_fingerprint and review.sent_state == AttemptState.SUCCEEDED:
-            return EndedJob(job, Outcome.SUCCEEDED, attempt_id=review.sent_attempt_id)
+            return EndedJob(job, answered_before(), review.sent_attempt_id)
         return job
     lapsed = review.expires_at is not None and review.expires_at <= datetime.now(UTC)
     if resubmit_approved and not lapsed:
@@ -78,7 +79,7 @@ def _heeded(job: Job, review: Row[tuple[object, ...]], *, resubmit_approved: boo
         return _approved(job, payload, review) if payload else _changed_since(job, review)
     if review.edited_fingerprint:
         detail = f"edited by {review.decided_by}; `weighbridge resubmit-approved` sends the edit in its place"
-        return EndedJob(job, Outcome.REVIEW, Reason(review.reason), detail)
+        return EndedJob(job, parked(Reason(review.reason), detail))
     return job
 
 
@@ -102,7 +103,7 @@ def _changed_since(job: Job, review: Row[tuple[object, ...]]) -> EndedJob:
         f"the edit that {review.decided_by} decided about is not the one on record; reopen review {review.id} "
         "and edit it anew"
     )
-    return EndedJob(job, Outcome.REVIEW, Reason(review.reason), detail)
+    return EndedJob(job, parked(Reason(review.reason), detail))
 
 
 def approved_jobs(ledger: Ledger, run_id: RunId, first_row: int) -> Iterator[list[Job]]:

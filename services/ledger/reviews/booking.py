@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 
 from sqlalchemy import insert, select
 
-from schemas.attempt import Settlement
+from rules.endings import booked
 from schemas.errors import BadInput
 from schemas.job import AttemptId
 from schemas.ledger import AttemptRow, ReviewEventRow, ReviewRow
 from schemas.money import NanoUsd, usd_text
-from schemas.outcome import AttemptState, Billing, Outcome, Reason
+from schemas.outcome import AttemptState
 from services.ledger.reviews.deciding import checked_name
 from services.ledger.settle import settle
 from services.ledger.store import Ledger
@@ -71,17 +71,7 @@ def book(ledger: Ledger, review_id: int, by: str, billed: NanoUsd | None) -> Nan
         for attempt in unknown:
             cost = min(left, attempt.held_nano_usd)
             left -= cost
-            ends.append(
-                Settlement(
-                    AttemptId(attempt.attempt_id),
-                    AttemptState.FAILED,
-                    Outcome.FAILED,
-                    reason=Reason.UNKNOWN_OUTCOME,
-                    detail=f"no answer; {words}, booked by {name}",
-                    cost=NanoUsd(cost),
-                    billing=Billing.PARTIAL if cost else None,
-                )
-            )
+            ends.append(booked(AttemptId(attempt.attempt_id), NanoUsd(cost), name, words))
         settle(connection, ends)
         connection.execute(
             insert(ReviewEventRow).values(

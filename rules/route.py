@@ -1,11 +1,12 @@
-"""Climb: each job goes up the routes to the first whose own model counts it light enough."""
+"""Route: each job climbs the routes to the first whose own model counts it light enough."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from rules.models import input_limit
 from schemas.model_facts import ModelFacts
 from schemas.outcome import Mode
-from schemas.payload.api_rules import limits_of, refusal
+from schemas.payload.api_rules import refusal
 from schemas.payload.traits import Traits
 from schemas.policy import Route
 
@@ -76,6 +77,4 @@ def climb(
 
 def _limit(route: Route, facts: ModelFacts, traits: Traits) -> int:
     """The most input tokens a route takes: its own limit, and no more than the model reads in all its calls."""
-    window = limits_of(facts).context_window
-    calls = traits.sampling_calls or 1
-    return route.up_to_input_tokens if window is None else min(route.up_to_input_tokens, window * calls)
+    return min(route.up_to_input_tokens, input_limit(facts, traits))
