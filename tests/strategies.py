@@ -4,7 +4,6 @@ import copy
 import json
 import math
 from dataclasses import replace
-from pathlib import Path
 
 from hypothesis import strategies as st
 from sqlalchemy import event
@@ -127,21 +126,19 @@ def quick_ledger(url) -> Ledger:
     return ledger
 
 
-def begin(ledger, run_id="run-1", simulated=True):
-    """A run on record."""
-    runs.begin(
-        ledger,
-        NewRun(
-            run_id,
-            "jobs.parquet",
-            str(Path("results")),
-            {"name": "test"},
-            "messages",
-            "http://x",
-            simulated,
-            None,
-        ),
+def begin(ledger, run_id="run-1", simulated=True, *, results="results", rules=None):
+    """A run on record; without rules, under a policy that nobody reads."""
+    new = NewRun(
+        run_id=run_id,
+        jobs_path="jobs.parquet",
+        results_path=str(results),
+        policy={"name": "test"} if rules is None else rules.model_dump(mode="json"),
+        mode="messages" if rules is None else rules.mode,
+        endpoint="http://x",
+        simulated=simulated,
+        prefect_flow_run_id=None,
     )
+    runs.begin(ledger, new)
     return run_id
 
 

@@ -141,13 +141,13 @@ def test_three_nights_on_the_default_ledger_agree_and_pay_once(yard):
     assert yard.one("SELECT count(*) FROM payloads") == 0
 
 
-def test_three_nights_on_postgresql_agree_and_pay_once(yard, postgresql):
-    yard.ledger = postgresql
+def test_three_nights_on_postgresql_agree_and_pay_once(yard, postgres_url):
+    yard.ledger = postgres_url
     three_nights(yard, 120)
 
 
-def test_rows_that_postgresql_cannot_store_are_rejected_and_the_others_answered(yard, postgresql):
-    yard.ledger = postgresql
+def test_rows_that_postgresql_cannot_store_are_rejected_and_the_others_answered(yard, postgres_url):
+    yard.ledger = postgres_url
     bad = [
         {"job_id": "nul-in-group", "prompt": "one", "group": "a\x00b"},
         {"job_id": "nul-in-id\x00", "prompt": "two"},

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import fetch, stop, until
+from tests.yards import nano
+
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("end-to-end-batches")]
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,24 +67,24 @@ def assert_log_and_ledger_agree(yard, simulator):
     return billed
 
 
-def assert_report_agrees(yard, tools, report, billed):
+def assert_report_agrees(yard, report, billed):
     """The report of a run that paid for all that was billed."""
-    assert tools.nano(report["usd"]["actual"]) == sum(line["cost_nano_usd"] for line in billed)
-    assert tools.nano(report["usd"]["held"]) == 0
+    assert nano(report["usd"]["actual"]) == sum(line["cost_nano_usd"] for line in billed)
+    assert nano(report["usd"]["held"]) == 0
     assert report["tokens"]["actual_output"] == sum(line["usage"]["output_tokens"] for line in billed)
     results = yard.results(report)
     assert len(results) == report["jobs"]["succeeded"]
-    assert sum(tools.nano(row["cost_usd"]) for row in results) == sum(l["cost_nano_usd"] for l in billed)
+    assert sum(nano(row["cost_usd"]) for row in results) == sum(l["cost_nano_usd"] for l in billed)
     written = json.loads((Path(report["places"]["results"]) / "report.json").read_text())
     assert written == report
 
 
-def killed_with_batches_out(yard, tools, jobs, policy, batches):
+def killed_with_batches_out(yard, jobs, policy, batches):
     """A run killed once the provider has so many batches of it; the run on record."""
     child = yard.start(*options(yard, jobs, policy))
     try:
         made = "SELECT count(*) FROM batches WHERE provider_batch_id IS NOT NULL"
-        tools.until(
+        until(
             lambda: (
                 (yard.witness.stats()["batches"] >= batches and yard.one(made) >= batches)
                 or child.poll() is not None
@@ -92,14 +95,14 @@ def killed_with_batches_out(yard, tools, jobs, policy, batches):
         os.killpg(child.pid, signal.SIGKILL)
         assert yard.finish(child).code == -signal.SIGKILL
     finally:
-        tools.stop(child)
+        stop(child)
     assert yard.witness.billed() == []
     [run] = yard.rows("SELECT * FROM runs")
     assert run["ended_at"] is None
     return run["run_id"]
 
 
-def test_a_night_in_batches_costs_half_and_everything_agrees(yard, tools):
+def test_a_night_in_batches_costs_half_and_everything_agrees(yard):
     jobs = many_jobs(yard)
     policy = batch_policy(yard)
     with yard.simulator(QUICK) as simulator:
@@ -124,15 +127,15 @@ def test_a_night_in_batches_costs_half_and_everything_agrees(yard, tools):
         assert {line["endpoint"] for line in billed} == {"batches"}
         for line in billed:
             assert line["cost_nano_usd"] == -(-dear[line["payload_sha256"]] // 2)
-        halves, fulls = (tools.nano(one["usd"]["actual"]) for one in (report, full))
+        halves, fulls = (nano(one["usd"]["actual"]) for one in (report, full))
         assert 0 <= 2 * halves - fulls <= ROWS
-        assert_report_agrees(yard, tools, report, billed)
+        assert_report_agrees(yard, report, billed)
 
 
-def test_after_a_kill_the_next_run_waits_for_the_batches_and_makes_none_again(yard, tools):
+def test_after_a_kill_the_next_run_waits_for_the_batches_and_makes_none_again(yard):
     jobs, policy = many_jobs(yard), batch_policy(yard)
     with yard.simulator(SLOW) as simulator:
-        died = killed_with_batches_out(yard, tools, jobs, policy, 3)
+        died = killed_with_batches_out(yard, jobs, policy, 3)
         report = yard.run(jobs, "--policy", policy, "--mode", "batches")
         yard.assert_accounted(report, ROWS)
         assert report["jobs"]["succeeded"] == ROWS
@@ -147,10 +150,10 @@ def test_after_a_kill_the_next_run_waits_for_the_batches_and_makes_none_again(ya
     assert outcomes == [{"outcome": "succeeded", "n": ROWS}]
 
 
-def test_after_a_kill_collect_finishes_the_dead_run_itself(yard, tools):
+def test_after_a_kill_collect_finishes_the_dead_run_itself(yard):
     jobs, policy = many_jobs(yard), batch_policy(yard)
     with yard.simulator(SLOW) as simulator:
-        died = killed_with_batches_out(yard, tools, jobs, policy, 3)
+        died = killed_with_batches_out(yard, jobs, policy, 3)
         early = yard.weighbridge("collect", "--json")
         assert early.code == 0, early.told()
         assert early.json == {"runs": [], "batches_still_out": 3}
@@ -163,16 +166,16 @@ def test_after_a_kill_collect_finishes_the_dead_run_itself(yard, tools):
         assert simulator.stats()["batches"] == 3
         billed = assert_log_and_ledger_agree(yard, simulator)
         assert len(billed) == ROWS
-        assert_report_agrees(yard, tools, report, billed)
+        assert_report_agrees(yard, report, billed)
         assert (Path(report["places"]["results"]) / "report.md").exists()
     [run] = yard.rows("SELECT * FROM runs")
     assert (run["outcome"], bool(run["ended_at"])) == ("complete", True)
 
 
-def test_a_canceled_run_bills_what_was_done_and_defers_the_rest(yard, tools):
+def test_a_canceled_run_bills_what_was_done_and_defers_the_rest(yard):
     jobs, policy = many_jobs(yard), batch_policy(yard)
     with yard.simulator(ENDLESS + "cancel_completes_probability = 0.4\n") as simulator:
-        died = killed_with_batches_out(yard, tools, jobs, policy, 3)
+        died = killed_with_batches_out(yard, jobs, policy, 3)
         asked = yard.weighbridge("cancel", died)
         assert asked.code == 0, asked.told()
         assert "3 batch(es)" in asked.out
@@ -187,7 +190,7 @@ def test_a_canceled_run_bills_what_was_done_and_defers_the_rest(yard, tools):
         assert [reason["reason"] for reason in report["reasons"]] == ["batch_canceled"]
         billed = assert_log_and_ledger_agree(yard, simulator)
         assert len(billed) == items["succeeded"]
-        assert_report_agrees(yard, tools, report, billed)
+        assert_report_agrees(yard, report, billed)
 
 
 def test_canceling_an_unknown_run_is_bad_input(yard):
@@ -197,7 +200,7 @@ def test_canceling_an_unknown_run_is_bad_input(yard):
     assert "run-of-nobody" in ended.sentence
 
 
-def test_when_the_money_is_out_the_rest_is_deferred_and_the_next_run_sends_exactly_it(yard, tools):
+def test_when_the_money_is_out_the_rest_is_deferred_and_the_next_run_sends_exactly_it(yard):
     jobs, policy = many_jobs(yard), batch_policy(yard)
     with yard.simulator(QUICK) as simulator:
         first = yard.run(jobs, "--policy", policy, "--mode", "batches", "--run-budget-usd", "0.0004", code=3)
@@ -207,8 +210,8 @@ def test_when_the_money_is_out_the_rest_is_deferred_and_the_next_run_sends_exact
         assert (first["outcome"], done + left) == ("budget_stop", ROWS)
         assert {reason["reason"] for reason in first["reasons"]} == {"run_budget"}
         before = assert_log_and_ledger_agree(yard, simulator)
-        assert sum(line["cost_nano_usd"] for line in before) <= tools.nano("0.0004")
-        flow = tools.fetch(f"{yard.api}/flow_runs/{first['prefect_flow_run_id']}")
+        assert sum(line["cost_nano_usd"] for line in before) <= nano("0.0004")
+        flow = fetch(f"{yard.api}/flow_runs/{first['prefect_flow_run_id']}")
         assert (flow["state"]["type"], flow["state"]["name"]) == ("COMPLETED", "BudgetStop")
         second = yard.run(jobs, "--policy", policy, "--mode", "batches")
         assert second["jobs"]["succeeded"] == ROWS
@@ -236,7 +239,7 @@ def test_a_spend_cap_of_the_provider_stops_the_run_at_once(yard):
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
 def test_two_runs_at_once_in_batches_mode_pay_nothing_twice(yard, engine, request):
     if engine == "postgresql":
-        yard.ledger = request.getfixturevalue("postgresql")
+        yard.ledger = request.getfixturevalue("postgres_url")
     jobs, policy = many_jobs(yard), batch_policy(yard)
     with yard.simulator(QUICK) as simulator:
         both = [yard.start(*options(yard, jobs, policy)) for _ in range(2)]

@@ -5,6 +5,8 @@ from decimal import Decimal
 import anthropic
 import pytest
 
+from tests.yards import nano
+
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("end-to-end-reconcile")]
 
 ADMIN = "sk-ant-admin01-test"
@@ -35,7 +37,7 @@ def night(yard):
     return sum(Decimal(report["usd"]["actual"]) for report in reports)
 
 
-def test_the_ledger_matches_the_bill_and_what_others_used_shows_up(yard, tools):
+def test_the_ledger_matches_the_bill_and_what_others_used_shows_up(yard):
     yard.environment["ANTHROPIC_ADMIN_KEY"] = ADMIN
     with yard.simulator(PLAN) as simulator:
         spent = night(yard)
@@ -43,7 +45,7 @@ def test_the_ledger_matches_the_bill_and_what_others_used_shows_up(yard, tools):
         assert same.code == 0, same.told()
         told = same.json
         billed = sum(line["cost_nano_usd"] for line in simulator.billed())
-        assert tools.nano(told["ledger_usd"]) == tools.nano(told["report_usd"]) == billed == tools.nano(spent)
+        assert nano(told["ledger_usd"]) == nano(told["report_usd"]) == billed == nano(spent)
         assert (told["matches"], told["simulated"], Decimal(told["difference_usd"])) == (True, True, 0)
         assert {line["verdict"] for line in told["lines"]} <= {"matches", "shifted"}
         kinds = {(line["model"], line["tier"]) for line in told["lines"]}
@@ -63,7 +65,7 @@ def test_the_ledger_matches_the_bill_and_what_others_used_shows_up(yard, tools):
             "claude-haiku-5-5",
             "standard",
         )
-        assert tools.nano(line["difference_usd"]) == -foreign["cost_nano_usd"]
+        assert nano(line["difference_usd"]) == -foreign["cost_nano_usd"]
         assert (
             line["report"]["use"]["output"] - line["ledger"]["use"]["output"]
             == (foreign["usage"]["output_tokens"])

@@ -9,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from tests.processes import fetch, stop, until
+
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("end-to-end-1")]
 
 
@@ -64,7 +66,7 @@ def test_report_and_review_show_what_a_run_left_and_say_what_they_do_not_find(ya
     assert yard.weighbridge().code == 2
 
 
-def test_simulate_serves_on_a_free_port_writes_the_log_and_stops_on_ctrl_c(yard, tools):
+def test_simulate_serves_on_a_free_port_writes_the_log_and_stops_on_ctrl_c(yard):
     child = yard.start("simulate", "--port", 0, "--log", "deep/billed.jsonl")
     try:
         ready = json.loads(child.stdout.readline())
@@ -78,7 +80,7 @@ def test_simulate_serves_on_a_free_port_writes_the_log_and_stops_on_ctrl_c(yard,
         child.send_signal(signal.SIGINT)
         ended = yard.finish(child)
     finally:
-        tools.stop(child)
+        stop(child)
     assert (ended.code, ended.err) == (0, "")
     [line] = (yard.folder / "deep/billed.jsonl").read_text().splitlines()
     assert json.loads(line)["message_id"] == message["id"]
@@ -87,29 +89,27 @@ def test_simulate_serves_on_a_free_port_writes_the_log_and_stops_on_ctrl_c(yard,
     assert "missing.toml" in bad.sentence
 
 
-def test_prefect_shows_a_task_run_for_each_item_and_the_report(yard, tools):
+def test_prefect_shows_a_task_run_for_each_item_and_the_report(yard):
     jobs = jobs_of(yard, 30)
     with yard.simulator():
         report = yard.run(jobs)
     flow_run_id = report["prefect_flow_run_id"]
-    flow_run = tools.fetch(f"{yard.api}/flow_runs/{flow_run_id}")
+    flow_run = fetch(f"{yard.api}/flow_runs/{flow_run_id}")
     assert (flow_run["state"]["type"], flow_run["state"]["name"]) == ("COMPLETED", "Completed")
     assert report["run_id"] in flow_run["state"]["message"]
 
     def completed():
         filters = {"flow_runs": {"id": {"any_": [flow_run_id]}}, "limit": 200}
-        runs = tools.fetch(f"{yard.api}/task_runs/filter", filters)
+        runs = fetch(f"{yard.api}/task_runs/filter", filters)
         states = {run["state_type"] for run in runs}
         return runs if states == {"COMPLETED"} and len(runs) >= 36 else None
 
-    runs = tools.until(completed, "the task runs on record", seconds=60)
+    runs = until(completed, "the task runs on record", seconds=60)
     counted = [run["name"] for run in runs if run["name"].startswith("count ")]
     assert sorted(counted) == sorted(f"count row {number}" for number in range(30))
     steps = {run["name"].rsplit("-", 1)[0] for run in runs} - set(counted)
     assert {"read_jobs", "admit", "send", "park_for_review", "publish", "reconcile"} <= steps
-    made = tools.fetch(
-        f"{yard.api}/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [flow_run_id]}}}
-    )
+    made = fetch(f"{yard.api}/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [flow_run_id]}}})
     artifacts = {artifact["type"]: artifact for artifact in made}
     assert set(artifacts) == {"markdown", "progress"}
     assert artifacts["markdown"]["key"] == "weighbridge-report"

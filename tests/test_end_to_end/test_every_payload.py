@@ -17,7 +17,7 @@ import pytest
 from aiohttp import ClientSession, web
 
 from simulator.process import running_simulator
-from tests.test_end_to_end.conftest import Yard, clean_environment, nano
+from tests.yards import Yard, nano, open_yard
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("end-to-end-payloads")]
 
@@ -213,9 +213,7 @@ def night(request, made):
 
 def made_night(mode, tmp_path_factory, prefect_api):
     folder = tmp_path_factory.mktemp(mode)
-    (folder / "home").mkdir()
-    environment = clean_environment(folder / "home", PREFECT_API_URL=prefect_api, ANTHROPIC_API_KEY="test")
-    yard = Yard(folder, prefect_api, environment, f"sqlite:///{folder}/data/ledger.db")
+    yard = open_yard(folder, prefect_api)
     policy = yard.policy()
     rules = f"[output]\ndefault_max_tokens = {DEFAULT_MAX_TOKENS}\n[batch]\nmax_requests = 20\npoll_seconds = 0.3\n"
     (folder / policy).write_text((folder / policy).read_text() + rules)
@@ -225,7 +223,7 @@ def made_night(mode, tmp_path_factory, prefect_api):
         running_simulator(log=folder / "billed.jsonl", plan=folder / "plan.toml") as simulator,
         recorded(simulator.base_url) as wire,
     ):
-        environment["ANTHROPIC_BASE_URL"] = wire.url
+        yard.environment["ANTHROPIC_BASE_URL"] = wire.url
         report = yard.run(FOLDER / "payloads.parquet", *options, code=4)
         first = Wire(list(wire.passed))
         again = yard.run(FOLDER / "payloads-nested.parquet", *options, code=4)

@@ -6,6 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pyarrow as pa
 import pytest
 
+from tests.processes import fetch
+from tests.yards import nano
+
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("end-to-end-2")]
 
 
@@ -86,7 +89,7 @@ def test_an_endpoint_that_does_not_answer_or_knows_no_key_ends_with_1_and_one_se
     assert "Nothing was sent" in end.sentence
 
 
-def test_a_run_budget_goes_to_the_highest_priorities_and_the_next_run_sends_the_rest(yard, tools):
+def test_a_run_budget_goes_to_the_highest_priorities_and_the_next_run_sends_the_rest(yard):
     priorities = list(range(40))
     random.Random(3).shuffle(priorities)
     rows = [
@@ -107,7 +110,7 @@ def test_a_run_budget_goes_to_the_highest_priorities_and_the_next_run_sends_the_
         assert answered == set(range(40 - len(answered), 40))
         waiting = {name: row for name, row in on_record.items() if row["outcome"] == "deferred"}
         assert {row["reason"] for row in waiting.values()} == {"run_budget"}
-        flow_run = tools.fetch(f"{yard.api}/flow_runs/{first['prefect_flow_run_id']}")
+        flow_run = fetch(f"{yard.api}/flow_runs/{first['prefect_flow_run_id']}")
         assert (flow_run["state"]["type"], flow_run["state"]["name"]) == ("COMPLETED", "BudgetStop")
 
         counted, sent = yard.called()
@@ -121,7 +124,7 @@ def test_a_run_budget_goes_to_the_highest_priorities_and_the_next_run_sends_the_
 
 
 @pytest.mark.parametrize("mode", ["messages", "batches"])
-def test_the_money_of_one_group_runs_out_and_the_others_go_on(yard, tools, mode):
+def test_the_money_of_one_group_runs_out_and_the_others_go_on(yard, mode):
     rows = [
         {
             "job_id": f"{group}{n}",
@@ -148,9 +151,7 @@ def test_the_money_of_one_group_runs_out_and_the_others_go_on(yard, tools, mode)
         # what one answer leaves of its hold pays for the next, in the order of the rows
         assert paid == ana[: len(paid)]
         assert {row["reason"] for row in ana[len(paid) :]} == {"group_budget"}
-        assert sum(line["cost_nano_usd"] for line in simulator.billed()) == tools.nano(
-            report["usd"]["actual"]
-        )
+        assert sum(line["cost_nano_usd"] for line in simulator.billed()) == nano(report["usd"]["actual"])
         yard.assert_budgets_add_up()
         assert (
             yard.one("SELECT cap_nano_usd FROM budgets WHERE scope = 'month' AND group_name = 'eve'") == 10**9

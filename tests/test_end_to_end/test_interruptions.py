@@ -6,6 +6,8 @@ from collections import Counter
 
 import pytest
 
+from tests.processes import stop, until
+
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("end-to-end-2")]
 
 ROWS = 90
@@ -21,18 +23,18 @@ def many_jobs(yard):
     )
 
 
-def interrupted(yard, tools, signal_number):
+def interrupted(yard, signal_number):
     """Start a run, and end it with a signal while some of its jobs are answered and some are in flight."""
     jobs = many_jobs(yard)
     policy = yard.policy(max_in_flight=25)
     child = yard.start("run", jobs, "--json", "--policy", policy)
     try:
-        tools.until(lambda: yard.called()[1] >= 35 or child.poll() is not None, "requests")
+        until(lambda: yard.called()[1] >= 35 or child.poll() is not None, "requests")
         assert child.poll() is None
         os.killpg(child.pid, signal_number)
         ended = yard.finish(child)
     finally:
-        tools.stop(child)
+        stop(child)
     return jobs, policy, ended
 
 
@@ -78,9 +80,9 @@ def assert_the_next_run_finishes(yard, jobs, policy, died, simulator):
     return report
 
 
-def test_after_a_kill_in_the_middle_of_sending_the_next_run_finishes_and_pays_nothing_twice(yard, tools):
+def test_after_a_kill_in_the_middle_of_sending_the_next_run_finishes_and_pays_nothing_twice(yard):
     with yard.simulator(SLOW) as simulator:
-        jobs, policy, ended = interrupted(yard, tools, signal.SIGKILL)
+        jobs, policy, ended = interrupted(yard, signal.SIGKILL)
         assert ended.code == -signal.SIGKILL
         [run] = yard.rows("SELECT * FROM runs")
         assert run["ended_at"] is None
@@ -88,9 +90,9 @@ def test_after_a_kill_in_the_middle_of_sending_the_next_run_finishes_and_pays_no
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
-def test_an_interrupted_run_says_so_in_a_sentence_and_closes_its_books(yard, tools, signal_number):
+def test_an_interrupted_run_says_so_in_a_sentence_and_closes_its_books(yard, signal_number):
     with yard.simulator(SLOW) as simulator:
-        jobs, policy, ended = interrupted(yard, tools, signal_number)
+        jobs, policy, ended = interrupted(yard, signal_number)
         [run] = yard.rows("SELECT * FROM runs")
         assert_books_are_closed(yard, run["run_id"])
         assert_the_next_run_finishes(yard, jobs, policy, run["run_id"], simulator)
@@ -99,11 +101,11 @@ def test_an_interrupted_run_says_so_in_a_sentence_and_closes_its_books(yard, too
     assert "interrupted" in ended.sentence
 
 
-def test_a_run_killed_while_counting_leaves_the_next_one_everything(yard, tools):
+def test_a_run_killed_while_counting_leaves_the_next_one_everything(yard):
     jobs = many_jobs(yard)
     with yard.simulator("[latency]\ncount_seconds = 1.0\n") as simulator:
         child = yard.start("run", jobs, "--policy", yard.policy(max_in_flight=25))
-        tools.until(lambda: yard.called()[0] >= 30 or child.poll() is not None, "counts")
+        until(lambda: yard.called()[0] >= 30 or child.poll() is not None, "counts")
         os.killpg(child.pid, signal.SIGKILL)
         assert yard.finish(child).code == -signal.SIGKILL
         assert simulator.billed() == []
@@ -119,7 +121,7 @@ def test_a_run_killed_while_counting_leaves_the_next_one_everything(yard, tools)
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
 def test_two_runs_at_the_same_time_pay_nothing_twice_and_each_accounts_for_every_row(yard, engine, request):
     if engine == "postgresql":
-        yard.ledger = request.getfixturevalue("postgresql")
+        yard.ledger = request.getfixturevalue("postgres_url")
     jobs = many_jobs(yard)
     policy = yard.policy(max_in_flight=10)
     options = ("run", jobs, "--json", "--policy", policy, "--ledger", yard.ledger)

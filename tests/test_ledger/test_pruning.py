@@ -33,8 +33,8 @@ from services.ledger import batches, jobs, pruning, runs
 from services.ledger.counts import add
 from services.ledger.pruning import compact, prune
 from services.ledger.settle import record_sent_and_settled
+from tests.nights import KINDS, ended, night, text_row
 from tests.strategies import begin, job, quick_ledger, take
-from tests.test_tasks.test_pipeline import KINDS, ended, night, text_row
 
 NOW = datetime.now(UTC)
 MODELS = ["claude-haiku-5-5", "claude-opus-5-5"]

@@ -3,7 +3,6 @@
 import re
 from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -19,9 +18,8 @@ from schemas.payload.edit import Edit
 from schemas.payload.payload import Payload
 from schemas.payload.traits import PayloadClass
 from services.ledger.reviews import ParkedJob
-from tasks.start_run import Run
+from tests.nights import a_run
 from tests.strategies import policy, request
-from tests.test_tasks.test_pipeline import FakeGateway
 
 NAMES = ("claude-haiku-5-5", "claude-sonnet-5-5", "claude-opus-5-5")
 MODELS = {name: ModelFacts(name, "active", None, 200_000, 64_000) for name in NAMES}
@@ -32,14 +30,12 @@ TOOLS = [
 
 def scales(tokens=1_000_000, usd="1000", mode="messages"):
     limits = {"max_input_tokens": tokens, "max_cost_usd": usd}
-    run = Run("run-1", policy(request=limits, mode=mode), None, FakeGateway(), Path("results"))
-    run.models = dict(MODELS)
-    run.lessons = {
-        (name, kind): lesson((name, kind), Tally(), run.policy.margin)
+    lessons = {
+        (name, kind): lesson((name, kind), Tally(), policy().margin)
         for name in NAMES
         for kind in PayloadClass
     }
-    return Scales(run)
+    return Scales(a_run(models=MODELS, lessons=lessons, request=limits, mode=mode))
 
 
 def parked(

@@ -1,8 +1,6 @@
 """Settling: no token is lost, what the usage does not show is said to be so, and a refusal costs what it costs."""
 
 from datetime import UTC, datetime
-from pathlib import Path
-from types import SimpleNamespace
 
 import orjson
 import pytest
@@ -16,16 +14,16 @@ from rules.prices import BilledTokens, PriceCard
 from schemas.attempt import Settlement
 from schemas.job import AttemptId, JobUpdate
 from schemas.ledger import AttemptRow, JobRow
+from schemas.money import to_nano
 from schemas.outcome import AttemptState, Billing, Outcome, Reason
 from schemas.payload.payload import Payload
 from schemas.usage import Answer, Usage
 from services.ledger import batches, jobs
 from services.ledger.settle import record_sent_and_settled
 from tasks.admit import admit_next
-from tasks.report_run import _all_on_largest
-from tasks.start_run import Run
-from tests.strategies import begin, job, policy, request, take
-from tests.test_tasks.test_pipeline import FakeGateway
+from tasks.report_run import report_on
+from tests.nights import a_run
+from tests.strategies import begin, job, request, take
 
 DAY = datetime(2026, 11, 22, tzinfo=UTC)
 CARD = PriceCard("claude-opus-5-5", DAY)
@@ -274,9 +272,9 @@ def test_an_attempt_keeps_what_its_usage_said(ledger):
 
 
 def on_largest(ledger, model):
-    card = PriceCard(model, DAY)
-    run = SimpleNamespace(ledger=ledger, run_id="run-1", largest_model=model, price_card=lambda _: card)
-    return card, _all_on_largest(run)
+    """The prices of a model, and what a run whose largest it is says that its requests had cost on it."""
+    routes = [{"name": "only", "model": model, "up_to_input_tokens": 10_000}]
+    return PriceCard(model, DAY), to_nano(report_on(a_run(ledger, routes=routes)).usd.all_on_largest)
 
 
 def test_the_same_requests_on_the_largest_model_keep_their_mode_place_searches_and_cache_lives(ledger):
@@ -313,8 +311,7 @@ def test_a_job_that_asks_for_what_has_no_price_waits_for_a_person_and_stops_no_o
     jobs.add(ledger, "run-1", [job(0, payload=strange), job(1), job(2)], [])
     routed = [JobUpdate(0, CARD.model, 10, "counted"), JobUpdate(1, CARD.model, 10, "counted")]
     jobs.record(ledger, "run-1", [*routed, JobUpdate(2, "claude-unheard-of", 10, "counted")])
-    run = Run("run-1", policy(), ledger, FakeGateway(), Path("results"))
-    admission = admit_next(run, 10, may_defer=True)
+    admission = admit_next(a_run(ledger), 10, may_defer=True)
     assert [attempt.row_number for attempt in admission.held] == [1]
     with ledger.read() as connection:
         rows = {row.row_number: row for row in connection.execute(select(JobRow.__table__))}

@@ -21,8 +21,8 @@ from schemas.outcome import Outcome
 from schemas.payload.payload import COUNTED_PARAMETERS, InvalidPayload, Payload
 from services.job_file import COLUMNS, JobFile
 from tasks.read_jobs import job_from_row
+from tests.nights import night
 from tests.strategies import MARK, json_texts, marked_texts, mutated, odd_values, quick_ledger
-from tests.test_tasks.test_pipeline import night
 
 FOLDER = Path(__file__).resolve().parents[2] / "data" / "samples" / "payloads"
 #: rows that the pipeline takes or refuses for a reason, each with the mark in its text

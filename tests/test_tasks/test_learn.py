@@ -21,8 +21,9 @@ from schemas.outcome import Mode, Reason
 from schemas.payload.payload import Fingerprint
 from schemas.payload.traits import PayloadClass
 from tasks.admit import estimated, over_own_limits
+from tests.fakes import FakeGateway, tokens_of
+from tests.nights import night, text_row
 from tests.strategies import policy, quick_ledger
-from tests.test_tasks.test_pipeline import FakeGateway, night, text_row, tokens_of
 
 MODEL = "claude-opus-5-5"
 

@@ -12,183 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
-from tasks.route import route_shard
 
-from schemas.failures import AccessDenied, MayBeBilled, Refused, SpendLimitReached, Transient
 from schemas.ledger import AttemptRow, CountRow, JobRow, ReviewRow
-from schemas.model_facts import ModelFacts
 from schemas.outcome import Outcome, RunOutcome
 from schemas.payload.payload import UNCOUNTED_PARAMETERS, Payload
-from schemas.report import CallFigures
-from schemas.usage import Answer
-from services.gateway import Reply
-from services.job_file import JobFile
-from services.ledger import jobs
-from tasks.admit import admit_next
-from tasks.count_tokens import count_shard
-from tasks.learn import learn_from_bills
-from tasks.park_for_review import park
-from tasks.publish import publish_results
-from tasks.read_jobs import read_rows
-from tasks.report_run import reconcile_run
-from tasks.send import send_all
-from tasks.start_run import Run, _check_models
-from tests.strategies import begin, policy, quick_ledger
+from tests.fakes import MODELS
+from tests.nights import IMAGE, KINDS, SEARCH, TOOL, ended, night, text_row
+from tests.strategies import quick_ledger
 
-MODELS = {
-    name: ModelFacts(name, lifecycle, None, 200_000, 64_000)
-    for name, lifecycle in {
-        "claude-haiku-5-5": "active",
-        "claude-sonnet-5-5": "active",
-        "claude-opus-5-5": "active",
-        "claude-opus-4-1-20250805": "retired",
-        "claude-of-no-price": "active",
-    }.items()
-}
-FAILURES = {
-    "passing": lambda: Transient("HTTP 529 overloaded_error"),
-    "refused": lambda: Refused("HTTP 400 invalid_request_error", status=400, explanation="no"),
-    "forbidden": lambda: Refused("HTTP 403 permission_error", status=403, explanation="no"),
-    "maybe": lambda: MayBeBilled("HTTP 504 timeout_error"),
-    "spend": lambda: SpendLimitReached("HTTP 429 rate_limit_error"),
-    "denied": lambda: AccessDenied("HTTP 401 authentication_error"),
-}
-
-
-class FakeGateway:
-    """Answers from what it is asked alone, and fails where a payload's text says so: "count:passing" and so on."""
-
-    endpoint = "http://fake"
-    simulated = True
-
-    def __init__(self):
-        self.tally = CallFigures()
-        self.counted: list[dict] = []
-        self.sent: list[dict] = []
-        self.answered: list[str] = []
-
-    async def models(self):
-        return MODELS
-
-    async def model(self, name):
-        return MODELS.get(name)
-
-    def _fail(self, call, body):
-        text = orjson.dumps(body["messages"]).decode()
-        for name, failure in FAILURES.items():
-            if f"{call}:{name}" in text:
-                raise failure()
-
-    async def count(self, body):
-        await asyncio.sleep(0)
-        self.counted.append(body)
-        self.tally.count += 1
-        self._fail("count", body)
-        return tokens_of(body)
-
-    def usage(self, body):
-        return {"input_tokens": tokens_of(body), "output_tokens": min(3, body["max_tokens"])}
-
-    async def send(self, body, *, leaving):
-        await asyncio.sleep(0)
-        await leaving()
-        self.sent.append(body)
-        self.tally.message += 1
-        self._fail("send", body)
-        text = orjson.dumps(
-            {
-                "id": "msg",
-                "type": "message",
-                "model": body["model"],
-                "content": [{"type": "text", "text": "answer"}],
-                "stop_reason": "end_turn",
-                "usage": self.usage(body),
-            }
-        )
-        self.answered.append(identity(body))
-        return Reply(Answer.model_validate_json(text), text.decode(), "req", 1)
-
-
-def tokens_of(body):
-    return len(orjson.dumps([body["messages"], body.get("tools")]))
-
-
-def identity(body):
-    return orjson.dumps({k: v for k, v in body.items() if k != "model"}, option=orjson.OPT_SORT_KEYS).decode()
-
-
-class Rows:
-    """A job file whose rows are given."""
-
-    path = "rows"
-
-    def __init__(self, rows, size):
-        self._rows, self._size = rows, size
-
-    def batches(self, limit=None):
-        rows = self._rows[:limit]
-        for start in range(0, len(rows), self._size):
-            yield rows[start : start + self._size]
-
-
-async def night(ledger, folder, number, rows, sizes=(3, 4, 5), gateway=None, **changes):
-    """One run over rows, or over a job file; its gateway and its report."""
-    gateway = gateway or FakeGateway()
-    run = Run(f"run-{number}", policy(**changes), ledger, gateway, Path(folder))
-    await _check_models(run)
-    begin(ledger, run.run_id)
-    read_rows(run, rows if isinstance(rows, JobFile) else Rows(rows, sizes[0]), None)
-    for shard in jobs.shards(ledger, run.run_id, sizes[1]):
-        await count_shard(run, shard)
-    for shard in jobs.shards(ledger, run.run_id, sizes[1]):
-        route_shard(run, shard)
-    learn_from_bills(run)
-    while (admission := admit_next(run, sizes[2], may_defer=True)) is not None:
-        await send_all(run, admission.held)
-    park(run)
-    publish_results(run)
-    return gateway, reconcile_run(run)
-
-
-def text_row(text, **more):
-    return {"prompt": text, "max_tokens": 50, **more}
-
-
-TOOL = '[{"type": "web_search_20250305", "name": "web_search"}]'
-SEARCH = '[{"type": "web_search_20250305", "name": "web_search", "max_uses": 2}]'
-XHIGH = '{"output_config": {"effort": "xhigh"}}'
-IMAGE = '[{"role":"user","content":[{"type":"image","source":{"type":"url","url":"https://x.test"}}]}]'
-#: a row of each kind, and the outcomes it may end as
-KINDS = {
-    "good": (lambda n: text_row(f"good {n}"), {"succeeded"}),
-    "same": (lambda n: text_row("the same for all"), {"succeeded"}),
-    "middle": (lambda n: text_row(f"{n} " + "m" * 300), {"succeeded"}),
-    "pinned": (lambda n: text_row(f"pinned {n}", model="claude-opus-5-5"), {"succeeded"}),
-    "heavy": (lambda n: text_row(f"{n} " + "h" * 20_000), {"review"}),
-    "own limit": (lambda n: text_row(f"own {n}", max_input_tokens=1), {"review"}),
-    "own cost": (lambda n: text_row(f"cost {n}", max_cost_usd=0.0), {"review"}),
-    "server tool": (lambda n: text_row(f"tool {n}", tools=TOOL), {"review"}),
-    "url image": (lambda n: {"messages": IMAGE}, {"review"}),
-    "search": (lambda n: text_row(f"search {n}", tools=SEARCH), {"review"}),
-    "refused everywhere": (
-        lambda n: text_row("x", thinking='{"type": "disabled"}', params=XHIGH),
-        {"rejected"},
-    ),
-    "refused by the small": (lambda n: text_row("x", thinking='{"type": "between_tools"}'), {"succeeded"}),
-    "retired": (lambda n: text_row("x", model="claude-opus-4-1-20250805"), {"rejected"}),
-    "unknown model": (lambda n: text_row("x", model="claude-imaginary-9"), {"rejected"}),
-    "unpriced": (lambda n: text_row("x", model="claude-of-no-price"), {"rejected"}),
-    "bytes": (lambda n: {"prompt": b"\xff\xfe"}, {"rejected"}),
-    "empty": (lambda n: {"prompt": None}, {"rejected"}),
-    "bad json": (lambda n: {"messages": "[{"}, {"rejected"}),
-    "too long an answer": (lambda n: text_row("x") | {"max_tokens": 64_001}, {"rejected"}),
-    "count:refused": (lambda n: text_row(f"count:refused {n}"), {"rejected"}),
-    "count:forbidden": (lambda n: text_row(f"count:forbidden {n}"), {"failed"}),
-    "count:passing": (lambda n: text_row(f"count:passing {n}"), {"failed"}),
-    "send:refused": (lambda n: text_row(f"send:refused {n}"), {"failed"}),
-    "send:passing": (lambda n: text_row(f"send:passing {n}"), {"failed"}),
-    "send:maybe": (lambda n: text_row(f"send:maybe {n}"), {"unknown"}),
-}
 ids = st.sampled_from(["own", "own", "own", "own", "twin", "none", "blank"])
 
 
@@ -202,13 +33,6 @@ def inputs(draw):
         rows.append({"job_id": job_id} | KINDS[kind][0](number))
         kinds.append((kind, how))
     return rows, kinds
-
-
-def ended(ledger, run_id):
-    with ledger.read() as connection:
-        return dict(
-            connection.execute(select(JobRow.row_number, JobRow.outcome).where(JobRow.run_id == run_id)).all()
-        )
 
 
 sizes = st.tuples(st.integers(1, 6), st.integers(1, 6), st.integers(1, 6))

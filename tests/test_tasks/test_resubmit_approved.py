@@ -8,25 +8,17 @@ from pathlib import Path
 import orjson
 import pytest
 from sqlalchemy import select, update
-from tasks.route import route_shard
 
 from schemas.ledger import AttemptRow, JobRow, ReviewPayloadRow, ReviewRow
 from schemas.money import to_usd
 from schemas.outcome import Method, RunOutcome
 from schemas.payload.payload import Payload
 from schemas.review import EditEstimate
-from services.ledger import jobs, reviews
-from tasks.admit import admit_next
-from tasks.count_tokens import count_shard
-from tasks.park_for_review import park
-from tasks.publish import publish_results
-from tasks.read_approved import read_reviews
-from tasks.read_jobs import read_rows
-from tasks.report_run import reconcile_run
-from tasks.send import send_all
-from tasks.start_run import Run, _check_models
-from tests.strategies import begin, policy, quick_ledger
-from tests.test_tasks.test_pipeline import FakeGateway, Rows, identity, text_row
+from services.ledger import reviews
+from tests.fakes import identity
+from tests.nights import night as run_a_night
+from tests.nights import text_row
+from tests.strategies import quick_ledger
 
 TIGHT = {"request": {"max_input_tokens": 60}}
 
@@ -38,33 +30,19 @@ def ledger(tmp_path):
     opened.close()
 
 
-async def _night(ledger, number, rows, *, resubmit, **changes):
-    gateway = FakeGateway()
-    run = Run(f"run-{number}", policy(**changes), ledger, gateway, Path(ledger.engine.url.database).parent)
-    await _check_models(run)
-    begin(ledger, run.run_id)
-    if rows is not None:
-        read_rows(run, Rows(rows, 3), None, resubmit_approved=resubmit)
-    if resubmit:
-        read_reviews(run)
-    for shard in jobs.shards(ledger, run.run_id, 4):
-        await count_shard(run, shard)
-        route_shard(run, shard)
-    while (admission := admit_next(run, 5, may_defer=True)) is not None:
-        await send_all(run, admission.held)
-    park(run)
-    publish_results(run)
-    return gateway, reconcile_run(run)
+def _night(ledger, number, rows, changes, *, resubmit):
+    folder = Path(ledger.engine.url.database).parent
+    return asyncio.run(run_a_night(ledger, folder, number, rows, resubmit=resubmit, **TIGHT | changes))
 
 
 def night(ledger, number, rows, **changes):
     """A nightly run over rows."""
-    return asyncio.run(_night(ledger, number, rows, resubmit=False, **TIGHT | changes))
+    return _night(ledger, number, rows, changes, resubmit=False)
 
 
 def resubmit(ledger, number, rows=None, **changes):
     """A run that sends what was approved, beside its rows if it has some."""
-    return asyncio.run(_night(ledger, number, rows, resubmit=True, **TIGHT | changes))
+    return _night(ledger, number, rows, changes, resubmit=True)
 
 
 def heavy(*job_ids, text="h" * 80):

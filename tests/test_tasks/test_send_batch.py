@@ -22,8 +22,8 @@ from services.gateway import open_gateway
 from tasks.admit import admit_batch, estimated
 from tasks.learn import lesson_of
 from tasks.send_batch import packed, send_packed
+from tests.offices import QUICK, fault, office, some_rows
 from tests.strategies import request, requests
-from tests.test_tasks.test_watch_batch import QUICK, fault, office, some_rows
 
 MODELS = ("claude-haiku-5-5", "claude-sonnet-5-5", "claude-opus-5-5")
 

@@ -3,34 +3,17 @@
 import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from schemas.errors import BadInput
 from schemas.model_facts import ModelFacts
-from tasks.start_run import Run, _check_models
-from tests.strategies import policy
-
-
-class Listing:
-    """A gateway that serves one model besides the policy's others."""
-
-    def __init__(self, facts):
-        others = ("claude-haiku-5-5", "claude-sonnet-5-5", "claude-opus-5-5")
-        self._listed = {name: ModelFacts(name, "active") for name in others} | {facts.model: facts}
-
-    async def models(self):
-        return self._listed
-
-    async def model(self, name):
-        raise AssertionError(f"{name} is listed and need not be looked up")
+from tests.fakes import Listing
+from tests.nights import a_run, with_models_checked
 
 
 def start(facts, mode="messages"):
-    run = Run("run-1", policy(mode=mode), None, Listing(facts), Path("results"))
-    asyncio.run(_check_models(run))
-    return run
+    return asyncio.run(with_models_checked(a_run(gateway=Listing(facts), mode=mode)))
 
 
 def ends_in(lifecycle="active", **after):
