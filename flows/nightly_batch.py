@@ -18,7 +18,7 @@ from tasks.read_jobs import read_jobs
 from tasks.report_run import report_run
 from tasks.run import Run
 from tasks.send_queue import SendQueue
-from tasks.shards import in_shards, shard_size
+from tasks.shards import Sizes, in_shards
 from tasks.show_progress import showing_progress
 from tasks.start_run import start_run
 from tasks.step import run_log
@@ -77,25 +77,25 @@ async def one_night(options: RunOptions) -> RunReport:
             waiting += await read_jobs(run, file, options.limit, resubmit_approved=options.resubmit_approved)
         if options.resubmit_approved:
             waiting += await read_approved(run)
-        report = await weigh_and_send(run, waiting)
+        run_log().info("%s: %s jobs to weigh", run.run_id, waiting)
+        report = await weigh_and_send(run, Sizes.of(run.policy, waiting))
         await collect(run.ledger, run.gateway)
         return report
 
 
-async def weigh_and_send(run: Run, waiting: int) -> RunReport:
+async def weigh_and_send(run: Run, sizes: Sizes) -> RunReport:
     """Weigh, send and report on the jobs that a run has on record.
 
     Args:
         run: the run.
-        waiting: how many jobs it has on record that are to be weighed.
+        sizes: jobs a shard of each stage.
     """
     log = run_log()
-    log.info("%s: %s jobs to weigh", run.run_id, waiting)
     log.info("%s earlier answers learned from", await learn(run))
-    await in_shards(count_tokens, run, shard_size(run, waiting))
+    await in_shards(count_tokens, run, sizes.count)
     log.info("%s calls to count_tokens", run.tally.count)
     async with showing_progress(run):
-        await SendQueue(run, waiting).drain()
+        await SendQueue(run, sizes.admit).drain()
     log.info("%s paid calls, %s tries beyond the first", run.tally.message, run.tally.retried)
     log.info("%s jobs wait for a person", await park_for_review(run))
     await publish(run)

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from decimal import Decimal, localcontext
 
 from schemas.bill import (
+    BATCH,
     EXACT,
     MISMATCHES,
     TOKENS,
@@ -24,7 +25,6 @@ from schemas.bill import (
 )
 from schemas.errors import BadInput
 from schemas.money import NANO_PER_USD
-from services.ledger.bill import BATCH
 
 #: tiers that the cost report leaves out (source: Anthropic docs, "Usage and Cost API", 2026-08)
 _UNCOSTED = "priority"

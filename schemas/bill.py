@@ -220,3 +220,9 @@ class Comparison(BaseModel):
     sentences: list[str]
     lines: list[Difference]
     held: list[Held]
+
+
+BATCH = "batch"
+
+
+STANDARD = "standard"

@@ -19,9 +19,9 @@ import orjson
 import stamina
 from pydantic import AwareDatetime, BaseModel, Field, HttpUrl, TypeAdapter, ValidationError
 
-from schemas.bill import EXACT, TOKENS, LineKind, ProviderBill, Use
+from schemas.bill import EXACT, STANDARD, TOKENS, LineKind, ProviderBill, Use
 from schemas.errors import BadInput, RunFailed
-from services.ledger.bill import STANDARD, plain_model
+from services.ledger.bill import plain_model
 from services.result_file import write_text
 
 ADDRESS = "https://api.anthropic.com"

@@ -11,10 +11,8 @@ from schemas.job import JobUpdate, QueuedJob
 from schemas.outcome import Mode, Reason
 from services.ledger import holds, jobs
 from tasks.run import Run
+from tasks.shards import SHARD_SIZE
 from tasks.step import step
-
-#: jobs that one transaction holds the money for, at least where there are that many
-SHARD_SIZE = 500
 
 
 @step

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
+from schemas.money import to_usd
 from schemas.outcome import Outcome
 from services.ledger import run_sums
 from services.result_file import USD, write_parts

@@ -9,7 +9,7 @@ from schemas.attempt import Admission
 from schemas.batch import OpenBatch
 from schemas.outcome import Mode
 from services.ledger import batches
-from tasks.admit import SHARD_SIZE, admit
+from tasks.admit import admit
 from tasks.run import Run
 from tasks.send import send
 from tasks.send_batch import send_batch
@@ -26,12 +26,12 @@ class SendQueue:
 
     Args:
         run: the run, whose jobs are weighed.
-        waiting: how many they are, so that a stage makes at most the policy's `max_task_runs` of them.
+        size: how many jobs are admitted at once, at most; a batch is filled whatever it is.
     """
 
-    def __init__(self, run: Run, waiting: int) -> None:
+    def __init__(self, run: Run, size: int) -> None:
         self._run = run
-        self._size = max(SHARD_SIZE, -(-waiting // run.policy.max_task_runs))
+        self._size = size
         self._in_flight: set[asyncio.Task[Any]] = set()
         self._short_groups: set[str] = set()
         self._watched: set[str] = set()

@@ -2,19 +2,37 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 from schemas.job import Shard
+from schemas.policy import Policy
 from services.ledger import jobs
 from tasks.run import Run
 
 #: shards worked on at once: enough that the next one's jobs fill the gaps of the last one's stragglers
 LANES = 4
+#: jobs that one transaction holds the money for, at least where there are that many
+SHARD_SIZE = 500
 
 
-def shard_size(run: Run, waiting: int) -> int:
-    """Jobs a shard, so that a stage makes at most the policy's `max_task_runs`: one, for a small run."""
-    return max(1, -(-waiting // run.policy.max_task_runs))
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Jobs a shard of each stage, at most, so that no stage makes more than the policy's `max_task_runs` of them.
+
+    Attributes:
+        count: one, for a small run, so that each job shows as a task run.
+        admit: what one transaction holds the money for; a group commit is cheaper the larger it is.
+    """
+
+    count: int
+    admit: int
+
+    @classmethod
+    def of(cls, policy: Policy, waiting: int) -> "Sizes":
+        """The sizes for this many jobs that are to be weighed."""
+        share = -(-waiting // policy.max_task_runs)
+        return cls(count=max(1, share), admit=max(SHARD_SIZE, share))
 
 
 async def in_shards(step: Callable[[Run, Shard], Awaitable[Any]], run: Run, size: int) -> None:

@@ -8,14 +8,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, case, func, literal_column, select
 
 from rules.surcharges import WEB_SEARCH as SEARCH
-from schemas.bill import TOKENS, WEB_SEARCH, BillSide, Held, LedgerBill, LineKind, Use
+from schemas.bill import BATCH, STANDARD, TOKENS, WEB_SEARCH, BillSide, Held, LedgerBill, LineKind, Use
 from schemas.ledger import AttemptRow, HistoryRow, RunRow
 from schemas.money import to_nano, to_usd
 from schemas.outcome import AttemptState, Billing
 from services.ledger.store import Ledger
 
-BATCH = "batch"
-STANDARD = "standard"
 #: the date of a snapshot, which the reports name and an alias leaves out
 _SNAPSHOT = re.compile(r"-20\d{6}$")
 
