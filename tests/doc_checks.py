@@ -8,7 +8,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from functools import cache
 from pathlib import Path
@@ -138,6 +138,35 @@ def faults_of_commands(text: str) -> Iterator[str]:
     for span in spans(text):
         if span.startswith("--") and span.split()[0] not in known:
             yield f"{span}: no command that this page names has it"
+
+
+def _visible(command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
+    """Every command that is not hidden and has no commands of its own, with the words that lead to it."""
+    if not hasattr(command, "list_commands"):
+        yield path, command
+        return
+    for name in command.list_commands(None):
+        below = command.get_command(None, name)
+        if not below.hidden:
+            yield from _visible(below, (*path, name))
+
+
+def undocumented(texts: Sequence[str]) -> Iterator[str]:
+    """Commands that no page names, and options that no page has that names their command."""
+    for path, command in _visible(command_line()[0]):
+        naming = [
+            text
+            for text in texts
+            if any(tuple(line[: len(path)]) == path for line in weighbridge_lines(text))
+        ]
+        there = {word.split("=")[0] for text in naming for words in code_lines(text) for word in words}
+        if not naming:
+            yield f"weighbridge {' '.join(path)}: no page names it"
+            continue
+        visible = {name for option in command.params for name in option.opts if name.startswith("--")}
+        yield from (
+            f"weighbridge {' '.join(path)} {name}: no page names it" for name in sorted(visible - there)
+        )
 
 
 def faults_of_shell(text: str) -> Iterator[str]:

@@ -30,6 +30,7 @@ from tests.doc_checks import (
     first_cells,
     links,
     shell_lines,
+    undocumented,
     words_of,
 )
 from tests.strategies import quick_ledger
@@ -45,6 +46,10 @@ on_every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page
 @on_every_page
 def test_every_command_and_option_that_a_page_names_exists(page):
     assert list(faults_of_commands(page.read_text())) == []
+
+
+def test_every_command_and_option_is_on_a_page():
+    assert list(undocumented([page.read_text() for page in PAGES])) == []
 
 
 @on_every_page
@@ -145,6 +150,8 @@ def test_the_commands_of_the_readme_run(tmp_path, monkeypatch):
         (faults_of_commands, "`weighbridge run J --fast`", "weighbridge run J --fast: there is no option --fast"),
         (faults_of_commands, "`weighbridge report R`, `--limit 3`", "--limit 3: no command that this page names has it"),
         (faults_of_commands, "```sh\nweighbridge run J --limits 3\n```", "there is no option --limits"),
+        (lambda text: undocumented([text]), "`weighbridge report R`", "weighbridge report --json: no page names it"),
+        (lambda text: undocumented([text]), "`weighbridge report R`", "weighbridge collect: no page names it"),
         (faults_of_shell, "```sh\nweighbridge run J --limit many\n```", "many"),
         (faults_of_shell, "```sh\nweighbridge run\n```", "weighbridge run: "),
         (faults_of_shell, "```sh\nfor\n```", "syntax error"),
