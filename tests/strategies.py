@@ -8,16 +8,17 @@ from dataclasses import replace
 from hypothesis import strategies as st
 from sqlalchemy import event
 
-from schemas.attempt import WeighedJob
+from schemas.attempt import Charge, Settlement, WeighedJob
 from schemas.budget import WindowCap, windows_of
 from schemas.estimate import Estimate
 from schemas.job import Job
 from schemas.money import NanoUsd
-from schemas.outcome import Method, Reason
+from schemas.outcome import Ending, Method, Reason
 from schemas.payload.payload import Payload
 from schemas.policy import Policy, validated
 from schemas.run import NewRun
 from services.ledger import Ledger, holds, jobs, open_ledger, runs
+from services.ledger.settle import record_leaving, settle
 
 #: any text that JSON can carry
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
@@ -177,6 +178,21 @@ def take(ledger, worst_cases, run_id="run-1", may_defer=True, resend_unknown=Fal
         may_defer=may_defer,
         resend_unknown=resend_unknown,
     )
+
+
+def settlement(attempt_id, state, outcome=None, *, cost=None, reason=None, detail=None, billing=None, **more):
+    """How an attempt ended: paid for where there is a cost; without an outcome its job is queued again."""
+    charged = {name: more.pop(name) for name in list(more) if name in Charge.__dataclass_fields__}
+    ending = None if outcome is None else Ending(outcome=outcome, reason=reason, detail=detail)
+    charge = None if cost is None else Charge(cost=NanoUsd(cost), billing=billing, **charged)
+    return Settlement(attempt_id=attempt_id, state=state, ending=ending, error=detail, charge=charge, **more)
+
+
+def write_down(ledger, leaving, settlements):
+    """Put on record, in one transaction, which attempts are about to leave and how others ended."""
+    with ledger.write() as connection:
+        record_leaving(connection, leaving)
+        settle(connection, settlements)
 
 
 #: stands in payloads and must be seen nowhere else; no identifier, so that no name of a field or a tool is like it

@@ -11,7 +11,6 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, func, insert, inspect, select, text, update
 
-from schemas.attempt import Settlement
 from schemas.errors import BadInput, RunFailed
 from schemas.estimate import TokenCount
 from schemas.job import JobUpdate, RejectedRow, Shard
@@ -32,31 +31,30 @@ from schemas.payload.payload import Payload
 from schemas.review import Filter
 from services.ledger import counts, jobs, open_ledger, reviews, run_sums, runs
 from services.ledger.reviews import JobLimits
-from services.ledger.settle import record_sent_and_settled
 from services.ledger.store import MIGRATIONS
-from tests.strategies import begin, job, request, take
+from tests.strategies import begin, job, request, settlement, take, write_down
 
 NO_LIMITS = JobLimits(None, None)
 
 
 def succeeded(attempt, cost=5, **more):
-    return Settlement(
+    return settlement(
         attempt.attempt_id, AttemptState.SUCCEEDED, Outcome.SUCCEEDED, cost=cost, response="{}", **more
     )
 
 
 def failed(attempt):
-    return Settlement(attempt.attempt_id, AttemptState.FAILED, Outcome.FAILED, reason=Reason.API_UNAVAILABLE)
+    return settlement(attempt.attempt_id, AttemptState.FAILED, Outcome.FAILED, reason=Reason.API_UNAVAILABLE)
 
 
 def unknown(attempt):
-    return Settlement(
+    return settlement(
         attempt.attempt_id, AttemptState.UNKNOWN, Outcome.UNKNOWN, reason=Reason.UNKNOWN_OUTCOME
     )
 
 
 def settle(ledger, *settlements):
-    record_sent_and_settled(ledger, [], settlements)
+    write_down(ledger, [], settlements)
 
 
 def rows(ledger, table, *columns):
@@ -398,11 +396,11 @@ def test_an_attempt_is_on_record_before_its_bytes_leave_and_only_an_open_one_can
     started(ledger)
     [attempt] = take(ledger, [10]).held
     assert rows(ledger, AttemptRow, AttemptRow.state, AttemptRow.sent_at) == [("open", None)]
-    record_sent_and_settled(ledger, [attempt.attempt_id], [])
+    write_down(ledger, [attempt.attempt_id], [])
     [(sent_at,)] = rows(ledger, AttemptRow, AttemptRow.sent_at)
     assert sent_at.tzinfo is not None
     settle(ledger, failed(attempt))
-    record_sent_and_settled(ledger, [attempt.attempt_id], [])
+    write_down(ledger, [attempt.attempt_id], [])
     assert rows(ledger, AttemptRow, AttemptRow.sent_at) == [(sent_at,)]
 
 
@@ -453,7 +451,7 @@ def test_an_interrupted_run_releases_what_never_left_and_holds_on_to_what_did(le
     started(ledger, 4)
     held = take(ledger, [10, 20, 30]).held
     settle(ledger, succeeded(held[0], 7))
-    record_sent_and_settled(ledger, [held[1].attempt_id], [])
+    write_down(ledger, [held[1].attempt_id], [])
     for _ in range(2):
         with ledger.write() as connection:
             runs.close_books(connection, "run-1", review_unknown=True)
@@ -557,7 +555,7 @@ def test_a_parked_job_that_is_answered_is_closed_and_does_not_wait_again(ledger)
     begin(ledger, "run-2")
     jobs.add(ledger, "run-2", [job(0)], [])
     [attempt] = take(ledger, [10], "run-2").held
-    settle(ledger, Settlement(attempt.attempt_id, AttemptState.SUCCEEDED, Outcome.SUCCEEDED, cost=1))
+    settle(ledger, settlement(attempt.attempt_id, AttemptState.SUCCEEDED, Outcome.SUCCEEDED, cost=1))
     with ledger.write() as connection:
         reviews.close_answered(connection, "run-2")
     [closed] = reviews.listed(ledger)

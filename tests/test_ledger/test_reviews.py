@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from sqlalchemy import delete, insert, select, text, update
 
-from schemas.attempt import Settlement
 from schemas.errors import BadInput, RunFailed
 from schemas.ledger import AttemptRow, BudgetRow, JobRow, ReviewEventRow, ReviewPayloadRow, ReviewRow
 from schemas.outcome import AttemptState, Method, Outcome, Reason
@@ -17,8 +16,7 @@ from schemas.payload.payload import Payload
 from schemas.review import EditEstimate, Filter
 from services.ledger import jobs, reviews
 from services.ledger.reviews import JobLimits
-from services.ledger.settle import record_sent_and_settled
-from tests.strategies import begin, job, request, take
+from tests.strategies import begin, job, request, settlement, take, write_down
 
 NO_LIMITS = JobLimits(None, None)
 DECIDED = ("approved", "edited", "rejected")
@@ -378,10 +376,10 @@ def test_the_hold_of_an_unknown_attempt_stays_until_it_is_booked(ledger, billed)
     begin(ledger)
     jobs.add(ledger, "run-1", [job(0)], [])
     [held] = take(ledger, [100]).held
-    unknown = Settlement(
+    unknown = settlement(
         held.attempt_id, AttemptState.UNKNOWN, Outcome.UNKNOWN, reason=Reason.UNKNOWN_OUTCOME
     )
-    record_sent_and_settled(ledger, [held.attempt_id], [unknown])
+    write_down(ledger, [held.attempt_id], [unknown])
     assert reviews.park_of_unknown_outcome(ledger, "run-1", NO_LIMITS) == 1
     [review] = reviews.listed(ledger)
     if billed is not None:

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
-from rules.climb import Demand, NeedsCount, NoRoute, Routed, climb
 
+from rules.route import Demand, NeedsCount, NoRoute, Routed, climb
 from schemas.model_facts import ModelFacts
 from schemas.outcome import Mode
 from schemas.payload.traits import Traits
