@@ -115,7 +115,8 @@ async def find(run: Run, batch: OpenBatch, not_ours: set[str]) -> str | None:
                 batches.submitted, batch.batch_id, seen.provider_batch_id, seen.expires_at
             )
             return seen.provider_batch_id
-    if not candidates and _cannot_appear_any_more(run, batch):
+    left = [seen for seen in candidates if seen.provider_batch_id not in not_ours]
+    if not left and _cannot_appear_any_more(run, batch):
         await _release(run, batch)
     return None
 

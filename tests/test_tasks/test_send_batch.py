@@ -31,8 +31,11 @@ MODELS = ("claude-haiku-5-5", "claude-sonnet-5-5", "claude-opus-5-5")
 
 
 def held(number, body, model=MODELS[0]):
-    payload = Payload.checked(body).text.decode()
-    return HeldAttempt(f"att_{number:032x}", number, f"job-{number}", model, payload)
+    payload = Payload.checked(body)
+    attempt_id, job_id = f"att_{number:032x}", f"job-{number}"
+    return HeldAttempt(
+        attempt_id, number, job_id, model, payload.text.decode(), payload.traits, payload.cache_ttl
+    )
 
 
 def of_length(number, length):
