@@ -8,16 +8,16 @@ from typing import Any
 
 import orjson
 
-from simulator.answers.examples import example_of
+from simulator.answers.schema_examples import example_of
 from simulator.answers.server_tools import kind_of
 from simulator.answers.tool_requests import forced_tool, tool_use
-from simulator.billing.billed_usage import ServerUse, Usage
+from simulator.billing.billed_usage import BilledUsage, ServerUse
 
+#: start of every text
 TEXT_MARK = "[simulated] "
-"""Start of every text."""
 
+#: longest text; longer outputs are billed in full and cut in print
 MAX_TEXT_BYTES = 2_000
-"""Longest text; longer outputs are billed in full and cut in print."""
 
 PAGE = "https://example.org/simulated"
 
@@ -27,16 +27,16 @@ _LONGEST = (TEXT_MARK + _FILLER * MAX_TEXT_BYTES)[:MAX_TEXT_BYTES]
 Blocks = list[dict[str, Any]]
 
 
-def own_blocks(body: dict[str, Any], usage: Usage, message_id: str) -> Blocks | None:
+def own_blocks(body: dict[str, Any], usage: BilledUsage, message_id: str) -> Blocks | None:
     """The blocks of an answer that is not plain text.
 
     Args:
-        body: The checked request.
-        usage: What it uses.
-        message_id: Id of the answer.
+        body: the checked request.
+        usage: what it uses.
+        message_id: id of the answer.
 
     Returns:
-        Every block but thinking; None if there is only text, whose length follows from the usage.
+        every block but thinking; None if there is only text, whose length follows from the usage.
     """
     written = usage.output_tokens - (usage.thinking or 0)
     if usage.refusal is not None or not written:
@@ -56,15 +56,15 @@ def own_blocks(body: dict[str, Any], usage: Usage, message_id: str) -> Blocks | 
     return [*blocks, _plain_text(written)] if blocks else None
 
 
-def content_of(usage: Usage, own: Blocks | None) -> Blocks:
+def content_of(usage: BilledUsage, own: Blocks | None) -> Blocks:
     """The `content` of an answer.
 
     Args:
-        usage: What was used; decides the lengths (four bytes a token, up to a cap).
-        own: What `own_blocks` says.
+        usage: what was used; decides the lengths (four bytes a token, up to a cap).
+        own: what `own_blocks` says.
 
     Returns:
-        The blocks: thinking first; none at all after a refusal before any output.
+        the blocks: thinking first; none at all after a refusal before any output.
     """
     thinking = usage.thinking or 0
     blocks: Blocks = []
@@ -103,6 +103,7 @@ def _server_blocks(body: dict[str, Any], use: ServerUse, tail: str) -> Blocks:
     return blocks
 
 
+#: input and result of a call of each server tool
 _SERVER_CALLS: dict[str, tuple[dict[str, Any], Any]] = {
     "web_search": (
         {"query": "simulated"},
@@ -141,4 +142,3 @@ _SERVER_CALLS: dict[str, tuple[dict[str, Any], Any]] = {
         },
     ),
 }
-"""Input and result of a call of each server tool."""

@@ -13,22 +13,23 @@ from aiohttp import web
 from simulator.batches.batch_lives import Batch, Batches
 from simulator.batches.batch_results import ResultStream
 from simulator.checks.batch_frame import read_requests
+from simulator.faults.fault_picker import FaultPicker
+from simulator.faults.fault_strikes import strike_before
 from simulator.http.api_errors import RefusedError
-from simulator.http.faults import FaultPicker, strike_before
 from simulator.http.paging import page_of
 from simulator.plan import EndpointName, Fault
 
+#: `retry-after` when too many requests are queued
 QUEUE_RETRY_SECONDS = 5
-"""`retry-after` when too many requests are queued."""
 
 
 class BatchDesk:
     """Answers the batch endpoints.
 
     Args:
-        batches: The batches of this run.
-        faults: Picks what strikes a request.
-        max_queued: Most requests in batches that have not ended.
+        batches: the batches of this run.
+        faults: picks what strikes a request.
+        max_queued: most requests in batches that have not ended.
     """
 
     def __init__(self, batches: Batches, faults: FaultPicker, max_queued: int) -> None:
@@ -39,20 +40,20 @@ class BatchDesk:
     async def answer(
         self, request: web.Request, raw: bytes, endpoint: EndpointName, api_key_id: str
     ) -> tuple[Any, Fault | None]:
-        """Does what a request asks for.
+        """Do what a request asks for.
 
         Args:
-            request: The request.
-            raw: Its body.
-            endpoint: One of the batch endpoints.
-            api_key_id: Id of the key it came with.
+            request: the request.
+            raw: its body.
+            endpoint: one of the batch endpoints.
+            api_key_id: id of the key it came with.
 
         Returns:
-            The answer, a JSON object or a `ResultStream`, and the fault that strikes it.
+            the answer, a JSON object or a `ResultStream`, and the fault that strikes it.
 
         Raises:
-            RefusedError: If the API would refuse it, or a fault does.
-            Cut: If a fault cuts the connection beforehand.
+            RefusedError: if the API would refuse it, or a fault does.
+            Cut: if a fault cuts the connection beforehand.
         """
         base_url = f"{request.scheme}://{request.host}"
         if endpoint == "batches_create":
@@ -92,7 +93,7 @@ class BatchDesk:
 
 
 def _check_state(batch: Batch, endpoint: EndpointName) -> None:
-    """Refuses what a batch's state does not allow."""
+    """Refuse what a batch's state does not allow."""
     ended = batch.ended_at is not None
     if endpoint == "batches_results" and not ended:
         raise RefusedError(404, f"the batch is {batch.status} and has no results yet")

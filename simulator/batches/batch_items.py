@@ -10,18 +10,18 @@ from typing import Any, Literal
 
 import orjson
 
-from simulator.answers.chances import chance
 from simulator.answers.content import Blocks, own_blocks
-from simulator.answers.meter import payload_hash, usage_of
-from simulator.billing.billed_usage import Usage
+from simulator.answers.usage_meter import payload_hash, usage_of
+from simulator.billing.billed_usage import BilledUsage
 from simulator.billing.billing_log import entry_of
-from simulator.billing.caching import PromptCache
 from simulator.billing.catalogue import Model
 from simulator.billing.counting import count_tokens
+from simulator.billing.prompt_cache import PromptCache
 from simulator.checks.whole_request import check_body, check_length
 from simulator.http import replies
 from simulator.http.api_errors import RefusedError, invalid
 from simulator.plan import Plan
+from simulator.plan.chances import chance
 
 End = Literal["succeeded", "errored", "canceled", "expired"]
 
@@ -30,16 +30,16 @@ End = Literal["succeeded", "errored", "canceled", "expired"]
 class Item:
     """One request of a batch; its `params` are not kept.
 
-    Args:
-        custom_id: The caller's name for it.
+    Attributes:
+        custom_id: the caller's name for it.
         ids: (request id, message id).
-        place: Where its line stands in the results: lines are sorted by this number (0 to 1).
-        turn: The part of the batch's processing time after which it is done (0 to 1).
-        end: How it ends; until the batch ends, how it would.
+        place: where its line stands in the results: lines are sorted by this number (0 to 1).
+        turn: the part of the batch's processing time after which it is done (0 to 1).
+        end: how it ends; until the batch ends, how it would.
         digest: SHA-256 of its params' canonical JSON; empty if it is not billed.
-        billed: Usage and model if it succeeds.
-        own: The blocks of its answer if that is not plain text.
-        error: The API's error if it errs.
+        billed: usage and model if it succeeds.
+        own: the blocks of its answer if that is not plain text.
+        error: the API's error if it errs.
     """
 
     custom_id: str
@@ -48,22 +48,22 @@ class Item:
     turn: float
     end: End = "succeeded"
     digest: str = ""
-    billed: tuple[Usage, Model] | None = None
+    billed: tuple[BilledUsage, Model] | None = None
     own: Blocks | None = None
     error: RefusedError | None = None
 
 
 def judge(request: tuple[str, dict[str, Any]], ids: tuple[str, str], plan: Plan, cache: PromptCache) -> Item:
-    """Checks one request as Messages would, and settles how it ends if nothing happens to its batch.
+    """Check one request as Messages would, and settles how it ends if nothing happens to its batch.
 
     Args:
         request: (custom_id, params).
         ids: (request id, message id) of its own.
-        plan: Decides planned ends, by the seed and the custom_id alone.
-        cache: The prefixes seen before; this request's is added if it is to succeed.
+        plan: decides planned ends, by the seed and the custom_id alone.
+        cache: the prefixes seen before; this request's is added if it is to succeed.
 
     Returns:
-        The item, whose end is "succeeded", "errored" or "expired".
+        the item, whose end is "succeeded", "errored" or "expired".
     """
     custom_id, params = request
     seed, options = plan.seed, plan.batches

@@ -19,15 +19,15 @@ from typing import Any
 
 import orjson
 
-from simulator.answers.chances import chance
 from simulator.batches.batch_items import End, Item, billing_entry, judge
 from simulator.billing.billing_log import BillingLog
-from simulator.billing.caching import PromptCache
+from simulator.billing.prompt_cache import PromptCache
 from simulator.checks.batch_frame import Requests
 from simulator.http.api_errors import RefusedError
 from simulator.http.replies import Ids
-from simulator.http.unhurried import unhurried
 from simulator.plan import Plan
+from simulator.plan.chances import chance
+from simulator.unhurried import unhurried
 
 ENDS: tuple[End, ...] = ("succeeded", "errored", "canceled", "expired")
 
@@ -36,20 +36,20 @@ ENDS: tuple[End, ...] = ("succeeded", "errored", "canceled", "expired")
 class Batch:
     """One batch.
 
-    Args:
-        id: Its id.
-        api_key_id: Id of the key it was created with.
-        total: Number of its requests.
-        created_at: When it was accepted.
-        expires_at: When it expires.
-        processing: Seconds it would take to its end.
-        stuck: Whether nothing in it ever completes.
-        due: When it is to end, on the monotonic clock (seconds).
-        cancel_initiated_at: When it was canceled, None if it was not.
-        ended_at: When it ended, None before.
-        items: Its requests, as far as they are judged; once it ended, in the order of the results.
-        ends: Number of requests by end; empty before it ended.
-        hurry: Set when `due` has moved.
+    Attributes:
+        id: its id.
+        api_key_id: id of the key it was created with.
+        total: number of its requests.
+        created_at: when it was accepted.
+        expires_at: when it expires.
+        processing: seconds it would take to its end.
+        stuck: whether nothing in it ever completes.
+        due: when it is to end, on the monotonic clock (seconds).
+        cancel_initiated_at: when it was canceled, None if it was not.
+        ended_at: when it ended, None before.
+        items: its requests, as far as they are judged; once it ended, in the order of the results.
+        ends: number of requests by end; empty before it ended.
+        hurry: set when `due` has moved.
     """
 
     id: str
@@ -77,7 +77,7 @@ class Batch:
         """The batch as the API's JSON object.
 
         Args:
-            base_url: Where this server was reached; the results' address starts with it.
+            base_url: where this server was reached; the results' address starts with it.
         """
         ended = self.ended_at is not None
         counts = {end: self.ends[end] for end in ENDS}
@@ -99,10 +99,10 @@ class Batches:
     """Every batch of this run.
 
     Args:
-        plan: Decides how long batches take and how their requests end.
-        log: Where succeeded requests are billed.
-        ids: Gives each request its ids.
-        cache: The prefixes seen before, shared with Messages.
+        plan: decides how long batches take and how their requests end.
+        log: where succeeded requests are billed.
+        ids: gives each request its ids.
+        cache: the prefixes seen before, shared with Messages.
     """
 
     def __init__(self, plan: Plan, log: BillingLog, ids: Ids, cache: PromptCache) -> None:
@@ -138,14 +138,14 @@ class Batches:
         return batch
 
     def create(self, requests: Requests, api_key_id: str | None = None) -> Batch:
-        """Accepts a batch and starts its life.
+        """Accept a batch and start its life.
 
         Args:
             requests: (custom_id, params) of each request; emptied as soon as they are judged.
-            api_key_id: Id of the key they came with.
+            api_key_id: id of the key they came with.
 
         Returns:
-            The batch, in progress.
+            the batch, in progress.
         """
         number = next(self._numbers)
         seed, options = self._plan.seed, self._plan.batches
@@ -171,14 +171,14 @@ class Batches:
         return batch
 
     def cancel(self, batch: Batch) -> None:
-        """Cancels a batch that has not ended; a second time changes nothing."""
+        """Cancel a batch that has not ended; a second time changes nothing."""
         if batch.cancel_initiated_at is None:
             batch.cancel_initiated_at = datetime.now(UTC)
             batch.due = min(batch.due, time.monotonic() + self._plan.batches.cancel_seconds)
             batch.hurry.set()
 
     def delete(self, batch: Batch) -> None:
-        """Forgets a batch and its results."""
+        """Forget a batch and its results."""
         self._batches.pop(batch.id, None)
 
     async def _live(self, batch: Batch, requests: Requests) -> None:
@@ -193,7 +193,7 @@ class Batches:
         await self._end(batch)
 
     async def _end(self, batch: Batch) -> None:
-        """Settles and bills every request; only then does the batch show as ended."""
+        """Settle and bill every request; only then does the batch show as ended."""
         # A cancellation that comes from here on is too late for every request.
         canceled = batch.cancel_initiated_at is not None
         lines: list[bytes] = []

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from aiohttp import web
 
 from simulator.batches.batch_items import Item, result_line
-from simulator.http.unhurried import unhurried
 from simulator.plan import Fault
+from simulator.unhurried import unhurried
 
+#: lines are sent in blocks of about this size
 BLOCK_BYTES = 65_536
-"""Lines are sent in blocks of about this size."""
 
 DEFAULT_FRACTION = 0.5
 
@@ -19,8 +19,8 @@ class ResultStream:
     """The answer to a request for results.
 
     Args:
-        items: The batch's requests in the order of the results.
-        fault: What strikes this stream, if anything does.
+        items: the batch's requests in the order of the results.
+        fault: what strikes this stream, if anything does.
     """
 
     def __init__(self, items: Sequence[Item], fault: Fault | None) -> None:
@@ -35,14 +35,14 @@ class ResultStream:
         return "cut" if self._kind == "cut_results" else "200"
 
     async def send(self, request: web.Request, headers: dict[str, str]) -> web.StreamResponse:
-        """Sends the lines.
+        """Send the lines.
 
         Args:
-            request: The request to answer.
-            headers: Headers of the answer.
+            request: the request to answer.
+            headers: headers of the answer.
 
         Returns:
-            The response, sent or cut.
+            the response, sent or cut.
         """
         response = web.StreamResponse(headers={**headers, "content-type": "application/x-jsonl"})
         with contextlib.suppress(ConnectionError):  # the client has gone

@@ -1,6 +1,6 @@
 """The record of what was really paid: one JSON line for every message accepted.
 
-A line is in the file before the first byte of its answer leaves, and those of a batch before anyone is told
+A line is in the file before the first byte of its answer leaves, and those of a batch before anyone can see
 that it ended, so the file is complete at any moment and whatever is killed. It holds no text of a payload
 and of a key only an id made from its hash. A refusal by the model that is not paid for has a line with `"billed": false` and no cost. Counts
 and requests that the API refuses cost nothing and are not in it.
@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from simulator.billing.billed_usage import Usage, cost_nano_usd, usd
+from simulator.billing.billed_usage import BilledUsage, cost_nano_usd, usd
 from simulator.billing.catalogue import Model
 
 
@@ -22,7 +22,7 @@ class BillingLog:
     """An append-only file of accepted messages, and the totals of those that are paid for.
 
     Args:
-        path: The file; it and its folder are created, existing lines are kept.
+        path: the file; it and its folder are created, existing lines are kept.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -36,20 +36,20 @@ class BillingLog:
         self.nano_usd = 0
 
     def write(self, entry: dict[str, Any]) -> None:
-        """Writes one line and adds it to the totals.
+        """Write one line and add it to the totals.
 
         Args:
-            entry: The fields of the line, as `entry_of` makes them.
+            entry: the fields of the line, as `entry_of` makes them.
         """
         self.write_all((orjson.dumps(entry),), entry["cost_nano_usd"], unbilled=int(not entry["billed"]))
 
     def write_all(self, lines: Sequence[bytes], nano_usd: int, unbilled: int) -> None:
-        """Writes many lines at once and adds them to the totals.
+        """Write many lines at once and add them to the totals.
 
         Args:
-            lines: Entries as JSON, without line ends.
-            nano_usd: The sum of their costs.
-            unbilled: Number of those that are not paid for.
+            lines: entries as JSON, without line ends.
+            nano_usd: the sum of their costs.
+            unbilled: number of those that are not paid for.
         """
         rest = memoryview(b"".join(line + b"\n" for line in lines))
         while rest:
@@ -60,14 +60,14 @@ class BillingLog:
         self.nano_usd += nano_usd
 
     def close(self) -> None:
-        """Closes the file."""
+        """Close the file."""
         self._file.close()
 
 
 def entry_of(
     ids: tuple[str, str],
     digests: tuple[str, str],
-    billed: tuple[Usage, Model],
+    billed: tuple[BilledUsage, Model],
     *,
     api_key_id: str | None,
     fault: str | None,
@@ -78,12 +78,12 @@ def entry_of(
         ids: (request id, message id).
         digests: SHA-256 of the exact bytes of the request body (for an item of a batch, whose bytes are a
             part of a larger body, the same as the second), SHA-256 of the body's canonical JSON.
-        billed: The usage and the model it ran on.
-        api_key_id: Id of the key that the request came with.
-        fault: Kind of the fault that strikes the answer, None if none does.
+        billed: the usage and the model it ran on.
+        api_key_id: id of the key that the request came with.
+        fault: kind of the fault that strikes the answer, None if none does.
 
     Returns:
-        The line as a JSON object; `cost_nano_usd` in nano-USD, `cost_usd` the same in USD.
+        the line as a JSON object; `cost_nano_usd` in nano-USD, `cost_usd` the same in USD.
     """
     usage, model = billed
     cost = cost_nano_usd(usage, model)
@@ -112,10 +112,10 @@ def read_billed(path: str | Path) -> list[dict[str, Any]]:
     """The lines of a billing log, in the order they were written.
 
     Args:
-        path: The file; one that is not there yet counts as empty.
+        path: the file; one that is not there yet counts as empty.
 
     Returns:
-        One dictionary per accepted message; `cost_nano_usd` is 0 where `billed` is false.
+        one dictionary per accepted message; `cost_nano_usd` is 0 where `billed` is false.
     """
     path = Path(path)
     if not path.exists():

@@ -17,23 +17,27 @@ import orjson
 from aiohttp import web
 
 from simulator.answers.content import own_blocks
-from simulator.answers.meter import payload_hash, usage_of
+from simulator.answers.usage_meter import payload_hash, usage_of
 from simulator.batches.batch_desk import BatchDesk
 from simulator.batches.batch_lives import ENDS, Batches
 from simulator.batches.batch_results import ResultStream
 from simulator.billing.admin_reports import cost_report, is_admin_key, usage_report
 from simulator.billing.billing_log import BillingLog, entry_of
 from simulator.billing.billing_totals import BillingTotals
-from simulator.billing.caching import PromptCache
 from simulator.billing.counting import count_tokens
+from simulator.billing.prompt_cache import PromptCache
 from simulator.checks.batch_frame import MAX_BATCH_BYTES
 from simulator.checks.whole_request import MAX_BODY_BYTES, Endpoint, check_body, check_length, parse
+from simulator.faults.fault_picker import FaultPicker
+from simulator.faults.fault_strikes import Cut, strike_after, strike_before
+from simulator.faults.latencies import Latencies
 from simulator.http import replies
 from simulator.http.api_errors import RefusedError
-from simulator.http.faults import Bucket, Cut, FaultPicker, Latencies, strike_after, strike_before
 from simulator.http.model_list import list_models, one_model
+from simulator.http.rate_limits import Bucket, LimitHeaders
 from simulator.plan import EndpointName, Fault, Plan
 
+#: every path of the API that is served
 ROUTES: tuple[tuple[str, str, EndpointName], ...] = (
     ("POST", "/v1/messages", "messages"),
     ("POST", "/v1/messages/count_tokens", "count_tokens"),
@@ -48,18 +52,17 @@ ROUTES: tuple[tuple[str, str, EndpointName], ...] = (
     ("POST", "/v1/messages/batches/{id}/cancel", "batches_cancel"),
     ("GET", "/v1/messages/batches/{id}/results", "batches_results"),
 )
-"""Every path of the API that is served."""
 
+#: what requests are counted under; "other" is every path that there is not
 ENDPOINTS = (*dict.fromkeys(endpoint for _, _, endpoint in ROUTES), "other")
-"""What requests are counted under; "other" is every path that there is not."""
 
 
 class Simulator:
     """The state behind the endpoints.
 
     Args:
-        plan: Latencies, limits and faults.
-        log: Where billed messages are written.
+        plan: latencies, limits and faults.
+        log: where billed messages are written.
     """
 
     def __init__(self, plan: Plan, log: BillingLog) -> None:
@@ -72,7 +75,7 @@ class Simulator:
             "count_tokens": Bucket(plan.limits.count_per_minute),
             "batches": Bucket(plan.limits.batches_per_minute),
         }
-        self._headers = replies.LimitHeaders()
+        self._headers = LimitHeaders()
         self._ids = replies.Ids()
         self._cache = PromptCache()
         self._totals = BillingTotals(log.path)
@@ -106,14 +109,14 @@ class Simulator:
     async def answer(
         self, request: web.Request, endpoint: EndpointName | Literal["other"]
     ) -> web.StreamResponse:
-        """Answers one request of any endpoint; every refusal and every fault ends here.
+        """Answer one request of any endpoint; every refusal and every fault ends here.
 
         Args:
-            request: The request.
-            endpoint: What it is counted under.
+            request: the request.
+            endpoint: what it is counted under.
 
         Returns:
-            The response, which may have been sent already.
+            the response, which may have been sent already.
         """
         self._received[endpoint] += 1
         ids = self._ids.next()
@@ -176,7 +179,7 @@ class Simulator:
         return strike_after(fault, answer)
 
     def _limit(self, endpoint: str, headers: dict[str, str]) -> None:
-        """Takes a place under the endpoint's limit and states the limit in the headers."""
+        """Take a place under the endpoint's limit and states the limit in the headers."""
         bucket = self._buckets.get("batches" if endpoint.startswith("batches") else endpoint)
         if bucket is None:
             return
@@ -188,7 +191,7 @@ class Simulator:
     def _work(
         self, raw: bytes, endpoint: Endpoint, ids: tuple[str, str], api_key_id: str
     ) -> tuple[Any, Fault | None]:
-        """Checks a body, then counts it or bills it; returns the answer and the fault that strikes it."""
+        """Check a body, then counts it or bills it; returns the answer and the fault that strikes it."""
         try:
             body = parse(raw)
             model = check_body(body, endpoint)
@@ -220,11 +223,11 @@ def make_app(plan: Plan, log: BillingLog) -> web.Application:
     """The application.
 
     Args:
-        plan: Latencies, limits and faults.
-        log: Where billed messages are written; the caller closes it.
+        plan: latencies, limits and faults.
+        log: where billed messages are written; the caller closes it.
 
     Returns:
-        The application, ready to be run.
+        the application, ready to be run.
     """
     simulator = Simulator(plan, log)
     app = web.Application(client_max_size=MAX_BODY_BYTES)

@@ -20,10 +20,10 @@ def page_of(
     """One page.
 
     Args:
-        everything: The whole list, newest first.
+        everything: the whole list, newest first.
         query: `limit` (1 to 1,000, 20 by default), `after_id`, `before_id`.
-        id_of: The id of one item.
-        shown: One item as a JSON object.
+        id_of: the id of one item.
+        shown: one item as a JSON object.
 
     Returns:
         `{"data", "has_more", "first_id", "last_id"}`.

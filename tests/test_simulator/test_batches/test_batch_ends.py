@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from simulator.plan import PlanError, read_plan
-from tests.test_simulator.test_batches import (
+from tests.test_simulator.calls import (
     billed,
     ended,
     item,

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from simulator import running_simulator
 from simulator.answers.content import content_of, own_blocks
-from simulator.answers.examples import MAX_VALUES, example_of
-from simulator.answers.meter import payload_hash, usage_of
+from simulator.answers.schema_examples import MAX_VALUES, example_of
+from simulator.answers.usage_meter import payload_hash, usage_of
 from simulator.billing.billed_usage import cost_nano_usd
-from simulator.billing.caching import PromptCache
 from simulator.billing.catalogue import find_model
 from simulator.billing.counting import count_tokens
+from simulator.billing.prompt_cache import PromptCache
 from simulator.checks.whole_request import check_body
 
 SCHEMA = {

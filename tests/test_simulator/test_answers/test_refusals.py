@@ -6,7 +6,7 @@ import anthropic
 import pytest
 
 from simulator import running_simulator
-from simulator.plan import Messages, PlanError, read_plan
+from simulator.plan import MessagePlan, PlanError, read_plan
 
 PLAN = """
 [messages]
@@ -124,4 +124,4 @@ def test_a_plan_with_no_or_an_unknown_category_is_refused(tmp_path, section, opt
 
 
 def test_without_a_plan_nothing_is_refused():
-    assert all(Messages().refusal(7, str(number)) is None for number in range(1_000))
+    assert all(MessagePlan().refusal(7, str(number)) is None for number in range(1_000))

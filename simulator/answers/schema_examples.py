@@ -9,15 +9,16 @@ Source: Anthropic docs, "Structured outputs" (2026-08).
 import math
 from typing import Any
 
+#: most values in one example; a schema that calls for more, as one without an end does, gets null for them
 MAX_VALUES = 1_000
-"""Most values in one example; a schema that calls for more, as one without an end does, gets null for them."""
 
+#: deepest nesting of an example; what is deeper is null
 MAX_DEPTH = 50
-"""Deepest nesting of an example; what is deeper is null."""
 
+#: longest string and list; a schema that calls for a longer one does not get it
 MAX_LENGTH = 1_000
-"""Longest string and list; a schema that calls for a longer one does not get it."""
 
+#: a value of each string format
 FORMATS: dict[str, str] = {
     "date": "2026-01-01",
     "date-time": "2026-01-01T00:00:00Z",
@@ -30,17 +31,16 @@ FORMATS: dict[str, str] = {
     "uri": "https://example.org/",
     "uuid": "00000000-0000-4000-8000-000000000000",
 }
-"""A value of each string format."""
 
 
 def example_of(schema: Any) -> Any:
     """A value that fits.
 
     Args:
-        schema: The JSON schema; anything is taken, and what makes no sense in it is passed over.
+        schema: the JSON schema; anything is taken, and what makes no sense in it is passed over.
 
     Returns:
-        The value; objects have their required properties only.
+        the value; objects have their required properties only.
     """
     return _Maker(schema).make(schema)
 
@@ -49,7 +49,7 @@ class _Maker:
     """Makes one example.
 
     Args:
-        root: The whole schema, which references point into.
+        root: the whole schema, which references point into.
     """
 
     def __init__(self, root: Any) -> None:

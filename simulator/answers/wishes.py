@@ -16,10 +16,10 @@ def wishes_of(body: dict[str, Any]) -> dict[str, str]:
     """The wishes of a request.
 
     Args:
-        body: The checked request.
+        body: the checked request.
 
     Returns:
-        Values by name; of one name the first.
+        values by name; of one name the first.
     """
     text = _last_user_text(body)
     if "[[" not in text:

@@ -12,28 +12,28 @@ from simulator.billing.catalogue import Model
 from simulator.billing.counting import blocks_of
 from simulator.http.api_errors import invalid
 
+#: accepted media types by block and source type
 MEDIA_TYPES: dict[tuple[str, str], tuple[str, ...]] = {
     ("image", "base64"): ("image/jpeg", "image/png", "image/gif", "image/webp"),
     ("document", "base64"): ("application/pdf",),
     ("document", "text"): ("text/plain",),
 }
-"""Accepted media types by block and source type."""
 
+#: how the base64 of an image begins that the API recognises as of another type than it is said to be
 STARTS = {"iVBORw0KGgo": "image/png", "/9j/": "image/jpeg", "R0lGOD": "image/gif", "UklGR": "image/webp"}
-"""How the base64 of an image begins that the API recognises as of another type than it is said to be."""
 
 SMALL_WINDOW_TOKENS = 200_000
+#: most images in a request, by whether the model's context window is a small one
 MAX_IMAGES = {True: 100, False: 600}
-"""Most images in a request, by whether the model's context window is a small one."""
 
 
 def check_media(kind: str, source: dict[str, Any], where: str) -> None:
-    """Checks the source of an image or a document.
+    """Check the source of an image or a document.
 
     Args:
-        kind: Type of the block.
-        source: Its source, whose fields have the right JSON types.
-        where: Path of the source.
+        kind: type of the block.
+        source: its source, whose fields have the right JSON types.
+        where: path of the source.
 
     Raises:
         RefusedError: 400, naming the field.
@@ -58,11 +58,11 @@ def _is_base64(data: str) -> bool:
 
 
 def check_number_of_images(messages: list[dict[str, Any]], model: Model) -> None:
-    """Refuses a request with too many images.
+    """Refuse a request with too many images.
 
     Args:
-        messages: Its messages, already checked one by one.
-        model: The model it names.
+        messages: its messages, already checked one by one.
+        model: the model it names.
 
     Raises:
         RefusedError: 400.

@@ -5,8 +5,8 @@ import time
 from collections.abc import AsyncIterator, Iterable
 from typing import TypeVar
 
+#: longest work at a stretch, by intention; one item may take longer
 SLICE_SECONDS = 0.005
-"""Longest work at a stretch, by intention; one item may take longer."""
 
 T = TypeVar("T")
 
@@ -15,10 +15,10 @@ async def unhurried(items: Iterable[T]) -> AsyncIterator[T]:
     """The items one by one, with a pause for other calls whenever a slice of time is used up.
 
     Args:
-        items: What is to be worked on.
+        items: what is to be worked on.
 
     Yields:
-        Each item, in order.
+        each item, in order.
     """
     until = time.monotonic() + SLICE_SECONDS
     for item in items:

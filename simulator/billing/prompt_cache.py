@@ -22,9 +22,9 @@ from simulator.billing.counting import count_tokens
 class CachedPart:
     """The part of a request's input that the cache is billed for.
 
-    Args:
+    Attributes:
         kind: "none", "write_5m", "write_1h" or "read".
-        tokens: Its input tokens; 0 for "none".
+        tokens: its input tokens; 0 for "none".
     """
 
     kind: Literal["none", "write_5m", "write_1h", "read"]
@@ -44,12 +44,12 @@ class PromptCache:
         """The cached part of one request; remembers its prefix.
 
         Args:
-            body: The checked request.
-            model: The model it runs on.
-            total: All input tokens billed for it.
+            body: the checked request.
+            model: the model it runs on.
+            total: all input tokens billed for it.
 
         Returns:
-            The part; it always leaves at least one token uncached.
+            the part; it always leaves at least one token uncached.
         """
         found = _prefix(body)
         if found is None:

@@ -8,10 +8,9 @@ from datetime import timedelta
 import anthropic
 import httpx2
 import pytest
-from anthropic import Anthropic, AnthropicError
-from anthropic.types.messages import MessageBatchIndividualResponse
+from anthropic import AnthropicError
 
-from simulator import running_simulator
+from tests.test_simulator.calls import billed, ended, item, items, params, results, sdk, serving
 
 QUICK = "[batches]\nprocessing_seconds = 0.05\n"
 
@@ -27,18 +26,6 @@ endpoint = "batches_cancel"
 kind = "cut_after"
 match = "fault=cancel"
 """
-
-
-def serving(tmp_path_factory, text):
-    plan = tmp_path_factory.mktemp("plan") / "plan.toml"
-    plan.write_text(text)
-    return running_simulator(plan=plan)
-
-
-def sdk(simulator):
-    return Anthropic(
-        api_key="any", base_url=simulator.base_url, max_retries=0, _strict_response_validation=True
-    )
 
 
 @pytest.fixture(scope="module")
@@ -63,41 +50,6 @@ def slow(tmp_path_factory):
 def slow_client(slow):
     with sdk(slow) as made:
         yield made
-
-
-def params(text="Hello", **more):
-    message = {"role": "user", "content": text}
-    return {"model": "claude-haiku-5-5", "max_tokens": 90, "messages": [message], **more}
-
-
-def item(custom_id, **more):
-    return {"custom_id": custom_id, "params": params(f"Hello {custom_id}", **more)}
-
-
-def items(number, start="a"):
-    return [item(f"{start}-{index}") for index in range(number)]
-
-
-def ended(client, batch):
-    """The batch, once it ended."""
-    deadline = time.monotonic() + 60
-    while batch.processing_status != "ended":
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-        batch = client.messages.batches.retrieve(batch.id)
-    return batch
-
-
-def results(client, batch):
-    """The results by custom_id, each strictly validated."""
-    lines = client.messages.batches.results(batch.id)
-    strict = [MessageBatchIndividualResponse.model_validate(line.to_dict()) for line in lines]
-    assert len({line.custom_id for line in strict}) == len(strict)
-    return {line.custom_id: line.result for line in strict}
-
-
-def billed(simulator, batch):
-    return [line for line in simulator.billed() if line.get("batch_id") == batch.id]
 
 
 def test_a_batch_is_created_processed_read_and_deleted(client, simulator):

@@ -9,8 +9,9 @@ import pytest
 from anthropic import Anthropic
 
 from simulator import running_simulator
-from simulator.http.faults import Bucket, FaultPicker, Latencies
-from simulator.plan import Fault, Latency, Plan, PlanError, read_plan
+from simulator.faults.fault_picker import FaultPicker
+from simulator.faults.latencies import Latencies
+from simulator.plan import Fault, Latency, Plan
 
 STATUSES = {
     429: anthropic.RateLimitError,
@@ -135,33 +136,6 @@ def test_a_bill_is_on_record_before_any_byte_of_its_answer(simulator):
     assert "forever" not in simulator.log.read_text()
 
 
-def test_over_the_limit_a_request_is_a_429_that_says_when_to_come_back(tmp_path):
-    plan = tmp_path / "plan.toml"
-    plan.write_text("[limits]\nmessages_per_minute = 1\ncount_per_minute = 60000\n")
-    with (
-        running_simulator(plan=plan) as simulator,
-        Anthropic(api_key="any", base_url=simulator.base_url, max_retries=0) as client,
-    ):
-        client.messages.create(**asked("a"), max_tokens=9)
-        with pytest.raises(anthropic.RateLimitError) as error:
-            client.messages.create(**asked("a"), max_tokens=9)
-        headers = error.value.response.headers
-        assert 1 <= int(headers["retry-after"]) <= 60
-        assert (headers["anthropic-ratelimit-requests-limit"], error.value.type) == ("1", "rate_limit_error")
-        assert client.messages.count_tokens(**asked("a")).input_tokens > 0
-        assert len(simulator.billed()) == 1
-
-
-def test_the_limit_is_kept_per_second_with_one_second_s_burst():
-    now = 0.0
-    bucket = Bucket(600, clock=lambda: now)
-    assert [bucket.take() for _ in range(11)] == [None] * 10 + [1]
-    now = 0.5
-    assert [bucket.take() for _ in range(6)] == [None] * 5 + [1]
-    now = 100.0
-    assert sum(bucket.take() is None for _ in range(30)) == 10
-
-
 def picked(*faults, seed=0, requests=12, endpoint="messages", raw=b"body"):
     picker = FaultPicker(Plan(seed=seed, faults=faults))
     found = [picker.pick(endpoint, raw) for _ in range(requests)]
@@ -189,25 +163,3 @@ def test_latencies_stay_within_their_jitter_and_follow_from_the_seed():
     assert 1.5 <= min(seconds) < 1.6
     assert 2.4 < max(seconds) <= 2.5
     assert one.next("count_tokens") == 0
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("seed = ", "plan.toml"),
-        ("sead = 1", "sead"),
-        ("[limits]\nmessages_per_minute = 0", "limits.messages_per_minute"),
-        (fault("status", "x"), "needs it"),
-        (fault("hang", "x"), "needs it"),
-        (fault("explode", "x"), "faults.0.kind"),
-        (fault("status", "x", more="status = 418"), "status 418"),
-        ('[[faults]]\nendpoint = "models"\nkind = "cut_before"', "say when"),
-    ],
-)
-def test_a_plan_that_does_not_fit_says_where(tmp_path, text, reason):
-    path = tmp_path / "plan.toml"
-    path.write_text(text)
-    with pytest.raises(PlanError, match=reason):
-        read_plan(path)
-    with pytest.raises(PlanError):
-        read_plan(tmp_path / "none.toml")

@@ -12,11 +12,11 @@ from genai_prices import calc_price
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.answers.meter import billed_input, payload_hash, usage_of
-from simulator.billing.billed_usage import Usage, cost_nano_usd
-from simulator.billing.caching import PromptCache
+from simulator.answers.usage_meter import billed_input, payload_hash, usage_of
+from simulator.billing.billed_usage import BilledUsage, cost_nano_usd
 from simulator.billing.catalogue import MODELS, find_model
 from simulator.billing.counting import count_tokens
+from simulator.billing.prompt_cache import PromptCache
 from simulator.checks.whole_request import check_body
 
 USD_PER_MILLION = {
@@ -139,7 +139,7 @@ def test_thinking_of_earlier_turns_counts_only_where_the_model_keeps_it():
 
 @pytest.mark.parametrize("name", USD_PER_MILLION)
 def test_a_cost_is_the_usage_at_the_published_prices(name):
-    usage = Usage(input_tokens=1_001, output_tokens=77, write_5m=13, write_1h=17, read=19)
+    usage = BilledUsage(input_tokens=1_001, output_tokens=77, write_5m=13, write_1h=17, read=19)
     rates = [Decimal(rate) * 1_000 for rate in USD_PER_MILLION[name]]
     cost = sum(rate * tokens for rate, tokens in zip(rates, (1_001, 77, 13, 17, 19), strict=True))
     assert cost_nano_usd(usage, find_model(name)) == cost
@@ -148,22 +148,22 @@ def test_a_cost_is_the_usage_at_the_published_prices(name):
 @pytest.mark.parametrize(("total", "cost"), [(100_000, 10_000_000 + 5_000), (100_001, 50_000_500 + 25_000)])
 def test_haiku_5_5_costs_five_times_as_much_from_100_001_input_tokens(total, cost):
     haiku = find_model("claude-haiku-5-5")
-    assert cost_nano_usd(Usage(input_tokens=total, output_tokens=10), haiku) == cost
-    cached = Usage(input_tokens=1, read=total - 1, output_tokens=0)
+    assert cost_nano_usd(BilledUsage(input_tokens=total, output_tokens=10), haiku) == cost
+    cached = BilledUsage(input_tokens=1, read=total - 1, output_tokens=0)
     assert cost_nano_usd(cached, haiku) == (100 + 99_999 * 10 if total == 100_000 else 500 + 100_000 * 50)
 
 
 def test_us_inference_costs_a_tenth_more_and_is_rounded_up():
     haiku = find_model("claude-haiku-5-5")
-    assert cost_nano_usd(Usage(input_tokens=1, read=1, output_tokens=0, geo="us"), haiku) == 121
-    fast = Usage(input_tokens=10, output_tokens=10, speed="fast")
+    assert cost_nano_usd(BilledUsage(input_tokens=1, read=1, output_tokens=0, geo="us"), haiku) == 121
+    fast = BilledUsage(input_tokens=10, output_tokens=10, speed="fast")
     assert cost_nano_usd(fast, find_model("claude-opus-5-5")) == 10 * 8_000 + 10 * 40_000
 
 
 @pytest.mark.parametrize("total", [100_000, 100_001])
 def test_every_price_is_the_one_genai_prices_knows(total):
     """Two tables made apart from each other; a difference means that one of them is wrong."""
-    usage = Usage(input_tokens=total - 600, write_5m=100, write_1h=200, read=300, output_tokens=1_000)
+    usage = BilledUsage(input_tokens=total - 600, write_5m=100, write_1h=200, read=300, output_tokens=1_000)
     theirs = TheirUsage(
         input_tokens=total,
         output_tokens=1_000,

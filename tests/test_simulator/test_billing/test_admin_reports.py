@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from multidict import MultiDict
 
 from simulator import running_simulator
-from simulator.answers.refusals import CATEGORIES, Refusal
+from simulator.answers.refusals import CATEGORIES, ModelRefusal
 from simulator.billing.admin_reports import USAGE_GROUPS, cents, cost_report, usage_report
-from simulator.billing.billed_usage import ServerUse, Usage
+from simulator.billing.billed_usage import BilledUsage, ServerUse
 from simulator.billing.billing_log import BillingLog, entry_of, read_billed
 from simulator.billing.billing_totals import BillingTotals
 from simulator.billing.catalogue import MODELS, find_model
@@ -30,7 +30,7 @@ DAY = datetime(2026, 11, 20, tzinfo=UTC)
 
 tokens = st.integers(0, 300_000)
 usages = st.builds(
-    Usage,
+    BilledUsage,
     input_tokens=tokens,
     output_tokens=tokens,
     write_5m=tokens,
@@ -39,7 +39,7 @@ usages = st.builds(
     geo=st.sampled_from(["global", "us"]),
     tier=st.sampled_from(["standard", "batch"]),
     server=st.none() | st.builds(ServerUse, searches=st.integers(0, 5)),
-    refusal=st.none() | st.builds(Refusal, st.none() | st.sampled_from(CATEGORIES), st.booleans()),
+    refusal=st.none() | st.builds(ModelRefusal, st.none() | st.sampled_from(CATEGORIES), st.booleans()),
 )
 billings = st.lists(
     st.tuples(usages, st.sampled_from(MODELS), st.integers(0, 4 * 86_400 - 1), st.sampled_from(["a", "b"])),
@@ -106,7 +106,7 @@ async def test_the_reports_are_the_sums_of_the_log(found, cost_groups, usage_gro
 
 async def test_a_cost_line_is_the_tokens_of_one_kind_at_its_price(tmp_path):
     haiku = find_model("claude-haiku-5-5")
-    usage = Usage(input_tokens=3, output_tokens=7, read=11, tier="batch", server=ServerUse(searches=2))
+    usage = BilledUsage(input_tokens=3, output_tokens=7, read=11, tier="batch", server=ServerUse(searches=2))
     written(tmp_path / "log", [(usage, haiku, 60, "a")])
     report = await cost_report(BillingTotals(tmp_path / "log"), query("description", limit="1"))
     [bucket] = report["data"]
@@ -134,8 +134,8 @@ async def test_a_cost_line_is_the_tokens_of_one_kind_at_its_price(tmp_path):
 
 async def test_usage_is_told_apart_and_restricted_by_what_was_asked_for(tmp_path):
     haiku, old = find_model("claude-haiku-5-5"), find_model("claude-haiku-4-5")
-    long = Usage(input_tokens=200_001, output_tokens=1, tier="batch")
-    short = Usage(input_tokens=10, output_tokens=2, write_1h=5, server=ServerUse(searches=3))
+    long = BilledUsage(input_tokens=200_001, output_tokens=1, tier="batch")
+    short = BilledUsage(input_tokens=10, output_tokens=2, write_1h=5, server=ServerUse(searches=3))
     written(tmp_path / "log", [(long, haiku, 0, "a"), (short, haiku, 0, "a"), (short, old, 0, "b")])
     totals = BillingTotals(tmp_path / "log")
     [bucket] = (await usage_report(totals, query(*USAGE_GROUPS, limit="1")))["data"]
@@ -172,7 +172,7 @@ async def test_usage_is_told_apart_and_restricted_by_what_was_asked_for(tmp_path
 async def test_pages_hold_every_bucket_once(tmp_path, width, limit, buckets):
     haiku = find_model("claude-haiku-5-5")
     times = [0, 59, 60, 3_599, 3_600, 86_399, 86_400, 2 * 86_400 - 1, 2 * 86_400]
-    written(tmp_path / "log", [(Usage(2**at, 0), haiku, times[at], "a") for at in range(9)])
+    written(tmp_path / "log", [(BilledUsage(2**at, 0), haiku, times[at], "a") for at in range(9)])
     totals = BillingTotals(tmp_path / "log")
     more = {"starting_at": "2026-11-20T01:00:30+01:00", "ending_at": "2026-11-22T00:00:00Z"}
     asked = query(bucket_width=width, limit=str(limit), **more)
@@ -204,14 +204,14 @@ async def test_pages_hold_every_bucket_once(tmp_path, width, limit, buckets):
 async def test_lines_of_earlier_runs_and_of_older_logs_count_and_a_half_one_waits(tmp_path):
     path = tmp_path / "log"
     haiku = find_model("claude-haiku-5-5")
-    written(path, [(Usage(5, 0), haiku, 0, "a")])
+    written(path, [(BilledUsage(5, 0), haiku, 0, "a")])
     line = json.loads(path.read_text())
     for name in ("billed", "api_key_id", "workspace_id", "stop_reason", "refusal_category"):
         del line[name]
     path.write_text(json.dumps(line) + "\n")
     totals = BillingTotals(path)
     assert paid(await cost_report(totals, query())) == 500
-    written(path, [(Usage(7, 0), haiku, 0, "a")])
+    written(path, [(BilledUsage(7, 0), haiku, 0, "a")])
     assert paid(await cost_report(totals, query())) == 1_200
     whole = path.read_text()
     with path.open("a") as file:

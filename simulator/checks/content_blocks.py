@@ -9,12 +9,13 @@ Source: Anthropic docs, "Messages", "Migration to API version 2026-10-21", "Toke
 from typing import Any
 
 from simulator.checks.cache_markers import check_cache_control
-from simulator.checks.media import check_media
+from simulator.checks.media_sources import check_media
 from simulator.checks.tool_turns import check_tool_turns
 from simulator.http.api_errors import invalid
 
 ROLES = ("user", "assistant")
 
+#: known block types and the fields each must have, with their JSON types
 REQUIRED: dict[str, dict[str, type | tuple[type, ...]]] = {
     "text": {"text": str},
     "image": {"source": dict},
@@ -36,8 +37,8 @@ REQUIRED: dict[str, dict[str, type | tuple[type, ...]]] = {
     "tool_search_tool_result": {"tool_use_id": str},
     "tool_reference": {"tool_name": str},
 }
-"""Known block types and the fields each must have, with their JSON types."""
 
+#: blocks that may stand directly in messages of one role only
 ONLY_FROM: dict[str, str] = {
     "tool_result": "user",
     "image": "user",
@@ -47,8 +48,8 @@ ONLY_FROM: dict[str, str] = {
     "thinking": "assistant",
     "redacted_thinking": "assistant",
 }
-"""Blocks that may stand directly in messages of one role only."""
 
+#: Source types of images and documents, with the text fields each must have
 SOURCES: dict[str, dict[str, tuple[str, ...]]] = {
     "image": {"base64": ("media_type", "data"), "url": ("url",), "file": ("file_id",)},
     "document": {
@@ -59,18 +60,17 @@ SOURCES: dict[str, dict[str, tuple[str, ...]]] = {
         "content": (),
     },
 }
-"""Source types of images and documents, with the text fields each must have."""
 
+#: sources that Messages takes and count_tokens refuses
 UNCOUNTABLE_SOURCES = frozenset({"url", "file"})
-"""Sources that Messages takes and count_tokens refuses."""
 
 
 def check_messages(messages: Any, *, prefill: bool) -> None:
-    """Checks the `messages` field.
+    """Check the `messages` field.
 
     Args:
-        messages: The value of the field.
-        prefill: Whether the model lets a request end with an assistant message.
+        messages: the value of the field.
+        prefill: whether the model lets a request end with an assistant message.
 
     Raises:
         RefusedError: 400, naming the first problem.
@@ -110,12 +110,12 @@ def _check_message(message: Any, where: str) -> None:
 
 
 def check_content(content: Any, where: str, role: str | None) -> None:
-    """Checks a string or a list of content blocks.
+    """Check a string or a list of content blocks.
 
     Args:
-        content: The value.
-        where: Its path, for the message.
-        role: The role of the message it stands directly in; None inside another block.
+        content: the value.
+        where: its path, for the message.
+        role: the role of the message it stands directly in; None inside another block.
 
     Raises:
         RefusedError: 400, naming the first problem.

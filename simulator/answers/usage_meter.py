@@ -8,26 +8,26 @@ import hashlib
 import json
 from typing import Any
 
-from simulator.answers.directives import number, wishes_of
-from simulator.answers.refusals import Refusal, wished_refusal
+from simulator.answers.refusals import ModelRefusal, wished_refusal
 from simulator.answers.server_tools import ServerWork, server_work
 from simulator.answers.tool_requests import forced_tool
-from simulator.billing.billed_usage import ServerUse, Usage
-from simulator.billing.caching import CachedPart, PromptCache
+from simulator.answers.wishes import number, wishes_of
+from simulator.billing.billed_usage import BilledUsage, ServerUse
 from simulator.billing.catalogue import Model
 from simulator.billing.counting import count_tokens
+from simulator.billing.prompt_cache import CachedPart, PromptCache
 
 DEVIATION_TOKENS = 8
+#: billed input differs from the count by at most the larger of these two, in either direction. The real
+#: difference is called "a small amount" and has no published bound (Anthropic docs, "Token counting").
 DEVIATION_PERCENT = 1
-"""Billed input differs from the count by at most the larger of these two, in either direction. The real
-difference is called "a small amount" and has no published bound (Anthropic docs, "Token counting")."""
 
 OUTPUT_MIN_TOKENS = 20
+#: range of the output when the request does not ask for a number
 OUTPUT_MAX_TOKENS = 250
-"""Range of the output when the request does not ask for a number."""
 
+#: largest part of the output that is thinking when the request does not ask for a number
 THINKING_MAX_PERCENT = 60
-"""Largest part of the output that is thinking when the request does not ask for a number."""
 
 
 def payload_hash(body: dict[str, Any]) -> str:
@@ -40,11 +40,11 @@ def billed_input(count: int, digest: str) -> int:
     """The input tokens billed for a request.
 
     Args:
-        count: What count_tokens answers for it.
-        digest: The request's `payload_hash`, which alone decides the difference.
+        count: what count_tokens answers for it.
+        digest: the request's `payload_hash`, which alone decides the difference.
 
     Returns:
-        Tokens within `DEVIATION_TOKENS` or `DEVIATION_PERCENT` of the count, at least 1.
+        tokens within `DEVIATION_TOKENS` or `DEVIATION_PERCENT` of the count, at least 1.
     """
     bound = max(DEVIATION_TOKENS, count * DEVIATION_PERCENT // 100)
     return max(1, count + int(digest[:16], 16) % (2 * bound + 1) - bound)
@@ -57,20 +57,20 @@ def usage_of(
     digest: str,
     *,
     count: int | None = None,
-    planned: Refusal | None = None,
-) -> Usage:
+    planned: ModelRefusal | None = None,
+) -> BilledUsage:
     """The usage of an accepted request.
 
     Args:
-        body: The checked request.
-        model: The model it runs on.
-        cache: The prefixes seen before; this request's is added.
-        digest: The request's `payload_hash`.
-        count: What count_tokens answers for it, if that is known already.
-        planned: The refusal it is to end in unless it asks for one itself.
+        body: the checked request.
+        model: the model it runs on.
+        cache: the prefixes seen before; this request's is added.
+        digest: the request's `payload_hash`.
+        count: what count_tokens answers for it, if that is known already.
+        planned: the refusal it is to end in unless it asks for one itself.
 
     Returns:
-        Its tokens; of a refusal before any output those of the input.
+        its tokens; of a refusal before any output those of the input.
     """
     wishes = wishes_of(body)
     refusal = wished_refusal(wishes) or planned
@@ -91,7 +91,7 @@ def usage_of(
         elif server is not None and server.paused and stop_reason == "end_turn":
             stop_reason = "pause_turn"
     read, uncached = _input(first, part, server)
-    return Usage(
+    return BilledUsage(
         input_tokens=uncached,
         output_tokens=output,
         write_5m=part.tokens if part.kind == "write_5m" else 0,
