@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from simulator.billing.billing_log import read_billed
+from simulator.faults.fault_log import read_faults
 
 #: how long the simulator may take to say that it is ready; generous, for a machine under load
 START_SECONDS = 60.0
@@ -44,6 +45,10 @@ class RunningSimulator:
         with urllib.request.urlopen(f"{self.base_url}/simulator/stats", timeout=10) as answer:  # noqa: S310
             stats: dict[str, Any] = json.load(answer)
         return stats
+
+    def faults(self) -> list[dict[str, Any]]:
+        """The lines of the fault log so far, one per fault that struck."""
+        return read_faults(self.log)
 
     def billed(self) -> list[dict[str, Any]]:
         """The lines of the billing log so far, one per accepted message."""

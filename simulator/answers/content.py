@@ -77,6 +77,21 @@ def content_of(usage: BilledUsage, own: Blocks | None) -> Blocks:
     return blocks
 
 
+def with_text(usage: BilledUsage, own: Blocks | None) -> Blocks:
+    """The blocks of an answer, its text among them, for an answer whose length is not to follow from its usage.
+
+    Args:
+        usage: what the answer was made with.
+        own: what `own_blocks` made of it.
+
+    Returns:
+        every block but thinking.
+    """
+    if own is not None:
+        return own
+    return [block for block in content_of(usage, None) if block["type"] != "thinking"]
+
+
 def _plain_text(tokens: int) -> dict[str, Any]:
     return _text(_filler(tokens))
 

@@ -19,10 +19,11 @@ from typing import Any
 
 import orjson
 
-from simulator.batches.batch_items import End, Item, billing_entry, judge
+from simulator.batches.batch_items import End, Item, ItemJudge, billing_entry
 from simulator.billing.billing_log import BillingLog
 from simulator.billing.prompt_cache import PromptCache
 from simulator.checks.batch_frame import Requests
+from simulator.faults.fault_log import FaultLog
 from simulator.http.api_errors import RefusedError
 from simulator.http.replies import Ids
 from simulator.plan import Plan
@@ -44,9 +45,11 @@ class Batch:
         expires_at: when it expires.
         processing: seconds it would take to its end.
         stuck: whether nothing in it ever completes.
+        born: when it was accepted, on the monotonic clock (seconds).
         due: when it is to end, on the monotonic clock (seconds).
         cancel_initiated_at: when it was canceled, None if it was not.
         ended_at: when it ended, None before.
+        settled: when it ended, on the monotonic clock (seconds), None before.
         items: its requests, as far as they are judged; once it ended, in the order of the results.
         ends: number of requests by end; empty before it ended.
         hurry: set when `due` has moved.
@@ -59,9 +62,11 @@ class Batch:
     expires_at: datetime
     processing: float
     stuck: bool
+    born: float
     due: float
     cancel_initiated_at: datetime | None = None
     ended_at: datetime | None = None
+    settled: float | None = None
     items: list[Item] = field(default_factory=list)
     ends: Counter[End] = field(default_factory=Counter)
     hurry: asyncio.Event = field(default_factory=asyncio.Event)
@@ -100,16 +105,16 @@ class Batches:
 
     Args:
         plan: decides how long batches take and how their requests end.
-        log: where succeeded requests are billed.
+        logs: where succeeded requests are billed, and where the faults that struck them are written.
         ids: gives each request its ids.
         cache: the prefixes seen before, shared with Messages.
     """
 
-    def __init__(self, plan: Plan, log: BillingLog, ids: Ids, cache: PromptCache) -> None:
+    def __init__(self, plan: Plan, logs: tuple[BillingLog, FaultLog], ids: Ids, cache: PromptCache) -> None:
         self._plan = plan
-        self._log = log
+        self._log, self._fault_log = logs
         self._ids = ids
-        self._cache = cache
+        self._judge = ItemJudge(plan, cache)
         self._run = os.urandom(6).hex()
         self._batches: dict[str, Batch] = {}
         self._lives: set[asyncio.Task[None]] = set()
@@ -152,7 +157,7 @@ class Batches:
         wobble = options.jitter * (2 * chance(seed, "processing", number) - 1)
         processing = options.processing_seconds * (1 + wobble)
         stuck = chance(seed, "stuck", number) < options.expire_batches_probability
-        now = datetime.now(UTC)
+        now, born = datetime.now(UTC), time.monotonic()
         batch = Batch(
             id=f"msgbatch_sim_{self._run}{number:08d}",
             api_key_id=api_key_id,
@@ -161,7 +166,8 @@ class Batches:
             expires_at=now + timedelta(seconds=options.lifetime),
             processing=processing,
             stuck=stuck,
-            due=time.monotonic() + (options.lifetime if stuck else min(processing, options.lifetime)),
+            born=born,
+            due=born + (options.lifetime if stuck else min(processing, options.lifetime)),
         )
         self._batches[batch.id] = batch
         self.created += 1
@@ -184,7 +190,7 @@ class Batches:
     async def _live(self, batch: Batch, requests: Requests) -> None:
         """The life of a batch: judge its requests, wait until it is due, end it."""
         async for request in unhurried(requests):
-            batch.items.append(judge(request, self._ids.next(), self._plan, self._cache))
+            batch.items.append(self._judge.judge(request, self._ids.next()))
         requests.clear()
         while (left := batch.due - time.monotonic()) > 0:
             batch.hurry.clear()
@@ -205,12 +211,25 @@ class Batches:
                 lines.append(orjson.dumps(entry))
                 nano_usd += entry["cost_nano_usd"]
                 unbilled += not entry["billed"]
+            if item.fault is not None:
+                self._record_fault(item, batch, billed=entry is not None and entry["billed"])
         ends = Counter(item.end for item in batch.items)
         batch.items.sort(key=lambda item: item.place)
         self._log.write_all(lines, nano_usd, unbilled)
         batch.ends = ends
-        batch.ended_at = datetime.now(UTC)
+        batch.ended_at, batch.settled = datetime.now(UTC), time.monotonic()
         self.ends += ends
+
+    def _record_fault(self, item: Item, batch: Batch, *, billed: bool) -> None:
+        if item.fault is not None:
+            self._fault_log.write(
+                item.fault,
+                "batch_items",
+                taken=item.end == "succeeded",
+                billed=billed,
+                batch_id=batch.id,
+                custom_id=item.custom_id,
+            )
 
     def _final(self, item: Item, batch: Batch, *, canceled: bool) -> End:
         """How a request ends, seeing what became of its batch."""

@@ -3,7 +3,7 @@
 Source: Anthropic docs, "Pricing" (2026-10-10), "Batch processing" (2026-10-08); SDK 2.12.0, `Usage`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from simulator.answers.refusals import ModelRefusal
@@ -85,6 +85,18 @@ class BilledUsage:
     def billed(self) -> bool:
         """Whether it is paid for; its tokens are shown either way."""
         return self.refusal is None or self.refusal.billed
+
+    def times(self, factor: float) -> "BilledUsage":
+        """The same with `factor` times the tokens of every kind, rounded down."""
+        return replace(
+            self,
+            input_tokens=int(self.input_tokens * factor),
+            output_tokens=int(self.output_tokens * factor),
+            write_5m=int(self.write_5m * factor),
+            write_1h=int(self.write_1h * factor),
+            read=int(self.read * factor),
+            thinking=None if self.thinking is None else int(self.thinking * factor),
+        )
 
     def as_reply(self) -> dict[str, Any]:
         """The `usage` object of a reply."""

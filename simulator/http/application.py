@@ -7,6 +7,8 @@ Source: Anthropic docs, "API overview", "Errors", "Rate limits" (2026-08 to 2026
 
 import asyncio
 import hashlib
+import socket
+import struct
 import sys
 import traceback
 from collections import Counter
@@ -16,22 +18,24 @@ from typing import Any, Literal
 import orjson
 from aiohttp import web
 
-from simulator.answers.content import own_blocks
-from simulator.answers.usage_meter import payload_hash, usage_of
+from simulator.answers.message_desk import MessageDesk
 from simulator.batches.batch_desk import BatchDesk
 from simulator.batches.batch_lives import ENDS, Batches
 from simulator.batches.batch_results import ResultStream
 from simulator.billing.admin_reports import cost_report, is_admin_key, usage_report
-from simulator.billing.billing_log import BillingLog, entry_of
+from simulator.billing.billing_log import BillingLog
 from simulator.billing.billing_totals import BillingTotals
-from simulator.billing.counting import count_tokens
 from simulator.billing.prompt_cache import PromptCache
 from simulator.checks.batch_frame import MAX_BATCH_BYTES
-from simulator.checks.whole_request import MAX_BODY_BYTES, Endpoint, check_body, check_length, parse
-from simulator.faults.fault_picker import FaultPicker
-from simulator.faults.fault_strikes import Cut, strike_after, strike_before
+from simulator.checks.whole_request import MAX_BODY_BYTES
+from simulator.faults.box_pages import BoxPageError
+from simulator.faults.broken_bodies import send_broken
+from simulator.faults.fault_log import FaultLog
+from simulator.faults.fault_striker import FaultStriker
+from simulator.faults.fault_strikes import Cut, strike_after
 from simulator.faults.latencies import Latencies
 from simulator.http import replies
+from simulator.http.api_call import ApiCall
 from simulator.http.api_errors import RefusedError
 from simulator.http.model_list import list_models, one_model
 from simulator.http.rate_limits import Bucket, LimitHeaders
@@ -62,13 +66,13 @@ class Simulator:
 
     Args:
         plan: latencies, limits and faults.
-        log: where billed messages are written.
+        log: where billed messages are written; faults are written next to it.
     """
 
     def __init__(self, plan: Plan, log: BillingLog) -> None:
         self.log = log
-        self._plan = plan
-        self._faults = FaultPicker(plan)
+        self._fault_log = FaultLog(log.path)
+        self._striker = FaultStriker(plan, self._fault_log)
         self._latencies = Latencies(plan)
         self._buckets = {
             "messages": Bucket(plan.limits.messages_per_minute),
@@ -77,10 +81,11 @@ class Simulator:
         }
         self._headers = LimitHeaders()
         self._ids = replies.Ids()
-        self._cache = PromptCache()
+        cache = PromptCache()
         self._totals = BillingTotals(log.path)
-        self._batches = Batches(plan, log, self._ids, self._cache)
-        self._desk = BatchDesk(self._batches, self._faults, plan.limits.queued_batch_requests)
+        self._batches = Batches(plan, (log, self._fault_log), self._ids, cache)
+        self._message_desk = MessageDesk(plan, self._striker, log, cache)
+        self._batch_desk = BatchDesk(self._batches, self._striker, plan.limits.queued_batch_requests)
         self._received: Counter[str] = Counter()
         self._answers: Counter[tuple[str, str]] = Counter()
 
@@ -89,8 +94,9 @@ class Simulator:
 
         `received` counts a request when it comes, `requests` when its answer is decided: a request that
         hangs is in the first only. A cut connection has the status "cut". `batches` is the number of
-        batches accepted, `batch_items` the number of requests by end in those that have ended. `billed` and
-        `billed_nano_usd` are of what is paid for, `unbilled` is the number of refusals that cost nothing.
+        batches accepted, `batch_items` the number of requests by end in those that have ended, `faults` the number
+        that struck, by kind. `billed` and `billed_nano_usd` are of what is paid for, `unbilled` is the number of
+        refusals that cost nothing.
         """
         requests: dict[str, dict[str, int]] = {endpoint: {} for endpoint in ENDPOINTS}
         for (endpoint, status), number in sorted(self._answers.items()):
@@ -100,11 +106,12 @@ class Simulator:
             "requests": requests,
             "batches": self._batches.created,
             "batch_items": {end: self._batches.ends[end] for end in ENDS},
+            "faults": dict(self._fault_log.by_kind),
             "billed": self.log.billed,
             "unbilled": self.log.unbilled,
             "billed_nano_usd": self.log.nano_usd,
         }
-        return self._response(figures, 200, {"request-id": self._ids.next()[0]})
+        return _response(figures, 200, {"request-id": self._ids.next()[0]})
 
     async def answer(
         self, request: web.Request, endpoint: EndpointName | Literal["other"]
@@ -120,14 +127,22 @@ class Simulator:
         """
         self._received[endpoint] += 1
         ids = self._ids.next()
+        if self._striker.resets(request, endpoint, ids[0]):
+            self._answers[endpoint, "cut"] += 1
+            return _reset(request)
         headers = {"request-id": ids[0]}
-        status = 200
+        status, fault = 200, None
         try:
-            answer = await self._handle(request, endpoint, ids, headers)
+            call = await _call(request, endpoint, ids, headers)
+            answer = await self._handle(call)
+            fault = call.fault
         except RefusedError as refused:
             status, answer = refused.status, refused.body(ids[0])
             if refused.retry_after is not None:
                 headers["retry-after"] = str(refused.retry_after)
+        except BoxPageError as page:
+            self._answers[endpoint, str(page.status)] += 1
+            return page.response()
         except (Cut, ConnectionError, web.RequestPayloadError):
             self._answers[endpoint, "cut"] += 1
             if request.transport is not None:
@@ -140,83 +155,58 @@ class Simulator:
         if isinstance(answer, ResultStream):
             self._answers[endpoint, answer.status] += 1
             return await answer.send(request, _marked(headers))
+        if fault is not None and fault.kind in ("slow", "cut_body"):
+            return await self._send_broken(call, answer, fault)
         self._answers[endpoint, str(status)] += 1
-        return self._response(answer, status, headers)
+        return _response(answer, status, headers)
 
-    async def _handle(
-        self,
-        request: web.Request,
-        endpoint: EndpointName | Literal["other"],
-        ids: tuple[str, str],
-        headers: dict[str, str],
-    ) -> Any:
-        raw = await _read(request, MAX_BATCH_BYTES if endpoint == "batches_create" else MAX_BODY_BYTES)
-        key = _key_of(request)
-        if not key:
-            raise RefusedError(401, "an API key is required (Authorization: Bearer or x-api-key)")
-        if endpoint == "other":
-            raise RefusedError(404, "Not found")
-        self._limit(endpoint, headers)
-        if endpoint == "models":
-            wanted = request.match_info.get("id")
-            answer: Any = one_model(wanted) if wanted is not None else list_models(request.query)
-            fault = self._faults.pick(endpoint, request.path_qs.encode())
-            strike_before(fault)
-        elif endpoint in ("messages", "count_tokens"):
-            answer, fault = self._work(raw, endpoint, ids, _key_id(key))
-        elif endpoint in ("usage_report", "cost_report"):
-            if not is_admin_key(key):
-                raise RefusedError(403, "this needs an Admin API key, which begins with sk-ant-admin")
-            report = usage_report if endpoint == "usage_report" else cost_report
-            answer = await report(self._totals, request.query)
-            fault = self._faults.pick(endpoint, request.path_qs.encode())
-            strike_before(fault)
-        else:
-            answer, fault = await self._desk.answer(request, raw, endpoint, _key_id(key))
-        seconds = self._latencies.next(endpoint) + (fault.seconds or 0 if fault else 0)
+    async def _handle(self, call: ApiCall) -> Any:
+        """The answer to a call as it is to be sent, after the time it takes."""
+        self._limit(call)
+        answer = await self._taken(call)
+        self._striker.record(call, taken=True)
+        seconds = self._latencies.next(call.endpoint)
+        if call.fault is not None and call.fault.kind == "hang":
+            seconds += call.fault.seconds or 0
         if seconds:
             await asyncio.sleep(seconds)
-        return strike_after(fault, answer)
+        return answer if call.fault is None else strike_after(call.fault, answer)
 
-    def _limit(self, endpoint: str, headers: dict[str, str]) -> None:
-        """Take a place under the endpoint's limit and states the limit in the headers."""
-        bucket = self._buckets.get("batches" if endpoint.startswith("batches") else endpoint)
+    async def _taken(self, call: ApiCall) -> Any:
+        """Do what a call asks for, and return the answer as it would be without a fault."""
+        if call.endpoint == "messages":
+            return self._message_desk.message(call)
+        if call.endpoint == "count_tokens":
+            return self._message_desk.count(call)
+        if call.endpoint.startswith("batches"):
+            return await self._batch_desk.answer(call)
+        if call.endpoint == "models":
+            wanted = call.request.match_info.get("id")
+            answer = list_models(call.request.query) if wanted is None else one_model(wanted)
+        else:
+            if not is_admin_key(_key_of(call.request)):
+                raise RefusedError(403, "this needs an Admin API key, which begins with sk-ant-admin")
+            report = usage_report if call.endpoint == "usage_report" else cost_report
+            answer = await report(self._totals, call.request.query)
+        self._striker.strike(call, call.path)
+        return answer
+
+    def _limit(self, call: ApiCall) -> None:
+        """Take a place under the endpoint's limit and state the limit in the headers."""
+        bucket = self._buckets.get("batches" if call.endpoint.startswith("batches") else call.endpoint)
         if bucket is None:
             return
         wait = bucket.take()
-        headers.update(self._headers.of(bucket, tokens=endpoint == "messages"))
+        call.headers.update(self._headers.of(bucket, tokens=call.endpoint == "messages"))
         if wait is not None:
             raise RefusedError(429, "Number of requests has exceeded the rate limit", retry_after=wait)
 
-    def _work(
-        self, raw: bytes, endpoint: Endpoint, ids: tuple[str, str], api_key_id: str
-    ) -> tuple[Any, Fault | None]:
-        """Check a body, then counts it or bills it; returns the answer and the fault that strikes it."""
-        try:
-            body = parse(raw)
-            model = check_body(body, endpoint)
-            tokens = count_tokens(body, model)
-            digest = payload_hash(body) if endpoint == "messages" else ""
-        except (RecursionError, orjson.JSONEncodeError):
-            raise RefusedError(400, "The request body is nested too deeply") from None
-        if endpoint == "messages":
-            check_length(tokens, model)
-        fault = self._faults.pick(endpoint, raw)
-        strike_before(fault)
-        if endpoint == "count_tokens":
-            return {"input_tokens": tokens}, fault
-        planned = self._plan.messages.refusal(self._plan.seed, digest)
-        usage = usage_of(body, model, self._cache, digest, count=tokens, planned=planned)
-        # On record before anything else can happen: the answer, a fault, or the end of this process.
-        digests = hashlib.sha256(raw).hexdigest(), digest
-        kind = fault.kind if fault else None
-        self.log.write(entry_of(ids, digests, (usage, model), api_key_id=api_key_id, fault=kind))
-        return replies.message(ids[1], model, usage, own_blocks(body, usage, ids[1])), fault
-
-    def _response(self, answer: Any, status: int, headers: dict[str, str]) -> web.Response:
-        headers["content-type"] = "application/json"
+    async def _send_broken(self, call: ApiCall, answer: Any, fault: Fault) -> web.StreamResponse:
+        """Send an answer slowly, or not to its end."""
+        self._answers[call.endpoint, "cut" if fault.kind == "cut_body" else "200"] += 1
         body = answer if isinstance(answer, bytes) else orjson.dumps(answer)
-        return web.Response(body=body, status=status, headers=_marked(headers))
+        headers = _marked({**call.headers, "content-type": "application/json"})
+        return await send_broken(call.request, body, headers, fault)
 
 
 def make_app(plan: Plan, log: BillingLog) -> web.Application:
@@ -249,6 +239,38 @@ async def _read(request: web.Request, max_bytes: int) -> bytes:
         return await request.read()
     except web.HTTPRequestEntityTooLarge:
         raise too_large from None
+
+
+async def _call(
+    request: web.Request,
+    endpoint: EndpointName | Literal["other"],
+    ids: tuple[str, str],
+    headers: dict[str, str],
+) -> ApiCall:
+    """A request with its body, if it has a key and its path is one of the API."""
+    raw = await _read(request, MAX_BATCH_BYTES if endpoint == "batches_create" else MAX_BODY_BYTES)
+    key = _key_of(request)
+    if not key:
+        raise RefusedError(401, "an API key is required (Authorization: Bearer or x-api-key)")
+    if endpoint == "other":
+        raise RefusedError(404, "Not found")
+    return ApiCall(request, endpoint, ids, raw, _key_id(key), headers)
+
+
+def _response(answer: Any, status: int, headers: dict[str, str]) -> web.Response:
+    headers["content-type"] = "application/json"
+    body = answer if isinstance(answer, bytes) else orjson.dumps(answer)
+    return web.Response(body=body, status=status, headers=_marked(headers))
+
+
+def _reset(request: web.Request) -> web.Response:
+    """Close a connection as a server does that gave up an idle one: at once, with a reset."""
+    if request.transport is not None:
+        connection = request.transport.get_extra_info("socket")
+        # Lingering for no time at all turns the close into a reset.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        request.transport.abort()
+    return web.Response()
 
 
 def _marked(headers: dict[str, str]) -> dict[str, str]:
