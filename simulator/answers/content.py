@@ -45,10 +45,10 @@ def own_blocks(body: dict[str, Any], usage: BilledUsage, message_id: str) -> Blo
     blocks = _server_blocks(body, usage.server, tail) if usage.server is not None else []
     if usage.stop_reason == "pause_turn":
         return blocks
-    tool = forced_tool(body) if usage.stop_reason == "tool_use" else None
+    tool = forced_tool(body)
     form = (body.get("output_config") or {}).get("format")
     if tool is not None:
-        return [*blocks, tool_use(tool, tail)]
+        return [*blocks, tool_use(tool, tail, cut=usage.stop_reason != "tool_use")]
     if form is not None:
         text = orjson.dumps(example_of(form["schema"])).decode()
         # An answer that was cut is not JSON any more.

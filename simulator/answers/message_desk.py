@@ -14,9 +14,11 @@ from simulator.billing.counting import count_tokens
 from simulator.billing.prompt_cache import PromptCache
 from simulator.checks.whole_request import Endpoint, check_body, check_length, parse
 from simulator.faults.fault_striker import FaultStriker
+from simulator.faults.fault_strikes import without_usage
 from simulator.http import replies
 from simulator.http.api_call import ApiCall
 from simulator.http.api_errors import RefusedError
+from simulator.http.event_stream import EventStream
 from simulator.plan import Fault, Plan
 
 
@@ -49,14 +51,16 @@ class MessageDesk:
             tokens = _wrong(tokens, call.fault)
         return {"input_tokens": tokens}
 
-    def message(self, call: ApiCall) -> dict[str, Any]:
-        """Answer a message, which is on the bill when this returns.
+    def message(self, call: ApiCall) -> dict[str, Any] | EventStream:
+        """Answer a message, which is on the bill when this returns, whether it streams or not.
 
         Raises:
             RefusedError: if the API would refuse it, or a fault does.
             BoxPageError, Cut: if a fault answers, or cuts, beforehand.
         """
         body, model, tokens = _read(call.raw, "messages")
+        # Whether it streams changes nothing of what it costs, and so nothing of its hash.
+        streams = body.pop("stream", False)
         digest = _digest(body)
         check_length(tokens, model)
         self._striker.strike(call, call.raw)
@@ -67,7 +71,12 @@ class MessageDesk:
             own = with_text(usage, own)
             usage = usage.times(call.fault.factor or 0)
         self._bill(call, usage, model, digest)
-        return replies.message(call.ids[1], model, usage, own)
+        message = replies.message(call.ids[1], model, usage, own)
+        if not streams:
+            return message
+        if call.fault is not None and call.fault.kind == "usage_missing":
+            message = without_usage(message)
+        return EventStream(message, call.fault)
 
     def _bill(self, call: ApiCall, usage: BilledUsage, model: Model, digest: str) -> None:
         """Put a message on record, before anything else can happen: the answer, a fault, or the end of this process."""

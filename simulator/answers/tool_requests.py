@@ -37,18 +37,21 @@ def forced_tool(body: dict[str, Any]) -> dict[str, Any] | None:
     return None
 
 
-def tool_use(tool: dict[str, Any], tail: str) -> dict[str, Any]:
+def tool_use(tool: dict[str, Any], tail: str, *, cut: bool) -> dict[str, Any]:
     """A `tool_use` block.
 
     Args:
         tool: the tool, as the request gives it.
         tail: end of the block's id.
+        cut: whether the output ended within the block.
 
     Returns:
-        the block, with an input that fits the tool's schema.
+        the block, with an input that fits the tool's schema, or with the first half of its fields.
     """
     client = _client_kind(tool)
     given = example_of(tool["input_schema"]) if client is None else CLIENT_INPUTS[client]
+    if cut and isinstance(given, dict):
+        given = dict(list(given.items())[: len(given) // 2])
     return {"type": "tool_use", "id": f"toolu_sim_{tail}", "name": tool["name"], "input": given}
 
 

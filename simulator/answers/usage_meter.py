@@ -144,5 +144,6 @@ def _output(
         output, stop_reason = room, "model_context_window_exceeded"
     elif wanted > limit:
         output, stop_reason = limit, "max_tokens"
-    # Thinking comes first, so a cut takes from the text.
-    return output, min(thinking, output), stop_reason
+    # Thinking comes first, so that a cut takes from the text; a tool that must be asked for leaves room for it.
+    most = output if forced_tool(body) is None else output - 1
+    return output, min(thinking, most), stop_reason

@@ -123,7 +123,7 @@ _SIMPLE: dict[str, Callable[[Any], bool]] = {
     "service_tier": lambda value: value in ("auto", "standard_only"),
     "speed": lambda value: value in ("standard", "fast"),
     "stop_sequences": _is_text_list,
-    "stream": lambda value: value is False,
+    "stream": lambda value: isinstance(value, bool),
 }
 
 _FIELD_NAME = re.compile(r"[A-Za-z0-9_]{1,40}")
@@ -166,8 +166,6 @@ def _check_fields(body: dict[str, Any], allowed: frozenset[str]) -> None:
         if name in body:
             raise invalid(name, "Extra inputs are not permitted")
     check_names(body, allowed)
-    if body.get("stream") is True:
-        raise invalid("stream", "not supported by the simulator")
     for name in ("model", "messages"):
         if name not in body:
             raise invalid(name, "Field required")

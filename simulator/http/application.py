@@ -37,6 +37,7 @@ from simulator.faults.latencies import Latencies
 from simulator.http import replies
 from simulator.http.api_call import ApiCall
 from simulator.http.api_errors import RefusedError
+from simulator.http.event_stream import EventStream
 from simulator.http.model_list import list_models, one_model
 from simulator.http.rate_limits import Bucket, LimitHeaders
 from simulator.plan import EndpointName, Fault, Plan
@@ -152,7 +153,7 @@ class Simulator:
             traceback.print_exc(file=sys.stderr)
             status = 500
             answer = RefusedError(500, "internal error of the simulator").body(ids[0])
-        if isinstance(answer, ResultStream):
+        if isinstance(answer, ResultStream | EventStream):
             self._answers[endpoint, answer.status] += 1
             return await answer.send(request, _marked(headers))
         if fault is not None and fault.kind in ("slow", "cut_body"):

@@ -67,7 +67,7 @@ Kinds that strike after what was asked for was done, and billed:
     odd_shape         a `shape` that nobody expects, of an answer to Messages or of a line in a batch's results:
                       whole_floats, usage_huge (2**63), stop_reason_missing, bom, lone_surrogate,
                       line_separator (U+2028 in a text); of a line also result_text, unknown_type, and
-                      error_text, which is of an item that erred and is not billed
+                      error_text, which is of an item that erred and is not billed; a streamed answer has none
     cut_results, end_results_early, repeat_results
                       cut within a line, end cleanly after one, or send the first lines once more
 

@@ -120,6 +120,22 @@ def test_a_forced_tool_is_asked_for_with_an_input_that_fits(choice):
     assert answered(body(tools=[WEATHER, other], tool_choice={"type": "auto"}))[0].stop_reason == "end_turn"
 
 
+@settings(deadline=None)
+@given(st.text(min_size=1).filter(str.strip), st.integers(1, 400), st.sampled_from(["any", "tool"]))
+def test_a_forced_tool_is_asked_for_however_little_may_be_written(text, limit, choice):
+    forced = {"type": choice} if choice == "any" else {"type": choice, "name": "get_weather"}
+    request = {**body(text, tools=[WEATHER], tool_choice=forced), "max_tokens": limit}
+    usage, content = answered(request)
+    assert usage.stop_reason in ("tool_use", "max_tokens")
+    assert content[-1]["type"] == "tool_use"
+    assert [block["type"] for block in content[:-1]] == ["thinking"] * (usage.thinking > 0)
+    whole = answered(body(text, tools=[WEATHER], tool_choice=forced))[1][-1]["input"]
+    if usage.stop_reason == "max_tokens":
+        assert content[-1]["input"].items() < whole.items()
+    else:
+        assert content[-1]["input"] == whole
+
+
 def test_structured_output_is_json_that_fits_unless_it_was_cut():
     usage, content = answered(body(output_config=FORM))
     assert usage.stop_reason == "end_turn"
