@@ -15,6 +15,7 @@ from simulator.billing.prompt_cache import PromptCache
 from simulator.checks.whole_request import Endpoint, check_body, check_length, parse
 from simulator.faults.fault_striker import FaultStriker
 from simulator.faults.fault_strikes import without_usage
+from simulator.files.stored_files import StoredFiles
 from simulator.http import replies
 from simulator.http.api_call import ApiCall
 from simulator.http.api_errors import RefusedError
@@ -29,14 +30,16 @@ class MessageDesk:
         plan: settles which messages end as refusals.
         striker: lets faults strike.
         log: where messages are billed.
-        cache: the prefixes seen before, shared with batches.
+        known: the prefixes seen before and the files uploaded, both shared with batches.
     """
 
-    def __init__(self, plan: Plan, striker: FaultStriker, log: BillingLog, cache: PromptCache) -> None:
+    def __init__(
+        self, plan: Plan, striker: FaultStriker, log: BillingLog, known: tuple[PromptCache, StoredFiles]
+    ) -> None:
         self._plan = plan
         self._striker = striker
         self._log = log
-        self._cache = cache
+        self._cache, self._files = known
 
     def count(self, call: ApiCall) -> dict[str, Any]:
         """Answer a count.
@@ -63,6 +66,7 @@ class MessageDesk:
         streams = body.pop("stream", False)
         digest = _digest(body)
         check_length(tokens, model)
+        self._files.check_references(body)
         self._striker.strike(call, call.raw)
         planned = self._plan.messages.refusal(self._plan.seed, digest)
         usage = usage_of(body, model, self._cache, digest, count=tokens, planned=planned)

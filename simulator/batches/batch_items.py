@@ -21,6 +21,7 @@ from simulator.checks.whole_request import check_body, check_length
 from simulator.faults.fault_picker import FaultPicker
 from simulator.faults.fault_strikes import planned_error, without_usage
 from simulator.faults.odd_shapes import odd_line
+from simulator.files.stored_files import StoredFiles
 from simulator.http import replies
 from simulator.http.api_errors import RefusedError, invalid
 from simulator.plan import Fault, Plan
@@ -64,12 +65,12 @@ class ItemJudge:
 
     Args:
         plan: settles planned ends, by the seed and the custom_id alone.
-        cache: the prefixes seen before; those of requests that are to succeed are added.
+        known: the prefixes seen before, to which those of requests that are to succeed are added, and the files.
     """
 
-    def __init__(self, plan: Plan, cache: PromptCache) -> None:
+    def __init__(self, plan: Plan, known: tuple[PromptCache, StoredFiles]) -> None:
         self._plan = plan
-        self._cache = cache
+        self._cache, self._files = known
         self._faults = FaultPicker(plan)
 
     def judge(self, request: tuple[str, dict[str, Any]], ids: tuple[str, str]) -> Item:
@@ -87,6 +88,7 @@ class ItemJudge:
         item = Item(custom_id, ids, chance(seed, "place", custom_id), chance(seed, "turn", custom_id))
         try:
             model, digest, tokens = _check(params)
+            self._files.check_references(params)
             self._strike(item, params)
             item.end = self._planned_end(custom_id)
             if item.end == "succeeded":

@@ -24,6 +24,7 @@ from simulator.billing.billing_log import BillingLog
 from simulator.billing.prompt_cache import PromptCache
 from simulator.checks.batch_frame import Requests
 from simulator.faults.fault_log import FaultLog
+from simulator.files.stored_files import StoredFiles
 from simulator.http.api_errors import RefusedError
 from simulator.http.replies import Ids
 from simulator.plan import Plan
@@ -107,14 +108,16 @@ class Batches:
         plan: decides how long batches take and how their requests end.
         logs: where succeeded requests are billed, and where the faults that struck them are written.
         ids: gives each request its ids.
-        cache: the prefixes seen before, shared with Messages.
+        known: the prefixes seen before and the files uploaded, both shared with Messages.
     """
 
-    def __init__(self, plan: Plan, logs: tuple[BillingLog, FaultLog], ids: Ids, cache: PromptCache) -> None:
+    def __init__(
+        self, plan: Plan, logs: tuple[BillingLog, FaultLog], ids: Ids, known: tuple[PromptCache, StoredFiles]
+    ) -> None:
         self._plan = plan
         self._log, self._fault_log = logs
         self._ids = ids
-        self._judge = ItemJudge(plan, cache)
+        self._judge = ItemJudge(plan, known)
         self._run = os.urandom(6).hex()
         self._batches: dict[str, Batch] = {}
         self._lives: set[asyncio.Task[None]] = set()

@@ -1,4 +1,4 @@
-"""The simulator's HTTP application: Messages, Batches, count_tokens, Models and the usage and cost reports.
+"""The simulator's HTTP application: Messages, Batches, count_tokens, Models, Files, and usage and cost reports.
 
 Every answer carries `weighbridge-simulated: true`.
 
@@ -34,6 +34,8 @@ from simulator.faults.fault_log import FaultLog
 from simulator.faults.fault_striker import FaultStriker
 from simulator.faults.fault_strikes import Cut, strike_after
 from simulator.faults.latencies import Latencies
+from simulator.files.file_desk import FileDesk
+from simulator.files.stored_files import StoredFiles
 from simulator.http import replies
 from simulator.http.api_call import ApiCall
 from simulator.http.api_errors import RefusedError
@@ -56,6 +58,11 @@ ROUTES: tuple[tuple[str, str, EndpointName], ...] = (
     ("DELETE", "/v1/messages/batches/{id}", "batches_delete"),
     ("POST", "/v1/messages/batches/{id}/cancel", "batches_cancel"),
     ("GET", "/v1/messages/batches/{id}/results", "batches_results"),
+    ("POST", "/v1/files", "files_upload"),
+    ("GET", "/v1/files", "files_list"),
+    ("GET", "/v1/files/{id}", "files_retrieve"),
+    ("DELETE", "/v1/files/{id}", "files_delete"),
+    ("GET", "/v1/files/{id}/content", "files_download"),
 )
 
 #: what requests are counted under; "other" is every path that there is not
@@ -84,8 +91,10 @@ class Simulator:
         self._ids = replies.Ids()
         cache = PromptCache()
         self._totals = BillingTotals(log.path)
-        self._batches = Batches(plan, (log, self._fault_log), self._ids, cache)
-        self._message_desk = MessageDesk(plan, self._striker, log, cache)
+        files = StoredFiles()
+        self._message_desk = MessageDesk(plan, self._striker, log, (cache, files))
+        self._file_desk = FileDesk(files, self._striker)
+        self._batches = Batches(plan, (log, self._fault_log), self._ids, (cache, files))
         self._batch_desk = BatchDesk(self._batches, self._striker, plan.limits.queued_batch_requests)
         self._received: Counter[str] = Counter()
         self._answers: Counter[tuple[str, str]] = Counter()
@@ -181,6 +190,8 @@ class Simulator:
             return self._message_desk.count(call)
         if call.endpoint.startswith("batches"):
             return await self._batch_desk.answer(call)
+        if call.endpoint.startswith("files"):
+            return await self._file_desk.answer(call)
         if call.endpoint == "models":
             wanted = call.request.match_info.get("id")
             answer = list_models(call.request.query) if wanted is None else one_model(wanted)
@@ -249,7 +260,9 @@ async def _call(
     headers: dict[str, str],
 ) -> ApiCall:
     """A request with its body, if it has a key and its path is one of the API."""
-    raw = await _read(request, MAX_BATCH_BYTES if endpoint == "batches_create" else MAX_BODY_BYTES)
+    raw = b""
+    if endpoint != "files_upload":
+        raw = await _read(request, MAX_BATCH_BYTES if endpoint == "batches_create" else MAX_BODY_BYTES)
     key = _key_of(request)
     if not key:
         raise RefusedError(401, "an API key is required (Authorization: Bearer or x-api-key)")

@@ -89,7 +89,8 @@ class EventStream:
 
 def event_bytes(event: Event) -> bytes:
     """An event as it is sent, named by its type."""
-    return b"event: " + event["type"].encode() + b"\ndata: " + orjson.dumps(event) + b"\n\n"
+    name: str = event["type"]
+    return b"event: " + name.encode() + b"\ndata: " + orjson.dumps(event) + b"\n\n"
 
 
 def events_of(message: dict[str, Any]) -> Iterator[Event]:

@@ -11,6 +11,7 @@ from simulator.plan.plan_sections import ITEM_STATUSES, PlanPart, Probability, S
 EndpointName = Literal[
     "messages", "count_tokens", "models", "usage_report", "cost_report",
     "batches_create", "batches_retrieve", "batches_list", "batches_results", "batches_cancel", "batches_delete",
+    "files_upload", "files_list", "files_retrieve", "files_delete", "files_download",
 ]  # fmt: skip
 
 #: what else faults are aimed at: the requests inside of batches, one by one, when they are judged

@@ -81,7 +81,6 @@ def text(ttl=None):
 
 
 URL_IMAGE = block("image", source={"type": "url", "url": "https://example.org/a.png"})
-FILE_PDF = block("document", source={"type": "file", "file_id": "file_1"})
 OK_PDF = block("document", source={"type": "base64", "media_type": "application/pdf", "data": "JVBERg=="})
 CITED = block("text", text=SECRET, citations=[{"type": "char_location"}])
 SCHEMA = {"type": "json_schema", "schema": {"type": "object"}}
@@ -264,7 +263,6 @@ def test_an_unknown_or_retired_model_is_a_404(simulator, model, path):
         {"inference_geo": "us"},
         {"mcp_servers": []},
         {"messages": [user([URL_IMAGE])]},
-        {"messages": [user([FILE_PDF])]},
         {"messages": [user(SECRET), asks("a"), user(results("a", content=[URL_IMAGE]))]},
         {"tools": [{"type": "web_search_20260318", "name": "web_search"}]},
         {"tools": [{"type": "code_execution_20260521", "name": "code_execution"}]},
