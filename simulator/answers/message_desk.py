@@ -11,11 +11,9 @@ from simulator.billing.billed_usage import BilledUsage
 from simulator.billing.billing_log import BillingLog, entry_of
 from simulator.billing.catalogue import Model
 from simulator.billing.counting import count_tokens
-from simulator.billing.prompt_cache import PromptCache
 from simulator.checks.whole_request import Endpoint, check_body, check_length, parse
 from simulator.faults.fault_striker import FaultStriker
 from simulator.faults.fault_strikes import without_usage
-from simulator.files.stored_files import StoredFiles
 from simulator.http import replies
 from simulator.http.api_call import ApiCall
 from simulator.http.api_errors import RefusedError
@@ -30,16 +28,12 @@ class MessageDesk:
         plan: settles which messages end as refusals.
         striker: lets faults strike.
         log: where messages are billed.
-        known: the prefixes seen before and the files uploaded, both shared with batches.
     """
 
-    def __init__(
-        self, plan: Plan, striker: FaultStriker, log: BillingLog, known: tuple[PromptCache, StoredFiles]
-    ) -> None:
+    def __init__(self, plan: Plan, striker: FaultStriker, log: BillingLog) -> None:
         self._plan = plan
         self._striker = striker
         self._log = log
-        self._cache, self._files = known
 
     def count(self, call: ApiCall) -> dict[str, Any]:
         """Answer a count.
@@ -66,10 +60,10 @@ class MessageDesk:
         streams = body.pop("stream", False)
         digest = _digest(body)
         check_length(tokens, model)
-        self._files.check_references(body)
+        call.caller.workspace.files.check_references(body)
         self._striker.strike(call, call.raw)
         planned = self._plan.messages.refusal(self._plan.seed, digest)
-        usage = usage_of(body, model, self._cache, digest, count=tokens, planned=planned)
+        usage = usage_of(body, model, call.caller.workspace.cache, digest, count=tokens, planned=planned)
         own = own_blocks(body, usage, call.ids[1])
         if call.fault is not None and call.fault.kind == "wrong_usage":
             own = with_text(usage, own)
@@ -86,7 +80,7 @@ class MessageDesk:
         """Put a message on record, before anything else can happen: the answer, a fault, or the end of this process."""
         digests = hashlib.sha256(call.raw).hexdigest(), digest
         kind = None if call.fault is None else call.fault.kind
-        entry = entry_of(call.ids, digests, (usage, model), api_key_id=call.api_key_id, fault=kind)
+        entry = entry_of(call.ids, digests, (usage, model), payer=call.caller.payer, fault=kind)
         self._log.write(entry)
         call.billed, call.object_id = usage.billed, call.ids[1]
 

@@ -53,7 +53,7 @@ class BatchDesk:
             return (await self._create(call)).shown(base_url)
         if call.endpoint == "batches_list":
             page = page_of(
-                self._batches.newest_first(),
+                self._batches.newest_first(call.caller.workspace),
                 call.request.query,
                 lambda batch: batch.id,
                 lambda batch: batch.shown(base_url),
@@ -64,7 +64,7 @@ class BatchDesk:
 
     def _one(self, call: ApiCall, base_url: str) -> Any:
         """Answer a call about one batch."""
-        batch = self._batches.get(call.request.match_info["id"])
+        batch = self._batches.get(call.request.match_info["id"], call.caller.workspace)
         _check_state(batch, call.endpoint)
         call.object_id = batch.id
         since = batch.settled if call.endpoint == "batches_results" else batch.born
@@ -84,7 +84,7 @@ class BatchDesk:
             message = "Number of queued batch requests has exceeded the limit"
             raise RefusedError(429, message, retry_after=QUEUE_RETRY_SECONDS)
         self._striker.strike(call, call.raw)
-        batch = self._batches.create(requests, call.api_key_id)
+        batch = self._batches.create(requests, call.caller)
         call.object_id = batch.id
         return batch
 

@@ -21,9 +21,9 @@ from simulator.checks.whole_request import check_body, check_length
 from simulator.faults.fault_picker import FaultPicker
 from simulator.faults.fault_strikes import planned_error, without_usage
 from simulator.faults.odd_shapes import odd_line
-from simulator.files.stored_files import StoredFiles
 from simulator.http import replies
 from simulator.http.api_errors import RefusedError, invalid
+from simulator.http.callers import Workspace
 from simulator.plan import Fault, Plan
 from simulator.plan.chances import chance
 from simulator.plan.planned_faults import FAULTS_BEFORE
@@ -65,20 +65,19 @@ class ItemJudge:
 
     Args:
         plan: settles planned ends, by the seed and the custom_id alone.
-        known: the prefixes seen before, to which those of requests that are to succeed are added, and the files.
     """
 
-    def __init__(self, plan: Plan, known: tuple[PromptCache, StoredFiles]) -> None:
+    def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._cache, self._files = known
         self._faults = FaultPicker(plan)
 
-    def judge(self, request: tuple[str, dict[str, Any]], ids: tuple[str, str]) -> Item:
+    def judge(self, request: tuple[str, dict[str, Any]], ids: tuple[str, str], workspace: Workspace) -> Item:
         """Check one request as Messages would, and settle how it ends if nothing happens to its batch.
 
         Args:
             request: (custom_id, params).
             ids: (request id, message id) for it.
+            workspace: its cache learns the prefix of a request that is to succeed, its files may be referred to.
 
         Returns:
             the item, whose end is "succeeded", "errored" or "expired".
@@ -88,12 +87,12 @@ class ItemJudge:
         item = Item(custom_id, ids, chance(seed, "place", custom_id), chance(seed, "turn", custom_id))
         try:
             model, digest, tokens = _check(params)
-            self._files.check_references(params)
+            workspace.files.check_references(params)
             self._strike(item, params)
             item.end = self._planned_end(custom_id)
             if item.end == "succeeded":
                 item.digest = digest
-                self._answer(item, params, model, tokens)
+                self._answer(item, (params, model, tokens), workspace.cache)
         except RefusedError as error:
             item.end, item.error = "errored", error
         except Exception:  # noqa: BLE001 - a bug of the simulator must still be an end
@@ -121,10 +120,11 @@ class ItemJudge:
         expired = draw < options.errored_probability + options.expired_probability
         return "expired" if expired else "succeeded"
 
-    def _answer(self, item: Item, params: dict[str, Any], model: Model, tokens: int) -> None:
+    def _answer(self, item: Item, asked: tuple[dict[str, Any], Model, int], cache: PromptCache) -> None:
         """What an item that succeeds is billed, and the blocks of its answer."""
+        params, model, tokens = asked
         planned = self._plan.batches.refusal(self._plan.seed, item.custom_id)
-        usage = usage_of(params, model, self._cache, item.digest, count=tokens, planned=planned)
+        usage = usage_of(params, model, cache, item.digest, count=tokens, planned=planned)
         item.own = own_blocks(params, usage, item.ids[1])
         if item.fault is not None and item.fault.kind == "wrong_usage":
             item.own = with_text(usage, item.own)
@@ -164,10 +164,10 @@ def result_line(item: Item) -> bytes:
     return orjson.dumps(line) + b"\n"
 
 
-def billing_entry(item: Item, batch_id: str, api_key_id: str | None) -> dict[str, Any] | None:
+def billing_entry(item: Item, batch_id: str, payer: tuple[str, str | None]) -> dict[str, Any] | None:
     """The item's line in the billing log, in which a refusal may cost nothing; None unless it succeeded."""
     if item.end != "succeeded" or item.billed is None:
         return None
     kind = None if item.fault is None else item.fault.kind
-    entry = entry_of(item.ids, (item.digest,) * 2, item.billed, api_key_id=api_key_id, fault=kind)
+    entry = entry_of(item.ids, (item.digest,) * 2, item.billed, payer=payer, fault=kind)
     return {**entry, "endpoint": "batches", "batch_id": batch_id, "custom_id": item.custom_id}

@@ -21,11 +21,10 @@ import orjson
 
 from simulator.batches.batch_items import End, Item, ItemJudge, billing_entry
 from simulator.billing.billing_log import BillingLog
-from simulator.billing.prompt_cache import PromptCache
 from simulator.checks.batch_frame import Requests
 from simulator.faults.fault_log import FaultLog
-from simulator.files.stored_files import StoredFiles
 from simulator.http.api_errors import RefusedError
+from simulator.http.callers import Caller, Workspace
 from simulator.http.replies import Ids
 from simulator.plan import Plan
 from simulator.plan.chances import chance
@@ -40,7 +39,7 @@ class Batch:
 
     Attributes:
         id: its id.
-        api_key_id: id of the key it was created with.
+        caller: who created it.
         total: number of its requests.
         created_at: when it was accepted.
         expires_at: when it expires.
@@ -57,7 +56,7 @@ class Batch:
     """
 
     id: str
-    api_key_id: str | None
+    caller: Caller
     total: int
     created_at: datetime
     expires_at: datetime
@@ -108,16 +107,13 @@ class Batches:
         plan: decides how long batches take and how their requests end.
         logs: where succeeded requests are billed, and where the faults that struck them are written.
         ids: gives each request its ids.
-        known: the prefixes seen before and the files uploaded, both shared with Messages.
     """
 
-    def __init__(
-        self, plan: Plan, logs: tuple[BillingLog, FaultLog], ids: Ids, known: tuple[PromptCache, StoredFiles]
-    ) -> None:
+    def __init__(self, plan: Plan, logs: tuple[BillingLog, FaultLog], ids: Ids) -> None:
         self._plan = plan
         self._log, self._fault_log = logs
         self._ids = ids
-        self._judge = ItemJudge(plan, known)
+        self._judge = ItemJudge(plan)
         self._run = os.urandom(6).hex()
         self._batches: dict[str, Batch] = {}
         self._lives: set[asyncio.Task[None]] = set()
@@ -130,27 +126,27 @@ class Batches:
         """Number of requests in batches that have not ended."""
         return sum(batch.total for batch in self._batches.values() if batch.ended_at is None)
 
-    def newest_first(self) -> list[Batch]:
-        """Every batch that is not deleted."""
-        return [*reversed(self._batches.values())]
+    def newest_first(self, workspace: Workspace) -> list[Batch]:
+        """Every batch of a workspace that is not deleted."""
+        return [batch for batch in reversed(self._batches.values()) if batch.caller.workspace is workspace]
 
-    def get(self, batch_id: str) -> Batch:
-        """A batch by its id.
+    def get(self, batch_id: str, workspace: Workspace) -> Batch:
+        """A batch of a workspace by its id.
 
         Raises:
             RefusedError: 404 if there is no such batch.
         """
         batch = self._batches.get(batch_id)
-        if batch is None:
+        if batch is None or batch.caller.workspace is not workspace:
             raise RefusedError(404, "message_batch_id: there is no such batch")
         return batch
 
-    def create(self, requests: Requests, api_key_id: str | None = None) -> Batch:
+    def create(self, requests: Requests, caller: Caller) -> Batch:
         """Accept a batch and start its life.
 
         Args:
             requests: (custom_id, params) of each request; emptied as soon as they are judged.
-            api_key_id: id of the key they came with.
+            caller: whose key they came with.
 
         Returns:
             the batch, in progress.
@@ -163,7 +159,7 @@ class Batches:
         now, born = datetime.now(UTC), time.monotonic()
         batch = Batch(
             id=f"msgbatch_sim_{self._run}{number:08d}",
-            api_key_id=api_key_id,
+            caller=caller,
             total=len(requests),
             created_at=now,
             expires_at=now + timedelta(seconds=options.lifetime),
@@ -193,7 +189,7 @@ class Batches:
     async def _live(self, batch: Batch, requests: Requests) -> None:
         """The life of a batch: judge its requests, wait until it is due, end it."""
         async for request in unhurried(requests):
-            batch.items.append(self._judge.judge(request, self._ids.next()))
+            batch.items.append(self._judge.judge(request, self._ids.next(), batch.caller.workspace))
         requests.clear()
         while (left := batch.due - time.monotonic()) > 0:
             batch.hurry.clear()
@@ -209,7 +205,7 @@ class Batches:
         nano_usd = unbilled = 0
         async for item in unhurried(batch.items):
             item.end = self._final(item, batch, canceled=canceled)
-            entry = billing_entry(item, batch.id, batch.api_key_id)
+            entry = billing_entry(item, batch.id, batch.caller.payer)
             if entry is not None:
                 lines.append(orjson.dumps(entry))
                 nano_usd += entry["cost_nano_usd"]
@@ -230,6 +226,8 @@ class Batches:
                 "batch_items",
                 taken=item.end == "succeeded",
                 billed=billed,
+                api_key_id=batch.caller.api_key_id,
+                workspace_id=batch.caller.workspace.billed_as,
                 batch_id=batch.id,
                 custom_id=item.custom_id,
             )

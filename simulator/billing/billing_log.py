@@ -69,7 +69,7 @@ def entry_of(
     digests: tuple[str, str],
     billed: tuple[BilledUsage, Model],
     *,
-    api_key_id: str | None,
+    payer: tuple[str | None, str | None],
     fault: str | None,
 ) -> dict[str, Any]:
     """The fields of one line.
@@ -79,7 +79,7 @@ def entry_of(
         digests: SHA-256 of the exact bytes of the request body (for an item of a batch, whose bytes are a
             part of a larger body, the same as the second), SHA-256 of the body's canonical JSON.
         billed: the usage and the model it ran on.
-        api_key_id: id of the key that the request came with.
+        payer: (id of the key that the request came with, id of its workspace; None for the default one).
         fault: kind of the fault that strikes the answer, None if none does.
 
     Returns:
@@ -102,8 +102,8 @@ def entry_of(
         "cost_usd": usd(cost),
         "body_sha256": digests[0],
         "payload_sha256": digests[1],
-        "api_key_id": api_key_id,
-        "workspace_id": None,
+        "api_key_id": payer[0],
+        "workspace_id": payer[1],
         "fault": fault,
     }
 

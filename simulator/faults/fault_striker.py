@@ -54,7 +54,8 @@ class FaultStriker:
                 billed=call.billed,
                 request_id=call.ids[0],
                 object_id=call.object_id,
-                api_key_id=call.api_key_id,
+                api_key_id=call.caller.api_key_id,
+                workspace_id=call.caller.workspace.billed_as,
             )
 
     def resets(self, request: web.Request, endpoint: EndpointName | str, request_id: str) -> bool:

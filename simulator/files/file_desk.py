@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import BodyPartReader, web
 
 from simulator.faults.fault_striker import FaultStriker
-from simulator.files.stored_files import MAX_FILE_BYTES, StoredFile, StoredFiles
+from simulator.files.stored_files import MAX_FILE_BYTES, StoredFile
 from simulator.http.api_call import ApiCall
 from simulator.http.api_errors import RefusedError, invalid
 from simulator.http.paging import page_limit
@@ -30,12 +30,10 @@ class FileDesk:
     """Answers the file endpoints.
 
     Args:
-        files: the files of this run.
         striker: lets faults strike.
     """
 
-    def __init__(self, files: StoredFiles, striker: FaultStriker) -> None:
-        self._files = files
+    def __init__(self, striker: FaultStriker) -> None:
         self._striker = striker
 
     async def answer(self, call: ApiCall) -> dict[str, Any]:
@@ -51,42 +49,43 @@ class FileDesk:
             RefusedError: if the API would refuse it, or a fault does.
             BoxPageError, Cut: if a fault answers, or cuts, beforehand.
         """
+        files = call.caller.workspace.files
         if call.endpoint == "files_upload":
             name, mime_type, size, lifetime = await _uploaded(call.request)
             self._striker.strike(call, call.path)
-            stored = self._files.add(name, mime_type, size, lifetime)
+            stored = files.add(name, mime_type, size, lifetime)
             call.object_id = stored.id
             return stored.shown()
         if call.endpoint == "files_list":
-            page = self._page(call.request)
+            page = _page(files.newest_first(), call.request)
             self._striker.strike(call, call.path)
             return page
-        file = self._files.get(call.request.match_info["id"])
+        file = files.get(call.request.match_info["id"])
         call.object_id = file.id
         if call.endpoint == "files_download":
             _refuse_download(file)
         self._striker.strike(call, call.path)
         if call.endpoint == "files_delete":
-            self._files.delete(file)
+            files.delete(file)
             return {"id": file.id, "type": "file_deleted"}
         return file.shown()
 
-    def _page(self, request: web.Request) -> dict[str, Any]:
-        """One page of files, newest first, or those of the given ids."""
-        query = request.query
-        files = self._files.newest_first()
-        wanted = [*query.getall("ids[]", []), *query.getall("ids", [])]
-        if wanted:
-            if len(set(wanted)) > MAX_IDS or "page" in query or "limit" in query:
-                raise invalid("ids", f"at most {MAX_IDS} ids are permitted, without page and limit")
-            return {"data": [file.shown() for file in files if file.id in wanted], "next_page": None}
-        if query.get("scope_id"):
-            files = []  # nothing here is made by a session
-        limit = page_limit(query)
-        start = _after(files, query["page"]) if query.get("page") else 0
-        shown = files[start : start + limit]
-        more = start + limit < len(files)
-        return {"data": [file.shown() for file in shown], "next_page": _cursor(shown[-1]) if more else None}
+
+def _page(files: list[StoredFile], request: web.Request) -> dict[str, Any]:
+    """One page of files, newest first, or those of the given ids."""
+    query = request.query
+    wanted = [*query.getall("ids[]", []), *query.getall("ids", [])]
+    if wanted:
+        if len(set(wanted)) > MAX_IDS or "page" in query or "limit" in query:
+            raise invalid("ids", f"at most {MAX_IDS} ids are permitted, without page and limit")
+        return {"data": [file.shown() for file in files if file.id in wanted], "next_page": None}
+    if query.get("scope_id"):
+        files = []  # nothing here is made by a session
+    limit = page_limit(query)
+    start = _after(files, query["page"]) if query.get("page") else 0
+    shown = files[start : start + limit]
+    more = start + limit < len(files)
+    return {"data": [file.shown() for file in shown], "next_page": _cursor(shown[-1]) if more else None}
 
 
 def _refuse_download(file: StoredFile) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from simulator.http.callers import Caller
 from simulator.plan import EndpointName, Fault
 
 
@@ -16,7 +17,7 @@ class ApiCall:
         endpoint: what it is counted under.
         ids: (request id, message id).
         raw: its body.
-        api_key_id: id of the key it came with.
+        caller: whose key it came with.
         headers: of the answer, as far as they are settled.
         fault: what strikes it, once that is drawn.
         billed: whether what it asked for is paid for.
@@ -27,7 +28,7 @@ class ApiCall:
     endpoint: EndpointName
     ids: tuple[str, str]
     raw: bytes
-    api_key_id: str
+    caller: Caller
     headers: dict[str, str] = field(default_factory=dict)
     fault: Fault | None = None
     billed: bool = False

@@ -6,13 +6,12 @@ Source: Anthropic docs, "API overview", "Errors", "Rate limits" (2026-08 to 2026
 """
 
 import asyncio
-import hashlib
 import socket
 import struct
 import sys
 import traceback
 from collections import Counter
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, Literal
 
 import orjson
@@ -25,7 +24,6 @@ from simulator.batches.batch_results import ResultStream
 from simulator.billing.admin_reports import cost_report, is_admin_key, usage_report
 from simulator.billing.billing_log import BillingLog
 from simulator.billing.billing_totals import BillingTotals
-from simulator.billing.prompt_cache import PromptCache
 from simulator.checks.batch_frame import MAX_BATCH_BYTES
 from simulator.checks.whole_request import MAX_BODY_BYTES
 from simulator.faults.box_pages import BoxPageError
@@ -35,10 +33,10 @@ from simulator.faults.fault_striker import FaultStriker
 from simulator.faults.fault_strikes import Cut, strike_after
 from simulator.faults.latencies import Latencies
 from simulator.files.file_desk import FileDesk
-from simulator.files.stored_files import StoredFiles
 from simulator.http import replies
 from simulator.http.api_call import ApiCall
 from simulator.http.api_errors import RefusedError
+from simulator.http.callers import WORKSPACE_HEADER, Callers
 from simulator.http.event_stream import EventStream
 from simulator.http.model_list import list_models, one_model
 from simulator.http.rate_limits import Bucket, LimitHeaders
@@ -89,12 +87,11 @@ class Simulator:
         }
         self._headers = LimitHeaders()
         self._ids = replies.Ids()
-        cache = PromptCache()
+        self._callers = Callers(plan.workspaces)
         self._totals = BillingTotals(log.path)
-        files = StoredFiles()
-        self._message_desk = MessageDesk(plan, self._striker, log, (cache, files))
-        self._file_desk = FileDesk(files, self._striker)
-        self._batches = Batches(plan, (log, self._fault_log), self._ids, (cache, files))
+        self._message_desk = MessageDesk(plan, self._striker, log)
+        self._file_desk = FileDesk(self._striker)
+        self._batches = Batches(plan, (log, self._fault_log), self._ids)
         self._batch_desk = BatchDesk(self._batches, self._striker, plan.limits.queued_batch_requests)
         self._received: Counter[str] = Counter()
         self._answers: Counter[tuple[str, str]] = Counter()
@@ -143,7 +140,7 @@ class Simulator:
         headers = {"request-id": ids[0]}
         status, fault = 200, None
         try:
-            call = await _call(request, endpoint, ids, headers)
+            call = await self._call(request, endpoint, ids, headers)
             answer = await self._handle(call)
             fault = call.fault
         except RefusedError as refused:
@@ -169,6 +166,26 @@ class Simulator:
             return await self._send_broken(call, answer, fault)
         self._answers[endpoint, str(status)] += 1
         return _response(answer, status, headers)
+
+    async def _call(
+        self,
+        request: web.Request,
+        endpoint: EndpointName | Literal["other"],
+        ids: tuple[str, str],
+        headers: dict[str, str],
+    ) -> ApiCall:
+        """A request with its body, if it has a key and its path is one of the API."""
+        raw = b""
+        if endpoint != "files_upload":
+            raw = await _read(request, MAX_BATCH_BYTES if endpoint == "batches_create" else MAX_BODY_BYTES)
+        key = _key_of(request)
+        if not key:
+            raise RefusedError(401, "an API key is required (Authorization: Bearer or x-api-key)")
+        caller = self._callers.of(key)
+        headers[WORKSPACE_HEADER] = caller.workspace.id
+        if endpoint == "other":
+            raise RefusedError(404, "Not found")
+        return ApiCall(request, endpoint, ids, raw, caller, headers)
 
     async def _handle(self, call: ApiCall) -> Any:
         """The answer to a call as it is to be sent, after the time it takes."""
@@ -253,24 +270,6 @@ async def _read(request: web.Request, max_bytes: int) -> bytes:
         raise too_large from None
 
 
-async def _call(
-    request: web.Request,
-    endpoint: EndpointName | Literal["other"],
-    ids: tuple[str, str],
-    headers: dict[str, str],
-) -> ApiCall:
-    """A request with its body, if it has a key and its path is one of the API."""
-    raw = b""
-    if endpoint != "files_upload":
-        raw = await _read(request, MAX_BATCH_BYTES if endpoint == "batches_create" else MAX_BODY_BYTES)
-    key = _key_of(request)
-    if not key:
-        raise RefusedError(401, "an API key is required (Authorization: Bearer or x-api-key)")
-    if endpoint == "other":
-        raise RefusedError(404, "Not found")
-    return ApiCall(request, endpoint, ids, raw, _key_id(key), headers)
-
-
 def _response(answer: Any, status: int, headers: dict[str, str]) -> web.Response:
     headers["content-type"] = "application/json"
     body = answer if isinstance(answer, bytes) else orjson.dumps(answer)
@@ -303,9 +302,3 @@ def _key_of(request: web.Request) -> str:
         return key
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     return key.strip() if scheme.lower() == "bearer" else ""
-
-
-@lru_cache(maxsize=1_024)
-def _key_id(key: str) -> str:
-    """The id of an API key, which does not tell the key."""
-    return f"apikey_sim_{hashlib.sha256(key.encode()).hexdigest()[:16]}"

@@ -24,6 +24,10 @@ A plan is a TOML file:
     processing_seconds = 2
     errored_probability = 0.01
 
+    [workspaces]                  # API key to workspace; other keys belong to the default one
+    "sk-night" = "wrkspc_night"
+    "sk-day" = "wrkspc_day"
+
     [[faults]]
     endpoint = "messages"         # see `EndpointName`; "batch_items" is the requests inside of batches
     kind = "status"

@@ -3,9 +3,9 @@
 import tomllib
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
-from simulator.plan.plan_sections import BatchPlan, Latency, Limits, MessagePlan, PlanPart
+from simulator.plan.plan_sections import BatchPlan, Latency, Limits, MessagePlan, PlanPart, WorkspaceId
 from simulator.plan.planned_faults import Fault
 
 
@@ -18,6 +18,7 @@ class Plan(PlanPart):
         limits: requests per minute.
         messages: what becomes of accepted messages.
         batches: what becomes of Message Batches.
+        workspaces: id of the workspace by API key; all other keys belong to the default one.
         faults: what goes wrong, asked in this order.
     """
 
@@ -26,6 +27,7 @@ class Plan(PlanPart):
     limits: Limits = Limits()
     messages: MessagePlan = MessagePlan()
     batches: BatchPlan = BatchPlan()
+    workspaces: dict[str, WorkspaceId] = Field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
 
 

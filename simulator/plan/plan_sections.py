@@ -20,6 +20,10 @@ Seconds = Annotated[float, Field(ge=0, le=86_400)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
+#: what the id of a workspace looks like. Source: SDK 2.12.0, docstring of `workspace_id`.
+WorkspaceId = Annotated[str, Field(pattern=r"^wrkspc_[A-Za-z0-9_]{1,64}$")]
+
+
 class PlanPart(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
