@@ -32,6 +32,7 @@ class MessageDesk:
 
     def __init__(self, plan: Plan, striker: FaultStriker, log: BillingLog) -> None:
         self._plan = plan
+        self._clock = plan.clock()
         self._striker = striker
         self._log = log
 
@@ -80,7 +81,9 @@ class MessageDesk:
         """Put a message on record, before anything else can happen: the answer, a fault, or the end of this process."""
         digests = hashlib.sha256(call.raw).hexdigest(), digest
         kind = None if call.fault is None else call.fault.kind
-        entry = entry_of(call.ids, digests, (usage, model), payer=call.caller.payer, fault=kind)
+        entry = entry_of(
+            call.ids, digests, (usage, model), payer=call.caller.payer, fault=kind, at=self._clock.now()
+        )
         self._log.write(entry)
         call.billed, call.object_id = usage.billed, call.ids[1]
 

@@ -6,6 +6,7 @@ Source: Anthropic docs, "Batch processing" (2026-10-08), "Migration to API versi
 import sys
 import traceback
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Literal
 
 import orjson
@@ -164,10 +165,12 @@ def result_line(item: Item) -> bytes:
     return orjson.dumps(line) + b"\n"
 
 
-def billing_entry(item: Item, batch_id: str, payer: tuple[str, str | None]) -> dict[str, Any] | None:
-    """The item's line in the billing log, in which a refusal may cost nothing; None unless it succeeded."""
+def billing_entry(
+    item: Item, batch_id: str, payer: tuple[str, str | None], at: datetime
+) -> dict[str, Any] | None:
+    """The item's line in the billing log at a time, in which a refusal may cost nothing; None unless it succeeded."""
     if item.end != "succeeded" or item.billed is None:
         return None
     kind = None if item.fault is None else item.fault.kind
-    entry = entry_of(item.ids, (item.digest,) * 2, item.billed, payer=payer, fault=kind)
+    entry = entry_of(item.ids, (item.digest,) * 2, item.billed, payer=payer, fault=kind, at=at)
     return {**entry, "endpoint": "batches", "batch_id": batch_id, "custom_id": item.custom_id}

@@ -14,7 +14,7 @@ import os
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -111,6 +111,7 @@ class Batches:
 
     def __init__(self, plan: Plan, logs: tuple[BillingLog, FaultLog], ids: Ids) -> None:
         self._plan = plan
+        self._clock = plan.clock()
         self._log, self._fault_log = logs
         self._ids = ids
         self._judge = ItemJudge(plan)
@@ -156,7 +157,7 @@ class Batches:
         wobble = options.jitter * (2 * chance(seed, "processing", number) - 1)
         processing = options.processing_seconds * (1 + wobble)
         stuck = chance(seed, "stuck", number) < options.expire_batches_probability
-        now, born = datetime.now(UTC), time.monotonic()
+        now, born = self._clock.now(), time.monotonic()
         batch = Batch(
             id=f"msgbatch_sim_{self._run}{number:08d}",
             caller=caller,
@@ -178,7 +179,7 @@ class Batches:
     def cancel(self, batch: Batch) -> None:
         """Cancel a batch that has not ended; a second time changes nothing."""
         if batch.cancel_initiated_at is None:
-            batch.cancel_initiated_at = datetime.now(UTC)
+            batch.cancel_initiated_at = self._clock.now()
             batch.due = min(batch.due, time.monotonic() + self._plan.batches.cancel_seconds)
             batch.hurry.set()
 
@@ -203,9 +204,10 @@ class Batches:
         canceled = batch.cancel_initiated_at is not None
         lines: list[bytes] = []
         nano_usd = unbilled = 0
+        at = self._clock.now()
         async for item in unhurried(batch.items):
             item.end = self._final(item, batch, canceled=canceled)
-            entry = billing_entry(item, batch.id, batch.caller.payer)
+            entry = billing_entry(item, batch.id, batch.caller.payer, at)
             if entry is not None:
                 lines.append(orjson.dumps(entry))
                 nano_usd += entry["cost_nano_usd"]
@@ -216,7 +218,7 @@ class Batches:
         batch.items.sort(key=lambda item: item.place)
         self._log.write_all(lines, nano_usd, unbilled)
         batch.ends = ends
-        batch.ended_at, batch.settled = datetime.now(UTC), time.monotonic()
+        batch.ended_at, batch.settled = self._clock.now(), time.monotonic()
         self.ends += ends
 
     def _record_fault(self, item: Item, batch: Batch, *, billed: bool) -> None:

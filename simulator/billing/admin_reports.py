@@ -87,7 +87,7 @@ async def usage_report(totals: BillingTotals, query: MultiMapping[str]) -> dict[
     Raises:
         RefusedError: 400 for a parameter that does not fit.
     """
-    window = _window(query, tuple(WIDTHS), tuple(USAGE_FILTERS))
+    window = _window(query, totals.clock.seconds(), tuple(WIDTHS), tuple(USAGE_FILTERS))
     groups = _groups(query, USAGE_GROUPS)
     wanted = {field: _values(query, name) for name, field in USAGE_FILTERS.items() if _values(query, name)}
 
@@ -117,7 +117,7 @@ async def cost_report(totals: BillingTotals, query: MultiMapping[str]) -> dict[s
     Raises:
         RefusedError: 400 for a parameter that does not fit.
     """
-    window = _window(query, ("1d",), ())
+    window = _window(query, totals.clock.seconds(), ("1d",), ())
     groups = _groups(query, COST_GROUPS)
 
     def results(found: Iterable[tuple[Kind, Total]]) -> Results:
@@ -242,7 +242,9 @@ class _Window:
         }
 
 
-def _window(query: MultiMapping[str], widths: tuple[str, ...], filters: tuple[str, ...]) -> _Window:
+def _window(
+    query: MultiMapping[str], now: float, widths: tuple[str, ...], filters: tuple[str, ...]
+) -> _Window:
     _check_names(query, ("starting_at", "ending_at", "bucket_width", "limit", "page"), ("group_by", *filters))
     width_name = query.get("bucket_width", "1d")
     if width_name not in widths:
@@ -255,7 +257,7 @@ def _window(query: MultiMapping[str], widths: tuple[str, ...], filters: tuple[st
         raise invalid("starting_at", "Field required")
     start = int(_seconds(query["starting_at"], "starting_at")) // width * width
     ending_at = query.get("ending_at")
-    end = datetime.now(UTC).timestamp() if ending_at is None else _seconds(ending_at, "ending_at")
+    end = now if ending_at is None else _seconds(ending_at, "ending_at")
     if ending_at is not None and end <= start:
         raise invalid("ending_at", "must be after starting_at")
     if "page" in query:

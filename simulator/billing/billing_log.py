@@ -8,7 +8,7 @@ and requests that the API refuses cost nothing and are not in it.
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,7 @@ def entry_of(
     *,
     payer: tuple[str | None, str | None],
     fault: str | None,
+    at: datetime,
 ) -> dict[str, Any]:
     """The fields of one line.
 
@@ -80,6 +81,7 @@ def entry_of(
             part of a larger body, the same as the second), SHA-256 of the body's canonical JSON.
         billed: the usage and the model it ran on.
         payer: (id of the key that the request came with, id of its workspace; None for the default one).
+        at: when it was billed, by the API's clock.
         fault: kind of the fault that strikes the answer, None if none does.
 
     Returns:
@@ -88,7 +90,7 @@ def entry_of(
     usage, model = billed
     cost = cost_nano_usd(usage, model)
     return {
-        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "time": at.isoformat(timespec="milliseconds"),
         "simulated": True,
         "request_id": ids[0],
         "message_id": ids[1],

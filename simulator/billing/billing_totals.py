@@ -20,6 +20,7 @@ from simulator.billing.billed_usage import (
     token_costs,
 )
 from simulator.billing.catalogue import Model, find_model
+from simulator.plan.api_clock import ApiClock
 from simulator.unhurried import unhurried
 
 #: an input above it is in the context window "200k-1M". Source: Anthropic docs, "Usage report".
@@ -69,9 +70,11 @@ class BillingTotals:
 
     Args:
         path: the log.
+        clock: the API's, by which the log is dated; None for the machine's.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: ApiClock | None = None) -> None:
+        self.clock = clock or ApiClock()
         self._path = path
         self._offset = 0
         self._lines = 0

@@ -6,13 +6,13 @@ answered, a batch made), `billed` whether that is paid for; a batch is billed by
 
 import json
 from collections import Counter
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from simulator.plan import Fault
+from simulator.plan.api_clock import ApiClock
 
 
 class FaultLog:
@@ -20,9 +20,11 @@ class FaultLog:
 
     Args:
         billing_log: the billing log; the file stands next to it and is made with its first line.
+        clock: dates the lines.
     """
 
-    def __init__(self, billing_log: Path) -> None:
+    def __init__(self, billing_log: Path, clock: ApiClock) -> None:
+        self._clock = clock
         self._path = fault_log_path(billing_log)
         self.by_kind: Counter[str] = Counter()
 
@@ -38,7 +40,7 @@ class FaultLog:
         """
         self.by_kind[fault.kind] += 1
         line = {
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "time": self._clock.now().isoformat(timespec="milliseconds"),
             "simulated": True,
             "endpoint": place,
             "kind": fault.kind,

@@ -8,7 +8,7 @@ Source: SDK 2.12.0, `resources/files.py`, `FileNotDownloadableError`, `FileExpir
 
 import base64
 import binascii
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from aiohttp import BodyPartReader, web
@@ -18,6 +18,7 @@ from simulator.files.stored_files import MAX_FILE_BYTES, StoredFile
 from simulator.http.api_call import ApiCall
 from simulator.http.api_errors import RefusedError, invalid
 from simulator.http.paging import page_limit
+from simulator.plan.api_clock import ApiClock
 
 #: most ids that a list can be restricted to. Source: SDK 2.12.0, `FileListParams`.
 MAX_IDS = 100
@@ -31,9 +32,11 @@ class FileDesk:
 
     Args:
         striker: lets faults strike.
+        clock: dates files.
     """
 
-    def __init__(self, striker: FaultStriker) -> None:
+    def __init__(self, striker: FaultStriker, clock: ApiClock) -> None:
+        self._clock = clock
         self._striker = striker
 
     async def answer(self, call: ApiCall) -> dict[str, Any]:
@@ -53,7 +56,7 @@ class FileDesk:
         if call.endpoint == "files_upload":
             name, mime_type, size, lifetime = await _uploaded(call.request)
             self._striker.strike(call, call.path)
-            stored = files.add(name, mime_type, size, lifetime)
+            stored = files.add(name, mime_type, size, (self._clock.now(), lifetime))
             call.object_id = stored.id
             return stored.shown()
         if call.endpoint == "files_list":
@@ -63,7 +66,7 @@ class FileDesk:
         file = files.get(call.request.match_info["id"])
         call.object_id = file.id
         if call.endpoint == "files_download":
-            _refuse_download(file)
+            _refuse_download(file, self._clock.now())
         self._striker.strike(call, call.path)
         if call.endpoint == "files_delete":
             files.delete(file)
@@ -88,8 +91,8 @@ def _page(files: list[StoredFile], request: web.Request) -> dict[str, Any]:
     return {"data": [file.shown() for file in shown], "next_page": _cursor(shown[-1]) if more else None}
 
 
-def _refuse_download(file: StoredFile) -> None:
-    if file.expires_at is not None and file.expires_at <= datetime.now(UTC):
+def _refuse_download(file: StoredFile, now: datetime) -> None:
+    if file.expires_at is not None and file.expires_at <= now:
         raise RefusedError(404, "the file has expired", error_code=EXPIRED)
     message = "only files that a tool made can be downloaded"
     raise RefusedError(400, message, error_code=NOT_DOWNLOADABLE)

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -76,14 +76,16 @@ class StoredFiles:
         self._numbers = itertools.count(1)
         self._files: dict[str, StoredFile] = {}
 
-    def add(self, name: str, mime_type: str | None, size: int, lifetime: int | None = None) -> StoredFile:
+    def add(
+        self, name: str, mime_type: str | None, size: int, dates: tuple[datetime, int | None]
+    ) -> StoredFile:
         """Store a file.
 
         Args:
             name: as uploaded; folders are left out.
             mime_type: as uploaded; None for what its name says.
             size: bytes.
-            lifetime: seconds until it expires; None for never.
+            dates: when it was uploaded, and the seconds until it expires; None for never.
 
         Returns:
             the file.
@@ -91,13 +93,13 @@ class StoredFiles:
         Raises:
             RefusedError: 400 for a name or a lifetime that the API does not take.
         """
+        now, lifetime = dates
         kind = mime_type or mimetypes.guess_type(name)[0] or "application/octet-stream"
         short = PurePosixPath(name).name or f"unnamed{mimetypes.guess_extension(kind) or ''}"
         if not _NAME.fullmatch(short):
             raise invalid("file", "Invalid filename")
         if lifetime is not None and not LIFETIMES[0] <= lifetime <= LIFETIMES[1]:
             raise invalid("expires_in_seconds", f"Input should be between {LIFETIMES[0]} and {LIFETIMES[1]}")
-        now = datetime.now(UTC)
         expires_at = None if lifetime is None else now + timedelta(seconds=lifetime)
         stored = StoredFile(
             id=f"file_sim_{self._run}{next(self._numbers):08d}",

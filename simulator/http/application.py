@@ -77,7 +77,8 @@ class Simulator:
 
     def __init__(self, plan: Plan, log: BillingLog) -> None:
         self.log = log
-        self._fault_log = FaultLog(log.path)
+        self._clock = plan.clock()
+        self._fault_log = FaultLog(log.path, self._clock)
         self._striker = FaultStriker(plan, self._fault_log)
         self._latencies = Latencies(plan)
         self._buckets = {
@@ -85,12 +86,12 @@ class Simulator:
             "count_tokens": Bucket(plan.limits.count_per_minute),
             "batches": Bucket(plan.limits.batches_per_minute),
         }
-        self._headers = LimitHeaders()
+        self._headers = LimitHeaders(self._clock)
         self._ids = replies.Ids()
         self._callers = Callers(plan.workspaces)
-        self._totals = BillingTotals(log.path)
+        self._totals = BillingTotals(log.path, self._clock)
         self._message_desk = MessageDesk(plan, self._striker, log)
-        self._file_desk = FileDesk(self._striker)
+        self._file_desk = FileDesk(self._striker, self._clock)
         self._batches = Batches(plan, (log, self._fault_log), self._ids)
         self._batch_desk = BatchDesk(self._batches, self._striker, plan.limits.queued_batch_requests)
         self._received: Counter[str] = Counter()
@@ -118,7 +119,7 @@ class Simulator:
             "unbilled": self.log.unbilled,
             "billed_nano_usd": self.log.nano_usd,
         }
-        return _response(figures, 200, {"request-id": self._ids.next()[0]})
+        return self._response(figures, 200, {"request-id": self._ids.next()[0]})
 
     async def answer(
         self, request: web.Request, endpoint: EndpointName | Literal["other"]
@@ -161,11 +162,11 @@ class Simulator:
             answer = RefusedError(500, "internal error of the simulator").body(ids[0])
         if isinstance(answer, ResultStream | EventStream):
             self._answers[endpoint, answer.status] += 1
-            return await answer.send(request, _marked(headers))
+            return await answer.send(request, self._marked(headers))
         if fault is not None and fault.kind in ("slow", "cut_body"):
             return await self._send_broken(call, answer, fault)
         self._answers[endpoint, str(status)] += 1
-        return _response(answer, status, headers)
+        return self._response(answer, status, headers)
 
     async def _call(
         self,
@@ -234,8 +235,21 @@ class Simulator:
         """Send an answer slowly, or not to its end."""
         self._answers[call.endpoint, "cut" if fault.kind == "cut_body" else "200"] += 1
         body = answer if isinstance(answer, bytes) else orjson.dumps(answer)
-        headers = _marked({**call.headers, "content-type": "application/json"})
+        headers = self._marked({**call.headers, "content-type": "application/json"})
         return await send_broken(call.request, body, headers, fault)
+
+    def _response(self, answer: Any, status: int, headers: dict[str, str]) -> web.Response:
+        headers["content-type"] = "application/json"
+        body = answer if isinstance(answer, bytes) else orjson.dumps(answer)
+        return web.Response(body=body, status=status, headers=self._marked(headers))
+
+    def _marked(self, headers: dict[str, str]) -> dict[str, str]:
+        """The headers and those that every answer has."""
+        headers["anthropic-organization-id"] = replies.ORGANIZATION
+        headers["weighbridge-simulated"] = "true"
+        if self._clock.shift_seconds:
+            headers["date"] = self._clock.http_date()
+        return headers
 
 
 def make_app(plan: Plan, log: BillingLog) -> web.Application:
@@ -270,12 +284,6 @@ async def _read(request: web.Request, max_bytes: int) -> bytes:
         raise too_large from None
 
 
-def _response(answer: Any, status: int, headers: dict[str, str]) -> web.Response:
-    headers["content-type"] = "application/json"
-    body = answer if isinstance(answer, bytes) else orjson.dumps(answer)
-    return web.Response(body=body, status=status, headers=_marked(headers))
-
-
 def _reset(request: web.Request) -> web.Response:
     """Close a connection as a server does that gave up an idle one: at once, with a reset."""
     if request.transport is not None:
@@ -284,15 +292,6 @@ def _reset(request: web.Request) -> web.Response:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         request.transport.abort()
     return web.Response()
-
-
-def _marked(headers: dict[str, str]) -> dict[str, str]:
-    """The headers and those that every answer has."""
-    return {
-        **headers,
-        "anthropic-organization-id": replies.ORGANIZATION,
-        "weighbridge-simulated": "true",
-    }
 
 
 def _key_of(request: web.Request) -> str:

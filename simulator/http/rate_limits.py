@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from simulator.plan.api_clock import ApiClock
+
 #: stated in the token limit headers and not enforced
 TOKENS_PER_MINUTE = 5_000_000
 
@@ -47,9 +49,14 @@ class Bucket:
 
 
 class LimitHeaders:
-    """The rate-limit headers; the text of a second is made once."""
+    """The rate-limit headers; the text of a second is made once.
 
-    def __init__(self) -> None:
+    Args:
+        clock: says when a limit is full again.
+    """
+
+    def __init__(self, clock: ApiClock) -> None:
+        self._clock = clock
         self._second = 0
         self._reset = ""
 
@@ -63,7 +70,7 @@ class LimitHeaders:
         Returns:
             `anthropic-ratelimit-*` headers; the reset is a second ahead (RFC 3339).
         """
-        second = int(time.time())
+        second = int(self._clock.seconds())
         if second != self._second:
             self._second = second
             self._reset = datetime.fromtimestamp(second + 1, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -3,6 +3,7 @@
 A plan is a TOML file:
 
     seed = 7                      # decides every probability and every jitter
+    clock_shift_seconds = -3_600  # the API's clock against the machine's: Date, created_at, expires_at, the log
 
     [latency]                     # seconds before an answer
     count_seconds = 0.02

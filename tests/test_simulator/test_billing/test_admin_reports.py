@@ -51,7 +51,7 @@ def written(path, found):
     """A log of the given (usage, model, seconds after `DAY`, key id), and its lines."""
     log = BillingLog(path)
     for usage, model, seconds, key in found:
-        entry = entry_of(("req", "msg"), ("", ""), (usage, model), payer=(key, None), fault=None)
+        entry = entry_of(("req", "msg"), ("", ""), (usage, model), payer=(key, None), fault=None, at=DAY)
         moment = DAY + timedelta(seconds=seconds)
         log.write({**entry, "time": moment.isoformat(timespec="milliseconds")})
     log.close()
