@@ -2,10 +2,8 @@
 
 import asyncio
 from dataclasses import dataclass, replace
-from typing import Any
 
 import orjson
-from sqlalchemy import Row
 
 from rules.advice import Scales, advise
 from rules.climb import Routed, climb
@@ -17,7 +15,7 @@ from schemas.job import QueuedJob
 from schemas.outcome import Reason
 from schemas.payload.edit import Edit, NoSuchEdit
 from schemas.payload.payload import InvalidPayload, Payload
-from schemas.review import Decided, EditEstimate
+from schemas.review import Decided, EditEstimate, ReviewDetail
 from services.ledger import counts, reviews
 from services.ledger.reviews import ParkedJob
 from tasks.admit import estimate_of
@@ -31,13 +29,13 @@ class Edited:
     """What an edit made of a review.
 
     Attributes:
-        before: the review as it was, with the attributes of `ReviewRow`.
+        before: the review as it was.
         payload: what is to be sent in its place.
         figures: its weight and price; `figures.fits` says whether it is within its limits without an approval.
         decided: whether the edit is on record, or why it was refused.
     """
 
-    before: Row[Any]
+    before: ReviewDetail
     payload: Payload
     figures: EditEstimate
     decided: Decided
@@ -78,12 +76,12 @@ async def edit_review(
     return Edited(before, payload, figures, decided)
 
 
-async def weighed(run: Run, before: Row[Any], payload: Payload) -> EditEstimate:
+async def weighed(run: Run, before: ReviewDetail, payload: Payload) -> EditEstimate:
     """What a payload would weigh and cost in a review's place, counted anew; nothing is decided.
 
     Args:
         run: a policy, a ledger and a gateway; it need not be on record.
-        before: the review, with the attributes of `ReviewRow`.
+        before: the review.
         payload: what would be sent in its place.
 
     Raises:
@@ -112,8 +110,8 @@ async def weighed(run: Run, before: Row[Any], payload: Payload) -> EditEstimate:
     return await _weighed(run, job, payload)
 
 
-def _changed(before: Row[Any], change: Edit) -> Payload:
-    standing = before.edited_payload or before.payload
+def _changed(before: ReviewDetail, change: Edit) -> Payload:
+    standing = before.standing
     if standing is None:
         raise BadInput(f"The payload of review {before.id} was pruned, so it cannot be edited.")
     try:

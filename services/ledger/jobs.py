@@ -157,6 +157,8 @@ _DECISIONS = {
     Outcome.SUCCEEDED: Decision.SEND,
     Outcome.REVIEW: Decision.REVIEW,
     Outcome.REJECTED: Decision.REJECT,
+    Outcome.DEFERRED: Decision.DEFER,
+    Outcome.UNKNOWN: Decision.SEND,
 }
 
 
