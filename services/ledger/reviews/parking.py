@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, func, not_, or_, select
@@ -60,6 +59,7 @@ def _park(ledger: Ledger, parking: _Parking) -> int:
     parked, after = 0, -1
     while True:
         with ledger.write() as connection:
+            # else two that write many reviews in orders of their own could wait for each other for ever
             one_at_a_time(connection)
             last = _park_page(connection, parking, after)
         if last is None:
@@ -96,9 +96,7 @@ def _park_page(connection: Connection, parking: _Parking, after: int) -> tuple[i
     ):
         counted.setdefault(fingerprint, {})[model] = tokens
     now = datetime.now(UTC)
-    values = [_values(row, parking, counted.get(row.fingerprint, {}), now) for row in rows]
-    # in one order whoever writes, so that no two wait for each other
-    _upsert(connection, sorted(values, key=itemgetter("job_id", "fingerprint")))
+    _upsert(connection, [_values(row, parking, counted.get(row.fingerprint, {}), now) for row in rows])
     _keep_payloads(connection, parking.run_id, rows)
     return len(rows), rows[-1].row_number
 
@@ -219,7 +217,7 @@ def _keep_payloads(connection: Connection, run_id: str, rows: Sequence[Row[Any]]
                 edited.is_distinct_from(ReviewPayloadRow.edited_payload),
             ),
         ),
-        sorted(values, key=itemgetter("review_id")),
+        values,
     )
 
 
