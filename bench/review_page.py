@@ -22,6 +22,7 @@ import psutil
 from sqlalchemy import insert, update
 
 from schemas.ledger import ReviewPayloadRow, ReviewRow, RunRow
+from schemas.outcome import ReviewStatus
 from schemas.payload.payload import Payload
 from services.ledger import Ledger, open_ledger
 
@@ -63,7 +64,7 @@ def main() -> None:
 
 
 def fill(ledger: Ledger, reviews: int, payload_bytes: int) -> None:
-    """Put so many pending reviews into a ledger."""
+    """Put this many pending reviews into a ledger."""
     now = datetime.now(UTC)
     run = {"run_id": "run-bench", "jobs_path": "", "results_path": "", "policy_name": "", "policy": {}}
     run |= {"mode": "messages", "endpoint": "", "simulated": True, "host": "", "pid": 1, "process_started": 0}
@@ -170,8 +171,8 @@ def measured(clock: Clock, ledger: Ledger, reviews: int) -> dict[str, tuple[int,
         with ledger.write() as connection:
             connection.execute(
                 update(ReviewRow)
-                .where(ReviewRow.status != "pending")
-                .values(status="pending", decided_by="Bench")
+                .where(ReviewRow.status != ReviewStatus.PENDING)
+                .values(status=ReviewStatus.PENDING, decided_by="Bench")
             )
     return taken
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rich.markup import escape
@@ -16,7 +17,7 @@ def plain(row: Any) -> dict[str, Any]:
     """A row as JSON values: money as decimal text, moments as ISO 8601."""
     return {
         name: value if value is None or isinstance(value, int | str) else _text(name, value)
-        for name, value in row._mapping.items()  # noqa: SLF001 - the public name of a Row's mapping
+        for name, value in asdict(row).items()
     }
 
 

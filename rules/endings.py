@@ -55,6 +55,11 @@ def answered_before() -> Ending:
 def unknown_before(attempt_id: str, run_id: str) -> Ending:
     """An earlier attempt at the job may have been billed, so it is not sent again."""
     detail = f"attempt {attempt_id} of {run_id} may have been billed; its hold stays until a person decides"
+    return unknown_outcome(detail)
+
+
+def unknown_outcome(detail: str) -> Ending:
+    """What became of an earlier attempt is not known."""
     return Ending(
         outcome=Outcome.UNKNOWN, decision=Decision.SEND, reason=Reason.UNKNOWN_OUTCOME, detail=detail
     )
@@ -209,16 +214,14 @@ def interrupted(attempt_id: AttemptId, *, sent: bool) -> Settlement:
     return _never_sent(attempt_id, Reason.INTERRUPTED, detail)
 
 
-def booked(attempt_id: AttemptId, cost: NanoUsd, by: str, words: str) -> Settlement:
+def booked(attempt_id: AttemptId, cost: NanoUsd, detail: str) -> Settlement:
     """The end of an attempt of unknown outcome whose cost a person looked up.
 
     Args:
         attempt_id: the attempt.
         cost: nano-USD that were billed.
-        by: who looked it up.
-        words: what they found.
+        detail: what was found, and by whom.
     """
-    detail = f"no answer; {words}, booked by {by}"
     billing = Billing.PARTIAL if cost else None
     return Settlement(
         attempt_id=attempt_id,

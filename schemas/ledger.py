@@ -10,8 +10,10 @@ counts                          the provider's counts, by payload and model
 history                         what was paid for, by day, of attempts that were pruned
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
@@ -33,6 +35,8 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from schemas.outcome import DECIDED_STATUSES, ReviewStatus
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -296,13 +300,12 @@ class ResponseRow(Table):
     body: Mapped[str] = mapped_column(Text)
 
 
-REVIEW_STATUSES = ("pending", "claimed", "approved", "rejected", "edited", "sent", "expired")
-#: decided by a person, who is named
-DECIDED_STATUSES = ("approved", "rejected", "edited")
+REVIEW_STATUSES = tuple(ReviewStatus)
 
 
-def _one_of(column: str, values: tuple[str, ...]) -> str:
-    return f"{column} IN ({', '.join(repr(value) for value in values)})"
+def _one_of(column: str, values: Iterable[StrEnum]) -> str:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return f"{column} IN ({listed})"
 
 
 class ReviewRow(Table):
@@ -317,7 +320,7 @@ class ReviewRow(Table):
     detail: Mapped[str] = mapped_column(Text)
     #: what would let it pass, one sentence a line
     would_pass: Mapped[str | None] = mapped_column(Text)
-    status: Mapped[str] = mapped_column(String(20), server_default="pending")
+    status: Mapped[str] = mapped_column(String(20), server_default=ReviewStatus.PENDING)
     model: Mapped[str | None] = mapped_column(String(100))
     payload_class: Mapped[str | None] = mapped_column(String(20))
     method: Mapped[str | None] = mapped_column(String(20))
@@ -366,10 +369,13 @@ class ReviewRow(Table):
             name="a_decision_has_a_name",
         ),
         CheckConstraint(
-            "status <> 'claimed' OR (claimed_by IS NOT NULL AND trim(claimed_by) <> '')",
+            f"status <> '{ReviewStatus.CLAIMED}' OR (claimed_by IS NOT NULL AND trim(claimed_by) <> '')",
             name="a_claim_has_a_name",
         ),
-        CheckConstraint("status <> 'edited' OR edited_fingerprint IS NOT NULL", name="an_edit_has_a_payload"),
+        CheckConstraint(
+            f"status <> '{ReviewStatus.EDITED}' OR edited_fingerprint IS NOT NULL",
+            name="an_edit_has_a_payload",
+        ),
         CheckConstraint("ceiling_nano_usd >= 0 AND ceiling_tokens >= 0", name="ceilings_are_not_negative"),
         # nothing more: each further index costs a decision about a whole night more than it spares a list
         Index("ix_reviews_status", "status"),

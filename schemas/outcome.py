@@ -161,3 +161,32 @@ class Ending:
     decision: Decision | None = None
     reason: Reason | None = None
     detail: str | None = None
+
+
+class ReviewStatus(StrEnum):
+    """How the review of a parked job stands."""
+
+    #: waits; anybody may decide about it
+    PENDING = "pending"
+    #: set aside for the person named in `claimed_by`: nobody else decides
+    CLAIMED = "claimed"
+    #: may be sent as it is, up to its ceilings and until it expires
+    APPROVED = "approved"
+    #: is not sent, however high the limits
+    REJECTED = "rejected"
+    #: what a person made of its payload is sent in its place, as if approved
+    EDITED = "edited"
+    #: its job was answered
+    SENT = "sent"
+    #: the time of its approval passed before it was sent
+    EXPIRED = "expired"
+
+
+#: its job may be sent
+LETS_PASS = (ReviewStatus.APPROVED, ReviewStatus.EDITED)
+#: decided by a person, who is named
+DECIDED_STATUSES = (ReviewStatus.APPROVED, ReviewStatus.REJECTED, ReviewStatus.EDITED)
+#: closed when its job is answered
+OPEN_STATUSES = (ReviewStatus.PENDING, ReviewStatus.CLAIMED, *LETS_PASS)
+#: nothing comes of it any more, unless its job is parked again
+FINAL_STATUSES = (ReviewStatus.SENT, ReviewStatus.EXPIRED)

@@ -3,10 +3,8 @@
 import asyncio
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
 import orjson
-from sqlalchemy import Row
 
 from rules.advice import advise
 from rules.prices import Unpriced
@@ -21,7 +19,7 @@ from schemas.payload.checks import InvalidPayload
 from schemas.payload.edit import Edit, NoSuchEdit
 from schemas.payload.payload import Payload
 from schemas.policy import Policy
-from schemas.review import Decided, EditEstimate, ParkedJob
+from schemas.review import Decided, EditEstimate, ParkedJob, ReviewDetail
 from services.gateway import Gateway
 from services.ledger import Ledger, counts, reviews
 from services.ledger.lessons import Lessons
@@ -61,7 +59,7 @@ class Edited:
         decided: whether the edit is on record, or why it was refused.
     """
 
-    before: Row[Any]
+    before: ReviewDetail
     payload: Payload
     figures: EditEstimate
     decided: Decided
@@ -107,12 +105,12 @@ async def edit_review(
     return Edited(before, payload, figures, decided)
 
 
-async def weigh_edit(on: EditScale, before: Row[Any], payload: Payload) -> EditEstimate:
-    """What a payload would weigh and cost in a review's place, counted anew; nothing is decided.
+async def weigh_edit(on: EditScale, before: ReviewDetail, payload: Payload) -> EditEstimate:
+    """What a payload would weigh and cost in a review's place, counted again; nothing is decided.
 
     Args:
         on: what it is weighed with.
-        before: the review, with the attributes of `ReviewRow`.
+        before: the review.
         payload: what would be sent in its place.
 
     Raises:
@@ -141,8 +139,8 @@ async def weigh_edit(on: EditScale, before: Row[Any], payload: Payload) -> EditE
     return await _counted_and_priced(on, job, payload)
 
 
-def _changed(before: Row[Any], change: Edit) -> Payload:
-    standing = before.edited_payload or before.payload
+def _changed(before: ReviewDetail, change: Edit) -> Payload:
+    standing = before.standing
     if standing is None:
         raise BadInput(f"The payload of review {before.id} was pruned, so it cannot be edited.")
     try:

@@ -19,7 +19,7 @@ from schemas.budget import Window, WindowCap, windows_of
 from schemas.job import AttemptId, QueuedJob, RunId
 from schemas.ledger import AttemptRow, JobRow, PayloadRow, ReviewRow
 from schemas.money import usd_text
-from schemas.outcome import AttemptState, Decision, Ending, Outcome, Reason, Scope
+from schemas.outcome import LETS_PASS, AttemptState, Decision, Ending, Outcome, Reason, Scope
 from services.ledger.outcomes import RowEnding, end_rows
 from services.ledger.store import Ledger
 from services.ledger.windows import add_to_windows, open_windows
@@ -249,7 +249,7 @@ def _approved_at(connection: Connection, weighed: Sequence[WeighedJob]) -> dict[
     if not ids:
         return {}
     query = select(ReviewRow.id, ReviewRow.decided_at).where(
-        ReviewRow.id.in_(ids), ReviewRow.status.in_(("approved", "edited"))
+        ReviewRow.id.in_(ids), ReviewRow.status.in_(LETS_PASS)
     )
     return {review_id: decided_at for review_id, decided_at in connection.execute(query) if decided_at}
 

@@ -53,13 +53,12 @@ from schemas.ledger import (
     Table,
     UtcDateTime,
 )
-from schemas.outcome import AttemptState, BatchState, Scope
+from schemas.outcome import FINAL_STATUSES, AttemptState, BatchState, ReviewStatus, Scope
 from services.ledger.store import Ledger
 
 #: rows that one transaction looks at: a night that runs meanwhile waits for no more than so many
 PIECE = 2_000
 _IN_DOUBT = (AttemptState.OPEN, AttemptState.UNKNOWN)
-_FINAL = ("sent", "expired")
 #: what a succeeded attempt loses: only people look at it
 _ASIDE = (AttemptRow.usage, AttemptRow.error, AttemptRow.request_id)
 _HISTORY_KEY = tuple(column.name for column in inspect(HistoryRow).primary_key)
@@ -381,7 +380,7 @@ class _Ages:
             doubtful.state.in_(_IN_DOUBT),
         )
         return and_(
-            review.status.in_(_FINAL),
+            review.status.in_(FINAL_STATUSES),
             self._old_review(review),
             ~in_doubt,
             or_(review.edited_fingerprint.is_(None), ~sent),
@@ -395,8 +394,8 @@ class _Ages:
         """A rejection stays, so that the job is not sent; an edit that was sent, so that it is not paid for again."""
         payload = aliased(ReviewPayloadRow)
         closed = or_(
-            review.status == "rejected",
-            and_(review.status.in_(_FINAL), review.edited_fingerprint.is_not(None)),
+            review.status == ReviewStatus.REJECTED,
+            and_(review.status.in_(FINAL_STATUSES), review.edited_fingerprint.is_not(None)),
         )
         there = exists().where(payload.review_id == review.id)
         return and_(closed, there, self._old_review(review), ~self.review(review))

@@ -13,10 +13,12 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from schemas.errors import BadInput, RunFailed
+from schemas.ledger import Table
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 #: how long a writer waits for another one, seconds
@@ -179,6 +181,13 @@ def _migrate(engine: Engine) -> None:
                     "The ledger was made by a newer version of Weighbridge; use that version, or another ledger."
                 ) from error
             raise
+
+
+def upsert(connection: Connection, table: type[Table]) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT into a table that takes `on_conflict_do_update`, in the words of the connection's database."""
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table)
+    return sqlite.insert(table)
 
 
 def storable(detail: str | None) -> str | None:
