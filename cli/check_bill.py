@@ -13,9 +13,10 @@ from rich.table import Table
 
 from cli.options import LedgerOption
 from cli.screen import screen
-from rules.compare_bill import compare, line_name, usd
+from rules.compare_bill import compare, line_name
 from schemas.bill import BillSide, Comparison, Difference, Finding, LedgerBill
 from schemas.errors import BadInput
+from schemas.money import usd_exact
 from schemas.outcome import EXIT_CODES, RunOutcome
 from schemas.settings import Settings
 from services import provider_bill as reports
@@ -153,16 +154,12 @@ def _cells(line: Difference) -> tuple[str, ...]:
         line.tier or "",
         _tokens(line.ledger),
         _tokens(line.report),
-        _usd(line.ledger.usd),
-        _usd(line.report.usd),
-        _usd(line.difference_usd),
+        usd_exact(line.ledger.usd),
+        usd_exact(line.report.usd),
+        usd_exact(line.difference_usd),
         line.sentence,
     )
 
 
 def _tokens(figures: BillSide) -> str:
     return f"{figures.use.total_tokens:,}" if figures.use else ""
-
-
-def _usd(amount: Decimal | None) -> str:
-    return usd(amount) if amount is not None else ""

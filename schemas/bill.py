@@ -1,20 +1,29 @@
 """The bill: what the ledger and the provider's reports say was used and paid, line by line, and how they differ."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from decimal import Context, Decimal, Inexact, InvalidOperation
+from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from schemas.money import EXACT
 from schemas.report import UsdText
 
-#: sums of amounts of any number of digits; what it cannot hold exactly is an error, not a rounding
-EXACT = Context(prec=200, traps=[Inexact, InvalidOperation])
 TOKENS = "tokens"
 WEB_SEARCH = "web_search"
+BATCH_TIER = "batch"
+STANDARD_TIER = "standard"
+#: the date of a snapshot, which the reports name and an alias leaves out
+_SNAPSHOT = re.compile(r"-20\d{6}$")
+
+
+def plain_model(model: str) -> str:
+    """A model id without the date of its snapshot: an alias was sent, the snapshot is on the bill."""
+    return _SNAPSHOT.sub("", model)
 
 
 class LineKind(NamedTuple):

@@ -4,7 +4,6 @@ import tomllib
 from datetime import date
 from decimal import ROUND_CEILING, Decimal
 from itertools import combinations, pairwise
-from pathlib import Path
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -382,12 +381,3 @@ def validated(data: dict[str, object], source: str) -> Policy:
             for item in error.errors()
         )
         raise BadInput(f"In {source}: {wrong}. Mend it and run again; nothing was sent.") from error
-
-
-def read_policy(path: Path) -> Policy:
-    """The policy in a TOML file; raises BadInput when it cannot be read or is wrong."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"The policy file {path} cannot be read ({type(error).__name__}).") from error
-    return policy_from_toml(text, str(path))

@@ -19,9 +19,9 @@ import orjson
 import stamina
 from pydantic import AwareDatetime, BaseModel, Field, HttpUrl, TypeAdapter, ValidationError
 
-from schemas.bill import EXACT, TOKENS, LineKind, ProviderBill, Use
+from schemas.bill import STANDARD_TIER, TOKENS, LineKind, ProviderBill, Use, plain_model
 from schemas.errors import BadInput, RunFailed
-from services.ledger.bill import STANDARD, plain_model
+from schemas.money import EXACT
 from services.result_file import write_text
 
 ADDRESS = "https://api.anthropic.com"
@@ -367,7 +367,7 @@ def _paid(
             kind = LineKind(line.cost_type)
             if line.cost_type == TOKENS:
                 model = None if line.model is None else plain_model(line.model)
-                kind = LineKind(TOKENS, model, line.service_tier or STANDARD)
+                kind = LineKind(TOKENS, model, line.service_tier or STANDARD_TIER)
             usd = Decimal(line.amount).scaleb(-2)
             found[day, kind] = found.get((day, kind), Decimal(0)) + usd
     return found, _covered(buckets, "cost")

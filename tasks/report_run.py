@@ -14,7 +14,7 @@ from prefect.cache_policies import NO_CACHE
 from rules.lesson import Lesson, LessonKey, Percentiles, Taught, as_percent, drifted, percentiles
 from rules.prices import BilledTokens
 from rules.report_text import as_markdown
-from schemas.money import to_usd
+from schemas.money import to_usd, to_usd_or_none
 from schemas.outcome import MONEY_REASONS, Billing, Outcome, Reason, RunOutcome
 from schemas.report import (
     Drift,
@@ -294,8 +294,8 @@ def _reconciliation(run: Run) -> Iterator[dict[str, Any]]:
             "service_tier": row.service_tier,
             "billing": row.billing,
             "estimated_usd": to_usd(row.expected_nano_usd),
-            "estimated_low_usd": _usd(row.expected_low_nano_usd),
-            "estimated_high_usd": _usd(row.expected_high_nano_usd),
+            "estimated_low_usd": to_usd_or_none(row.expected_low_nano_usd),
+            "estimated_high_usd": to_usd_or_none(row.expected_high_nano_usd),
             "worst_case_usd": to_usd(row.worst_case_nano_usd),
             "actual_usd": to_usd(row.actual_nano_usd),
             "attempt_id": row.attempt_id,
@@ -304,10 +304,6 @@ def _reconciliation(run: Run) -> Iterator[dict[str, Any]]:
 
 def _percent(error: int, counted: int) -> Decimal | None:
     return (Decimal(error * 100) / counted).quantize(Decimal("0.001")) if counted else None
-
-
-def _usd(nano: int | None) -> Decimal | None:
-    return None if nano is None else to_usd(nano)
 
 
 def reconcile_run(run: Run) -> RunReport:

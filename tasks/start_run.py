@@ -22,7 +22,7 @@ from schemas.failures import AccessDenied, CallFailed, SpendLimitReached
 from schemas.job import RunId
 from schemas.model_facts import ModelFacts
 from schemas.outcome import Mode, Reason, Scope
-from schemas.policy import Policy, read_policy
+from schemas.policy import Policy
 from schemas.run import NewRun, RunOptions
 from schemas.settings import Settings
 from services.gateway import Gateway, open_gateway
@@ -30,6 +30,7 @@ from services.job_file import JobFile
 from services.ledger import Ledger, open_ledger, runs
 from services.ledger.journal import Journal
 from services.ledger.windows import windows_of
+from services.policy_file import read_policy
 
 log = logging.getLogger("weighbridge")
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from schemas.bill import LineKind, Use
 from schemas.errors import BadInput, RunFailed
+from schemas.money import EXACT
 from services import gateway, provider_bill
 from services.provider_bill import Pages, fetch_reports, parsed, read_reports, save_reports
 from simulator import running_simulator
@@ -171,9 +172,9 @@ def test_hours_add_up_to_days_and_a_day_with_an_hour_missing_is_not_covered():
 def test_amounts_add_up_exactly(cents):
     lines = [paid(f"{amount:f}") for amount in cents]
     bill = parsed(Pages(None, [page(bucket(lines))], None, "x"))
-    units = sum(int(amount.scaleb(20, context=provider_bill.EXACT)) for amount in cents)
+    units = sum(int(amount.scaleb(20, context=EXACT)) for amount in cents)
     found = bill.cost.get((DAY, HAIKU), Decimal(0))
-    assert int(found.scaleb(22, context=provider_bill.EXACT)) == units
+    assert int(found.scaleb(22, context=EXACT)) == units
 
 
 @contextmanager
