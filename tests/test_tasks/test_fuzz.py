@@ -15,12 +15,12 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from rules.read_row import job_from_row
 from schemas.errors import BadInput
 from schemas.ledger import AttemptRow, JobRow, ReviewRow
 from schemas.outcome import Outcome
 from schemas.payload.payload import COUNTED_PARAMETERS, InvalidPayload, Payload
 from services.job_file import COLUMNS, JobFile
-from tasks.read_jobs import job_from_row
 from tests.strategies import MARK, json_texts, marked_texts, mutated, odd_values, quick_ledger
 from tests.test_tasks.test_pipeline import night
 
