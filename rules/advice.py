@@ -189,7 +189,7 @@ def _other_output(parked: ParkedJob, _: Payload, scales: Scales) -> Iterator[str
 def _countable(parked: ParkedJob, payload: Payload, _: Scales) -> Iterator[str]:
     if parked.reason != Reason.UNCOUNTABLE:
         return
-    for part in payload.uncountable_parts:
+    for part in payload.traits.uncounted.parts:
         if part.startswith("server tool"):
             yield f"remove the {part}"
         else:

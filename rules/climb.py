@@ -77,5 +77,5 @@ def climb(
 def _limit(route: Route, facts: ModelFacts, traits: Traits) -> int:
     """The most input tokens a route takes: its own limit, and no more than the model reads in all its calls."""
     window = limits_of(facts).context_window
-    calls = traits.sampling_calls or 1
+    calls = traits.uncounted.sampling_calls or 1
     return route.up_to_input_tokens if window is None else min(route.up_to_input_tokens, window * calls)

@@ -152,10 +152,12 @@ def _messages(row: Row) -> Any:
 def _nested(row: Row, column: str) -> Any:
     """A column's JSON text or Arrow value as plain JSON of the right outer shape; None: it has none."""
     value = row.get(column)
+    if value is None:
+        return None
     if isinstance(value, JsonText):
         value = value.text
     value = exact_json(column, value) if isinstance(value, str) else _plain(value, (column,))
-    if row.get(column) is None or value is _ABSENT:
+    if value is _ABSENT:
         return None
     shape = _JSON_SHAPES.get(column, dict)
     if not isinstance(value, shape):

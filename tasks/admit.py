@@ -45,9 +45,9 @@ def estimated(job: QueuedJob, policy: Policy, card: PriceCard, lesson: Lesson) -
             batch=batch,
             geo=traits.geo,
             speed=traits.speed,
-            sampling_calls=traits.sampling_calls or 1,
-            web_searches=traits.web_searches,
-            container_seconds=container_seconds(traits.uncountable),
+            sampling_calls=traits.uncounted.sampling_calls or 1,
+            web_searches=traits.uncounted.web_searches,
+            container_seconds=container_seconds(traits.uncounted.parts),
         )
 
     assumed = Estimate(

@@ -15,7 +15,7 @@ from schemas.job import JobUpdate, QueuedJob, Shard
 from schemas.money import NanoUsd
 from schemas.outcome import Decision, Method, Outcome, Reason
 from schemas.payload.api_rules import refusal, sentences
-from schemas.payload.bounds import bound_of
+from schemas.payload.bounds import input_bound
 from schemas.payload.payload import Payload
 from services.ledger import counts, jobs
 from tasks.admit import estimate_of
@@ -42,7 +42,7 @@ async def count_job(run: Run, job: QueuedJob, payload: Payload, counted: dict[st
     """
     if why := await _unusable_pin(run, job):
         return why
-    if job.traits.sampling_calls is None:
+    if job.traits.uncounted.sampling_calls is None:
         return _parked(job, "nothing bounds it beforehand, and it is never sent on a guess")
     asked = asked_of(run, job)
     while isinstance(step := climb(routes_of(run, job), run.models, asked, counted), NeedsCount):
@@ -55,7 +55,7 @@ async def count_job(run: Run, job: QueuedJob, payload: Payload, counted: dict[st
         if weight is None:
             return _parked(job, f"nothing is known that bounds it under {step.model}")
         counted[step.model] = weight
-    return _bounded(run, job, step, counted) if job.traits.uncountable else None
+    return _bounded(run, job, step, counted) if job.traits.uncounted.parts else None
 
 
 def _bounded(run: Run, job: QueuedJob, step: Routed | NoRoute, counted: dict[str, int]) -> JobUpdate | None:
@@ -93,11 +93,10 @@ async def _unusable_pin(run: Run, job: QueuedJob) -> JobUpdate | None:
 
 async def _weigh(run: Run, job: QueuedJob, payload: Payload, model: str) -> int | None:
     """Input tokens of a job under a model: the provider's count, or a bound, or None when there is none."""
-    if not job.traits.uncountable:
+    if not job.traits.uncounted.parts:
         return await run.gateway.count(payload.count_body(model))
     rest = await run.gateway.count(payload.bound_body(model))
-    bound = bound_of(job.traits, rest, run.models[model])
-    return None if bound is None else bound.input_tokens
+    return input_bound(job.traits, rest, run.models[model])
 
 
 async def count_shard(run: Run, shard: Shard) -> int:
@@ -144,7 +143,9 @@ def _ended(run: Run, job: QueuedJob, error: CallFailed) -> JobUpdate:
 
 
 def _parked(job: QueuedJob, bound: str) -> JobUpdate:
-    parts = " and ".join(f"{'an' if part[0] in 'aeiou' else 'a'} {part}" for part in job.traits.uncountable)
+    parts = " and ".join(
+        f"{'an' if part[0] in 'aeiou' else 'a'} {part}" for part in job.traits.uncounted.parts
+    )
     return JobUpdate(
         job.row_number,
         method=Method.UNCOUNTABLE,
@@ -156,7 +157,7 @@ def _parked(job: QueuedJob, bound: str) -> JobUpdate:
 
 
 def _calls(job: QueuedJob) -> str:
-    calls, searches = job.traits.sampling_calls or 1, job.traits.web_searches
+    calls, searches = job.traits.uncounted.sampling_calls or 1, job.traits.uncounted.web_searches
     if calls == 1:
         return ""
     return f", in {calls:,} calls" + (f" with {searches:,} web searches" if searches else "")

@@ -33,7 +33,7 @@ def routes_of(run: Run, job: QueuedJob) -> Sequence[Route]:
     last = run.policy.routes[-1]
     model = job.pinned_model or last.model
     window = limits_of(run.models[model]).context_window
-    reads = 2**31 if window is None else window * (job.traits.sampling_calls or 1)
+    reads = 2**31 if window is None else window * (job.traits.uncounted.sampling_calls or 1)
     if job.pinned_model:
         return (Route(name="pinned", model=model, up_to_input_tokens=reads),)
     most = max(reads, last.up_to_input_tokens)
@@ -42,7 +42,7 @@ def routes_of(run: Run, job: QueuedJob) -> Sequence[Route]:
 
 def method_of(job: QueuedJob) -> Method:
     """How a job's figure is got: by the provider, or, where it does not count all of it, by a bound."""
-    return Method.BOUNDED if job.traits.uncountable else Method.COUNTED
+    return Method.BOUNDED if job.traits.uncounted.parts else Method.COUNTED
 
 
 def route_shard(run: Run, shard: Shard) -> int:
@@ -80,7 +80,7 @@ def _verdict(run: Run, job: QueuedJob, counted: Mapping[str, int]) -> JobUpdate:
 def _cost_on(run: Run, job: QueuedJob, model: str, tokens: int | None) -> NanoUsd | None:
     """The worst case of a job on a model that can read it, or None."""
     window = limits_of(run.models[model]).context_window
-    if window is not None and (tokens or 0) > window * (job.traits.sampling_calls or 1):
+    if window is not None and (tokens or 0) > window * (job.traits.uncounted.sampling_calls or 1):
         return None
     try:
         weighed = replace(job, model=model, input_tokens=tokens, method=method_of(job))

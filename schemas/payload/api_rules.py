@@ -7,16 +7,19 @@ it, before money moves.
 import re
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from schemas.model_facts import ModelFacts
 from schemas.outcome import Mode
 from schemas.payload.traits import Traits
+
+#: what a rule may look at besides the traits: the cap on output, in tokens
+MAX_TOKENS = "max_tokens"
 
 
 class _Data(BaseModel):
@@ -120,6 +123,16 @@ class ApiRules(_Data):
     bounds: tuple[PartBound, ...]
     tools: ClientTools
 
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        traits = {field.name for field in fields(Traits)} | {MAX_TOKENS}
+        for rule in self.rules:
+            if unknown := {rule.trait, *rule.when} - traits:
+                raise ValueError(f"a rule for {rule.column} looks at {min(unknown)}, which no payload has")
+            if rule.taken is not None and rule.taken not in ModelLimits.model_fields:
+                raise ValueError(f"a rule for {rule.column} looks at {rule.taken}, which no model has")
+        return self
+
 
 RULES = ApiRules.model_validate(
     tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
@@ -173,7 +186,7 @@ def refusal(traits: Traits, max_tokens: int, facts: ModelFacts, mode: Mode) -> R
     """
     limits = limits_of(facts)
     for rule in RULES.rules:
-        value = max_tokens if rule.trait == "max_tokens" else getattr(traits, rule.trait)
+        value = max_tokens if rule.trait == MAX_TOKENS else getattr(traits, rule.trait)
         if value is None or value is False or mode not in rule.modes:
             continue
         if any(getattr(traits, trait) not in values for trait, values in rule.when.items()):

@@ -117,11 +117,6 @@ class Payload:
         blocks = [block for _, block in blocks_of(self.request) if "source" in block]
         return traits_of(self.request, blocks, uncounted_of(self.request, blocks))
 
-    @property
-    def uncountable_parts(self) -> tuple[str, ...]:
-        """What the provider refuses to count in it: server tools, MCP servers, url and file sources, each named."""
-        return self.traits.uncountable
-
     @cached_property
     def cache_ttl(self) -> CacheTtl | None:
         """The dearest prompt-cache write it may cause, or None when it asks for no caching."""

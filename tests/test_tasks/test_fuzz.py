@@ -188,7 +188,9 @@ def test_whatever_a_file_holds_every_row_ends_once_and_nothing_uncounted_is_sent
         for body in gateway.sent:
             weighed = {k: v for k, v in body.items() if k in ("model", *COUNTED_PARAMETERS)}
             assert orjson.dumps(weighed, option=orjson.OPT_SORT_KEYS) in counted
-            assert Payload.checked({k: v for k, v in body.items() if k != "model"}).uncountable_parts == ()
+            assert (
+                Payload.checked({k: v for k, v in body.items() if k != "model"}).traits.uncounted.parts == ()
+            )
         assert not [words for words in told(ledger, report, folder / "run-1") if MARK in words]
         ledger.close()
 
@@ -196,7 +198,7 @@ def test_whatever_a_file_holds_every_row_ends_once_and_nothing_uncounted_is_sent
 def words_of(row):
     """All that is told of a row: why it is rejected, or what cannot be counted in it."""
     try:
-        return " ".join(job_from_row(0, {"job_id": "a"} | row, 100).payload.uncountable_parts)
+        return " ".join(job_from_row(0, {"job_id": "a"} | row, 100).payload.traits.uncounted.parts)
     except InvalidPayload as error:
         return f"{error} {error.column} {error.reason}"
 
