@@ -14,6 +14,7 @@ from rich.table import Table
 from cli.options import LedgerOption
 from cli.screen import screen
 from rules.compare_bill import compare, line_name
+from rules.read_bill import bill_of
 from schemas.bill import BillSide, Comparison, Difference, Finding, LedgerBill
 from schemas.errors import BadInput
 from schemas.money import usd_exact
@@ -99,7 +100,7 @@ def _compared(
         pages = asyncio.run(reports.fetch_reports(address, key, first, last))
         if save_to:
             reports.save_reports(pages, save_to)
-    return compare(ours, reports.parsed(pages, workspace), first, last, percent)
+    return compare(ours, bill_of(pages, workspace), first, last, percent)
 
 
 def _day(text: str | None, option: str) -> date | None:

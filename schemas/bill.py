@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -157,6 +157,16 @@ class LedgerBill:
     held: tuple[Held, ...]
     simulated: bool | None
     first_day: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """Pages of the reports as the API gave them; None where a report is not there."""
+
+    usage: list[Any] | None
+    cost: list[Any] | None
+    simulated: bool | None
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
