@@ -137,7 +137,7 @@ class JobFile:
         if rows:
             yield rows
 
-    def _parts(self) -> Iterator["_Part"]:
+    def _parts(self) -> Iterator["_FilePart"]:
         for checked in self._files:
             with _opened(checked.file) as parquet:
                 if parquet.metadata.num_rows != checked.rows:
@@ -145,7 +145,7 @@ class JobFile:
                 try:
                     for group in range(parquet.metadata.num_row_groups):
                         for data in _decoded(parquet, group, checked.columns):
-                            yield _Part(data, checked.file.folder_values)
+                            yield _FilePart(data, checked.file.folder_values)
                 except (pa.ArrowException, OSError) as error:
                     raise BadInput(
                         f"{checked.file.path} is damaged ({type(error).__name__}); nothing was sent."
@@ -153,7 +153,7 @@ class JobFile:
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _FilePart:
     """Some rows of a file, as Arrow has them."""
 
     data: pa.RecordBatch

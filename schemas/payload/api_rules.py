@@ -30,12 +30,12 @@ class Ruling(_Data):
     """Why something is refused, and what to do about it."""
 
     reason: str
-    mend: str
+    fix: str
     source: str
 
     @property
     def sentence(self) -> str:
-        return f"{self.reason}; {self.mend}"
+        return f"{self.reason}; {self.fix}"
 
 
 class RefusedParameters(Ruling):
@@ -62,8 +62,8 @@ class Rule(_Data):
     modes: frozenset[Mode] = frozenset(Mode)
     when: dict[str, frozenset[str]] = {}
     reason: str
-    mend: str = ""
-    mends: dict[str, str] = {}
+    fix: str = ""
+    fixes: dict[str, str] = {}
     source: str
 
 
@@ -143,19 +143,19 @@ _UNKNOWN_MODEL = ModelLimits()
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class ModelRefusal:
     """What a model refuses.
 
     Attributes:
         column: where it stands in a row.
         reason: what is refused.
-        mend: what to do about it.
+        fix: what to do about it.
         everyone: whether every model refuses it.
     """
 
     column: str
     reason: str
-    mend: str
+    fix: str
     everyone: bool
 
 
@@ -175,7 +175,7 @@ def limits_of(facts: ModelFacts) -> ModelLimits:
     return table.model_copy(update={name: value for name, value in stated.items() if value is not None})
 
 
-def refusal(traits: Traits, max_tokens: int, facts: ModelFacts, mode: Mode) -> Refusal | None:
+def refusal(traits: Traits, max_tokens: int, facts: ModelFacts, mode: Mode) -> ModelRefusal | None:
     """Why a model would refuse a payload, or None when nothing is known against it.
 
     Args:
@@ -193,8 +193,10 @@ def refusal(traits: Traits, max_tokens: int, facts: ModelFacts, mode: Mode) -> R
             continue
         taken = getattr(limits, rule.taken) if rule.taken else False
         if not _takes(taken, value):
-            mend = rule.mends.get(str(value), rule.mend)
-            return Refusal(rule.column, rule.reason.format(value=value, taken=taken), mend, not rule.taken)
+            fix = rule.fixes.get(str(value), rule.fix)
+            return ModelRefusal(
+                rule.column, rule.reason.format(value=value, taken=taken), fix, not rule.taken
+            )
     return None
 
 
@@ -204,15 +206,13 @@ def _takes(taken: bool | int | frozenset[str] | None, value: object) -> bool:
     return value in taken if isinstance(taken, frozenset) else isinstance(value, int) and value <= taken
 
 
-def sentences(refused: Iterable[tuple[str, Refusal]]) -> str:
+def sentences(refused: Iterable[tuple[str, ModelRefusal]]) -> str:
     """Refusals by model as one sentence: each said once, with the models that it is true of."""
-    models: dict[Refusal, list[str]] = {}
+    models: dict[ModelRefusal, list[str]] = {}
     for model, one in refused:
         models.setdefault(one, []).append(model)
     return "; ".join(
-        one.reason
-        + ("" if one.everyone else f" by {_listed(names)}")
-        + (f" ({one.mend})" if one.mend else "")
+        one.reason + ("" if one.everyone else f" by {_listed(names)}") + (f" ({one.fix})" if one.fix else "")
         for one, names in models.items()
     )
 

@@ -118,8 +118,8 @@ def test_the_table_and_the_simulator_know_the_same_sizes(model):
 def test_every_rule_and_bound_says_where_it_comes_from_and_every_mend_is_of_a_known_value():
     assert all(one.source for one in (*RULES.rules, *RULES.bounds, *RULES.parameters, *RULES.blocks.values()))
     for rule in RULES.rules:
-        assert rule.mend or rule.mends
-        assert set(rule.mends) <= RULES.values.get(rule.trait, frozenset())
+        assert rule.fix or rule.fixes
+        assert set(rule.fixes) <= RULES.values.get(rule.trait, frozenset())
 
 
 def test_what_the_provider_states_goes_before_the_table():
