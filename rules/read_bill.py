@@ -55,7 +55,7 @@ def _kind_of(page: Any) -> str | None:
     try:
         fields = next((line for bucket in page["data"] for line in bucket["results"]), None)
     except (KeyError, TypeError):
-        raise Unreadable("a page has no data, or a bucket of it no results") from None
+        raise Unreadable("a page has no data, or a bucket of it has no results") from None
     if fields is None:
         return None
     if "uncached_input_tokens" in fields:
@@ -134,7 +134,6 @@ def bill_of(pages: Pages, workspace: str | None = None) -> ProviderBill:
     """What reports say, by UTC day and kind.
 
     Args:
-        pages: the reports.
         workspace: only the lines of this workspace id, or of the "default" one; None: all.
 
     Raises:
@@ -221,6 +220,6 @@ def _covered(buckets: Iterable[Any], report: str) -> frozenset[date]:
         if not 0 < (end - start).total_seconds() <= _DAY_SECONDS or (
             end - timedelta(microseconds=1)
         ).date() != (start.date()):
-            raise Unreadable(f"the {report} report has a bucket that is no part of one UTC day")
+            raise Unreadable(f"the {report} report has a bucket that does not lie within one UTC day")
         seconds[start.date()] = seconds.get(start.date(), 0) + (end - start).total_seconds()
     return frozenset(day for day, sum_ in seconds.items() if sum_ >= _DAY_SECONDS)

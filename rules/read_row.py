@@ -44,7 +44,6 @@ def job_from_row(row_number: int, row: Row, default_max_tokens: int) -> Job:
 
     Args:
         row_number: its place in the input, from 0.
-        row: column values.
         default_max_tokens: for a row that names none.
 
     Raises:
@@ -79,9 +78,7 @@ def check_models(job: Job, models: Sequence[ModelFacts], mode: Mode) -> None:
     """Check that some model a job could go to would take it.
 
     Args:
-        job: the job.
-        models: all that it could go to; none of them refuses nothing.
-        mode: how it would be called.
+        models: all that it could go to; of none, nothing is refused.
 
     Raises:
         InvalidPayload: with the column, what each model refuses, and what to do about it.

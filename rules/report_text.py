@@ -10,7 +10,7 @@ _MEANINGS = {
     "succeeded": "answered; the results are written",
     "review": "over a limit or not countable: waiting for a person in the table reviews",
     "deferred": "not sent, nothing paid: the next run takes them up",
-    "rejected": "not a valid request: mend the row",
+    "rejected": "not a valid request: fix the row",
     "failed": "not answered and not billed: the next run tries again",
     "unknown": "may have been billed: the money stays held until a person decides",
 }

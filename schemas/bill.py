@@ -45,7 +45,7 @@ class Use(BaseModel):
 
     Attributes:
         cache_writes: all tokens written to caches.
-        cache_writes_1h: the part of them that lives an hour; None where it is not told apart.
+        cache_writes_1h: the part of them that lives an hour; None where the two are not distinguished.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -148,7 +148,7 @@ class LedgerBill:
     """What the ledger says.
 
     Attributes:
-        simulated: of simulated runs, of real ones, or None: it has no run.
+        simulated: of simulated runs, of real ones, or None: there are no runs in it.
         first_day: the first UTC day on which anything was sent or paid for, if any was.
     """
 
@@ -177,8 +177,8 @@ class ProviderBill:
         usage: what was used; None without a usage report.
         cost: what it cost; None without a cost report.
         days: the days that all reports cover.
-        simulated: None when it cannot be told.
-        source: where they are from, for people.
+        simulated: None when it is not known.
+        source: where they are from, in words.
     """
 
     usage: Mapping[tuple[date, LineKind], Use] | None
@@ -213,7 +213,7 @@ class Difference(BaseModel):
 
 
 class Comparison(BaseModel):
-    """The ledger beside the bill. `reconcile --json` prints exactly this.
+    """The ledger compared with the bill. `reconcile --json` prints exactly this.
 
     Attributes:
         matches: no line differs beyond the tolerance.

@@ -22,7 +22,7 @@ ROWS_PER_BATCH = 500
 BYTES_PER_BATCH = 16_000_000
 #: the most rows decoded together: how large they are is known only then
 _ROWS_DECODED = 100
-#: a column is read in pieces of so many bytes, not a whole row group at once
+#: a column is read in pieces of this many bytes, not a whole row group at once
 _BUFFER_BYTES = 1_000_000
 
 Kind = Callable[[pa.DataType], bool]

@@ -34,7 +34,7 @@ _DAYS_PER_PAGE = 31
 _SECONDS = 60
 _TRIES = 5
 _LONGEST_WAIT_SECONDS = 60
-# what is tried again in vain is said once, at the end
+# a call that fails at every try is reported once, at the end
 stamina.instrumentation.set_on_retry_hooks([])
 
 
@@ -42,9 +42,7 @@ async def fetch_reports(base_url: str, key: str, first: date, last: date | None)
     """Both reports, page by page.
 
     Args:
-        base_url: the API's address.
         key: an Admin API key.
-        first: the first UTC day.
         last: the last UTC day, in the report; None: up to now.
 
     Raises:
@@ -140,7 +138,7 @@ def _json_object(raw: bytes, report: str) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         page = None
     if not isinstance(page, dict):
-        raise RunFailed(f"A page of the {report} report is no JSON object. Nothing was compared.")
+        raise RunFailed(f"A page of the {report} report is not a JSON object. Nothing was compared.")
     return page
 
 
@@ -162,7 +160,7 @@ def read_reports(path: Path) -> Pages:
     """Reports from a JSON file.
 
     Args:
-        path: an object with the pages of "usage", of "cost" or of both, as `save` writes it; or one page or a list of
+        path: an object with the pages of "usage", of "cost" or of both, as `save_reports` writes it; or one page or a list of
             pages of either report as downloaded, recognized by its fields.
 
     Raises:

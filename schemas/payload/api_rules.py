@@ -179,10 +179,8 @@ def refusal(traits: Traits, max_tokens: int, facts: ModelFacts, mode: Mode) -> M
     """Why a model would refuse a payload, or None when nothing is known against it.
 
     Args:
-        traits: the payload's.
-        max_tokens: its cap on output, in tokens.
+        max_tokens: the payload's cap on output, in tokens.
         facts: what the provider says of the model.
-        mode: how it would be called.
     """
     limits = limits_of(facts)
     for rule in RULES.rules:
@@ -207,7 +205,7 @@ def _takes(taken: bool | int | frozenset[str] | None, value: object) -> bool:
 
 
 def sentences(refused: Iterable[tuple[str, ModelRefusal]]) -> str:
-    """Refusals by model as one sentence: each said once, with the models that it is true of."""
+    """Refusals by model as one sentence: each one once, with the models that it is true of."""
     models: dict[ModelRefusal, list[str]] = {}
     for model, one in refused:
         models.setdefault(one, []).append(model)

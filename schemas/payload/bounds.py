@@ -25,7 +25,6 @@ def input_bound(traits: Traits, counted: int, facts: ModelFacts) -> int | None:
     """The most input tokens that a payload can be billed under a model, over all of its sampling calls.
 
     Args:
-        traits: the payload's.
         counted: input tokens of its `bound_body` under the model, counted by the provider.
         facts: what the provider says of the model.
 

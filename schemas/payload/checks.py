@@ -1,6 +1,6 @@
 """Checks of a Messages request by itself: what API version 2026-10-21 refuses under every model.
 
-Every reason names a place and a mend, never payload text. The figures and vocabularies are in api_rules.toml.
+Every reason names a place and a fix, never payload text. The figures and vocabularies are in api_rules.toml.
 """
 
 import re
@@ -85,7 +85,7 @@ def _check_parameters(request: Mapping[str, Any]) -> None:
         if name in REFUSED_PARAMETERS:
             raise InvalidPayload(name, REFUSED_PARAMETERS[name])
         if name not in PARAMETERS:
-            # a name is told only if it looks like one: anything else could be text of a payload
+            # a name is shown only if it looks like one: anything else could be text of a payload
             column = name if _NAME.fullmatch(str(name)) else "params"
             raise InvalidPayload(column, "not a parameter of the Messages API")
 
@@ -132,7 +132,8 @@ def _check_words(request: Mapping[str, Any]) -> None:
     if metadata := request.get("metadata"):
         if not metadata.keys() <= _VALUES["metadata_fields"]:
             raise InvalidPayload(
-                "metadata", "has fields besides user_id; keep your own beside the job instead"
+                "metadata",
+                "has fields other than user_id; keep your own outside the payload, under the job_id",
             )
         if not isinstance(metadata["user_id"], str | None):
             raise InvalidPayload("metadata", "user_id must be text")
@@ -157,7 +158,7 @@ def _tool_name(tool: Mapping[str, Any], where: str) -> str | None:
     """The name of a checked tool, if it has one."""
     kind, name = tool.get("type"), tool.get("name")
     if not isinstance(kind, str | None):
-        raise InvalidPayload("tools", f"{where} has a type that is no text")
+        raise InvalidPayload("tools", f"{where} has a type that is not text")
     if kind not in (None, "", "custom"):
         return name if isinstance(name, str) else None
     if not isinstance(name, str) or not _LIMITS.tool_name.fullmatch(name):

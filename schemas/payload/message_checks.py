@@ -142,7 +142,7 @@ def _check_base64(source: object, where: str, media: str) -> None:
     if len(data) % 4 or left not in ("", "=", "==") or not data.endswith(left):
         raise InvalidPayload(
             column,
-            f"{where} has data that is no base64; write it padded, without line breaks or a data: prefix",
+            f"{where} has data that is not base64; write it padded, without line breaks or a data: prefix",
         )
 
 

@@ -136,7 +136,6 @@ def traits_of(
     Args:
         request: Messages parameters without a model.
         blocks: those of its content blocks that have a source.
-        uncounted: what the provider does not count in it.
     """
     thinking = request.get("thinking") or {}
     config = request.get("output_config") or {}

@@ -48,7 +48,7 @@ from schemas.ledger import (
 from services.ledger.prunable import ASIDE, Prunable
 from services.ledger.store import Ledger
 
-#: rows that one transaction looks at: a night that runs meanwhile waits for no more than so many
+#: rows that one transaction looks at: a night that runs meanwhile waits for no more than these
 PIECE = 2_000
 _HISTORY_KEY = tuple(column.name for column in inspect(HistoryRow).primary_key)
 #: what is summed of attempts, by the column of `history` it is summed into
@@ -95,7 +95,6 @@ def prune(
     In many small transactions: stopped at any instant, it has done a part, and the next one does the rest.
 
     Args:
-        ledger: the ledger.
         before: of runs that ended before it: answers, payloads, job rows, failed attempts, closed reviews; and counts.
         forget_before: succeeded attempts that ended before it are summed into `history` and deleted, with the batches,
             run windows and runs that are empty then; None: none. A job forgotten so may be paid for again. It is not

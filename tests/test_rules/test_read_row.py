@@ -123,7 +123,7 @@ def test_a_system_text_is_sent_as_the_text_it_is(text):
         ("group", HI | {"group": "g" * 101}),
     ],
 )
-def test_a_row_that_is_no_job_names_the_column_to_mend_and_quotes_nothing(column, row):
+def test_a_row_that_is_no_job_names_the_column_to_fix_and_quotes_nothing(column, row):
     with pytest.raises(InvalidPayload) as refused:
         read(row)
     assert refused.value.column == column

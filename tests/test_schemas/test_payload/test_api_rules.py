@@ -115,7 +115,7 @@ def test_the_table_and_the_simulator_know_the_same_sizes(model):
         assert (limits.context_window, limits.max_tokens) == (model.max_input_tokens, model.max_tokens)
 
 
-def test_every_rule_and_bound_says_where_it_comes_from_and_every_mend_is_of_a_known_value():
+def test_every_rule_and_bound_says_where_it_comes_from_and_every_fix_is_of_a_known_value():
     assert all(one.source for one in (*RULES.rules, *RULES.bounds, *RULES.parameters, *RULES.blocks.values()))
     for rule in RULES.rules:
         assert rule.fix or rule.fixes
