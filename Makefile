@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 help:
 	@echo "make demo   run the nightly flow on sample jobs against the local simulator (no key needed)"
 	@echo "make test   run the test suite"
-	@echo "make check  lint, types and the import direction"
+	@echo "make check  lint, types, the import direction, and the size and names of the code"
 	@echo "make chaos  kill the real command at random instants and ask the simulator what was paid"
 	@echo "make setup  create $(VENV) with everything pinned in requirements.txt"
 	@echo "make lock   resolve pyproject.toml anew into requirements.txt"
@@ -43,6 +43,7 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/test_ratchet.py
 
 # Kills the real command at random instants; takes about half an hour on two cores.
 KILLS ?= 200

@@ -13,9 +13,11 @@ from rich.table import Table
 
 from cli.options import LedgerOption
 from cli.screen import screen
-from rules.compare_bill import compare, line_name, usd
+from rules.compare_bill import compare, line_name
+from rules.read_bill import bill_of
 from schemas.bill import BillSide, Comparison, Difference, Finding, LedgerBill
 from schemas.errors import BadInput
+from schemas.money import usd_exact
 from schemas.outcome import EXIT_CODES, RunOutcome
 from schemas.settings import Settings
 from services import provider_bill as reports
@@ -98,7 +100,7 @@ def _compared(
         pages = asyncio.run(reports.fetch_reports(address, key, first, last))
         if save_to:
             reports.save_reports(pages, save_to)
-    return compare(ours, reports.parsed(pages, workspace), first, last, percent)
+    return compare(ours, bill_of(pages, workspace), first, last, percent)
 
 
 def _day(text: str | None, option: str) -> date | None:
@@ -153,16 +155,12 @@ def _cells(line: Difference) -> tuple[str, ...]:
         line.tier or "",
         _tokens(line.ledger),
         _tokens(line.report),
-        _usd(line.ledger.usd),
-        _usd(line.report.usd),
-        _usd(line.difference_usd),
+        usd_exact(line.ledger.usd),
+        usd_exact(line.report.usd),
+        usd_exact(line.difference_usd),
         line.sentence,
     )
 
 
 def _tokens(figures: BillSide) -> str:
     return f"{figures.use.total_tokens:,}" if figures.use else ""
-
-
-def _usd(amount: Decimal | None) -> str:
-    return usd(amount) if amount is not None else ""

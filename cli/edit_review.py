@@ -29,8 +29,9 @@ from schemas.errors import BadInput
 from schemas.money import usd_text
 from schemas.outcome import EXIT_CODES, RunOutcome
 from schemas.payload.edit import Edit
-from schemas.policy import Policy, read_policy, validated
+from schemas.policy import Policy, validated
 from services.ledger import Ledger, reviews, runs
+from services.policy_file import read_policy
 
 
 def edit_review(

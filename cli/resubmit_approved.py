@@ -12,8 +12,8 @@ from cli.options import (
     RunBudgetOption,
     SimulateOption,
 )
-from schemas.policy import read_policy
 from schemas.settings import Settings
+from services.policy_file import read_policy
 
 
 def add_to(app: typer.Typer) -> None:

@@ -14,9 +14,9 @@ from cli.options import (
     RunBudgetOption,
     SimulateOption,
 )
-from schemas.policy import read_policy
 from schemas.settings import Settings
 from services.job_file import JobFile
+from services.policy_file import read_policy
 
 
 def add_to(app: typer.Typer) -> None:

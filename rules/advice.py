@@ -158,7 +158,7 @@ def _other_output(parked: ParkedJob, _: Payload, scale: Scale) -> Iterator[str]:
 def _countable(parked: ParkedJob, payload: Payload, _: Scale) -> Iterator[str]:
     if parked.reason != Reason.UNCOUNTABLE:
         return
-    for part in payload.uncountable_parts:
+    for part in payload.traits.uncounted.parts:
         if part.startswith("server tool"):
             yield f"remove the {part}"
         else:

@@ -70,7 +70,7 @@ def _worst_case(job: QueuedJob, policy: Policy, card: PriceCard, bound: int, out
         batch=policy.mode == Mode.BATCHES,
         geo=traits.geo,
         speed=traits.speed,
-        sampling_calls=traits.sampling_calls or 1,
-        web_searches=traits.web_searches,
-        container_seconds=container_seconds(traits.uncountable),
+        sampling_calls=traits.uncounted.sampling_calls or 1,
+        web_searches=traits.uncounted.web_searches,
+        container_seconds=container_seconds(traits.uncounted.parts),
     )

@@ -98,7 +98,7 @@ class Models:
 def input_limit(facts: ModelFacts, traits: Traits) -> int:
     """The most input tokens that a model reads of a payload, over all of its sampling calls."""
     window = limits_of(facts).context_window
-    return _UNLIMITED if window is None else window * (traits.sampling_calls or 1)
+    return _UNLIMITED if window is None else window * (traits.uncounted.sampling_calls or 1)
 
 
 def nearing_its_end(facts: ModelFacts, now: datetime) -> str | None:

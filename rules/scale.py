@@ -98,4 +98,4 @@ class Scale:
 
 def method_of(job: QueuedJob) -> Method:
     """How a job's figure is got: by the provider, or, where it does not count all of it, by a bound."""
-    return Method.BOUNDED if job.traits.uncountable else Method.COUNTED
+    return Method.BOUNDED if job.traits.uncounted.parts else Method.COUNTED

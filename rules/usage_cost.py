@@ -36,7 +36,7 @@ class BillingTerms:
 
 def billing_terms(traits: Traits, cache_ttl: CacheTtl | None, *, batch: bool = False) -> BillingTerms:
     """What a payload with these traits asked for."""
-    return BillingTerms(cache_ttl, traits.geo, traits.speed, batch, container_seconds(traits.uncountable))
+    return BillingTerms(cache_ttl, traits.geo, traits.speed, batch, container_seconds(traits.uncounted.parts))
 
 
 def billed(usage: Usage, asked: BillingTerms) -> tuple[BilledTokens, bool]:

@@ -57,16 +57,16 @@ def weighed(
     """
     if ending := unusable_pin(scale, job):
         return JobUpdate(job.row_number, ending=ending)
-    if job.traits.sampling_calls is None:
+    if job.traits.uncounted.sampling_calls is None:
         return unbounded(job)
     found = standing(scale, job, counted)
     if isinstance(found, NeedsCount):
         if stopped is not None:
             return JobUpdate(job.row_number, ending=stopped_before_count(stopped))
-        if job.traits.uncountable:
+        if job.traits.uncounted.parts:
             return unbounded(job, f"nothing is known that bounds it under {found.model}")
         return _without_route(scale, job, counted, f"it was not counted under {found.model}")
-    if job.traits.uncountable and (waits := _waits_with_bound(scale, job, found, counted)):
+    if job.traits.uncounted.parts and (waits := _waits_with_bound(scale, job, found, counted)):
         return waits
     if isinstance(found, Routed):
         return JobUpdate(
@@ -121,7 +121,7 @@ def _worst_case(scale: Scale, job: QueuedJob) -> NanoUsd | None:
 
 
 def _not_counted(job: QueuedJob, bound: str) -> Ending:
-    parts = " and ".join(f"{_article(part)} {part}" for part in job.traits.uncountable)
+    parts = " and ".join(f"{_article(part)} {part}" for part in job.traits.uncounted.parts)
     return parked(Reason.UNCOUNTABLE, f"the provider does not count {parts}; {bound}")
 
 
@@ -130,7 +130,7 @@ def _article(word: str) -> str:
 
 
 def _calls(job: QueuedJob) -> str:
-    calls, searches = job.traits.sampling_calls or 1, job.traits.web_searches
+    calls, searches = job.traits.uncounted.sampling_calls or 1, job.traits.uncounted.web_searches
     if calls == 1:
         return ""
     words = f", in {calls:,} calls"

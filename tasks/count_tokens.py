@@ -11,7 +11,7 @@ from rules.weighing import standing, unusable_pin, weighed
 from schemas.estimate import TokenCount
 from schemas.failures import CallFailed, CallFailure
 from schemas.job import JobUpdate, QueuedJob, Shard
-from schemas.payload.bounds import bound_of
+from schemas.payload.bounds import input_bound
 from schemas.payload.payload import Payload
 from services.gateway import Gateway
 from services.ledger import Ledger, counts, jobs
@@ -72,7 +72,7 @@ async def count_job(scale: Scale, gateway: Gateway, one: JobOnScale, halt: Halt 
             await why_not_callable(gateway, scale.models, one.job.pinned_model)
             if unusable_pin(scale, one.job):
                 return
-        if one.job.traits.sampling_calls is None:
+        if one.job.traits.uncounted.sampling_calls is None:
             return
         while isinstance(step := standing(scale, one.job, one.counted), NeedsCount) and not halt.reason:
             tokens = await _tokens(scale, gateway, one, step.model)
@@ -86,11 +86,10 @@ async def count_job(scale: Scale, gateway: Gateway, one: JobOnScale, halt: Halt 
 
 async def _tokens(scale: Scale, gateway: Gateway, one: JobOnScale, model: str) -> int | None:
     """Input tokens of a job under a model: the provider's count, or a bound, or None when there is none."""
-    if not one.job.traits.uncountable:
+    if not one.job.traits.uncounted.parts:
         return await gateway.count(one.payload.count_body(model))
     rest = await gateway.count(one.payload.bound_body(model))
-    bound = bound_of(one.job.traits, rest, scale.models.callable[model])
-    return None if bound is None else bound.input_tokens
+    return input_bound(one.job.traits, rest, scale.models.callable[model])
 
 
 def _write(ledger: Ledger, run: Run, fresh: Sequence[TokenCount], on_scale: Sequence[JobOnScale]) -> int:

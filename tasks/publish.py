@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pyarrow as pa
 
-from schemas.money import to_usd
+from schemas.money import to_usd_or_none
 from schemas.outcome import Outcome
 from services.ledger import run_sums
 from services.result_file import USD, write_parts
@@ -71,7 +70,7 @@ def _rows(run: Run) -> Iterator[dict[str, Any]]:
             "text": answer_text(row.body) if row.body else None,
             "input_tokens": row.actual_input_tokens,
             "output_tokens": row.actual_output_tokens,
-            "cost_usd": _usd(row.actual_nano_usd),
+            "cost_usd": to_usd_or_none(row.actual_nano_usd),
             "response": row.body,
             "attempt_id": row.attempt_id,
             "paid_in_run": row.run_id,
@@ -83,7 +82,3 @@ def answer_text(body: str) -> str:
     """The text blocks of an answer's JSON, joined."""
     content = orjson.loads(body)["content"]
     return "".join(block.get("text", "") for block in content if block.get("type") == "text")
-
-
-def _usd(nano: int | None) -> Decimal | None:
-    return None if nano is None else to_usd(nano)

@@ -13,7 +13,7 @@ from prefect.context import FlowRunContext
 from rules.prices import BilledTokens
 from rules.report_text import as_markdown
 from rules.run_outcome import drifts, failure_sentence, lesson_figures, run_outcome, shown, taught_figures
-from schemas.money import to_usd
+from schemas.money import to_usd, to_usd_or_none
 from schemas.outcome import Billing, Outcome, Reason
 from schemas.report import (
     JobFigures,
@@ -234,8 +234,8 @@ def _reconciliation(run: Run) -> Iterator[dict[str, Any]]:
             "service_tier": row.service_tier,
             "billing": row.billing,
             "estimated_usd": to_usd(row.expected),
-            "estimated_low_usd": _usd(row.expected_low),
-            "estimated_high_usd": _usd(row.expected_high),
+            "estimated_low_usd": to_usd_or_none(row.expected_low),
+            "estimated_high_usd": to_usd_or_none(row.expected_high),
             "worst_case_usd": to_usd(row.worst_case),
             "actual_usd": to_usd(row.actual),
             "attempt_id": row.attempt_id,
@@ -244,7 +244,3 @@ def _reconciliation(run: Run) -> Iterator[dict[str, Any]]:
 
 def _percent(error: int, counted: int) -> Decimal | None:
     return (Decimal(error * 100) / counted).quantize(Decimal("0.001")) if counted else None
-
-
-def _usd(nano: int | None) -> Decimal | None:
-    return None if nano is None else to_usd(nano)

@@ -15,12 +15,13 @@ from pathlib import Path
 
 from schemas.errors import BadInput
 from schemas.job import RunId
-from schemas.policy import Policy, read_policy
+from schemas.policy import Policy
 from schemas.run import NewRun, RunOptions, RunReference
 from schemas.settings import Settings
 from services.gateway import open_gateway
 from services.job_file import JobFile
 from services.ledger import open_ledger, runs
+from services.policy_file import read_policy
 from tasks.check_models import checked_models
 from tasks.run import Run
 

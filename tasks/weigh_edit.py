@@ -15,7 +15,7 @@ from schemas.estimate import TokenCount
 from schemas.failures import Refused
 from schemas.job import QueuedJob
 from schemas.outcome import Reason
-from schemas.payload.checks import InvalidPayload
+from schemas.payload.invalid import InvalidPayload
 from schemas.payload.edit import Edit, NoSuchEdit
 from schemas.payload.payload import Payload
 from schemas.policy import Policy

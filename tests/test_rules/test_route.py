@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rules.route import Demand, NeedsCount, NoRoute, Routed, climb
 from schemas.model_facts import ModelFacts
 from schemas.outcome import Mode
-from schemas.payload.traits import Traits
+from schemas.payload.traits import Traits, Uncounted
 from schemas.policy import Route
 
 tokens = st.integers(0, 50)
@@ -107,5 +107,9 @@ def test_a_route_holds_what_its_model_reads_in_all_its_calls():
     routes = [Route(name="a", model="m", up_to_input_tokens=10**9)]
     models = {"m": ModelFacts("m", "active", max_input_tokens=100)}
     assert isinstance(climb(routes, models, asked(1), {"m": 300}), NoRoute)
-    assert climb(routes, models, asked(1, sampling_calls=3), {"m": 300}) == Routed("m", 300)
-    assert isinstance(climb(routes, models, asked(1, sampling_calls=3), {"m": 301}), NoRoute)
+    assert climb(routes, models, asked(1, uncounted=Uncounted(sampling_calls=3)), {"m": 300}) == Routed(
+        "m", 300
+    )
+    assert isinstance(
+        climb(routes, models, asked(1, uncounted=Uncounted(sampling_calls=3)), {"m": 301}), NoRoute
+    )

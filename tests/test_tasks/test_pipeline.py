@@ -71,7 +71,9 @@ def test_every_row_ends_once_and_nothing_is_paid_or_counted_twice(case, batch_si
             # unknown spends nothing
             assert MODELS[body["model"]].lifecycle == "active"
             assert body["model"] != "claude-of-no-price"
-            assert Payload.checked({k: v for k, v in body.items() if k != "model"}).uncountable_parts == ()
+            assert (
+                Payload.checked({k: v for k, v in body.items() if k != "model"}).traits.uncounted.parts == ()
+            )
         assert not [
             body for body in first.counted if body["model"] in ("claude-of-no-price", "claude-imaginary-9")
         ]

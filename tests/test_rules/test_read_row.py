@@ -1,5 +1,6 @@
 """Reading: a row becomes a job or a rejection with its column, whatever it holds."""
 
+import json
 import math
 from decimal import Decimal
 
@@ -8,12 +9,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from rules.read_row import check_models, job_from_row
 from schemas.job import Job
 from schemas.model_facts import ModelFacts
 from schemas.outcome import Mode
-from schemas.payload.payload import InvalidPayload
+from schemas.payload.payload import InvalidPayload, Payload
+from schemas.row import Entries
 from services.job_file import COLUMNS
-from tasks.read_jobs import check_models, job_from_row
 from tests.strategies import json_values, requests, texts
 
 HI = {"job_id": "a", "prompt": "hi"}
@@ -121,7 +123,7 @@ def test_a_system_text_is_sent_as_the_text_it_is(text):
         ("group", HI | {"group": "g" * 101}),
     ],
 )
-def test_a_row_that_is_no_job_names_the_column_to_mend_and_quotes_nothing(column, row):
+def test_a_row_that_is_no_job_names_the_column_to_fix_and_quotes_nothing(column, row):
     with pytest.raises(InvalidPayload) as refused:
         read(row)
     assert refused.value.column == column
@@ -201,3 +203,143 @@ def test_a_job_that_one_model_takes_or_that_no_model_is_known_for_goes_on():
     check_models(read(HI | ENABLED), [HAIKU, OLD], Mode.MESSAGES)
     check_models(read(HI | ENABLED), [ModelFacts("claude-of-tomorrow", "active")], Mode.MESSAGES)
     check_models(read(HI | ENABLED), [], Mode.MESSAGES)
+
+
+# --- what a row says is what is sent -----------------------------------------------------------------------------
+
+#: numbers as JSON writes them, those too that no machine holds
+_numbers = st.from_regex(r"-?(0|[1-9][0-9]{0,25})(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,4})?", fullmatch=True)
+_strings = st.text("aäß\0\n\u2028😀\ufeff", max_size=4).map(json.dumps) | st.just(r'"\ud800"')
+
+
+def _nested_texts(inner):
+    objects = st.lists(st.tuples(_strings, inner), max_size=3)
+    return st.lists(inner, max_size=3).map(lambda items: f"[{', '.join(items)}]") | objects.map(
+        lambda pairs: f"{{{', '.join(f'{name}: {value}' for name, value in pairs)}}}"
+    )
+
+
+#: everything that JSON can say, as text
+json_texts = st.recursive(
+    _numbers | _strings | st.sampled_from(["null", "true", "false", "NaN", "[" * 400 + "]" * 400]),
+    _nested_texts,
+    max_leaves=6,
+)
+
+
+def meant(text):
+    """What a JSON text says, to the last digit, with the pairs of its objects in their order."""
+    return json.loads(
+        text, parse_int=Decimal, parse_float=Decimal, object_pairs_hook=lambda pairs: ("object", pairs)
+    )
+
+
+@given(json_texts, st.sampled_from(["tools", "messages", "params"]))
+def test_everything_that_json_can_say_reaches_the_wire_as_it_was_or_its_row_is_refused(value, column):
+    tools = f'[{{"name": "t", "input_schema": {{"type": "object", "x": {value}}}}}]'
+    blocks = f'[{{"role": "user", "content": [{{"type": "document", "x": {value}}}]}}]'
+    written = {"tools": tools, "messages": blocks, "params": f'{{"tools": {tools}}}'}[column]
+    row = {"job_id": "a", column: written}
+    row |= {} if column == "messages" else {"prompt": "hi"}
+    try:
+        payload = read(row).payload
+    except InvalidPayload as refused:
+        assert refused.reason  # noqa: PT017 - or it is sent
+        return
+    name = "messages" if column == "messages" else "tools"
+    for body in (
+        payload.message_body("m"),
+        payload.count_body("m"),
+        Payload.restored(payload.text).message_body("m"),
+    ):
+        wire = json.dumps(body, ensure_ascii=False, allow_nan=False).encode().decode()
+        assert dict(meant(wire)[1])[name] == meant({"messages": blocks}.get(column, tools))
+
+
+@given(json_values)
+def test_what_a_machine_can_hold_is_not_refused(value):
+    tools = [{"name": "t", "input_schema": {"type": "object", "x": value}}]
+    assert read(HI | {"tools": json.dumps(tools)}).payload.request["tools"] == tools
+
+
+NOTHING = {"type": None, "text": None}
+
+
+def call(**more):
+    return {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "n"} | more]}
+
+
+def conversation(turn):
+    answer = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": "x"}]}
+    return {"job_id": "a", "messages": [{"role": "user", "content": "hi"}, turn, answer]}
+
+
+def test_a_struct_without_any_value_is_not_there():
+    """As writers have it that know no missing structs."""
+    block = {
+        "type": "text",
+        "text": "hi",
+        "source": NOTHING,
+        "cache_control": {"type": None, "ttl": {"a": None}},
+    }
+    row = {
+        "job_id": "a",
+        "messages": [{"role": "user", "content": [block]}],
+        "thinking": NOTHING,
+        "metadata": NOTHING,
+    }
+    request = read(row | {"params": NOTHING, "system": None}).payload.request
+    assert request["messages"] == [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]
+    assert set(request) == {"messages", "max_tokens"}
+
+
+def test_a_call_without_arguments_keeps_its_empty_input_and_another_block_gets_none():
+    [_, sent, _] = read(conversation(call(input={"city": None}))).payload.request["messages"]
+    assert sent == call(input={})
+    plain = {"role": "user", "content": [{"type": "text", "text": "hi", "input": {"city": None}}]}
+    assert (
+        "input" not in read({"job_id": "a", "messages": [plain]}).payload.request["messages"][0]["content"][0]
+    )
+
+
+def test_a_tool_without_parameters_keeps_its_empty_properties():
+    tool = {"name": "t", "input_schema": {"type": "object", "properties": {"city": None}, "required": None}}
+    [sent] = read(HI | {"tools": [tool]}).payload.request["tools"]
+    assert sent["input_schema"] == {"type": "object", "properties": {}}
+
+
+@pytest.mark.parametrize(
+    ("row", "place"),
+    [
+        (
+            conversation(call(input={"a": 1, "SECRET": NOTHING})),
+            "messages.1.content.0.input has something inside",
+        ),
+        (conversation(call(input={"a": [NOTHING]})), "messages.1.content.0.input has something inside"),
+        ({"job_id": "a", "messages": [NOTHING]}, "messages.0 is"),
+        (
+            HI | {"tools": [{"name": "t", "input_schema": {"properties": {"x": NOTHING}}}]},
+            "tools.0.input_schema",
+        ),
+    ],
+)
+def test_a_struct_without_any_value_where_it_may_mean_something_is_refused(row, place):
+    with pytest.raises(InvalidPayload) as refused:
+        read(row)
+    assert place in refused.value.reason
+    assert "a struct without any value" in refused.value.reason
+    assert "SECRET" not in str(refused.value)
+
+
+def test_nulls_of_json_text_are_kept_and_those_of_a_struct_are_not():
+    block = {"type": "x", "none": None, "list": [None, {"a": None, "b": 1}]}
+    messages = [{"role": "user", "content": [block]}]
+    as_text = read({"job_id": "a", "messages": json.dumps(messages)}).payload.request
+    assert as_text["messages"] == messages
+    [nested] = read({"job_id": "a", "messages": messages}).payload.request["messages"][0]["content"]
+    assert nested == {"type": "x", "list": [None, {"b": 1}]}
+    entries = {"type": "x", "input": Entries({"a": None})}
+    [kept] = read({"job_id": "a", "messages": [{"role": "user", "content": [entries]}]}).payload.request[
+        "messages"
+    ][0]["content"]
+    assert kept == {"type": "x", "input": {"a": None}}
