@@ -18,7 +18,7 @@ MAX_NAME_CHARACTERS = 100
 UNKNOWN_ADVICE = (
     "approve it: it is sent again, although it may have been billed\n"
     "reject it: it is not sent again\n"
-    "either way its hold stays until `weighbridge review settle` books what was billed"
+    "either way its hold stays until `weighbridge review book` books what was billed"
 )
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.strategies import quick_ledger
+
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("end-to-end-batches")]
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -191,6 +193,7 @@ def test_a_canceled_run_bills_what_was_done_and_defers_the_rest(yard, tools):
 
 
 def test_canceling_an_unknown_run_is_bad_input(yard):
+    quick_ledger(yard.ledger).close()
     with yard.simulator(QUICK):
         ended = yard.weighbridge("cancel", "run-of-nobody")
     assert ended.code == 2, ended.told()
