@@ -10,12 +10,18 @@ from datetime import UTC, datetime
 from unittest import mock
 
 import prefect  # noqa: F401 - before the command sets what Prefect reads when it is imported
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import stamina
 from sqlalchemy import insert, select
 
+from cli import resubmit_approved as resubmit_module
+from cli import run as run_module
 from cli.main import main
 from schemas.ledger import ReviewPayloadRow, ReviewRow
+from schemas.outcome import RunOutcome
+from schemas.report import RunReport
 from tests.strategies import begin, quick_ledger, request
 
 FOREIGN = ("ANTHROPIC_", "WEIGHBRIDGE_", "EDITOR", "VISUAL")
@@ -120,3 +126,33 @@ def silent_api(monkeypatch):
         port = probe.getsockname()[1]
     monkeypatch.setenv("ANTHROPIC_BASE_URL", f"http://127.0.0.1:{port}")
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-secret")
+
+
+class Flow:
+    """Stands for the flow's run: what it was called with, and what it returns or raises."""
+
+    def __init__(self):
+        self.calls = []
+        self.result = RunReport(run_id="run-1", outcome=RunOutcome.COMPLETE)
+
+    def __call__(self, flow, *arguments, **options):
+        self.calls.append((flow, arguments, options))
+        if isinstance(self.result, Exception):
+            raise self.result
+        return self.result
+
+
+@pytest.fixture
+def flow(monkeypatch, tmp_path):
+    pq.write_table(pa.table({"job_id": ["a"], "prompt": ["hello"]}), tmp_path / "jobs.parquet")
+    called = Flow()
+    monkeypatch.setattr(run_module, "result_of", called)
+    monkeypatch.setattr(resubmit_module, "result_of", called)
+    return called
+
+
+@pytest.fixture
+def call(weighbridge, monkeypatch, flow):
+    """The command, with a key."""
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "test")
+    return weighbridge

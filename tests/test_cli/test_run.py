@@ -1,47 +1,12 @@
-"""`weighbridge run JOBS` and `resubmit-approved`: what reaches the flow, and what is refused before it starts."""
+"""`weighbridge run JOBS`: what reaches the flow, and what is refused before it starts."""
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from cli import resubmit_approved as resubmit_module
-from cli import run as run_module
 from flows.nightly_batch import nightly_batch
-from flows.resubmit_approved import resubmit_approved
 from schemas.errors import RunFailed
 from schemas.failures import MayBeBilled
 from schemas.outcome import EXIT_CODES, RunOutcome
 from schemas.report import RunReport
-
-
-class Flow:
-    """Stands for the flow's run: what it was called with, and what it returns or raises."""
-
-    def __init__(self):
-        self.calls = []
-        self.result = RunReport(run_id="run-1", outcome=RunOutcome.COMPLETE)
-
-    def __call__(self, flow, *arguments, **options):
-        self.calls.append((flow, arguments, options))
-        if isinstance(self.result, Exception):
-            raise self.result
-        return self.result
-
-
-@pytest.fixture
-def flow(monkeypatch, tmp_path):
-    pq.write_table(pa.table({"job_id": ["a"], "prompt": ["hello"]}), tmp_path / "jobs.parquet")
-    called = Flow()
-    monkeypatch.setattr(run_module, "result_of", called)
-    monkeypatch.setattr(resubmit_module, "result_of", called)
-    return called
-
-
-@pytest.fixture
-def call(weighbridge, monkeypatch, flow):
-    """The command, with a key."""
-    monkeypatch.setenv("ANTHROPIC_API_KEY", "test")
-    return weighbridge
 
 
 def test_the_options_of_run_reach_the_flow(call, flow):
@@ -73,24 +38,6 @@ def test_what_was_left_out_is_left_to_the_flow(call, flow):
     assert call("run", "jobs.parquet").code == 0
     [(_, _, options)] = flow.calls
     assert {name for name, value in options.items() if value is not None} == {"resubmit_approved"}
-
-
-def test_the_options_of_resubmit_approved_reach_its_flow(call, flow, ledger):
-    assert call("resubmit-approved", "--run-budget-usd", "2", "--mode", "messages", "--json").code == 0
-    [(called, arguments, options)] = flow.calls
-    assert (called, arguments) == (resubmit_approved, ())
-    assert {name: value for name, value in options.items() if value is not None} == {
-        "run_budget_usd": "2",
-        "mode": "messages",
-    }
-
-
-def test_where_there_is_no_ledger_nothing_was_approved(call, flow, tmp_path):
-    ended = call("resubmit-approved", "--json")
-    assert ended.code == 2
-    assert "There is no ledger" in ended.json["error"]
-    assert flow.calls == []
-    assert not (tmp_path / "data").exists()
 
 
 @pytest.mark.parametrize("outcome", list(RunOutcome))
