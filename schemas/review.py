@@ -24,7 +24,7 @@ MAX_CEILING_TOKENS = 1_000_000_000
 UNKNOWN_ADVICE = (
     "approve it: it is sent again, although it may have been billed\n"
     "reject it: it is not sent again\n"
-    "either way its hold stays until `weighbridge review settle` books what was billed"
+    "either way its hold stays until `weighbridge review book` books what was billed"
 )
 
 

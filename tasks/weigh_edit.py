@@ -15,8 +15,8 @@ from schemas.estimate import TokenCount
 from schemas.failures import Refused
 from schemas.job import QueuedJob
 from schemas.outcome import Reason
-from schemas.payload.invalid import InvalidPayload
 from schemas.payload.edit import Edit, NoSuchEdit
+from schemas.payload.invalid import InvalidPayload
 from schemas.payload.payload import Payload
 from schemas.policy import Policy
 from schemas.review import Decided, EditEstimate, ParkedJob, ReviewDetail

@@ -154,4 +154,4 @@ def test_a_job_of_unknown_outcome_is_told_what_each_decision_means():
     weighed = scales()
     said = advise(parked(request(), 10, weighed, Reason.UNKNOWN_OUTCOME), weighed)
     assert "sent again" in said
-    assert "review settle" in said
+    assert "review book" in said
