@@ -19,11 +19,9 @@ import urllib.request
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
-import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
@@ -158,58 +156,3 @@ def postgresql_database(folder: str) -> Iterator[str]:
     finally:
         with psycopg.connect(administrator, autocommit=True) as connection:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@dataclass
-class Ended:
-    """A process that has ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self):
-        """The one JSON object on stdout; fails when there is anything else."""
-        assert self.out.endswith("\n"), self.told()
-        assert self.out.count("\n") == 1, self.told()
-        return json.loads(self.out)
-
-    @property
-    def sentence(self):
-        """What stderr says, which is one line."""
-        lines = self.err.splitlines()
-        assert len(lines) == 1, self.told()
-        assert lines[0].startswith("weighbridge: "), self.told()
-        return lines[0].removeprefix("weighbridge: ")
-
-    def told(self):
-        return f"code {self.code}; stdout: {self.out[:400]!r}; stderr ends: {self.err[-700:]!r}"
-
-
-def start(arguments: Sequence[object], cwd: Path, env: dict[str, str]) -> subprocess.Popen:
-    """Start `weighbridge` with these arguments; in a process group of its own."""
-    return subprocess.Popen(
-        [BIN / "weighbridge", *map(str, arguments)],
-        cwd=cwd,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def finish(child: subprocess.Popen) -> Ended:
-    """Wait for a process to end; one that does not is made to say on stderr where it hangs."""
-    try:
-        try:
-            out, err = child.communicate(timeout=SECONDS)
-        except subprocess.TimeoutExpired:
-            child.send_signal(signal.SIGABRT)
-            out, err = child.communicate(timeout=20)
-            pytest.fail(f"still running after {SECONDS} s: {Ended(0, out, err).told()[-3000:]}")
-    finally:
-        stop(child)
-    return Ended(child.returncode, out, err)

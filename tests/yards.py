@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 
 from simulator.billing.catalogue import find_model
 from simulator.process import running_simulator
-from tests.processes import clean_environment, finish, start
+from tests.commands import Command
+from tests.processes import clean_environment
 
 NANO = 10**9
 
@@ -63,6 +64,7 @@ class Yard:
     api: str | None
     environment: dict[str, str] = field(default_factory=dict)
     ledger: str = ""
+    warm: Path | None = None
     witness: object = None
 
     def jobs(self, rows, name="jobs.parquet", schema=None):
@@ -98,16 +100,16 @@ class Yard:
             yield running
 
     def start(self, *arguments, **environment):
-        """Start `weighbridge` with these arguments; in a process group of its own."""
-        return start(arguments, self.folder, self.environment | environment)
+        """Start `weighbridge` with these arguments: a process of its own, which the warm server forks if there is one."""
+        return Command(arguments, self.folder, self.environment | environment, self.warm)
 
-    def finish(self, child):
-        """Wait for a process to end."""
-        return finish(child)
+    def start_from_file(self, *arguments, **environment):
+        """Start `weighbridge` as a person does."""
+        return Command(arguments, self.folder, self.environment | environment)
 
     def weighbridge(self, *arguments, **environment):
         """Run `weighbridge` with these arguments to its end."""
-        return self.finish(self.start(*arguments, **environment))
+        return self.start(*arguments, **environment).finish()
 
     def run(self, jobs, *options, code=0, **environment):
         """The report of `weighbridge run --json`, which must end with this exit code."""
@@ -267,11 +269,17 @@ def _parquet(report, stem):
     ]
 
 
-def open_yard(folder, api=None):
-    """A yard on a machine where Prefect has never run, or whose runs use this Prefect server and have a key."""
+def open_yard(folder, api=None, warm=None):
+    """A yard in a folder of its own.
+
+    Args:
+        folder: where it is.
+        api: the Prefect server of its runs; None: Prefect has never run here, and there is no key either.
+        warm: the server that forks its commands; None: they are started from their file.
+    """
     home = folder / "home"
     home.mkdir()
     if api is None:
         return Yard(folder, None, clean_environment(home), f"sqlite:///{folder}/data/simulated/ledger.db")
     environment = clean_environment(home, PREFECT_API_URL=api, ANTHROPIC_API_KEY="test")
-    return Yard(folder, api, environment, f"sqlite:///{folder}/data/ledger.db")
+    return Yard(folder, api, environment, f"sqlite:///{folder}/data/ledger.db", warm)

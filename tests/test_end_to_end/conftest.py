@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.commands import warm_server
 from tests.processes import clean_environment, prefect_server
 from tests.yards import open_yard
 
@@ -14,10 +15,18 @@ def prefect_api(tmp_path_factory):
         yield api
 
 
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory, prefect_api):
+    """The socket of a server that forks this session's commands, all of which use its Prefect server."""
+    home = tmp_path_factory.mktemp("warm")
+    with warm_server(home, clean_environment(home, PREFECT_API_URL=prefect_api)) as address:
+        yield address
+
+
 @pytest.fixture
-def yard(tmp_path, prefect_api):
-    """A yard whose runs use the session's Prefect server."""
-    return open_yard(tmp_path, prefect_api)
+def yard(tmp_path, prefect_api, warm):
+    """A yard whose runs use the session's Prefect server, and whose commands are forked."""
+    return open_yard(tmp_path, prefect_api, warm)
 
 
 @pytest.fixture

@@ -11,8 +11,12 @@ from pathlib import Path
 
 import pytest
 
+<<<<<<< HEAD
 from tests.processes import fetch, stop, until
 from tests.strategies import quick_ledger
+=======
+from tests.processes import fetch, until
+>>>>>>> 3e727ea184fafb5271f2949b8b08509a6734b3fd
 from tests.yards import nano
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("end-to-end-batches")]
@@ -82,21 +86,18 @@ def assert_report_agrees(yard, report, billed):
 
 def killed_with_batches_out(yard, jobs, policy, batches):
     """A run killed once the provider has so many batches of it; the run on record."""
-    child = yard.start(*options(yard, jobs, policy))
-    try:
+    with yard.start(*options(yard, jobs, policy)) as command:
         made = "SELECT count(*) FROM batches WHERE provider_batch_id IS NOT NULL"
         until(
             lambda: (
                 (yard.witness.stats()["batches"] >= batches and yard.one(made) >= batches)
-                or child.poll() is not None
+                or command.has_ended()
             ),
             "batches",
         )
-        assert child.poll() is None, yard.finish(child).told()
-        os.killpg(child.pid, signal.SIGKILL)
-        assert yard.finish(child).code == -signal.SIGKILL
-    finally:
-        stop(child)
+        assert not command.has_ended(), command.err
+        command.signal(signal.SIGKILL)
+        assert command.finish().code == -signal.SIGKILL
     assert yard.witness.billed() == []
     [run] = yard.rows("SELECT * FROM runs")
     assert run["ended_at"] is None
@@ -245,7 +246,7 @@ def test_two_runs_at_once_in_batches_mode_pay_nothing_twice(yard, engine, reques
     jobs, policy = many_jobs(yard), batch_policy(yard)
     with yard.simulator(QUICK) as simulator:
         both = [yard.start(*options(yard, jobs, policy)) for _ in range(2)]
-        for end in [yard.finish(child) for child in both]:
+        for end in [command.finish() for command in both]:
             assert end.code in (0, 4), end.told()
             yard.assert_accounted(end.json, ROWS)
             others = {reason["reason"] for reason in end.json["reasons"]}

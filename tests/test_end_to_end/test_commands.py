@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tests.processes import fetch, stop, until
+from tests.processes import fetch, until
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("end-to-end-1")]
 
@@ -67,9 +67,8 @@ def test_report_and_review_show_what_a_run_left_and_say_what_they_do_not_find(ya
 
 
 def test_simulate_serves_on_a_free_port_writes_the_log_and_stops_on_ctrl_c(yard):
-    child = yard.start("simulate", "--port", 0, "--log", "deep/billed.jsonl")
-    try:
-        ready = json.loads(child.stdout.readline())
+    with yard.start("simulate", "--port", 0, "--log", "deep/billed.jsonl") as command:
+        ready = json.loads(command.first_line())
         body = {"model": "claude-haiku-5-5", "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}]}
         request = urllib.request.Request(
             f"{ready['base_url']}/v1/messages", json.dumps(body).encode(), {"x-api-key": "any"}
@@ -77,10 +76,8 @@ def test_simulate_serves_on_a_free_port_writes_the_log_and_stops_on_ctrl_c(yard)
         with urllib.request.urlopen(request, timeout=30) as answer:
             message = json.load(answer)
             assert answer.headers["weighbridge-simulated"] == "true"
-        child.send_signal(signal.SIGINT)
-        ended = yard.finish(child)
-    finally:
-        stop(child)
+        command.signal(signal.SIGINT)
+        ended = command.finish()
     assert (ended.code, ended.err) == (0, "")
     [line] = (yard.folder / "deep/billed.jsonl").read_text().splitlines()
     assert json.loads(line)["message_id"] == message["id"]

@@ -200,9 +200,9 @@ class Night:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory, prefect_api):
+def made(tmp_path_factory, prefect_api, warm):
     """The night of a mode, made when it is first asked for."""
-    return functools.cache(lambda mode: made_night(mode, tmp_path_factory, prefect_api))
+    return functools.cache(lambda mode: made_night(mode, tmp_path_factory.mktemp(mode), prefect_api, warm))
 
 
 @pytest.fixture(params=MODES)
@@ -211,9 +211,8 @@ def night(request, made):
     return made(request.param)
 
 
-def made_night(mode, tmp_path_factory, prefect_api):
-    folder = tmp_path_factory.mktemp(mode)
-    yard = open_yard(folder, prefect_api)
+def made_night(mode, folder, prefect_api, warm):
+    yard = open_yard(folder, prefect_api, warm)
     policy = yard.policy()
     rules = f"[output]\ndefault_max_tokens = {DEFAULT_MAX_TOKENS}\n[batch]\nmax_requests = 20\npoll_seconds = 0.3\n"
     (folder / policy).write_text((folder / policy).read_text() + rules)

@@ -1,12 +1,11 @@
 """A run that is killed, interrupted, or meets another one: nothing lost, nothing paid twice, no money forgotten."""
 
-import os
 import signal
 from collections import Counter
 
 import pytest
 
-from tests.processes import stop, until
+from tests.processes import until
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("end-to-end-2")]
 
@@ -27,15 +26,11 @@ def interrupted(yard, signal_number):
     """Start a run, and end it with a signal while some of its jobs are answered and some are in flight."""
     jobs = many_jobs(yard)
     policy = yard.policy(max_in_flight=25)
-    child = yard.start("run", jobs, "--json", "--policy", policy)
-    try:
-        until(lambda: yard.called()[1] >= 35 or child.poll() is not None, "requests")
-        assert child.poll() is None
-        os.killpg(child.pid, signal_number)
-        ended = yard.finish(child)
-    finally:
-        stop(child)
-    return jobs, policy, ended
+    with yard.start_from_file("run", jobs, "--json", "--policy", policy) as command:
+        until(lambda: yard.called()[1] >= 35 or command.has_ended(), "requests")
+        assert not command.has_ended()
+        command.signal(signal_number)
+        return jobs, policy, command.finish()
 
 
 def assert_books_are_closed(yard, run_id):
@@ -104,10 +99,10 @@ def test_an_interrupted_run_says_so_in_a_sentence_and_closes_its_books(yard, sig
 def test_a_run_killed_while_counting_leaves_the_next_one_everything(yard):
     jobs = many_jobs(yard)
     with yard.simulator("[latency]\ncount_seconds = 1.0\n") as simulator:
-        child = yard.start("run", jobs, "--policy", yard.policy(max_in_flight=25))
-        until(lambda: yard.called()[0] >= 30 or child.poll() is not None, "counts")
-        os.killpg(child.pid, signal.SIGKILL)
-        assert yard.finish(child).code == -signal.SIGKILL
+        with yard.start("run", jobs, "--policy", yard.policy(max_in_flight=25)) as command:
+            until(lambda: yard.called()[0] >= 30 or command.has_ended(), "counts")
+            command.signal(signal.SIGKILL)
+            assert command.finish().code == -signal.SIGKILL
         assert simulator.billed() == []
     with yard.simulator() as simulator:
         report = yard.run(jobs)
@@ -126,7 +121,7 @@ def test_two_runs_at_the_same_time_pay_nothing_twice_and_each_accounts_for_every
     policy = yard.policy(max_in_flight=10)
     options = ("run", jobs, "--json", "--policy", policy, "--ledger", yard.ledger)
     with yard.simulator("[latency]\nmessage_seconds = 0.1\n") as simulator:
-        ended = [yard.finish(child) for child in [yard.start(*options), yard.start(*options)]]
+        ended = [command.finish() for command in [yard.start(*options), yard.start(*options)]]
         for end in ended:
             assert end.code in (0, 4), end.told()
             yard.assert_accounted(end.json, ROWS)

@@ -62,15 +62,11 @@ def chromium():
 @contextlib.contextmanager
 def review_page(yard, *options, **environment):
     """The page's address, served by the real command."""
-    child = yard.start("review", "serve", "--ledger", yard.ledger, "--port", 0, *options, **environment)
-    try:
-        line = child.stdout.readline()
-        found = re.search(r"http://\S+", line)
-        assert found, f"said {line!r}, then {child.stderr.read() if child.poll() is not None else ''}"
+    serving = ("review", "serve", "--ledger", yard.ledger, "--port", 0, *options)
+    with yard.start(*serving, **environment) as command:
+        found = re.search(r"http://\S+", command.first_line())
+        assert found, command.out
         yield found.group()
-    finally:
-        child.terminate()
-        child.communicate(timeout=30)
 
 
 @contextlib.contextmanager

@@ -6,13 +6,11 @@ import pytest
 from sqlalchemy import select
 
 from cli.review import decide_review
-from schemas.attempt import Settlement
 from schemas.ledger import AttemptRow, ReviewRow
 from schemas.outcome import AttemptState, Outcome, Reason
 from services.ledger import jobs, reviews
 from services.ledger.reviews import JobLimits
-from services.ledger.settle import record_sent_and_settled
-from tests.strategies import begin, job, take
+from tests.strategies import begin, job, settlement, take, write_down
 
 
 @pytest.fixture
@@ -163,8 +161,8 @@ def unknown(ledger):
     begin(ledger)
     jobs.add(ledger, "run-1", [job()], [])
     [held] = take(ledger, [100]).held
-    end = Settlement(held.attempt_id, AttemptState.UNKNOWN, Outcome.UNKNOWN, reason=Reason.UNKNOWN_OUTCOME)
-    record_sent_and_settled(ledger, [held.attempt_id], [end])
+    end = settlement(held.attempt_id, AttemptState.UNKNOWN, Outcome.UNKNOWN, reason=Reason.UNKNOWN_OUTCOME)
+    write_down(ledger, [held.attempt_id], [end])
     reviews.park_of_unknown_outcome(ledger, "run-1", JobLimits(None, None))
     with ledger.read() as connection:
         return connection.scalar(select(ReviewRow.id))

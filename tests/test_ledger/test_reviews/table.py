@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import insert, select, text, update
 
-from schemas.attempt import Settlement
 from schemas.job import Approval
 from schemas.ledger import AttemptRow, BudgetRow, JobRow, ReviewPayloadRow, ReviewRow
 from schemas.outcome import AttemptState, Method, Outcome, Reason, ReviewStatus
@@ -14,8 +13,7 @@ from schemas.payload.payload import Payload
 from schemas.review import EditEstimate
 from services.ledger import jobs, reviews
 from services.ledger.reviews import JobLimits
-from services.ledger.settle import record_sent_and_settled
-from tests.strategies import begin, job, request, take
+from tests.strategies import begin, job, request, settlement, take, write_down
 
 NO_LIMITS = JobLimits(None, None)
 #: what the database would take and nothing of ours does: there is no approval whose time could pass
@@ -82,10 +80,10 @@ def unanswered(ledger, run_id="run-1", cost=100, approval=None, **sent):
     begin(ledger, run_id)
     jobs.add(ledger, run_id, [job(0, approval=approval, **sent)], [])
     [held] = take(ledger, [cost], run_id, resend_unknown=True).held
-    unknown = Settlement(
+    unknown = settlement(
         held.attempt_id, AttemptState.UNKNOWN, Outcome.UNKNOWN, reason=Reason.UNKNOWN_OUTCOME, detail="no answer"
     )  # fmt: skip
-    record_sent_and_settled(ledger, [held.attempt_id], [unknown])
+    write_down(ledger, [held.attempt_id], [unknown])
     return held.attempt_id
 
 

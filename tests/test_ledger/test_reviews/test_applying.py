@@ -5,15 +5,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import event, update
 
-from schemas.attempt import Settlement
 from schemas.job import Approval, EndedJob, Job
 from schemas.ledger import AttemptRow
 from schemas.outcome import AttemptState, Outcome, Reason
 from schemas.payload.payload import Payload
 from schemas.review import Filter
 from services.ledger import jobs, reviews
-from services.ledger.settle import record_sent_and_settled
-from tests.strategies import begin, job, request, take
+from tests.strategies import begin, job, request, settlement, take, write_down
 from tests.test_ledger.test_reviews.table import (
     FIGURES,
     NO_LIMITS,
@@ -54,9 +52,7 @@ def attempt(ledger, run_id, state, payload, approval=None):
     [held] = take(ledger, [10], run_id, resend_unknown=True).held
     if state != AttemptState.OPEN:
         outcome = {AttemptState.FAILED: Outcome.FAILED}.get(state) or GOES_ON[state][0]
-        record_sent_and_settled(
-            ledger, [held.attempt_id], [Settlement(held.attempt_id, state, outcome, cost=0)]
-        )
+        write_down(ledger, [held.attempt_id], [settlement(held.attempt_id, state, outcome, cost=0)])
     return held.attempt_id
 
 

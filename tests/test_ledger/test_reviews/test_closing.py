@@ -3,13 +3,11 @@
 import pytest
 from sqlalchemy import update
 
-from schemas.attempt import Settlement
 from schemas.job import Approval
 from schemas.ledger import JobRow
 from schemas.outcome import OPEN_STATUSES, AttemptState, Outcome, Reason, ReviewStatus
 from services.ledger import jobs, reviews
-from services.ledger.settle import record_sent_and_settled
-from tests.strategies import begin, job, take
+from tests.strategies import begin, job, settlement, take, write_down
 from tests.test_ledger.test_reviews.table import (
     FIGURES,
     NO_LIMITS,
@@ -37,8 +35,8 @@ def answered(ledger, run_id, **sent):
     begin(ledger, run_id)
     jobs.add(ledger, run_id, [job(0, **sent)], [])
     [held] = take(ledger, [10], run_id).held
-    done = Settlement(held.attempt_id, AttemptState.SUCCEEDED, Outcome.SUCCEEDED, cost=1)
-    record_sent_and_settled(ledger, [held.attempt_id], [done])
+    done = settlement(held.attempt_id, AttemptState.SUCCEEDED, Outcome.SUCCEEDED, cost=1)
+    write_down(ledger, [held.attempt_id], [done])
     with ledger.write() as connection:
         reviews.close_answered(connection, run_id)
     return held.attempt_id
