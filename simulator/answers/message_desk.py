@@ -18,6 +18,7 @@ from simulator.http import replies
 from simulator.http.api_call import ApiCall
 from simulator.http.api_errors import RefusedError
 from simulator.http.event_stream import EventStream
+from simulator.http.model_rates import ModelRate, ModelRates
 from simulator.plan import Fault, Plan
 
 
@@ -33,6 +34,7 @@ class MessageDesk:
     def __init__(self, plan: Plan, striker: FaultStriker, log: BillingLog) -> None:
         self._plan = plan
         self._clock = plan.clock()
+        self._rates = ModelRates(plan.limits.models, self._clock)
         self._striker = striker
         self._log = log
 
@@ -62,6 +64,9 @@ class MessageDesk:
         digest = _digest(body)
         check_length(tokens, model)
         call.caller.workspace.files.check_references(body)
+        rate = self._rates.of(model.id)
+        if rate is not None:
+            _admit(rate, call, body, model, tokens)
         self._striker.strike(call, call.raw)
         planned = self._plan.messages.refusal(self._plan.seed, digest)
         usage = usage_of(body, model, call.caller.workspace.cache, digest, count=tokens, planned=planned)
@@ -70,6 +75,9 @@ class MessageDesk:
             own = with_text(usage, own)
             usage = usage.times(call.fault.factor or 0)
         self._bill(call, usage, model, digest)
+        if rate is not None:
+            rate.settle(usage)
+            call.headers.update(rate.headers())
         message = replies.message(call.ids[1], model, usage, own)
         if not streams:
             return message
@@ -86,6 +94,16 @@ class MessageDesk:
         )
         self._log.write(entry)
         call.billed, call.object_id = usage.billed, call.ids[1]
+
+
+def _admit(rate: ModelRate, call: ApiCall, body: dict[str, Any], model: Model, tokens: int) -> None:
+    """Take a place under the limit of a model, and state the limit in the headers if there is none."""
+    cached = call.caller.workspace.cache.readable(body, model, tokens)
+    try:
+        rate.admit(tokens - cached)
+    except RefusedError:
+        call.headers.update(rate.headers())
+        raise
 
 
 def _read(raw: bytes, endpoint: Endpoint) -> tuple[dict[str, Any], Model, int]:

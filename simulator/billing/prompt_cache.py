@@ -51,18 +51,38 @@ class PromptCache:
         Returns:
             the part; it always leaves at least one token uncached.
         """
-        found = _prefix(body)
+        found = _cacheable(body, model, total)
         if found is None:
             return _NOTHING
-        prefix, marker = found
-        tokens = min(count_tokens(prefix, model), total - 1)
-        if tokens < model.min_cacheable:
-            return _NOTHING
-        key = hashlib.sha256(model.id.encode() + orjson.dumps(prefix, option=orjson.OPT_SORT_KEYS)).digest()
+        key, tokens, marker = found
         if key in self._seen:
             return CachedPart("read", tokens)
         self._seen.add(key)
         return CachedPart("write_1h" if marker.get("ttl") == "1h" else "write_5m", tokens)
+
+    def readable(self, body: dict[str, Any], model: Model, total: int) -> int:
+        """Tokens of a request that it would read from the cache by now; nothing is remembered.
+
+        Args:
+            body: the checked request.
+            model: the model it is for.
+            total: all its input tokens.
+        """
+        found = _cacheable(body, model, total)
+        return found[1] if found is not None and found[0] in self._seen else 0
+
+
+def _cacheable(body: dict[str, Any], model: Model, total: int) -> tuple[bytes, int, dict[str, Any]] | None:
+    """(key of the prefix, its tokens, its marker) of a request; None if nothing of it is cached."""
+    found = _prefix(body)
+    if found is None:
+        return None
+    prefix, marker = found
+    tokens = min(count_tokens(prefix, model), total - 1)
+    if tokens < model.min_cacheable:
+        return None
+    key = hashlib.sha256(model.id.encode() + orjson.dumps(prefix, option=orjson.OPT_SORT_KEYS)).digest()
+    return key, tokens, marker
 
 
 def _prefix(body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]] | None:

@@ -16,6 +16,12 @@ A plan is a TOML file:
     batches_per_minute = 4_000
     queued_batch_requests = 500_000
 
+    [[limits.models]]             # besides that of Messages, shared by the models; each may be left out
+    models = ["claude-opus-4-8", "claude-opus-4-7"]
+    requests_per_minute = 1_000
+    input_tokens_per_minute = 2_000_000
+    output_tokens_per_minute = 400_000
+
     [messages]                    # what becomes of accepted messages; see `MessagePlan`
     refusal_probability = 0.05
     refusal_categories = ["bio", "none"]

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from simulator.answers.refusals import NO_CATEGORY, ModelRefusal
+from simulator.billing.catalogue import find_model
 from simulator.plan.chances import chance
 
 #: statuses whose error type may stand in a batch's results. Source: SDK 2.12.0, `ErrorObject`.
@@ -17,6 +18,7 @@ LIFETIME_SECONDS = 86_400.0
 RefusalCategory = Literal["cyber", "bio", "frontier_llm", "reasoning_extraction", "general_harms", "none"]
 
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
+PerMinute = Annotated[int, Field(ge=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -42,6 +44,32 @@ class Latency(PlanPart):
     jitter: float = Field(default=0.0, ge=0, le=1)
 
 
+class ModelLimits(PlanPart):
+    """Limits that some models share, besides those of the endpoint. One that is left out does not bind.
+
+    Attributes:
+        models: ids or aliases.
+        requests_per_minute: enforced per second.
+        input_tokens_per_minute: of uncached input and of what is written to the cache.
+        output_tokens_per_minute: of what is written, thinking included.
+    """
+
+    models: tuple[str, ...] = Field(min_length=1)
+    requests_per_minute: PerMinute | None = None
+    input_tokens_per_minute: PerMinute | None = None
+    output_tokens_per_minute: PerMinute | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for name in self.models:
+            if find_model(name) is None:
+                raise ValueError(f"there is no model {name}")
+        limits = (self.requests_per_minute, self.input_tokens_per_minute, self.output_tokens_per_minute)
+        if limits == (None, None, None):
+            raise ValueError("state requests, input tokens or output tokens per minute")
+        return self
+
+
 class Limits(PlanPart):
     """Requests per minute, enforced per second with a burst of one second's worth.
 
@@ -51,12 +79,21 @@ class Limits(PlanPart):
         batches_per_minute: limit shared by all batch endpoints.
         queued_batch_requests: most requests in batches that have not ended; a create beyond it is a 429.
             Source: Anthropic docs, "Rate limits" (2026-10-08), tier Scale.
+        models: limits of Messages by model.
     """
 
     messages_per_minute: int = Field(default=60_000, ge=1)
     count_per_minute: int = Field(default=60_000, ge=1)
     batches_per_minute: int = Field(default=60_000, ge=1)
     queued_batch_requests: int = Field(default=500_000, ge=1)
+    models: tuple[ModelLimits, ...] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        names = [find_model(name) for limits in self.models for name in limits.models]
+        if len(set(map(id, names))) < len(names):
+            raise ValueError("a model is under two limits")
+        return self
 
 
 class _Refusals(PlanPart):
