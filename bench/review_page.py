@@ -21,9 +21,10 @@ import httpx
 import psutil
 from sqlalchemy import insert, update
 
-from schemas.ledger import ReviewPayloadRow, ReviewRow, RunRow
+from schemas.ledger import RunRow
 from schemas.outcome import ReviewStatus
 from schemas.payload.payload import Payload
+from schemas.review_tables import ReviewPayloadRow, ReviewRow
 from services.ledger import Ledger, open_ledger
 
 ROOT = Path(__file__).resolve().parents[1]

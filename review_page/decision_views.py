@@ -15,7 +15,8 @@ from review_page.forms import confirmed_of, days_of, text_of, usd_of, verb_of, v
 from review_page.list_view import asked
 from review_page.wording import show_outcome
 from schemas.errors import BadInput, WeighbridgeError
-from schemas.review import Decided, Filter, Verb
+from schemas.review import Decided, Filter
+from schemas.transitions import Verb
 from services.ledger import Ledger, reviews
 
 

@@ -20,7 +20,8 @@ from review_page.wording import show_outcome
 from schemas.errors import BadInput, WeighbridgeError
 from schemas.payload.edit import Edit, NoSuchEdit
 from schemas.payload.payload import InvalidPayload, Payload
-from schemas.review import EditEstimate, ReviewDetail, Verb
+from schemas.review import EditEstimate, ReviewDetail
+from schemas.transitions import Verb
 from services.ledger import Ledger, reviews
 
 #: counts and prices a payload as it would be sent in a review's place

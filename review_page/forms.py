@@ -8,7 +8,8 @@ from starlette.datastructures import FormData
 from review_page.wording import words
 from schemas.errors import BadInput
 from schemas.money import NanoUsd
-from schemas.review import APPROVAL_HOLDS, MAX_APPROVAL_HOLDS, Totals, Verb
+from schemas.review import APPROVAL_HOLDS, MAX_APPROVAL_HOLDS, Totals
+from schemas.transitions import Verb
 
 
 def text_of(form: FormData, name: str) -> str:

@@ -21,10 +21,11 @@ from starlette_admin.types import RequestAction
 from review_page import wording
 from review_page.conversation import conversation
 from review_page.forms import amount
-from schemas.ledger import ReviewRow
 from schemas.money import NanoUsd
 from schemas.outcome import DECIDED_STATUSES, ReviewStatus
-from schemas.review import Filter, Totals, Verb, why_not
+from schemas.review import Filter, Totals
+from schemas.review_tables import ReviewRow
+from schemas.transitions import Verb, why_not
 from services.ledger import Ledger, reviews
 from services.ledger.reviews.reading import matching
 

@@ -7,7 +7,8 @@ from starlette.requests import Request
 from starlette_admin.flash import flash
 
 from schemas.money import to_usd, usd_short
-from schemas.review import Decided, RefusedDecision, Totals, Verb
+from schemas.review import Decided, RefusedDecision, Totals
+from schemas.transitions import Verb
 
 _DONE = {
     Verb.APPROVE: "approved",

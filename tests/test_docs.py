@@ -10,8 +10,8 @@ from sqlalchemy import CheckConstraint
 from typer.testing import CliRunner
 
 from schemas.bill import Finding
-from schemas.ledger import ReviewRow
 from schemas.outcome import Billing, Outcome, Reason, RunOutcome
+from schemas.review_tables import ReviewRow
 from services.job_file import COLUMNS
 from tests.doc_checks import (
     ROOT,

@@ -11,8 +11,8 @@ import typer
 
 from cli.options import usd_amount
 from schemas.errors import BadInput
-from schemas.ledger import REVIEW_STATUSES
 from schemas.review import Filter
+from schemas.review_tables import REVIEW_STATUSES
 
 _STATUSES = f"{', '.join(REVIEW_STATUSES)}, or all"
 

@@ -17,9 +17,10 @@ from rules.endings import answered_before, deferred, unknown_before
 from schemas.attempt import Admission, HeldAttempt, WeighedJob
 from schemas.budget import Window, WindowCap, windows_of
 from schemas.job import AttemptId, QueuedJob, RunId
-from schemas.ledger import AttemptRow, JobRow, PayloadRow, ReviewRow
+from schemas.ledger import AttemptRow, JobRow, PayloadRow
 from schemas.money import usd_text
 from schemas.outcome import LETS_PASS, AttemptState, Decision, Ending, Outcome, Reason, Scope
+from schemas.review_tables import ReviewRow
 from services.ledger.outcomes import RowEnding, end_rows
 from services.ledger.store import Ledger
 from services.ledger.windows import add_to_windows, open_windows

@@ -10,19 +10,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, bindparam, exists, false, func, or_, select, true
 from sqlalchemy.orm import aliased
 
-from schemas.ledger import (
-    AttemptRow,
-    BatchRow,
-    BudgetRow,
-    JobRow,
-    PayloadRow,
-    ReviewEventRow,
-    ReviewPayloadRow,
-    ReviewRow,
-    RunRow,
-    UtcDateTime,
-)
+from schemas.ledger import AttemptRow, BatchRow, BudgetRow, JobRow, PayloadRow, RunRow
 from schemas.outcome import FINAL_STATUSES, AttemptState, BatchState, ReviewStatus, Scope
+from schemas.review_tables import ReviewEventRow, ReviewPayloadRow, ReviewRow
+from schemas.table import UtcDateTime
 
 _IN_DOUBT = (AttemptState.OPEN, AttemptState.UNKNOWN)
 #: what a succeeded attempt loses: only people look at it

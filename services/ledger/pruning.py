@@ -39,12 +39,10 @@ from schemas.ledger import (
     JobRow,
     PayloadRow,
     ResponseRow,
-    ReviewEventRow,
-    ReviewPayloadRow,
-    ReviewRow,
     RunRow,
-    Table,
 )
+from schemas.review_tables import ReviewEventRow, ReviewPayloadRow, ReviewRow
+from schemas.table import Table
 from services.ledger.prunable import ASIDE, Prunable
 from services.ledger.store import Ledger
 

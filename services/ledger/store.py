@@ -18,7 +18,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from schemas.errors import BadInput, RunFailed
-from schemas.ledger import Table
+from schemas.table import Table
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 #: how long a writer waits for another one, seconds

@@ -19,9 +19,9 @@ from sqlalchemy import insert, select
 from cli import resubmit_approved as resubmit_module
 from cli import run as run_module
 from cli.main import main
-from schemas.ledger import ReviewPayloadRow, ReviewRow
 from schemas.outcome import RunOutcome
 from schemas.report import RunReport
+from schemas.review_tables import ReviewPayloadRow, ReviewRow
 from tests.strategies import begin, quick_ledger, request
 
 FOREIGN = ("ANTHROPIC_", "WEIGHBRIDGE_", "EDITOR", "VISUAL")

@@ -11,12 +11,8 @@ from pathlib import Path
 
 import pytest
 
-<<<<<<< HEAD
-from tests.processes import fetch, stop, until
-from tests.strategies import quick_ledger
-=======
 from tests.processes import fetch, until
->>>>>>> 3e727ea184fafb5271f2949b8b08509a6734b3fd
+from tests.strategies import quick_ledger
 from tests.yards import nano
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("end-to-end-batches")]

@@ -14,21 +14,12 @@ from sqlalchemy import create_engine, func, insert, inspect, select, text, updat
 from schemas.errors import BadInput, RunFailed
 from schemas.estimate import TokenCount
 from schemas.job import JobUpdate, RejectedRow, Shard
-from schemas.ledger import (
-    AttemptRow,
-    BudgetRow,
-    CountRow,
-    JobRow,
-    PayloadRow,
-    ResponseRow,
-    ReviewPayloadRow,
-    ReviewRow,
-    RunRow,
-    Table,
-)
+from schemas.ledger import AttemptRow, BudgetRow, CountRow, JobRow, PayloadRow, ResponseRow, RunRow
 from schemas.outcome import AttemptState, Decision, Outcome, Reason, RunOutcome
 from schemas.payload.payload import Payload
 from schemas.review import Filter
+from schemas.review_tables import ReviewPayloadRow, ReviewRow
+from schemas.table import Table
 from services.ledger import counts, jobs, open_ledger, reviews, run_sums, runs
 from services.ledger.reviews import JobLimits
 from services.ledger.store import MIGRATIONS

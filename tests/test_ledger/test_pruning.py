@@ -21,13 +21,11 @@ from schemas.ledger import (
     JobRow,
     PayloadRow,
     ResponseRow,
-    ReviewEventRow,
-    ReviewPayloadRow,
-    ReviewRow,
     RunRow,
-    Table,
 )
 from schemas.outcome import AttemptState, Outcome, RunOutcome
+from schemas.review_tables import ReviewEventRow, ReviewPayloadRow, ReviewRow
+from schemas.table import Table
 from services.ledger import batches, jobs, pruning, runs
 from services.ledger.counts import add
 from services.ledger.pruning import compact, prune

@@ -8,8 +8,9 @@ from starlette.testclient import TestClient
 
 from review_page.app import make_app
 from review_page.people import ReviewSettings, hashed_password
-from schemas.ledger import ReviewPayloadRow, ReviewRow, RunRow
+from schemas.ledger import RunRow
 from schemas.payload.payload import Payload
+from schemas.review_tables import ReviewPayloadRow, ReviewRow
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 HASH = hashed_password("a long pass word")

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from schemas.errors import RunFailed
-from schemas.ledger import ReviewRow
+from schemas.review_tables import ReviewRow
 from services.ledger import reviews
 from tests.test_review_page.page import browser_of, decide, log_in, statuses, token_of
 

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from sqlalchemy import update
 
 from review_page.edit_views import marked, unmarked
-from schemas.ledger import ReviewPayloadRow
 from schemas.outcome import Method
 from schemas.payload.payload import Payload
 from schemas.review import EditEstimate
+from schemas.review_tables import ReviewPayloadRow
 from services.ledger import reviews
 from tests.test_review_page.page import browser_of, decide, log_in, park, statuses, token_of
 

@@ -19,7 +19,8 @@ from review_page.forms import (
     whole_of,
 )
 from schemas.errors import BadInput
-from schemas.review import APPROVAL_HOLDS, MAX_APPROVAL_HOLDS, Totals, Verb
+from schemas.review import APPROVAL_HOLDS, MAX_APPROVAL_HOLDS, Totals
+from schemas.transitions import Verb
 
 
 def form(**fields):

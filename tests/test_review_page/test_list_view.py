@@ -5,8 +5,8 @@ import re
 import pytest
 from sqlalchemy import update
 
-from schemas.ledger import ReviewPayloadRow, ReviewRow
 from schemas.review import APPROVAL_HOLDS
+from schemas.review_tables import ReviewPayloadRow, ReviewRow
 from tests.test_review_page.page import decide
 
 BOTH = pytest.mark.parametrize("ledger_url", ["sqlite", "postgresql"], indirect=True)

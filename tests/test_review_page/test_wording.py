@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from review_page import wording
 from schemas.money import to_nano
-from schemas.review import Decided, RefusedDecision, Totals, Verb
+from schemas.review import Decided, RefusedDecision, Totals
+from schemas.transitions import Verb
 
 
 @given(st.integers(0, 10**15))

@@ -2,7 +2,6 @@
 
 import pytest
 
-from schemas.ledger import REVIEW_STATUSES
 from schemas.outcome import (
     DECIDED_STATUSES,
     FINAL_STATUSES,
@@ -11,7 +10,9 @@ from schemas.outcome import (
     Method,
     ReviewStatus,
 )
-from schemas.review import TRANSITIONS, EditEstimate, Verb, Who
+from schemas.review import EditEstimate
+from schemas.review_tables import REVIEW_STATUSES
+from schemas.transitions import TRANSITIONS, Verb, Who
 
 
 def test_every_status_is_open_final_or_rejected():

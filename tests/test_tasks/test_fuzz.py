@@ -17,9 +17,10 @@ from sqlalchemy import select
 
 from rules.read_row import job_from_row
 from schemas.errors import BadInput
-from schemas.ledger import AttemptRow, JobRow, ReviewRow
+from schemas.ledger import AttemptRow, JobRow
 from schemas.outcome import Outcome
 from schemas.payload.payload import COUNTED_PARAMETERS, InvalidPayload, Payload
+from schemas.review_tables import ReviewRow
 from services.job_file import COLUMNS, JobFile
 from tests.nights import night
 from tests.strategies import MARK, json_texts, marked_texts, mutated, odd_values, quick_ledger

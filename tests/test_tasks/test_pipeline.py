@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from schemas.ledger import AttemptRow, CountRow, JobRow, ReviewRow
+from schemas.ledger import AttemptRow, CountRow, JobRow
 from schemas.outcome import Outcome, RunOutcome
 from schemas.payload.payload import UNCOUNTED_PARAMETERS, Payload
+from schemas.review_tables import ReviewRow
 from tests.fakes import MODELS
 from tests.nights import IMAGE, KINDS, SEARCH, TOOL, ended, night, text_row
 from tests.strategies import quick_ledger

@@ -8,11 +8,12 @@ from sqlalchemy import ColumnElement, Connection, case, func, null, or_, select
 
 from rules.endings import answered_before, deferred, parked, rejected, unknown_outcome
 from schemas.job import Approval, EndedJob, Job, RunId
-from schemas.ledger import AttemptRow, JobRow, ReviewPayloadRow, ReviewRow
+from schemas.ledger import AttemptRow, JobRow
 from schemas.money import NanoUsd
 from schemas.outcome import LETS_PASS, AttemptState, Reason, ReviewStatus
 from schemas.payload.payload import Payload
 from schemas.review import ReviewDetail
+from schemas.review_tables import ReviewPayloadRow, ReviewRow
 from services.ledger.reviews.deciding import expire
 from services.ledger.reviews.reading import detail_of
 from services.ledger.store import Ledger

@@ -13,10 +13,11 @@ from rules.endings import booked
 from schemas.attempt import Settlement
 from schemas.errors import BadInput
 from schemas.job import AttemptId
-from schemas.ledger import AttemptRow, ReviewEventRow, ReviewRow
+from schemas.ledger import AttemptRow
 from schemas.money import NanoUsd, usd_text
 from schemas.outcome import AttemptState, ReviewStatus
 from schemas.review import UnknownHold
+from schemas.review_tables import ReviewEventRow, ReviewRow
 from services.ledger.reviews.deciding import checked_name
 from services.ledger.reviews.reading import is_an_id
 from services.ledger.settle import settle

@@ -4,8 +4,9 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, case, select, update
 
-from schemas.ledger import AttemptRow, JobRow, ReviewRow
+from schemas.ledger import AttemptRow, JobRow
 from schemas.outcome import LETS_PASS, OPEN_STATUSES, Outcome, Reason, ReviewStatus
+from schemas.review_tables import ReviewRow
 from services.ledger.reviews.reading import in_doubt
 from services.ledger.windows import one_at_a_time
 

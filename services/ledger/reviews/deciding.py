@@ -12,7 +12,6 @@ from typing import Any, Unpack
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, not_, or_, select, update
 
 from schemas.errors import BadInput
-from schemas.ledger import ReviewPayloadRow, ReviewRow
 from schemas.money import NanoUsd, to_nano, usd_text
 from schemas.payload.payload import Payload, printable
 from schemas.review import (
@@ -21,7 +20,6 @@ from schemas.review import (
     MAX_CEILING_TOKENS,
     MAX_CEILING_USD,
     MAX_NAME_CHARACTERS,
-    TRANSITIONS,
     ApprovalTerms,
     Decided,
     EditEstimate,
@@ -29,10 +27,9 @@ from schemas.review import (
     Filter,
     RefusedDecision,
     Totals,
-    Verb,
-    Who,
-    why_not,
 )
+from schemas.review_tables import ReviewPayloadRow, ReviewRow
+from schemas.transitions import TRANSITIONS, Verb, Who, why_not
 from services.ledger.reviews.reading import is_an_id, matching, totals_within
 from services.ledger.store import Ledger, storable
 from services.ledger.windows import one_at_a_time

@@ -8,9 +8,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, func, not_, or_, select
 
 from schemas.job import RunId
-from schemas.ledger import CountRow, JobRow, PayloadRow, ReviewPayloadRow, ReviewRow
+from schemas.ledger import CountRow, JobRow, PayloadRow
 from schemas.outcome import LETS_PASS, Outcome, Reason, ReviewStatus
 from schemas.review import UNKNOWN_ADVICE, JobLimits, ParkedJob
+from schemas.review_tables import ReviewPayloadRow, ReviewRow
 from services.ledger.jobs import QUEUED_COLUMNS, queued
 from services.ledger.reviews.reading import in_doubt
 from services.ledger.store import Ledger, upsert

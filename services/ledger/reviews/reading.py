@@ -7,10 +7,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, false, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from schemas.ledger import AttemptRow, JobRow, ReviewEventRow, ReviewPayloadRow, ReviewRow
+from schemas.ledger import AttemptRow, JobRow
 from schemas.money import NanoUsd, to_nano
 from schemas.outcome import AttemptState, ReviewStatus
 from schemas.review import Filter, JobLimits, Order, Review, ReviewDetail, ReviewEvent, Totals
+from schemas.review_tables import ReviewEventRow, ReviewPayloadRow, ReviewRow
 from services.ledger.store import Ledger
 
 #: the largest id that the table can have; a database refuses to compare with a larger one

@@ -6,8 +6,9 @@ import pytest
 from sqlalchemy import select
 
 from cli.review import decide_review
-from schemas.ledger import AttemptRow, ReviewRow
+from schemas.ledger import AttemptRow
 from schemas.outcome import AttemptState, Outcome, Reason
+from schemas.review_tables import ReviewRow
 from services.ledger import jobs, reviews
 from services.ledger.reviews import JobLimits
 from tests.strategies import begin, job, settlement, take, write_down

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from cli.review.edit_review import policy_of
 from schemas.errors import BadInput
-from schemas.ledger import ReviewRow
+from schemas.review_tables import ReviewRow
 from services.ledger import reviews
 from simulator.process import running_simulator
 

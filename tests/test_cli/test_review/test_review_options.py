@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from cli.review.review_options import filter_of, reviewer_name, with_filter
 from schemas.errors import BadInput
-from schemas.ledger import REVIEW_STATUSES
 from schemas.review import Filter
+from schemas.review_tables import REVIEW_STATUSES
 from tests.strategies import words
 
 seven = st.fixed_dictionaries(

@@ -5,7 +5,7 @@ import json
 import pytest
 from sqlalchemy import update
 
-from schemas.ledger import ReviewPayloadRow, ReviewRow
+from schemas.review_tables import ReviewPayloadRow, ReviewRow
 
 RICH = {
     "system": [{"type": "text", "text": "Be brief."}],

@@ -7,10 +7,11 @@ import pytest
 from sqlalchemy import insert, select, text, update
 
 from schemas.job import Approval
-from schemas.ledger import AttemptRow, BudgetRow, JobRow, ReviewPayloadRow, ReviewRow
+from schemas.ledger import AttemptRow, BudgetRow, JobRow
 from schemas.outcome import AttemptState, Method, Outcome, Reason, ReviewStatus
 from schemas.payload.payload import Payload
 from schemas.review import EditEstimate
+from schemas.review_tables import ReviewPayloadRow, ReviewRow
 from services.ledger import jobs, reviews
 from services.ledger.reviews import JobLimits
 from tests.strategies import begin, job, request, settlement, take, write_down

@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import select
 
 from schemas.errors import BadInput
-from schemas.ledger import AttemptRow, ReviewEventRow
+from schemas.ledger import AttemptRow
+from schemas.review_tables import ReviewEventRow
 from services.ledger import reviews
 from services.ledger.windows import one_at_a_time
 from tests.strategies import begin

@@ -10,10 +10,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlalchemy import delete, select, text, update
 
 from schemas.errors import BadInput, RunFailed
-from schemas.ledger import ReviewEventRow, ReviewRow
 from schemas.outcome import DECIDED_STATUSES, LETS_PASS, ReviewStatus
 from schemas.payload.payload import Payload
-from schemas.review import APPROVAL_HOLDS, TRANSITIONS, Filter
+from schemas.review import APPROVAL_HOLDS, Filter
+from schemas.review_tables import ReviewEventRow, ReviewRow
+from schemas.transitions import TRANSITIONS
 from services.ledger import reviews
 from tests.strategies import begin, request
 from tests.test_ledger.test_reviews.table import FIGURES, ONLY_THE_DATABASE, sql, waiting

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select, update
 
-from schemas.ledger import JobRow, PayloadRow, ReviewRow
+from schemas.ledger import JobRow, PayloadRow
 from schemas.outcome import Outcome, Reason
 from schemas.payload.payload import Payload
+from schemas.review_tables import ReviewRow
 from services.ledger import jobs, reviews
 from services.ledger.windows import one_at_a_time
 from tests.strategies import begin, job, request

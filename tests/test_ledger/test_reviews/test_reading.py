@@ -7,9 +7,10 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import insert, text
 
-from schemas.ledger import BudgetRow, ReviewEventRow, ReviewPayloadRow, ReviewRow
+from schemas.ledger import BudgetRow
 from schemas.outcome import ReviewStatus
 from schemas.review import Filter, JobLimits, Order, Review, ReviewDetail, ReviewEvent
+from schemas.review_tables import ReviewEventRow, ReviewPayloadRow, ReviewRow
 from services.ledger import jobs, reviews
 from tests.strategies import begin, job
 from tests.test_ledger.test_reviews.table import sql, waiting

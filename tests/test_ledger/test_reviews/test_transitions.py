@@ -6,9 +6,10 @@ import pytest
 from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError
 
-from schemas.ledger import ReviewRow
 from schemas.outcome import ReviewStatus
-from schemas.review import APPROVAL_HOLDS, MAX_NAME_CHARACTERS, TRANSITIONS, Verb, Who, why_not
+from schemas.review import APPROVAL_HOLDS, MAX_NAME_CHARACTERS
+from schemas.review_tables import ReviewRow
+from schemas.transitions import TRANSITIONS, Verb, Who, why_not
 from services.ledger import reviews
 from services.ledger.reviews.deciding import _may
 from tests.strategies import begin
