@@ -17,7 +17,7 @@ BILLED_BEFORE_OUTPUT = frozenset({"bio", "frontier_llm", "reasoning_extraction"}
 
 
 @dataclass(frozen=True, slots=True)
-class ModelRefusal:
+class AnsweredRefusal:
     """One refusal.
 
     Attributes:
@@ -42,10 +42,10 @@ class ModelRefusal:
         }
 
 
-def wished_refusal(wishes: dict[str, str]) -> ModelRefusal | None:
+def wished_refusal(wishes: dict[str, str]) -> AnsweredRefusal | None:
     """The refusal that a request asks for, if it does; an unknown category counts as none asked for."""
     for name, before_output in (("refusal_before_output", True), ("refusal", False)):
         category = wishes.get(name)
         if category in CATEGORIES or category == NO_CATEGORY:
-            return ModelRefusal(None if category == NO_CATEGORY else category, before_output)
+            return AnsweredRefusal(None if category == NO_CATEGORY else category, before_output)
     return None

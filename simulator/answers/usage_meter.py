@@ -8,7 +8,7 @@ import hashlib
 import json
 from typing import Any
 
-from simulator.answers.refusals import ModelRefusal, wished_refusal
+from simulator.answers.refusals import AnsweredRefusal, wished_refusal
 from simulator.answers.server_tools import ServerWork, server_work
 from simulator.answers.tool_requests import forced_tool
 from simulator.answers.wishes import number, wishes_of
@@ -57,7 +57,7 @@ def usage_of(
     digest: str,
     *,
     count: int | None = None,
-    planned: ModelRefusal | None = None,
+    planned: AnsweredRefusal | None = None,
 ) -> BilledUsage:
     """The usage of an accepted request.
 

@@ -6,7 +6,7 @@ Source: Anthropic docs, "Pricing" (2026-10-10), "Batch processing" (2026-10-08);
 from dataclasses import dataclass, replace
 from typing import Any
 
-from simulator.answers.refusals import ModelRefusal
+from simulator.answers.refusals import AnsweredRefusal
 from simulator.billing.catalogue import Model
 
 #: price of `inference_geo: "us"` in percent. Source: Anthropic docs, "Data residency" (2026-08).
@@ -74,7 +74,7 @@ class BilledUsage:
     tier: str = "standard"
     thinking: int | None = None
     server: ServerUse | None = None
-    refusal: ModelRefusal | None = None
+    refusal: AnsweredRefusal | None = None
 
     @property
     def total_input(self) -> int:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from simulator.answers.refusals import NO_CATEGORY, ModelRefusal
+from simulator.answers.refusals import NO_CATEGORY, AnsweredRefusal
 from simulator.billing.catalogue import find_model
 from simulator.plan.chances import chance
 
@@ -44,7 +44,7 @@ class Latency(PlanPart):
     jitter: float = Field(default=0.0, ge=0, le=1)
 
 
-class ModelLimits(PlanPart):
+class ModelRates(PlanPart):
     """Limits that some models share, besides those of the endpoint. One that is left out does not bind.
 
     Attributes:
@@ -86,7 +86,7 @@ class Limits(PlanPart):
     count_per_minute: int = Field(default=60_000, ge=1)
     batches_per_minute: int = Field(default=60_000, ge=1)
     queued_batch_requests: int = Field(default=500_000, ge=1)
-    models: tuple[ModelLimits, ...] = ()
+    models: tuple[ModelRates, ...] = ()
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -103,7 +103,7 @@ class _Refusals(PlanPart):
     refusal_categories: tuple[RefusalCategory, ...] = Field(default=("cyber",), min_length=1)
     refusal_before_output: Probability = 0.0
 
-    def refusal(self, seed: int, name: str) -> ModelRefusal | None:
+    def refusal(self, seed: int, name: str) -> AnsweredRefusal | None:
         """The refusal that is planned for one request.
 
         Args:
@@ -117,7 +117,7 @@ class _Refusals(PlanPart):
             return None
         position = int(chance(seed, "category", name) * len(self.refusal_categories))
         category = self.refusal_categories[position]
-        return ModelRefusal(
+        return AnsweredRefusal(
             category=None if category == NO_CATEGORY else category,
             before_output=chance(seed, "before", name) < self.refusal_before_output,
         )
@@ -132,7 +132,7 @@ class MessagePlan(_Refusals):
         refusal_probability: share of messages that stop with "refusal".
         refusal_categories: their categories, all as likely: of `refusals.CATEGORIES`, or "none" for null.
         refusal_before_output: share of the refusals that come before any output; the others come in
-            mid-stream. `ModelRefusal.billed` says which are paid for.
+            mid-stream. `AnsweredRefusal.billed` says which are paid for.
     """
 
 

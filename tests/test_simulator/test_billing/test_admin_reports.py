@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from multidict import MultiDict
 
 from simulator import running_simulator
-from simulator.answers.refusals import CATEGORIES, ModelRefusal
+from simulator.answers.refusals import CATEGORIES, AnsweredRefusal
 from simulator.billing.admin_reports import USAGE_GROUPS, cents, cost_report, usage_report
 from simulator.billing.billed_usage import BilledUsage, ServerUse
 from simulator.billing.billing_log import BillingLog, entry_of, read_billed
@@ -39,7 +39,7 @@ usages = st.builds(
     geo=st.sampled_from(["global", "us"]),
     tier=st.sampled_from(["standard", "batch"]),
     server=st.none() | st.builds(ServerUse, searches=st.integers(0, 5)),
-    refusal=st.none() | st.builds(ModelRefusal, st.none() | st.sampled_from(CATEGORIES), st.booleans()),
+    refusal=st.none() | st.builds(AnsweredRefusal, st.none() | st.sampled_from(CATEGORIES), st.booleans()),
 )
 billings = st.lists(
     st.tuples(usages, st.sampled_from(MODELS), st.integers(0, 4 * 86_400 - 1), st.sampled_from(["a", "b"])),
