@@ -39,15 +39,28 @@ class RunRow(Table):
     policy: Mapped[dict[str, Any]]
     mode: Mapped[str] = mapped_column(String(20))
     endpoint: Mapped[str] = mapped_column(Text)
+    #: as the API names it: its batches are not to be found from another
+    workspace: Mapped[str | None] = mapped_column(String(200))
     simulated: Mapped[bool]
     prefect_flow_run_id: Mapped[str | None] = mapped_column(String(64))
     host: Mapped[str] = mapped_column(String(255))
     pid: Mapped[int]
     process_started: Mapped[int]
+    #: the fencing token of whoever may let bytes of the run leave; new at each taking-over; None: nobody's
+    owner: Mapped[str | None] = mapped_column(String(64))
+    #: by the database's clock: until then the owner counts as alive
+    lease_until: Mapped[datetime | None]
+    #: what makes pid and process_started mean something: the boot and the pid namespace they are of
+    boot_id: Mapped[str | None] = mapped_column(String(64))
+    pid_namespace: Mapped[str | None] = mapped_column(String(64))
     started_at: Mapped[datetime]
     heartbeat_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     outcome: Mapped[str | None] = mapped_column(String(20))
+    #: whether an attempt that may have been billed waits for a person
+    parks_unknown: Mapped[bool] = mapped_column(default=True)
+    #: calls made for it so far, as its owner last said
+    calls: Mapped[dict[str, Any] | None]
     report: Mapped[dict[str, Any] | None]
 
 
@@ -210,6 +223,7 @@ class AttemptRow(Table):
         ),
         Index("ix_attempts_fingerprint_job_id", "fingerprint", "job_id"),
         Index("ix_attempts_run_id_state", "run_id", "state"),
+        Index("ix_attempts_run_id_row_number", "run_id", "row_number"),
         Index("ix_attempts_batch_id", "batch_id"),
         # what was observed last of a model and a class of payloads
         Index(
@@ -233,6 +247,9 @@ class BatchRow(Table):
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.run_id"))
     provider_batch_id: Mapped[str | None] = mapped_column(String(100), unique=True)
     state: Mapped[str] = mapped_column(String(20))
+    #: where it was made
+    endpoint: Mapped[str | None] = mapped_column(Text)
+    workspace: Mapped[str | None] = mapped_column(String(200))
     requests: Mapped[int]
     request_bytes: Mapped[int]
     prepared_at: Mapped[datetime]
@@ -240,6 +257,10 @@ class BatchRow(Table):
     doubtful_since: Mapped[datetime | None]
     submitted_at: Mapped[datetime | None]
     expires_at: Mapped[datetime | None]
+    #: since when the provider says that it has no such batch
+    missing_since: Mapped[datetime | None]
+    #: when its items were left to a person; it is looked for again while the provider keeps results
+    given_up_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     request_counts: Mapped[dict[str, Any] | None]
     detail: Mapped[str | None] = mapped_column(Text)

@@ -20,6 +20,7 @@ class RunReference:
         started_at: its lessons are what had ended before.
         models: what the provider says of the models that its routes may call.
         prefect_flow_run_id: the flow run that shows it.
+        owner: the fencing token with which this process may send for it.
     """
 
     run_id: RunId
@@ -30,6 +31,7 @@ class RunReference:
     base_url: str | None = None
     models: tuple[ModelFacts, ...] = ()
     prefect_flow_run_id: str | None = None
+    owner: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,22 @@ class NewRun:
     simulated: bool
     prefect_flow_run_id: str | None
     started_at: datetime | None = None
+    owner: str | None = None
+    parks_unknown: bool = True
+    workspace: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """Who owned a run when it was looked at.
+
+    Attributes:
+        owner: the fencing token; None: nobody.
+        is_alive: whether its owner counts as alive.
+    """
+
+    owner: str | None
+    is_alive: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +92,12 @@ class RunOnRecord:
     ended_at: datetime | None
     outcome: str | None
     report: dict[str, Any] | None
+    owner: str | None = None
+    boot_id: str | None = None
+    pid_namespace: str | None = None
+    parks_unknown: bool = True
+    workspace: str | None = None
+    calls: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

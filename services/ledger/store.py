@@ -48,6 +48,13 @@ def _discreet() -> Iterator[None]:
         ) from None
 
 
+class NotOwner(Exception):  # noqa: N818 - reads as what it is where it is caught
+    """Another process has taken a run over: this one may neither send nor hold money for it any more."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"{run_id} was taken over by another process")
+
+
 class Ledger:
     """A migrated ledger. Transactions are the only way in.
 
