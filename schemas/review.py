@@ -5,12 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from types import MappingProxyType
 from typing import NamedTuple, Protocol, TypedDict
 
 from schemas.job import AttemptId, QueuedJob
 from schemas.money import NanoUsd
-from schemas.outcome import LETS_PASS, OPEN_STATUSES, Method, ReviewStatus
+from schemas.outcome import (
+    DECIDED_STATUSES,
+    FINAL_STATUSES,
+    LETS_PASS,
+    OPEN_STATUSES,
+    Method,
+    ReviewStatus,
+)
 
 #: how long an approval holds when nobody says otherwise
 APPROVAL_HOLDS = timedelta(days=14)
@@ -78,40 +84,27 @@ class Transition:
         return [status for status, allowed in self.open_to.items() if allowed == who]
 
 
-_UNDECIDED = {
-    ReviewStatus.PENDING: Who.ANYBODY,
-    ReviewStatus.EXPIRED: Who.ANYBODY,
-    ReviewStatus.CLAIMED: Who.CLAIMER,
-}
+_WAITING = {ReviewStatus.PENDING: Who.ANYBODY}
+_UNDECIDED = _WAITING | {ReviewStatus.EXPIRED: Who.ANYBODY, ReviewStatus.CLAIMED: Who.CLAIMER}
 _OWN = dict.fromkeys(LETS_PASS, Who.DECIDER)
 
 #: who may do what to a review; the database's own rules (migration 0006) are the same
-TRANSITIONS: Mapping[Verb, Transition] = MappingProxyType(
-    {
-        Verb.APPROVE: Transition(ReviewStatus.APPROVED, _UNDECIDED | _OWN),
-        Verb.REJECT: Transition(ReviewStatus.REJECTED, _UNDECIDED | _OWN),
-        Verb.EDIT: Transition(ReviewStatus.EDITED, _UNDECIDED),
-        Verb.CLAIM: Transition(
-            ReviewStatus.CLAIMED, {ReviewStatus.PENDING: Who.ANYBODY, ReviewStatus.CLAIMED: Who.CLAIMER}
-        ),
-        Verb.TAKE_OVER: Transition(
-            ReviewStatus.CLAIMED, {ReviewStatus.PENDING: Who.ANYBODY, ReviewStatus.CLAIMED: Who.ANYBODY}
-        ),
-        Verb.RELEASE: Transition(ReviewStatus.PENDING, {ReviewStatus.CLAIMED: Who.CLAIMER}),
-        Verb.REOPEN: Transition(
-            ReviewStatus.PENDING,
-            dict.fromkeys((*LETS_PASS, ReviewStatus.REJECTED, ReviewStatus.EXPIRED), Who.ANYBODY),
-        ),
-        Verb.PARK: Transition(
-            ReviewStatus.PENDING,
-            dict.fromkeys(
-                (ReviewStatus.PENDING, *LETS_PASS, ReviewStatus.SENT, ReviewStatus.EXPIRED), Who.A_RUN
-            ),
-        ),
-        Verb.CLOSE: Transition(ReviewStatus.SENT, dict.fromkeys(OPEN_STATUSES, Who.A_RUN)),
-        Verb.EXPIRE: Transition(ReviewStatus.EXPIRED, dict.fromkeys(LETS_PASS, Who.A_RUN)),
-    }
-)
+TRANSITIONS: Mapping[Verb, Transition] = {
+    Verb.APPROVE: Transition(ReviewStatus.APPROVED, _UNDECIDED | _OWN),
+    Verb.REJECT: Transition(ReviewStatus.REJECTED, _UNDECIDED | _OWN),
+    Verb.EDIT: Transition(ReviewStatus.EDITED, _UNDECIDED),
+    Verb.CLAIM: Transition(ReviewStatus.CLAIMED, _WAITING | {ReviewStatus.CLAIMED: Who.CLAIMER}),
+    Verb.TAKE_OVER: Transition(ReviewStatus.CLAIMED, _WAITING | {ReviewStatus.CLAIMED: Who.ANYBODY}),
+    Verb.RELEASE: Transition(ReviewStatus.PENDING, {ReviewStatus.CLAIMED: Who.CLAIMER}),
+    Verb.REOPEN: Transition(
+        ReviewStatus.PENDING, dict.fromkeys((*DECIDED_STATUSES, ReviewStatus.EXPIRED), Who.ANYBODY)
+    ),
+    Verb.PARK: Transition(
+        ReviewStatus.PENDING, dict.fromkeys((ReviewStatus.PENDING, *LETS_PASS, *FINAL_STATUSES), Who.A_RUN)
+    ),
+    Verb.CLOSE: Transition(ReviewStatus.SENT, dict.fromkeys(OPEN_STATUSES, Who.A_RUN)),
+    Verb.EXPIRE: Transition(ReviewStatus.EXPIRED, dict.fromkeys(LETS_PASS, Who.A_RUN)),
+}
 
 
 class Standing(Protocol):
@@ -138,10 +131,10 @@ def why_not(verb: Verb, review: Standing, name: str) -> str | None:
         case Who.DECIDER if review.decided_by == name:
             return None
         case _:
-            return _standing_as_it_is(verb, review)
+            return _as_it_stands(verb, review)
 
 
-def _standing_as_it_is(verb: Verb, review: Standing) -> str:
+def _as_it_stands(verb: Verb, review: Standing) -> str:
     if review.status == ReviewStatus.SENT:
         return "it was sent"
     if review.status in (ReviewStatus.PENDING, ReviewStatus.CLAIMED):
