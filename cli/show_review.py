@@ -9,7 +9,7 @@ from rich.table import Table
 
 from cli.screen import screen
 from schemas.money import usd_short
-from schemas.payload.payload import printable
+from schemas.words import printable
 
 
 def plain(row: Any) -> dict[str, Any]:

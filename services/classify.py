@@ -4,7 +4,7 @@ import aiohttp
 import anthropic
 
 from schemas.failures import AccessDenied, CallFailed, MayBeBilled, Refused, SpendLimitReached, Transient
-from schemas.payload.payload import printable
+from schemas.words import printable
 
 #: the API's error codes for money limits, which no retry gets past (source: Anthropic rate limits page)
 _SPEND_CODES = ("enforced_spend_limit_reached", "contract_spend_limit_reached")

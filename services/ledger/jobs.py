@@ -8,8 +8,8 @@ from sqlalchemy import bindparam, func, insert, select, update
 from schemas.job import EndedJob, Job, JobUpdate, QueuedJob, RejectedRow, RunId, Shard
 from schemas.ledger import AttemptRow, JobRow, PayloadRow
 from schemas.outcome import AttemptState, Decision, Outcome, Reason
-from schemas.payload.payload import printable
 from schemas.payload.traits import Traits
+from schemas.words import printable
 from services.ledger.store import Ledger, storable
 
 QUEUED = (JobRow.outcome.is_(None), JobRow.attempt_id.is_(None))

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, not_,
 from schemas.errors import BadInput
 from schemas.ledger import ReviewPayloadRow, ReviewRow
 from schemas.money import to_nano, usd_text
-from schemas.payload.payload import Payload, printable
+from schemas.payload.payload import Payload
 from schemas.review import (
     APPROVAL_HOLDS,
     MAX_NAME_CHARACTERS,
@@ -25,6 +25,7 @@ from schemas.review import (
     RefusedDecision,
     Totals,
 )
+from schemas.words import printable
 from services.ledger.reviews.reading import matching, totals_within
 from services.ledger.store import Ledger
 from services.ledger.windows import one_at_a_time
