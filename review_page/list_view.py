@@ -44,7 +44,7 @@ _READ = (
     ReviewRow.created_at,
     ReviewRow.version,
 )
-#: how old the numbers beside a select's choices may be; over many reviews they take longer than the list itself
+#: how old the numbers next to a select's choices may be; over many reviews they take longer than the list itself
 _CHOICES_SECONDS = 30.0
 
 

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Protocol
 
-from schemas.outcome import LETS_PASS, OPEN_STATUSES, ReviewStatus
+from schemas.outcome import DECIDED_STATUSES, FINAL_STATUSES, LETS_PASS, OPEN_STATUSES, ReviewStatus
 
 
 class Verb(StrEnum):
@@ -59,43 +58,27 @@ class Transition:
         return [status for status, allowed in self.open_to.items() if allowed == who]
 
 
-_UNDECIDED = {
-    ReviewStatus.PENDING: Who.ANYBODY,
-    ReviewStatus.EXPIRED: Who.ANYBODY,
-    ReviewStatus.CLAIMED: Who.CLAIMER,
-}
-
-
+_WAITING = {ReviewStatus.PENDING: Who.ANYBODY}
+_UNDECIDED = _WAITING | {ReviewStatus.EXPIRED: Who.ANYBODY, ReviewStatus.CLAIMED: Who.CLAIMER}
 _OWN = dict.fromkeys(LETS_PASS, Who.DECIDER)
 
-
 #: who may do what to a review; the database's own rules (migration 0006) are the same
-TRANSITIONS: Mapping[Verb, Transition] = MappingProxyType(
-    {
-        Verb.APPROVE: Transition(ReviewStatus.APPROVED, _UNDECIDED | _OWN),
-        Verb.REJECT: Transition(ReviewStatus.REJECTED, _UNDECIDED | _OWN),
-        Verb.EDIT: Transition(ReviewStatus.EDITED, _UNDECIDED),
-        Verb.CLAIM: Transition(
-            ReviewStatus.CLAIMED, {ReviewStatus.PENDING: Who.ANYBODY, ReviewStatus.CLAIMED: Who.CLAIMER}
-        ),
-        Verb.TAKE_OVER: Transition(
-            ReviewStatus.CLAIMED, {ReviewStatus.PENDING: Who.ANYBODY, ReviewStatus.CLAIMED: Who.ANYBODY}
-        ),
-        Verb.RELEASE: Transition(ReviewStatus.PENDING, {ReviewStatus.CLAIMED: Who.CLAIMER}),
-        Verb.REOPEN: Transition(
-            ReviewStatus.PENDING,
-            dict.fromkeys((*LETS_PASS, ReviewStatus.REJECTED, ReviewStatus.EXPIRED), Who.ANYBODY),
-        ),
-        Verb.PARK: Transition(
-            ReviewStatus.PENDING,
-            dict.fromkeys(
-                (ReviewStatus.PENDING, *LETS_PASS, ReviewStatus.SENT, ReviewStatus.EXPIRED), Who.A_RUN
-            ),
-        ),
-        Verb.CLOSE: Transition(ReviewStatus.SENT, dict.fromkeys(OPEN_STATUSES, Who.A_RUN)),
-        Verb.EXPIRE: Transition(ReviewStatus.EXPIRED, dict.fromkeys(LETS_PASS, Who.A_RUN)),
-    }
-)
+TRANSITIONS: Mapping[Verb, Transition] = {
+    Verb.APPROVE: Transition(ReviewStatus.APPROVED, _UNDECIDED | _OWN),
+    Verb.REJECT: Transition(ReviewStatus.REJECTED, _UNDECIDED | _OWN),
+    Verb.EDIT: Transition(ReviewStatus.EDITED, _UNDECIDED),
+    Verb.CLAIM: Transition(ReviewStatus.CLAIMED, _WAITING | {ReviewStatus.CLAIMED: Who.CLAIMER}),
+    Verb.TAKE_OVER: Transition(ReviewStatus.CLAIMED, _WAITING | {ReviewStatus.CLAIMED: Who.ANYBODY}),
+    Verb.RELEASE: Transition(ReviewStatus.PENDING, {ReviewStatus.CLAIMED: Who.CLAIMER}),
+    Verb.REOPEN: Transition(
+        ReviewStatus.PENDING, dict.fromkeys((*DECIDED_STATUSES, ReviewStatus.EXPIRED), Who.ANYBODY)
+    ),
+    Verb.PARK: Transition(
+        ReviewStatus.PENDING, dict.fromkeys((ReviewStatus.PENDING, *LETS_PASS, *FINAL_STATUSES), Who.A_RUN)
+    ),
+    Verb.CLOSE: Transition(ReviewStatus.SENT, dict.fromkeys(OPEN_STATUSES, Who.A_RUN)),
+    Verb.EXPIRE: Transition(ReviewStatus.EXPIRED, dict.fromkeys(LETS_PASS, Who.A_RUN)),
+}
 
 
 class Standing(Protocol):

@@ -31,7 +31,6 @@ MANY_PARAMETERS = {
 #: rooms that have a class of this name
 CLASSES_TWICE = {
     "Tally": 2,
-    "Usage": 2,
 }
 LONG_TEST_FILES: dict[str, int] = {}
 

@@ -24,7 +24,6 @@ from schemas.payload.checks import (
 from schemas.payload.exact_json import refuse_unfit
 from schemas.payload.invalid import InvalidPayload
 from schemas.payload.traits import Traits, blocks_of, traits_of
-from schemas.words import printable
 
 __all__ = [
     "COUNTED_PARAMETERS",
@@ -35,7 +34,6 @@ __all__ = [
     "Fingerprint",
     "InvalidPayload",
     "Payload",
-    "printable",
 ]
 
 Fingerprint = NewType("Fingerprint", str)

@@ -19,7 +19,7 @@ from simulator.billing.catalogue import find_model
 from simulator.http.api_errors import RefusedError
 from simulator.http.rate_limits import Bucket
 from simulator.plan.api_clock import ApiClock
-from simulator.plan.plan_sections import ModelRates
+from simulator.plan.plan_sections import ModelRatePlan
 
 Monotonic = Callable[[], float]
 
@@ -79,7 +79,7 @@ class ModelRate:
         monotonic: seconds, monotonic.
     """
 
-    def __init__(self, limits: ModelRates, clock: ApiClock, monotonic: Monotonic = time.monotonic) -> None:
+    def __init__(self, limits: ModelRatePlan, clock: ApiClock, monotonic: Monotonic = time.monotonic) -> None:
         self._clock = clock
         self._requests = self._input = self._output = None
         if limits.requests_per_minute is not None:
@@ -148,7 +148,7 @@ class ModelRates:
         clock: dates the headers.
     """
 
-    def __init__(self, limits: Sequence[ModelRates], clock: ApiClock) -> None:
+    def __init__(self, limits: Sequence[ModelRatePlan], clock: ApiClock) -> None:
         self._by_id: dict[str, ModelRate] = {}
         for each in limits:
             rate = ModelRate(each, clock)

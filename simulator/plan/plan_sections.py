@@ -44,7 +44,7 @@ class Latency(PlanPart):
     jitter: float = Field(default=0.0, ge=0, le=1)
 
 
-class ModelRates(PlanPart):
+class ModelRatePlan(PlanPart):
     """Limits that some models share, besides those of the endpoint. One that is left out does not bind.
 
     Attributes:
@@ -86,7 +86,7 @@ class Limits(PlanPart):
     count_per_minute: int = Field(default=60_000, ge=1)
     batches_per_minute: int = Field(default=60_000, ge=1)
     queued_batch_requests: int = Field(default=500_000, ge=1)
-    models: tuple[ModelRates, ...] = ()
+    models: tuple[ModelRatePlan, ...] = ()
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, not_,
 
 from schemas.errors import BadInput
 from schemas.money import NanoUsd, to_nano, usd_text
-from schemas.payload.payload import Payload, printable
+from schemas.payload.payload import Payload
 from schemas.review import (
     APPROVAL_HOLDS,
     MAX_APPROVAL_HOLDS,
@@ -30,6 +30,7 @@ from schemas.review import (
 )
 from schemas.review_tables import ReviewPayloadRow, ReviewRow
 from schemas.transitions import TRANSITIONS, Verb, Who, why_not
+from schemas.words import printable
 from services.ledger.reviews.reading import is_an_id, matching, totals_within
 from services.ledger.store import Ledger, storable
 from services.ledger.windows import one_at_a_time

@@ -12,7 +12,7 @@ from simulator.http.api_errors import RefusedError
 from simulator.http.model_rates import MAX_RETRY_SECONDS, ModelRate, TokenBucket
 from simulator.plan import PlanError, read_plan
 from simulator.plan.api_clock import ApiClock
-from simulator.plan.plan_sections import ModelRates
+from simulator.plan.plan_sections import ModelRatePlan
 from tests.test_simulator.calls import params, sdk, serving
 
 START = "anthropic-ratelimit"
@@ -29,7 +29,7 @@ class Hands:
 
 def limited(**limits):
     hands = Hands()
-    return ModelRate(ModelRates(models=("claude-haiku-5-5",), **limits), ApiClock(), hands), hands
+    return ModelRate(ModelRatePlan(models=("claude-haiku-5-5",), **limits), ApiClock(), hands), hands
 
 
 def plan_of(**limits):
