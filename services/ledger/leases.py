@@ -70,7 +70,9 @@ def claim(
     token, process = new_token(), this_process()
     taken = connection.execute(
         update(RunRow)
-        .where(RunRow.run_id == run_id, RunRow.ended_at.is_(None), RunRow.owner.is_not_distinct_from(seen.owner))
+        .where(
+            RunRow.run_id == run_id, RunRow.ended_at.is_(None), RunRow.owner.is_not_distinct_from(seen.owner)
+        )
         .values(
             owner=token,
             lease_until=lease_end(connection, seconds),

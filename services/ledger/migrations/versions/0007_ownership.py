@@ -30,5 +30,5 @@ def upgrade() -> None:
     op.create_index("ix_attempts_run_id_row_number", "attempts", ["run_id", "row_number"])
     # what a run of the version before says in its policy
     op.execute(
-        "UPDATE runs SET parks_unknown = false WHERE CAST(policy AS TEXT) LIKE '%\"on_unknown\": \"resend\"%'"
+        'UPDATE runs SET parks_unknown = false WHERE CAST(policy AS TEXT) LIKE \'%"on_unknown": "resend"%\''
     )
