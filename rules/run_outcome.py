@@ -17,6 +17,8 @@ from schemas.report import (
 #: why a run failed as a whole, by the reason that its rows were deferred for
 FATAL_REASONS = {
     Reason.ACCESS_DENIED: "The API key was not accepted while the run was under way.",
+    Reason.TAKEN_OVER: "Another process took the run over while this one could not be heard of; it sent no more.",
+    Reason.INTERRUPTED: "The run was interrupted; the next run over the same input goes on from there.",
     Reason.ENDPOINT_UNUSABLE: "The address does not lead to the API; see the reason of the deferred rows.",
 }
 

@@ -132,6 +132,7 @@ class Reason(StrEnum):
     REFUSED_BY_API = "refused_by_api"
     API_UNAVAILABLE = "api_unavailable"
     INTERRUPTED = "interrupted"
+    TAKEN_OVER = "taken_over"
     BATCH_EXPIRED = "batch_expired"
     BATCH_CANCELED = "batch_canceled"
 

@@ -2,11 +2,18 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from schemas.job import RunId
 from schemas.model_facts import ModelFacts
 from schemas.policy import Policy
+
+
+class RunKey(NamedTuple):
+    """A run, and the fencing token that shows that the caller owns it: what it takes to hold money and to send."""
+
+    run_id: RunId
+    owner: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,11 @@ class RunReference:
     models: tuple[ModelFacts, ...] = ()
     prefect_flow_run_id: str | None = None
     owner: str = field(default="", repr=False)
+
+    @property
+    def key(self) -> RunKey:
+        """What it takes to hold money and to send for the run."""
+        return RunKey(self.run_id, self.owner)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DEFAULT_POLICY = Path(__file__).resolve().parents[1] / "data" / "policies" / "default.toml"
@@ -14,6 +15,7 @@ class Settings(BaseSettings):
         ledger: a SQLAlchemy URL; None: data/ledger.db below the current folder.
         results: the folder that a run's results go to, each run into its own.
         policy: a policy file.
+        lease_seconds: how long a run's process counts as alive after its last beat; whoever sends renews it.
     """
 
     model_config = SettingsConfigDict(env_prefix="WEIGHBRIDGE_")
@@ -21,6 +23,7 @@ class Settings(BaseSettings):
     ledger: str | None = None
     results: Path = Path("data/results")
     policy: Path = DEFAULT_POLICY
+    lease_seconds: int = Field(default=300, ge=3, le=86_400)
 
     @property
     def ledger_url(self) -> str:

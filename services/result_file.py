@@ -1,6 +1,7 @@
 """Result files: Parquet out, in parts. A part is written aside and renamed, so that a reader never sees half of one."""
 
 import os
+import tempfile
 from collections.abc import Iterable, Mapping
 from itertools import count, islice
 from pathlib import Path
@@ -9,8 +10,27 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from schemas.errors import BadInput
+
 #: exact USD with nine places
 USD: pa.DataType = pa.decimal128(20, 9)
+
+
+def writable_folder(folder: Path) -> Path:
+    """A folder that results can be written to, made if it is not there.
+
+    Raises:
+        BadInput: it cannot be.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise BadInput(
+            f"Results cannot be written to {folder} ({error.strerror or type(error).__name__}). Nothing was counted or "
+            "sent; name another folder with --results or WEIGHBRIDGE_RESULTS."
+        ) from error
 
 
 def write_parts(

@@ -46,7 +46,7 @@ def admit_next(run: Run, size: int, *, may_defer: bool, without: Collection[str]
     groups = {item.job.group for item in within if item.job.group}
     return holds.take(
         run.ledger,
-        run.run_id,
+        run.reference.key,
         within,
         caps_of(run.policy, run.run_id, run.scale.clock(), groups),
         may_defer=may_defer,

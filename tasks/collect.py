@@ -27,30 +27,30 @@ async def collect(ledger: Ledger, gateway: Gateway) -> tuple[list[RunReport], in
     await ledger.off_loop(runs.close_dead_runs)
     finished: list[RunReport] = []
     still_out = 0
-    for found in await ledger.off_loop(runs.take_over):
+    for found, token in await ledger.off_loop(runs.take_over):
         run = Run.of(
-            reference_of(found, ledger), ledger, gateway, Models(Policy.model_validate(found.policy))
+            reference_of(found, ledger, token), ledger, gateway, Models(Policy.model_validate(found.policy))
         )
         try:
             for batch in await ledger.off_loop(batches.open_of_run, run.run_id):
                 await look(run, batch.batch_id)
             left = await ledger.off_loop(
-                runs.close_own_books, run.run_id, review_unknown=run.policy.parks_unknown
+                runs.close_own_books, run.reference.key, review_unknown=run.policy.parks_unknown
             )
             if left:
-                await ledger.off_loop(runs.let_go, run.run_id)
+                await ledger.off_loop(runs.let_go, run.reference.key)
                 still_out += left
                 continue
             await park_for_review(run)
             await publish(run)
             finished.append(await report_run(run))
         except BaseException:
-            runs.let_go(ledger, run.run_id)
+            runs.let_go(ledger, run.reference.key)
             raise
     return finished, still_out
 
 
-def reference_of(found: RunOnRecord, ledger: Ledger) -> RunReference:
+def reference_of(found: RunOnRecord, ledger: Ledger, token: str) -> RunReference:
     """An interrupted run, as far as it can be gone on with: nothing new is sent under it."""
     return RunReference(
         run_id=found.run_id,
@@ -59,4 +59,5 @@ def reference_of(found: RunOnRecord, ledger: Ledger) -> RunReference:
         results=str(Path(found.results_path)),
         started_at=found.started_at or datetime.now(UTC),
         prefect_flow_run_id=found.prefect_flow_run_id,
+        owner=token,
     )

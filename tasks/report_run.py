@@ -71,14 +71,20 @@ def report_run(run: Run) -> RunReport:
     report = report_on(run)
     for drift in report.drift:
         log.warning("%s", drift.detail)
-    text = as_markdown(report)
-    write_parts(run.results, "reconciliation", RECONCILIATION, _reconciliation(run), _ROWS_PER_PART)
-    write_text(run.results / "report.md", text)
-    write_text(run.results / "report.json", report.model_dump_json(indent=2))
+    write_report(run, report)
     runs.finish(run.ledger, run.run_id, report.outcome, report.model_dump(mode="json"))
     if FlowRunContext.get() is not None:
-        create_markdown_artifact(text, key="weighbridge-report", description=f"Report of {run.run_id}")
+        create_markdown_artifact(
+            as_markdown(report), key="weighbridge-report", description=f"Report of {run.run_id}"
+        )
     return report
+
+
+def write_report(run: Run, report: RunReport) -> None:
+    """Write the report's files into the results folder of the run."""
+    write_parts(run.results, "reconciliation", RECONCILIATION, _reconciliation(run), _ROWS_PER_PART)
+    write_text(run.results / "report.md", as_markdown(report))
+    write_text(run.results / "report.json", report.model_dump_json(indent=2))
 
 
 def report_on(run: Run) -> RunReport:

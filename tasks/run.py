@@ -57,7 +57,13 @@ class Run:
         """The run with this process's services."""
         lessons = Lessons(ledger, reference.started_at, reference.policy.margin)
         scale = Scale(reference.policy, models, lessons.of)
-        return cls(reference, ledger, gateway.counting_in(CallFigures()), Journal(ledger), scale)
+        return cls(
+            reference,
+            ledger,
+            gateway.counting_in(CallFigures()),
+            Journal(ledger, reference.key),
+            scale,
+        )
 
     @property
     def run_id(self) -> RunId:

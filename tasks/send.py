@@ -10,6 +10,7 @@ from schemas.attempt import Admission, HeldAttempt, Settlement
 from schemas.failures import CallFailed
 from schemas.outcome import AttemptState, Reason
 from schemas.payload.payload import Payload
+from services.ledger.store import NotOwner
 from tasks.run import Run
 from tasks.step import step
 
@@ -21,14 +22,19 @@ class _Withheld(Exception):  # noqa: N818 - not an error: the run stopped while 
 @step
 async def send(run: Run, admission: Admission) -> int:
     """Send the attempts that an admission holds the money for, as fast as the limits let them; how many succeeded."""
-    settled = await asyncio.gather(*(_send_and_settle(run, attempt) for attempt in admission.held))
-    return sum(settlement.state == AttemptState.SUCCEEDED for settlement in settled)
+    return sum(await asyncio.gather(*(_send_and_settle(run, attempt) for attempt in admission.held)))
 
 
-async def _send_and_settle(run: Run, attempt: HeldAttempt) -> Settlement:
-    settlement = await _sent(run, attempt)
+async def _send_and_settle(run: Run, attempt: HeldAttempt) -> bool:
+    """Send one attempt and put its end on record; whether it was answered."""
+    try:
+        settlement = await _sent(run, attempt)
+    except NotOwner:
+        # whoever owns the run now has closed the attempt, or will
+        run.halt.stop(Reason.TAKEN_OVER)
+        return False
     await run.journal.ended(settlement)
-    return settlement
+    return settlement.state == AttemptState.SUCCEEDED
 
 
 async def _sent(run: Run, attempt: HeldAttempt) -> Settlement:

@@ -1,14 +1,17 @@
 """The queue of a run: admit and send, in order of priority, until it is empty and everything sent is settled."""
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from schemas.attempt import Admission
 from schemas.batch import OpenBatch
-from schemas.outcome import Mode
+from schemas.errors import RunFailed
+from schemas.outcome import Mode, Reason
 from services.ledger import batches
+from services.ledger.store import NotOwner
 from tasks.admit import admit
 from tasks.run import Run
 from tasks.send import send
@@ -16,6 +19,11 @@ from tasks.send_batch import send_batch
 from tasks.shards import LANES
 from tasks.step import Step
 from tasks.watch_batch import watch_batch
+
+log = logging.getLogger("weighbridge")
+
+#: how long calls in flight may take to end after an interruption, seconds
+GRACE_SECONDS = 20
 
 
 class SendQueue:
@@ -49,9 +57,29 @@ class SendQueue:
                     await self._start(admission)
                 if self._in_flight and (admission is None or admission.short or self._is_full()):
                     await self._something_ended()
+        except asyncio.CancelledError:
+            self._run.halt.stop(Reason.INTERRUPTED)
+            await self._grace()
+            raise
+        except NotOwner:
+            self._run.halt.stop(Reason.TAKEN_OVER)
         finally:
             for task in self._in_flight:
                 task.cancel()
+        if self._run.halt.reason is Reason.TAKEN_OVER:
+            raise RunFailed(
+                f"Another process took {self._run.run_id} over while this one could not be heard of. This one sends no "
+                "more; what it sent before is in the ledger, and the other one finishes the run."
+            )
+
+    async def _grace(self) -> None:
+        """Let what is in flight end, for a while: its answers are paid for. What waits for its turn is not sent."""
+        if self._in_flight and self._run.policy.mode is Mode.MESSAGES:
+            log.warning(
+                "Interrupted: nothing more is sent, and the calls in flight have %s seconds to end.",
+                GRACE_SECONDS,
+            )
+            await asyncio.wait(self._in_flight, timeout=GRACE_SECONDS)
 
     async def _admitted(self) -> Admission | None:
         alone = not self._in_flight

@@ -22,12 +22,14 @@ class Step(Generic[Arguments, Result]):
     runs on a thread, so that the event loop, and with it the heartbeat of the run, goes on meanwhile.
 
     Attributes:
-        plain: the step without Prefect.
+        plain: the step without Prefect, awaited.
+        function: the function itself, as it was written.
     """
 
     def __init__(self, function: Callable[Arguments, Any], task_run_name: str | None = None) -> None:
         self.__doc__ = function.__doc__
         self.__name__ = function.__name__
+        self.function = function
         self.plain: Callable[Arguments, Awaitable[Result]] = _awaitable(function)
         as_task = task(
             name=function.__name__,

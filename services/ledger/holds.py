@@ -21,14 +21,16 @@ from schemas.ledger import AttemptRow, JobRow, PayloadRow
 from schemas.money import usd_text
 from schemas.outcome import LETS_PASS, AttemptState, Decision, Ending, Outcome, Reason, Scope
 from schemas.review_tables import ReviewRow
+from schemas.run import RunKey
+from services.ledger.leases import assert_owner
 from services.ledger.outcomes import RowEnding, end_rows
 from services.ledger.store import Ledger
-from services.ledger.windows import add_to_windows, open_windows
+from services.ledger.windows import add_to_windows, one_at_a_time, open_windows
 
 
 def take(
     ledger: Ledger,
-    run_id: RunId,
+    run: RunKey,
     weighed: Sequence[WeighedJob],
     caps: Sequence[WindowCap],
     *,
@@ -39,7 +41,7 @@ def take(
 
     Args:
         ledger: the ledger.
-        run_id: the run that sends them.
+        run: the run that sends them, with its owner's token.
         weighed: jobs in the order they are to get money.
         caps: every window they fall under; the one of all jobs' day gives the attempts their budget day.
         may_defer: nothing of this run is in flight, so that what is free now is the most that will ever be: a job
@@ -47,14 +49,19 @@ def take(
             is in flight, or held here before it, to leave room; when only the money of its group is short, the
             jobs of that group wait and the others go on.
         resend_unknown: whether a job whose earlier attempt may have been billed may be sent again.
+
+    Raises:
+        NotOwner: another process has taken the run over; nothing is held.
     """
     admission = Admission()
     with ledger.write() as connection:
+        one_at_a_time(connection)
+        assert_owner(connection, run)
         free = open_windows(connection, caps)
         at_most = dict(free)
         prior = _prior_attempts(connection, weighed)
         approved_at = _approved_at(connection, weighed)
-        taken = _Taken(run_id, next(cap.window.period for cap in caps if cap.window.scope == Scope.DAY))
+        taken = _Taken(run.run_id, next(cap.window.period for cap in caps if cap.window.scope == Scope.DAY))
         for item in weighed:
             earlier = prior.get((item.job.job_id, item.job.fingerprint), {})
             if (flying := earlier.get(AttemptState.OPEN)) and flying.batch_id:
@@ -78,7 +85,7 @@ def take(
                 admission.short = True
                 break
         taken.write(connection)
-        payloads = _payloads(connection, run_id, taken.attempts)
+        payloads = _payloads(connection, run.run_id, taken.attempts)
     admission.held = taken.held(payloads)
     admission.joined = len(taken.joins)
     admission.deferred = sum(end.ending.outcome == Outcome.DEFERRED for end in taken.ends)

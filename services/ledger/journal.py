@@ -1,25 +1,36 @@
 """The journal: what happens to attempts, item by item, written to the ledger in groups.
 
-A caller waits until what it said is on record; callers that come close together share one transaction.
+A caller waits until what it said is on record; callers that come close together share one transaction. Answers are
+never thrown away while they can still be written: while the ledger is locked or away, the group waits, and since its
+attempts wait with it, nothing leaves meanwhile.
 """
 
 import asyncio
+import logging
 from dataclasses import dataclass, field
 
 from schemas.attempt import Settlement
 from schemas.job import AttemptId
+from schemas.run import RunKey
 from services.ledger.settle import record_leaving, settle
-from services.ledger.store import Ledger
+from services.ledger.store import Ledger, LedgerUnavailable, NotOwner
+
+log = logging.getLogger("weighbridge")
 
 #: how long a group gathers, seconds: short beside any answer's latency, long beside a commit
 _GATHER_SECONDS = 0.01
+#: the pause before a group that could not be written is tried again, seconds
+_RETRY_SECONDS = 2
+Waiter = asyncio.Future[None]
 
 
 @dataclass(slots=True)
 class _Group:
-    leaving: list[AttemptId] = field(default_factory=list)
-    ended: list[Settlement] = field(default_factory=list)
-    waiters: list[asyncio.Future[None]] = field(default_factory=list)
+    leaving: list[tuple[AttemptId, Waiter]] = field(default_factory=list)
+    ended: list[tuple[Settlement, Waiter]] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.leaving or self.ended)
 
 
 class Journal:
@@ -27,56 +38,95 @@ class Journal:
 
     Args:
         ledger: where they go.
+        run: the run, with the token with which its attempts may leave.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, ledger: Ledger, run: RunKey) -> None:
+        self._ledger, self._run = ledger, run
         self._group = _Group()
         self._writer: asyncio.Task[None] | None = None
 
     async def leaving(self, attempt_id: AttemptId) -> None:
-        """Returns once the ledger holds that this attempt's bytes may leave."""
-        self._group.leaving.append(attempt_id)
-        await self._on_record()
+        """Returns once the ledger holds that this attempt's bytes may leave.
+
+        Raises:
+            NotOwner: another process has taken the run over; no byte may leave.
+        """
+        waiter: Waiter = asyncio.get_running_loop().create_future()
+        self._group.leaving.append((attempt_id, waiter))
+        await self._on_record(waiter)
 
     async def ended(self, settlement: Settlement) -> None:
-        """Returns once the ledger holds how this attempt ended."""
-        self._group.ended.append(settlement)
-        await self._on_record()
+        """Returns once the ledger holds how this attempt ended.
 
-    async def _on_record(self) -> None:
-        waiter = asyncio.get_running_loop().create_future()
-        self._group.waiters.append(waiter)
+        Raises:
+            RunFailed: the ledger refused it for good.
+        """
+        waiter: Waiter = asyncio.get_running_loop().create_future()
+        self._group.ended.append((settlement, waiter))
+        await self._on_record(waiter)
+
+    async def _on_record(self, waiter: Waiter) -> None:
         if self._writer is None:
             self._writer = asyncio.create_task(self._write())
         await waiter
 
     async def _write(self) -> None:
         try:
-            while self._group.waiters:
+            while self._group:
                 await asyncio.sleep(_GATHER_SECONDS)
                 group, self._group = self._group, _Group()
-                try:
-                    await self._ledger.off_loop(_write_group, group)
-                except Exception as error:  # noqa: BLE001 - each waiter raises it
-                    _wake(group.waiters, error)
-                else:
-                    _wake(group.waiters, None)
+                await self._put_on_record(group)
         finally:
             self._writer = None
 
+    async def _put_on_record(self, group: _Group) -> None:
+        """Write a group as soon as the ledger takes it; one bad value stops only its own item."""
+        while True:
+            try:
+                allowed, late = await asyncio.to_thread(self._write_group, group)
+            except LedgerUnavailable as error:
+                log.warning("%s %s answers wait to be written.", error, len(group.ended))
+                await asyncio.sleep(_RETRY_SECONDS)
+            except Exception as error:  # noqa: BLE001 - each waiter raises it
+                await self._one_by_one(group, error)
+                return
+            else:
+                self._wake(group, allowed)
+                for attempt_id in late:
+                    log.warning(
+                        "Attempt %s was answered after it had been closed; its cost is booked.", attempt_id
+                    )
+                return
 
-def _write_group(ledger: Ledger, group: _Group) -> None:
-    with ledger.write() as connection:
-        record_leaving(connection, group.leaving)
-        settle(connection, group.ended)
+    async def _one_by_one(self, group: _Group, error: Exception) -> None:
+        """Write each item of a refused group by itself, so that the refused one takes no other along."""
+        items = [_Group(leaving=[one]) for one in group.leaving] + [
+            _Group(ended=[one]) for one in group.ended
+        ]
+        if len(items) > 1:
+            for item in items:
+                await self._put_on_record(item)
+            return
+        for _, waiter in (*group.leaving, *group.ended):
+            if not waiter.done():
+                waiter.set_exception(error)
 
+    def _write_group(self, group: _Group) -> tuple[set[str], list[str]]:
+        with self._ledger.write() as connection:
+            leaving = [attempt_id for attempt_id, _ in group.leaving]
+            allowed = record_leaving(connection, self._run, leaving)
+            late = settle(connection, [settlement for settlement, _ in group.ended])
+        return allowed, late
 
-def _wake(waiters: list[asyncio.Future[None]], error: Exception | None) -> None:
-    for waiter in waiters:
-        if waiter.done():  # its caller was cancelled meanwhile
-            continue
-        if error is None:
-            waiter.set_result(None)
-        else:
-            waiter.set_exception(error)
+    def _wake(self, group: _Group, allowed: set[str]) -> None:
+        for _, waiter in group.ended:
+            if not waiter.done():  # else its caller was cancelled meanwhile
+                waiter.set_result(None)
+        for attempt_id, waiter in group.leaving:
+            if waiter.done():
+                continue
+            if attempt_id in allowed:
+                waiter.set_result(None)
+            else:
+                waiter.set_exception(NotOwner(self._run.run_id))

@@ -6,16 +6,14 @@ in the same transaction, and a token that was replaced lets nothing through.
 
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, String, func, literal, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, String, exists, func, or_, select, text, update
 
-from schemas.job import RunId
 from schemas.ledger import RunRow
-from schemas.run import Ownership
+from schemas.run import RunKey
+from schemas.settings import Settings
 from services.ledger.store import Ledger, NotOwner
+from services.ledger.windows import one_at_a_time
 from services.this_process import ProcessIdentity, this_process
-
-#: how long an owner counts as alive after its last beat, seconds; WEIGHBRIDGE_LEASE_SECONDS
-DEFAULT_LEASE_SECONDS = 300
 
 
 def new_token() -> str:
@@ -30,79 +28,85 @@ def database_now(connection: Connection) -> ColumnElement[object]:
     return func.strftime("%Y-%m-%d %H:%M:%f000", "now", type_=String())
 
 
-def lease_end(connection: Connection, seconds: int) -> ColumnElement[object]:
+def lease_end(connection: Connection) -> ColumnElement[object]:
     """The moment at which a lease that is taken now ends, by the database's clock."""
+    seconds = Settings().lease_seconds
     if connection.dialect.name == "postgresql":
-        return func.clock_timestamp() + text(f"interval '{int(seconds)} seconds'")
-    return func.strftime("%Y-%m-%d %H:%M:%f000", "now", f"+{int(seconds)} seconds", type_=String())
+        return func.clock_timestamp() + text(f"interval '{seconds} seconds'")
+    return func.strftime("%Y-%m-%d %H:%M:%f000", "now", f"+{seconds} seconds", type_=String())
 
 
-def is_expired(connection: Connection) -> ColumnElement[bool]:
-    """Whether a run's owner counts as gone: nobody owns it, or its lease has ended."""
-    ended = RunRow.lease_until.is_(None) | (
-        func.coalesce(RunRow.lease_until, literal(None)).op("<=")(database_now(connection))
+def is_over(connection: Connection) -> ColumnElement[bool]:
+    """Whether the lease of a run has ended, or nobody holds it."""
+    return or_(
+        RunRow.owner.is_(None), RunRow.lease_until.is_(None), RunRow.lease_until <= database_now(connection)
     )
-    return or_(RunRow.owner.is_(None), ended)
 
 
-def renew(ledger: Ledger, run_id: RunId, token: str, seconds: int) -> bool:
-    """Prolong a lease; False when the run has another owner, or none."""
+def is_owned(run: RunKey) -> ColumnElement[bool]:
+    """Whether a run has this owner, as a condition of the statement that acts for it."""
+    return exists().where(RunRow.run_id == run.run_id, RunRow.owner == run.owner)
+
+
+def renew(ledger: Ledger, run: RunKey, calls: dict[str, int] | None = None) -> bool:
+    """Prolong a lease; False when the run has another owner, or none.
+
+    Args:
+        ledger: the ledger.
+        run: the run, with its owner's token.
+        calls: made for the run so far, to be kept with it.
+    """
     with ledger.write() as connection:
+        values = {"heartbeat_at": database_now(connection), "lease_until": lease_end(connection)}
         prolonged = connection.execute(
             update(RunRow)
-            .where(RunRow.run_id == run_id, RunRow.owner == token)
-            .values(heartbeat_at=database_now(connection), lease_until=lease_end(connection, seconds))
+            .where(RunRow.run_id == run.run_id, RunRow.owner == run.owner)
+            .values(**values, **({"calls": calls} if calls else {}))
         )
     return bool(prolonged.rowcount)
 
 
-def claim(
-    connection: Connection, run_id: str, seen: Ownership, seconds: int = DEFAULT_LEASE_SECONDS
-) -> str | None:
+def claim(connection: Connection, run_id: str, seen: str | None) -> str | None:
     """Take a run over from an owner that counts as gone; the new token, or None when somebody else was quicker.
 
     Args:
         connection: the caller's transaction.
         run_id: the run.
-        seen: its ownership as the caller judged it.
-        seconds: how long the new lease lasts.
+        seen: the owner's token when the caller judged that it is gone.
     """
-    token, process = new_token(), this_process()
+    one_at_a_time(connection)
+    token = new_token()
     taken = connection.execute(
         update(RunRow)
-        .where(
-            RunRow.run_id == run_id, RunRow.ended_at.is_(None), RunRow.owner.is_not_distinct_from(seen.owner)
-        )
+        .where(RunRow.run_id == run_id, RunRow.ended_at.is_(None), RunRow.owner.is_not_distinct_from(seen))
         .values(
             owner=token,
-            lease_until=lease_end(connection, seconds),
+            lease_until=lease_end(connection),
             heartbeat_at=database_now(connection),
-            **process_columns(process),
+            **process_columns(this_process()),
         )
     )
     return token if taken.rowcount else None
 
 
-def release(connection: Connection, run_id: str, token: str) -> None:
+def release(connection: Connection, run: RunKey) -> None:
     """Give a run back: whoever comes next may take it over at once."""
     connection.execute(
         update(RunRow)
-        .where(RunRow.run_id == run_id, RunRow.owner == token)
+        .where(RunRow.run_id == run.run_id, RunRow.owner == run.owner)
         .values(owner=None, lease_until=None)
     )
 
 
-def assert_owner(connection: Connection, run_id: str, token: str) -> None:
-    """Let the transaction go on only for the owner of a run.
-
-    On PostgreSQL the caller holds the lock of `one_at_a_time`, as whoever takes a run over does.
+def assert_owner(connection: Connection, run: RunKey) -> None:
+    """Let a transaction that holds the lock of `one_at_a_time` go on only for the owner of a run.
 
     Raises:
         NotOwner: the run was taken over, or given back.
     """
-    owner = connection.scalar(select(RunRow.owner).where(RunRow.run_id == run_id))
-    if owner != token:
-        raise NotOwner(run_id)
+    owner = connection.scalar(select(RunRow.owner).where(RunRow.run_id == run.run_id))
+    if owner != run.owner:
+        raise NotOwner(run.run_id)
 
 
 def process_columns(process: ProcessIdentity) -> dict[str, object]:

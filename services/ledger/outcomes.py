@@ -155,6 +155,16 @@ def end_waiting(connection: Connection, endings: Sequence[tuple[AttemptId, Endin
     )
 
 
+def answer_late(connection: Connection, attempts: Sequence[str]) -> None:
+    """Rows whose attempt was closed and is answered all the same: they succeeded."""
+    if attempts:
+        connection.execute(
+            update(JobRow)
+            .where(JobRow.attempt_id.in_(attempts), JobRow.outcome != Outcome.SUCCEEDED)
+            .values(outcome=Outcome.SUCCEEDED, reason=None, detail=None)
+        )
+
+
 def end_where(connection: Connection, which: Sequence[ColumnElement[bool]], ending: Ending) -> None:
     """End all rows that a condition names, of those that have no outcome yet; they wait for no attempt."""
     connection.execute(

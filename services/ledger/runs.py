@@ -1,12 +1,9 @@
-"""Runs on record: beginning, staying alive, ending, and what to do about one that died."""
+"""Runs on record: beginning, ending, and what to do about one whose owner is gone."""
 
-import os
-import socket
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import psutil
 from sqlalchemy import Connection, func, insert, select, update
 
 from rules.endings import interrupted_before_decision
@@ -14,15 +11,16 @@ from schemas.errors import BadInput
 from schemas.job import RunId
 from schemas.ledger import AttemptRow, BatchRow, JobRow, RunRow
 from schemas.outcome import AttemptState, BatchState, RunOutcome
-from schemas.run import NewRun, RunOnRecord
-from services.ledger import reviews, settle
+from schemas.run import NewRun, RunKey, RunOnRecord
+from services.ledger import leases, reviews, settle
 from services.ledger.batches import OPEN_STATES
 from services.ledger.outcomes import end_where
 from services.ledger.store import Ledger
 from services.ledger.windows import one_at_a_time
+from services.this_process import ProcessIdentity, is_surely_gone, this_process
 
-#: a run of another machine counts as dead when its heart has not beaten for so long
-DEAD_AFTER = timedelta(minutes=10)
+#: a run that a version without leases began counts as alive while its heart has beaten within this time
+_WITHOUT_LEASE = timedelta(minutes=10)
 
 
 def begin(ledger: Ledger, run: NewRun) -> None:
@@ -51,20 +49,14 @@ def begin(ledger: Ledger, run: NewRun) -> None:
                 endpoint=run.endpoint,
                 simulated=run.simulated,
                 prefect_flow_run_id=run.prefect_flow_run_id,
-                host=socket.gethostname(),
-                pid=os.getpid(),
-                process_started=int(psutil.Process().create_time()),
+                workspace=run.workspace,
+                parks_unknown=run.parks_unknown,
+                owner=run.owner,
+                lease_until=leases.lease_end(connection),
                 started_at=run.started_at or now,
-                heartbeat_at=now,
+                heartbeat_at=leases.database_now(connection),
+                **leases.process_columns(this_process()),
             )
-        )
-
-
-def beat(ledger: Ledger, run_id: RunId) -> None:
-    """Say that the run is alive."""
-    with ledger.write() as connection:
-        connection.execute(
-            update(RunRow).where(RunRow.run_id == run_id).values(heartbeat_at=datetime.now(UTC))
         )
 
 
@@ -79,42 +71,34 @@ def finish(ledger: Ledger, run_id: RunId, outcome: RunOutcome, report: dict[str,
         )
 
 
-def _fail(connection: Connection, run_id: str) -> None:
-    """End a run as failed, unless somebody has finished it meanwhile."""
-    connection.execute(
-        update(RunRow)
-        .where(RunRow.run_id == run_id, RunRow.ended_at.is_(None))
-        .values(ended_at=datetime.now(UTC), outcome=RunOutcome.FAILED)
-    )
-
-
 def close_dead_runs(ledger: Ledger) -> list[str]:
-    """Close the books of runs whose process is gone, as far as they can be; the ids of those runs.
+    """Close the books of runs whose owner is gone, as far as they can be; the ids of those runs.
 
     What was held but never sent is released; what was sent without an answer is unknown and keeps its hold; rows
     that nothing is in flight for are deferred to the next run over the same input. What went out in a provider
-    batch is left open, and a run that made one is left to be finished: see `take_over`.
+    batch is left open. Each run is then nobody's, until it is finished: see `take_over`.
     """
-    dead = _dead(ledger)
-    for run in dead:
+    closed = []
+    for run, token in _claimed(ledger):
         with ledger.write() as connection:
-            left = close_books(connection, run.run_id, review_unknown=_parks_unknown(run))
-            made = connection.scalar(select(func.count()).where(BatchRow.run_id == run.run_id))
-            if not left and not made:
-                _fail(connection, run.run_id)
-    return [run.run_id for run in dead]
+            one_at_a_time(connection)
+            leases.assert_owner(connection, RunKey(run.run_id, token))
+            close_books(connection, run.run_id, review_unknown=run.parks_unknown)
+            leases.release(connection, RunKey(run.run_id, token))
+        closed.append(str(run.run_id))
+    return closed
 
 
-def close_early(ledger: Ledger, run_id: RunId, *, review_unknown: bool) -> int:
-    """Close the books of a run that ends early; how many provider batches it leaves behind."""
+def close_own_books(ledger: Ledger, run: RunKey, *, review_unknown: bool) -> int:
+    """Close the books of a run for its owner; how many provider batches are left.
+
+    Raises:
+        NotOwner: it was taken over, and whoever has it closes them.
+    """
     with ledger.write() as connection:
-        left = close_books(connection, run_id, review_unknown=review_unknown)
-        if left:
-            # from here on nobody's: whoever collects may take it over
-            connection.execute(update(RunRow).where(RunRow.run_id == run_id).values(process_started=0))
-        else:
-            _fail(connection, run_id)
-    return left
+        one_at_a_time(connection)
+        leases.assert_owner(connection, run)
+        return close_books(connection, run.run_id, review_unknown=review_unknown)
 
 
 def close_books(connection: Connection, run_id: str, *, review_unknown: bool) -> int:
@@ -153,62 +137,52 @@ def close_books(connection: Connection, run_id: str, *, review_unknown: bool) ->
     return connection.scalar(left) or 0
 
 
-def close_own_books(ledger: Ledger, run_id: str, *, review_unknown: bool) -> int:
-    """As `close_books`, in a transaction of its own."""
-    with ledger.write() as connection:
-        return close_books(connection, run_id, review_unknown=review_unknown)
+def take_over(ledger: Ledger) -> list[tuple[RunOnRecord, str]]:
+    """The unended runs whose owner is gone, now this process's to finish, each with its new fencing token."""
+    return _claimed(ledger)
 
 
-def take_over(ledger: Ledger) -> list[RunOnRecord]:
-    """The unended runs whose process is gone, now this process's to finish. A run goes to one taker only."""
-    taken = []
-    for run in _dead(ledger):
-        with ledger.write() as connection:
-            claimed = connection.execute(
-                update(RunRow)
-                .where(
-                    RunRow.run_id == run.run_id,
-                    RunRow.ended_at.is_(None),
-                    RunRow.pid == run.pid,
-                    RunRow.process_started == run.process_started,
-                )
-                .values(
-                    host=socket.gethostname(),
-                    pid=os.getpid(),
-                    process_started=int(psutil.Process().create_time()),
-                    heartbeat_at=datetime.now(UTC),
-                )
-            )
-        if claimed.rowcount:
-            taken.append(run)
-    return taken
-
-
-def let_go(ledger: Ledger, run_id: RunId) -> None:
+def let_go(ledger: Ledger, run: RunKey) -> None:
     """Give a run that cannot be finished yet back to whoever collects next."""
     with ledger.write() as connection:
-        connection.execute(update(RunRow).where(RunRow.run_id == run_id).values(process_started=0))
+        leases.release(connection, run)
 
 
-def _dead(ledger: Ledger) -> list[RunOnRecord]:
+def _claimed(ledger: Ledger) -> list[tuple[RunOnRecord, str]]:
+    claimed = []
+    for run in _without_owner(ledger):
+        with ledger.write() as connection:
+            token = leases.claim(connection, run.run_id, run.owner)
+        if token is not None:
+            claimed.append((run, token))
+    return claimed
+
+
+def _without_owner(ledger: Ledger) -> list[RunOnRecord]:
+    """Unended runs that nobody works on: given back, their lease over, or their process surely gone."""
     with ledger.read() as connection:
-        unended = [
-            _on_record(row) for row in connection.execute(select(*_COLUMNS).where(RunRow.ended_at.is_(None)))
-        ]
-    return [run for run in unended if not _alive(run)]
+        rows = connection.execute(
+            select(*_COLUMNS, leases.is_over(connection)).where(RunRow.ended_at.is_(None))
+        ).all()
+    runs = [(_on_record(row[:-1]), bool(row[-1])) for row in rows]
+    return [run for run, is_over in runs if (is_over and not _beats_without_lease(run)) or _is_gone(run)]
 
 
-def _parks_unknown(run: RunOnRecord) -> bool:
-    return bool(run.policy.get("on_unknown", "review") == "review")
+def _beats_without_lease(run: RunOnRecord) -> bool:
+    """Whether a version without leases began the run, and its heart has beaten of late."""
+    return run.owner is None and run.boot_id is None and datetime.now(UTC) - run.heartbeat_at < _WITHOUT_LEASE
 
 
-def _alive(run: RunOnRecord) -> bool:
-    if run.host != socket.gethostname():
-        return bool(datetime.now(UTC) - run.heartbeat_at < DEAD_AFTER)
-    try:
-        return bool(abs(psutil.Process(run.pid).create_time() - run.process_started) < 2)
-    except psutil.NoSuchProcess:
-        return False
+def _is_gone(run: RunOnRecord) -> bool:
+    return is_surely_gone(
+        ProcessIdentity(
+            host=run.host,
+            boot_id=run.boot_id,
+            pid_namespace=run.pid_namespace,
+            pid=run.pid,
+            started=run.process_started,
+        )
+    )
 
 
 def find(ledger: Ledger, run_id: str | None = None) -> RunOnRecord | None:

@@ -1,11 +1,13 @@
 """Settling: what an attempt's hold became. Releases it, or keeps it while the outcome is unknown."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, exists, select, update
+from sqlalchemy.orm import aliased
 
 from rules.endings import interrupted
 from schemas.attempt import Charge, Settlement
@@ -14,75 +16,144 @@ from schemas.job import AttemptId
 from schemas.ledger import AttemptRow, ResponseRow
 from schemas.money import NanoUsd
 from schemas.outcome import AttemptState, Billing
-from services.ledger.outcomes import end_waiting
-from services.ledger.store import Ledger, storable
+from schemas.run import RunKey
+from services.ledger.leases import is_owned
+from services.ledger.outcomes import answer_late, end_waiting
+from services.ledger.store import Ledger, storable, upsert
 from services.ledger.windows import add_to_windows, one_at_a_time
 
 
-def record_leaving(connection: Connection, attempts: Sequence[AttemptId]) -> None:
-    """Put on record, inside the caller's transaction, that attempts are about to leave."""
-    if attempts:
-        connection.execute(
-            update(AttemptRow)
-            .where(AttemptRow.attempt_id == bindparam("r_id"), AttemptRow.state == AttemptState.OPEN)
-            .values(sent_at=bindparam("v_sent_at")),
-            [{"r_id": attempt_id, "v_sent_at": datetime.now(UTC)} for attempt_id in attempts],
+def record_leaving(connection: Connection, run: RunKey, attempts: Sequence[AttemptId]) -> set[str]:
+    """Put on record that attempts are about to leave; those that may, which are all of them for the run's owner.
+
+    The statement that marks them asks for the owner's token, so that a run which was taken over lets no byte leave.
+
+    Args:
+        connection: the caller's transaction.
+        run: the run, with its owner's token.
+        attempts: open attempts of the run.
+    """
+    if not attempts:
+        return set()
+    one_at_a_time(connection)
+    marked = connection.scalars(
+        update(AttemptRow)
+        .where(
+            AttemptRow.attempt_id.in_(attempts),
+            AttemptRow.run_id == run.run_id,
+            AttemptRow.state == AttemptState.OPEN,
+            is_owned(run),
         )
+        .values(sent_at=datetime.now(UTC))
+        .returning(AttemptRow.attempt_id)
+    )
+    return set(marked)
 
 
-def settle_all(ledger: Ledger, settlements: Sequence[Settlement]) -> None:
+def settle_all(ledger: Ledger, settlements: Sequence[Settlement]) -> list[str]:
     """Settle attempts in a transaction of their own; see `settle`."""
-    if settlements:
-        with ledger.write() as connection:
-            settle(connection, settlements)
+    if not settlements:
+        return []
+    with ledger.write() as connection:
+        return settle(connection, settlements)
 
 
-def settle(connection: Connection, settlements: Sequence[Settlement]) -> None:
+def settle(connection: Connection, settlements: Sequence[Settlement]) -> list[str]:
     """Settle attempts inside the caller's transaction.
 
-    Settling one again changes nothing: only an open or unknown attempt can be settled.
+    Settling one again changes nothing: only an open or unknown attempt can be settled. But an answer is never dropped:
+    one that comes for an attempt which was closed as unbilled is booked all the same.
+
+    Returns:
+        The attempts that were answered after they had been closed.
     """
     if not settlements:
-        return
+        return []
     one_at_a_time(connection)
     by_id = {settlement.attempt_id: settlement for settlement in settlements}
-    standing = connection.execute(
-        select(
-            AttemptRow.attempt_id,
-            AttemptRow.run_id,
-            AttemptRow.row_number,
-            AttemptRow.budget_day,
-            AttemptRow.group_name,
-            AttemptRow.held_nano_usd,
-        ).where(
-            AttemptRow.attempt_id.in_(list(by_id)),
-            AttemptRow.state.in_([AttemptState.OPEN, AttemptState.UNKNOWN]),
-        )
-    ).all()
+    standing = _standing(connection, by_id)
+    late = [row.attempt_id for row in standing if row.state == AttemptState.FAILED]
+    taken = _taken_up_again(connection, late)
+    ends = [(row, _as_late(by_id[row.attempt_id], row, taken)) for row in standing]
+    if not ends:
+        return []
+    _write(connection, ends)
+    end_waiting(connection, [(end.attempt_id, end.ending) for _, end in ends if end.attempt_id not in late])
+    answer_late(connection, [attempt_id for attempt_id in late if attempt_id not in taken])
+    return [str(attempt_id) for attempt_id in late]
+
+
+def _standing(connection: Connection, by_id: Mapping[AttemptId, Settlement]) -> Sequence[Row[Any]]:
+    """Those of the attempts that can be settled: open, unknown, or closed as unbilled and answered all the same."""
+    answered = [end.attempt_id for end in by_id.values() if end.state == AttemptState.SUCCEEDED]
+    closed = (
+        AttemptRow.attempt_id.in_(answered)
+        & (AttemptRow.state == AttemptState.FAILED)
+        & AttemptRow.actual_nano_usd.is_(None)
+    )
+    query = select(
+        AttemptRow.attempt_id,
+        AttemptRow.run_id,
+        AttemptRow.job_id,
+        AttemptRow.fingerprint,
+        AttemptRow.budget_day,
+        AttemptRow.group_name,
+        AttemptRow.held_nano_usd,
+        AttemptRow.state,
+    ).where(
+        AttemptRow.attempt_id.in_(list(by_id)),
+        AttemptRow.state.in_([AttemptState.OPEN, AttemptState.UNKNOWN]) | closed,
+    )
+    return connection.execute(query.order_by(AttemptRow.attempt_id)).all()
+
+
+def _taken_up_again(connection: Connection, late: Sequence[str]) -> set[str]:
+    """Those of the attempts answered late whose job another attempt is at, or has answered."""
+    if not late:
+        return set()
+    other = aliased(AttemptRow)
+    query = select(AttemptRow.attempt_id).where(
+        AttemptRow.attempt_id.in_(late),
+        exists().where(
+            other.fingerprint == AttemptRow.fingerprint,
+            other.job_id == AttemptRow.job_id,
+            other.attempt_id != AttemptRow.attempt_id,
+            other.state.in_([AttemptState.OPEN, AttemptState.SUCCEEDED]),
+        ),
+    )
+    return set(connection.scalars(query))
+
+
+def _as_late(end: Settlement, row: Row[Any], taken: set[str]) -> Settlement:
+    """A settlement as it can be written: an answer to a job that was taken up again is only booked."""
+    if row.attempt_id not in taken:
+        return end
+    return replace(
+        end, state=AttemptState.FAILED, error="answered after it was closed, and its job was sent again"
+    )
+
+
+def _write(connection: Connection, ends: Sequence[tuple[Row[Any], Settlement]]) -> None:
     held: Counter[Window] = Counter()
     settled: Counter[Window] = Counter()
-    now = datetime.now(UTC)
-    for row in standing:
-        end = by_id[row.attempt_id]
+    for row, end in ends:
         released = 0 if end.state == AttemptState.UNKNOWN else row.held_nano_usd
         for window in windows_of(row.run_id, row.budget_day, row.group_name):
             held[window] -= released
             settled[window] += end.charge.cost if end.charge else 0
-    if not standing:
-        return
-    connection.execute(
-        _SETTLE, [_settle_values(by_id[row.attempt_id], row.held_nano_usd, now) for row in standing]
-    )
-    end_waiting(
-        connection, [(end.attempt_id, end.ending) for end in (by_id[row.attempt_id] for row in standing)]
-    )
+    now = datetime.now(UTC)
+    connection.execute(_SETTLE, [_settle_values(end, row.held_nano_usd, now) for row, end in ends])
     answers = [
-        {"attempt_id": row.attempt_id, "body": by_id[row.attempt_id].response}
-        for row in standing
-        if by_id[row.attempt_id].response is not None
+        {"attempt_id": end.attempt_id, "body": storable(end.response)}
+        for _, end in ends
+        if end.response is not None
     ]
     if answers:
-        connection.execute(insert(ResponseRow), answers)
+        statement = upsert(connection, ResponseRow)
+        kept = statement.on_conflict_do_update(
+            index_elements=["attempt_id"], set_={"body": statement.excluded.body}
+        )
+        connection.execute(kept, answers)
     add_to_windows(connection, {window: (held[window], settled[window]) for window in held})
 
 

@@ -1,7 +1,9 @@
 """Opening the ledger, and its two kinds of transaction."""
 
 import asyncio
+import logging
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,10 +17,12 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from schemas.errors import BadInput, RunFailed
 from schemas.table import Table
+
+log = logging.getLogger("weighbridge")
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 #: how long a writer waits for another one, seconds
@@ -30,6 +34,14 @@ _MIGRATION_LOCK = 7_190_415
 
 Arguments = ParamSpec("Arguments")
 Found = TypeVar("Found")
+
+#: SQLSTATE classes and states that say "not now": connection, resources, operator, deadlock, serialization (source:
+#: PostgreSQL documentation, appendix A)
+_PASSING_CLASSES = ("08", "53", "57", "58")
+_PASSING_STATES = ("40001", "40P01", "55P03")
+#: how often and how long a transaction is tried again that could not be begun, seconds
+_BEGIN_PAUSE = 2
+_PATIENCE_SECONDS = 1_800
 
 #: an error's text ends up in logs and Prefect states, so it must not quote the rows
 _DISCREET: dict[str, Any] = {"hide_parameters": True}
@@ -43,9 +55,28 @@ def _discreet() -> Iterator[None]:
     except DBAPIError as error:
         diagnosis = getattr(error.orig, "diag", None)
         rule = getattr(diagnosis, "constraint_name", None) or type(error.orig).__name__
+        if _passes(error):
+            raise LedgerUnavailable(
+                f"The ledger could not be written ({rule}): it is locked by another program, full, or its database "
+                "does not answer. The transaction was undone, and what was on record before is kept."
+            ) from None
         raise RunFailed(
             f"The ledger refused a statement ({rule}); its transaction was undone, and what was on record before is kept."
         ) from None
+
+
+class LedgerUnavailable(RunFailed):
+    """The ledger cannot be written just now; the same transaction may go through later."""
+
+
+def _passes(error: DBAPIError) -> bool:
+    """Whether a database error says nothing against the statement: a lock, a lost connection, a deadlock."""
+    if error.connection_invalidated:
+        return True
+    state = getattr(error.orig, "sqlstate", None)
+    if state is not None:
+        return state[:2] in _PASSING_CLASSES or state in _PASSING_STATES
+    return isinstance(error, OperationalError)
 
 
 class NotOwner(Exception):  # noqa: N818 - reads as what it is where it is caught
@@ -64,6 +95,10 @@ class Ledger:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._file: tuple[str, tuple[int, int]] | None = None
+        path = engine.url.database if engine.dialect.name == "sqlite" else None
+        if path and path != ":memory:" and (identity := _file_identity(path)):
+            self._file = (path, identity)
 
     @property
     def url(self) -> str:
@@ -74,10 +109,55 @@ class Ledger:
     def write(self) -> Iterator[Connection]:
         """One writing transaction: committed at the end, rolled back on an exception.
 
-        SQLite admits one writer at a time from its BEGIN on, so what is read inside stays true to its end.
+        SQLite admits one writer at a time from its BEGIN on, so what is read inside stays true to its end. While
+        another program holds the ledger, or its server restarts, this waits, and says so.
+
+        Raises:
+            LedgerUnavailable: the ledger stayed locked or away for half an hour, or went away in mid-transaction.
+            RunFailed: the ledger refused a statement, or its file was replaced.
         """
-        with _discreet(), self.engine.begin() as connection:
+        with _discreet(), self._begun() as connection:
+            self._assert_same_file()
             yield connection
+
+    @contextmanager
+    def _begun(self) -> Iterator[Connection]:
+        """A transaction that has begun: nothing was written before, so that beginning can be tried again."""
+        waited_since = time.monotonic()
+        while True:
+            transaction = self.engine.begin()
+            try:
+                connection = transaction.__enter__()
+            except DBAPIError as error:
+                if not _passes(error) or time.monotonic() - waited_since > _PATIENCE_SECONDS:
+                    raise
+                log.warning(
+                    "The ledger %s cannot be written just now (%s): another program holds it, or its database does not "
+                    "answer. Nothing is sent meanwhile; it is tried again.",
+                    self.url,
+                    type(error.orig).__name__,
+                )
+                time.sleep(_BEGIN_PAUSE)
+                continue
+            break
+        try:
+            yield connection
+        except BaseException:
+            if not transaction.__exit__(*sys.exc_info()):
+                raise
+        else:
+            transaction.__exit__(None, None, None)
+
+    def _assert_same_file(self) -> None:
+        """Refuse to write into a file that nobody will find: the one at the path is another one by now."""
+        if self._file is None:
+            return
+        path, identity = self._file
+        if _file_identity(path) != identity:
+            raise RunFailed(
+                f"The ledger file {path} was deleted or replaced while it was in use. Nothing more was sent; put the "
+                "file back, or name another ledger, and run again."
+            )
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -95,11 +175,28 @@ class Ledger:
         *args: Arguments.args,
         **options: Arguments.kwargs,
     ) -> Found:
-        """What a function of the ledger returns, called on a thread so that the event loop goes on meanwhile."""
+        """What a function of the ledger returns, called on a thread so that the event loop goes on meanwhile.
+
+        A transaction that was undone by a lock, a deadlock or a lost connection is tried again a few times.
+        """
+        for pause in (0.1, 1, 5, 15):
+            try:
+                return await asyncio.to_thread(step, self, *args, **options)
+            except LedgerUnavailable as error:
+                log.warning("%s It is tried again.", error)
+                await asyncio.sleep(pause)
         return await asyncio.to_thread(step, self, *args, **options)
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def _file_identity(path: str) -> tuple[int, int] | None:
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def open_ledger(url: str) -> Ledger:
