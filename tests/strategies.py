@@ -11,7 +11,7 @@ from sqlalchemy import event
 from schemas.attempt import Charge, Settlement, WeighedJob
 from schemas.budget import WindowCap, windows_of
 from schemas.estimate import Estimate
-from schemas.job import Job
+from schemas.job import Job, JobUpdate
 from schemas.money import NanoUsd
 from schemas.outcome import Ending, Method, Reason
 from schemas.payload.payload import Payload
@@ -178,6 +178,17 @@ def take(ledger, worst_cases, run_id="run-1", may_defer=True, resend_unknown=Fal
         may_defer=may_defer,
         resend_unknown=resend_unknown,
     )
+
+
+def job_update(row_number, model=None, input_tokens=None, method=None, decision=None, outcome=None, reason=None, detail=None, expected=None, worst_case=None):  # fmt: skip
+    """What is written of a job; with an ending where there is an outcome."""
+    ending = None
+    if outcome is not None:
+        ending = Ending(outcome=outcome, decision=decision, reason=reason, detail=detail)
+    return JobUpdate(
+        row_number, model=model, input_tokens=input_tokens, method=method, ending=ending, expected=expected,
+        worst_case=worst_case,
+    )  # fmt: skip
 
 
 def settlement(attempt_id, state, outcome=None, *, cost=None, reason=None, detail=None, billing=None, **more):

@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, func, insert, inspect, select, text, updat
 
 from schemas.errors import BadInput, RunFailed
 from schemas.estimate import TokenCount
-from schemas.job import JobUpdate, RejectedRow, Shard
+from schemas.job import RejectedRow, Shard
 from schemas.ledger import AttemptRow, BudgetRow, CountRow, JobRow, PayloadRow, ResponseRow, RunRow
 from schemas.outcome import AttemptState, Decision, Outcome, Reason, RunOutcome
 from schemas.payload.payload import Payload
@@ -23,7 +23,7 @@ from schemas.table import Table
 from services.ledger import counts, jobs, open_ledger, reviews, run_sums, runs
 from services.ledger.reviews import JobLimits
 from services.ledger.store import MIGRATIONS
-from tests.strategies import begin, job, request, settlement, take, write_down
+from tests.strategies import begin, job, job_update, request, settlement, take, write_down
 
 NO_LIMITS = JobLimits(None, None)
 
@@ -281,9 +281,11 @@ def test_an_odd_text_in_a_detail_does_not_stop_the_others(ledger):
 def test_a_verdict_writes_what_it_names_and_keeps_the_rest(ledger):
     started(ledger, 2)
     jobs.record(
-        ledger, "run-1", [JobUpdate(0, model="m", input_tokens=7, method="counted"), JobUpdate(1, model="n")]
+        ledger,
+        "run-1",
+        [job_update(0, model="m", input_tokens=7, method="counted"), job_update(1, model="n")],
     )
-    jobs.record(ledger, "run-1", [JobUpdate(0, outcome=Outcome.REVIEW, reason=Reason.NO_ROUTE)])
+    jobs.record(ledger, "run-1", [job_update(0, outcome=Outcome.REVIEW, reason=Reason.NO_ROUTE)])
     jobs.record(ledger, "run-1", [])
     columns = (JobRow.model, JobRow.input_tokens, JobRow.method, JobRow.outcome, JobRow.detail)
     assert sorted(rows(ledger, JobRow, *columns), key=str) == [
@@ -294,7 +296,7 @@ def test_a_verdict_writes_what_it_names_and_keeps_the_rest(ledger):
 
 def test_shards_cover_every_undecided_row_once(ledger):
     started(ledger, 25)
-    jobs.record(ledger, "run-1", [JobUpdate(row, outcome=Outcome.REVIEW) for row in (0, 7, 8, 24)])
+    jobs.record(ledger, "run-1", [job_update(row, outcome=Outcome.REVIEW) for row in (0, 7, 8, 24)])
     for size in (1, 4, 500):
         shards = jobs.shards(ledger, "run-1", size)
         inside = [[queued.row_number for queued, _ in jobs.of_shard(ledger, "run-1", one)] for one in shards]
@@ -489,7 +491,7 @@ def parked(ledger, run_id, tokens=50_000):
         ledger,
         run_id,
         [
-            JobUpdate(0, "m", tokens, "counted", Decision.REVIEW, Outcome.REVIEW, Reason.OVER_INPUT_LIMIT, "too heavy", 1, 2_500_000_000)
+            job_update(0, "m", tokens, "counted", Decision.REVIEW, Outcome.REVIEW, Reason.OVER_INPUT_LIMIT, "too heavy", 1, 2_500_000_000)
         ],
     )  # fmt: skip
     assert reviews.park_over_budget(ledger, run_id, JobLimits(32_000, 500_000_000)) == 1
@@ -568,7 +570,7 @@ def test_more_jobs_than_a_page_are_all_parked(ledger):
     jobs.record(
         ledger,
         "run-1",
-        [JobUpdate(row, outcome=Outcome.REVIEW, reason=Reason.NO_ROUTE) for row in range(1_001)],
+        [job_update(row, outcome=Outcome.REVIEW, reason=Reason.NO_ROUTE) for row in range(1_001)],
     )
     assert reviews.park_over_budget(ledger, "run-1", NO_LIMITS) == 1_001
     assert len(reviews.listed(ledger, Filter("pending", run_id="run-1"), limit=2_000)) == 1_001

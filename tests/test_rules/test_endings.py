@@ -12,7 +12,7 @@ from sqlalchemy import select
 from rules.endings import answered
 from rules.prices import BilledTokens, PriceCard
 from rules.usage_cost import BillingTerms, billed, billing_terms, priced
-from schemas.job import AttemptId, JobUpdate
+from schemas.job import AttemptId
 from schemas.ledger import AttemptRow, JobRow
 from schemas.money import to_nano
 from schemas.outcome import AttemptState, Billing, Outcome, Reason
@@ -22,7 +22,7 @@ from services.ledger import batches, jobs
 from tasks.admit import admit_next
 from tasks.report_run import report_on
 from tests.nights import a_run
-from tests.strategies import begin, job, request, settlement, take, write_down
+from tests.strategies import begin, job, job_update, request, settlement, take, write_down
 
 DAY = datetime(2026, 11, 22, tzinfo=UTC)
 CARD = PriceCard("claude-opus-5-5", DAY)
@@ -308,8 +308,8 @@ def test_a_job_that_asks_for_what_has_no_price_waits_for_a_person_and_stops_no_o
     begin(ledger)
     strange = Payload.restored(orjson.dumps(request(inference_geo="mars")))
     jobs.add(ledger, "run-1", [job(0, payload=strange), job(1), job(2)], [])
-    routed = [JobUpdate(0, CARD.model, 10, "counted"), JobUpdate(1, CARD.model, 10, "counted")]
-    jobs.record(ledger, "run-1", [*routed, JobUpdate(2, "claude-unheard-of", 10, "counted")])
+    routed = [job_update(0, CARD.model, 10, "counted"), job_update(1, CARD.model, 10, "counted")]
+    jobs.record(ledger, "run-1", [*routed, job_update(2, "claude-unheard-of", 10, "counted")])
     admission = admit_next(a_run(ledger), 10, may_defer=True)
     assert [attempt.row_number for attempt in admission.held] == [1]
     with ledger.read() as connection:
