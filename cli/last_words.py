@@ -1,12 +1,14 @@
 """The sentence that a command ends with when it fails."""
 
+import os
+
 from schemas.errors import UNEXPECTED, WeighbridgeError
 from schemas.failures import CallFailed
 
 
 def is_expected(error: Exception) -> bool:
     """Whether the error is one that a person should read as a sentence, without a traceback."""
-    return isinstance(error, WeighbridgeError | CallFailed)
+    return isinstance(error, WeighbridgeError | CallFailed) or _is_of_prefect(error)
 
 
 def last_words(error: Exception) -> str:
@@ -18,4 +20,20 @@ def last_words(error: Exception) -> str:
             f"The API did not do what it was asked: {error}. What was held or settled is kept in the ledger; "
             "check the API's address and key, then repeat the command."
         )
+    if _is_of_prefect(error):
+        return (
+            f"The Prefect server at {os.environ.get('PREFECT_API_URL', 'this machine')} does not answer. It only shows "
+            "what a run does: what was held, paid or answered is in the ledger. Start the server, or unset "
+            "PREFECT_API_URL, then repeat the command."
+        )
     return UNEXPECTED.format(type(error).__name__)
+
+
+def _is_of_prefect(error: BaseException) -> bool:
+    """Whether a call to the Prefect server failed: the only one that goes over httpx, for the API's client has httpx2."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if type(cause).__module__.partition(".")[0] in ("httpx", "httpcore"):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return str(error).startswith("Failed to reach API at")

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from prefect import State, flow
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 
 from flows.final_state import as_state
 from schemas.report import RunReport
@@ -64,6 +64,7 @@ async def nightly_batch(
         base_url=base_url,
         mode=mode,
         prefect_flow_run_id=flow_run.get_id(),
+        deployment=deployment.get_id(),
         resubmit_approved=resubmit_approved,
     )
     return await as_state(one_night(options))

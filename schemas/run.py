@@ -127,6 +127,7 @@ class RunOptions:
         mode: "messages" or "batches".
         base_url: the API's endpoint.
         prefect_flow_run_id: the flow run that shows it.
+        deployment: the id of the Prefect deployment that started it, if one did.
         resubmit_approved: also send what people approved, each job under its own ceiling.
     """
 
@@ -140,4 +141,5 @@ class RunOptions:
     base_url: str | None = None
     mode: str | None = None
     prefect_flow_run_id: str | None = None
+    deployment: str | None = None
     resubmit_approved: bool = False

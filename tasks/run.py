@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rules.models import Models
 from rules.scale import Scale
+from schemas.failures import CallFailure, MayBeBilled, Refused, Transient
 from schemas.job import RunId
 from schemas.outcome import Reason
 from schemas.policy import Policy
@@ -17,6 +18,9 @@ from services.gateway import Gateway, open_gateway
 from services.ledger import Ledger, open_ledger
 from services.ledger.journal import Journal
 from services.ledger.lessons import Lessons
+
+#: a healthy endpoint does not fail so often in a row, each time after all tries
+MOST_IN_A_ROW = 20
 
 
 @dataclass(slots=True)
@@ -34,6 +38,26 @@ class Halt:
         self.reason = self.reason or reason
 
 
+@dataclass(slots=True)
+class Brake:
+    """Stops a run whose endpoint answers nothing: after this many calls in a row without one answer of the API.
+
+    Attributes:
+        in_a_row: calls that failed without the API's own word since the last that it answered.
+    """
+
+    in_a_row: int = 0
+
+    def seen(self, failure: CallFailure | None, halt: Halt) -> None:
+        """Take in how a call ended; None: it was answered."""
+        if failure is None or isinstance(failure, Refused):
+            self.in_a_row = 0
+        elif isinstance(failure, MayBeBilled | Transient):
+            self.in_a_row += 1
+        if self.in_a_row >= MOST_IN_A_ROW:
+            halt.stop(Reason.ENDPOINT_UNUSABLE)
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """A run and the services of this process that its steps use.
@@ -43,6 +67,7 @@ class Run:
         gateway: counts its calls in the run's own tally.
         scale: its policy, its models and its lessons.
         halt: why no more may be sent, once that is so.
+        brake: stops it when its endpoint answers nothing.
     """
 
     reference: RunReference
@@ -51,6 +76,7 @@ class Run:
     journal: Journal
     scale: Scale
     halt: Halt = field(default_factory=Halt)
+    brake: Brake = field(default_factory=Brake)
 
     @classmethod
     def of(cls, reference: RunReference, ledger: Ledger, gateway: Gateway, models: Models) -> "Run":

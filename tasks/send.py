@@ -51,12 +51,14 @@ async def _sent(run: Run, attempt: HeldAttempt) -> Settlement:
         reply = await run.gateway.send(payload.message_body(attempt.model), leaving=leaving)
     except CallFailed as error:
         failure = error.as_failure()
+        run.brake.seen(failure, run.halt)
         run.halt.stop(stops_run(failure))
         return failed(attempt.attempt_id, failure)
     except _Withheld:
         return withheld(attempt.attempt_id, run.halt.reason or Reason.INTERRUPTED)
     except Unpriced as error:
         return unpriced(attempt.attempt_id, str(error))
+    run.brake.seen(None, run.halt)
     terms = billing_terms(attempt.traits, attempt.cache_ttl)
     settlement = answered(attempt.attempt_id, card, reply.answer, reply.body, terms)
     return replace(settlement, tries=reply.tries, request_id=reply.request_id)

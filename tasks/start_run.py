@@ -21,6 +21,7 @@ from services.gateway import open_gateway
 from services.job_file import JobFile
 from services.ledger import open_ledger, runs
 from services.ledger.leases import new_token
+from services.ledger.store import is_lasting_url
 from services.policy_file import read_policy
 from services.result_file import writable_folder
 from tasks.check_models import checked_models
@@ -41,6 +42,7 @@ async def start_run(options: RunOptions) -> AsyncIterator[tuple[Run, JobFile | N
         RunFailed: the ledger or the provider does not answer.
     """
     settings = Settings()
+    check_lasting(options, settings)
     policy = _policy(options, settings)
     file = None if options.jobs is None else JobFile(options.jobs)
     ledger_url = options.ledger or settings.ledger_url
@@ -75,6 +77,29 @@ async def start_run(options: RunOptions) -> AsyncIterator[tuple[Run, JobFile | N
                     raise
     finally:
         ledger.close()
+
+
+def check_lasting(options: RunOptions, settings: Settings) -> None:
+    """Check that a run of a deployment keeps its ledger and results where they last: its folder may be a passing one.
+
+    Raises:
+        BadInput: one of the two is relative to the current folder, or left to the default there.
+    """
+    if options.deployment is None:
+        return
+    ledger = options.ledger or settings.ledger
+    results = options.results or (str(settings.results) if settings.model_fields_set & {"results"} else None)
+    if ledger is None or not is_lasting_url(ledger):
+        raise BadInput(
+            "A run of a deployment needs a ledger at an absolute place, for its folder may be gone after the run: set "
+            "WEIGHBRIDGE_LEDGER in the worker's environment, such as sqlite:////srv/weighbridge/ledger.db, or the "
+            "parameter ledger. Nothing was counted or sent."
+        )
+    if results is None or not Path(results).is_absolute():
+        raise BadInput(
+            "A run of a deployment needs an absolute results folder: set WEIGHBRIDGE_RESULTS in the worker's "
+            "environment, or the parameter results. Nothing was counted or sent."
+        )
 
 
 def _policy(options: RunOptions, settings: Settings) -> Policy:

@@ -22,7 +22,7 @@ from tasks.read_jobs import read_jobs
 from tasks.run import Run
 from tasks.shards import Sizes, in_shards
 from tests.fakes import FakeGateway
-from tests.strategies import begin, policy
+from tests.strategies import begin, owner_of, policy
 
 
 class Rows:
@@ -77,6 +77,7 @@ def _reference(run_id, rules, folder) -> RunReference:
         ledger_url="",
         results=str(Path(folder) / run_id),
         started_at=datetime.now(UTC),
+        owner=owner_of(run_id),
     )
 
 

@@ -4,19 +4,21 @@ import copy
 import json
 import math
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from hypothesis import strategies as st
-from sqlalchemy import event
+from sqlalchemy import event, select, update
 
 from schemas.attempt import Charge, Settlement, WeighedJob
 from schemas.budget import WindowCap, windows_of
 from schemas.estimate import Estimate
 from schemas.job import Job, JobUpdate
+from schemas.ledger import AttemptRow, RunRow
 from schemas.money import NanoUsd
-from schemas.outcome import Ending, Method, Reason
+from schemas.outcome import Ending, Method, Reason, RunOutcome
 from schemas.payload.payload import Payload
 from schemas.policy import Policy, validated
-from schemas.run import NewRun
+from schemas.run import NewRun, RunKey
 from services.ledger import Ledger, holds, jobs, open_ledger, runs
 from services.ledger.settle import record_leaving, settle
 
@@ -127,6 +129,11 @@ def quick_ledger(url) -> Ledger:
     return ledger
 
 
+def owner_of(run_id):
+    """The fencing token of a test's run."""
+    return f"owner of {run_id}"
+
+
 def begin(ledger, run_id="run-1", simulated=True, *, results="results", rules=None):
     """A run on record; without rules, under a policy that nobody reads."""
     new = NewRun(
@@ -138,9 +145,29 @@ def begin(ledger, run_id="run-1", simulated=True, *, results="results", rules=No
         endpoint="http://x",
         simulated=simulated,
         prefect_flow_run_id=None,
+        owner=owner_of(run_id),
+        parks_unknown=rules is None or rules.parks_unknown,
     )
     runs.begin(ledger, new)
     return run_id
+
+
+def end_early(ledger, run_id):
+    """Close the books of a test's run and end it; how many batches it leaves, in which case it is given back."""
+    key = RunKey(run_id, owner_of(run_id))
+    left = runs.close_own_books(ledger, key, review_unknown=True)
+    if left:
+        runs.let_go(ledger, key)
+    else:
+        runs.finish(ledger, run_id, RunOutcome.FAILED, None)
+    return left
+
+
+def abandon(ledger, run_id):
+    """The lease of a run is over: its process has not been heard of for too long."""
+    with ledger.write() as connection:
+        past = datetime(2000, 1, 1, tzinfo=UTC)
+        connection.execute(update(RunRow).where(RunRow.run_id == run_id).values(lease_until=past))
 
 
 def weighed(queued, worst_case):
@@ -172,7 +199,7 @@ def take(ledger, worst_cases, run_id="run-1", may_defer=True, resend_unknown=Fal
     groups = {one.group: None for one in queued if one.group}
     return holds.take(
         ledger,
-        run_id,
+        RunKey(run_id, owner_of(run_id)),
         asked,
         caps(run_id, **groups | cap),
         may_defer=may_defer,
@@ -202,7 +229,9 @@ def settlement(attempt_id, state, outcome=None, *, cost=None, reason=None, detai
 def write_down(ledger, leaving, settlements):
     """Put on record, in one transaction, which attempts are about to leave and how others ended."""
     with ledger.write() as connection:
-        record_leaving(connection, leaving)
+        runs_of = select(AttemptRow.run_id).where(AttemptRow.attempt_id.in_(leaving)).distinct()
+        for run_id in connection.scalars(runs_of).all():
+            record_leaving(connection, RunKey(run_id, owner_of(run_id)), leaving)
         settle(connection, settlements)
 
 

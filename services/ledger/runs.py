@@ -79,7 +79,7 @@ def close_dead_runs(ledger: Ledger) -> list[str]:
     batch is left open. Each run is then nobody's, until it is finished: see `take_over`.
     """
     closed = []
-    for run, token in _claimed(ledger):
+    for run, token in _claimed(ledger, given_back=False):
         with ledger.write() as connection:
             one_at_a_time(connection)
             leases.assert_owner(connection, RunKey(run.run_id, token))
@@ -139,7 +139,7 @@ def close_books(connection: Connection, run_id: str, *, review_unknown: bool) ->
 
 def take_over(ledger: Ledger) -> list[tuple[RunOnRecord, str]]:
     """The unended runs whose owner is gone, now this process's to finish, each with its new fencing token."""
-    return _claimed(ledger)
+    return _claimed(ledger, given_back=True)
 
 
 def let_go(ledger: Ledger, run: RunKey) -> None:
@@ -148,9 +148,12 @@ def let_go(ledger: Ledger, run: RunKey) -> None:
         leases.release(connection, run)
 
 
-def _claimed(ledger: Ledger) -> list[tuple[RunOnRecord, str]]:
+def _claimed(ledger: Ledger, *, given_back: bool) -> list[tuple[RunOnRecord, str]]:
+    """Take over the runs that nobody works on; of those that were given back, whose books are closed, only if asked."""
     claimed = []
     for run in _without_owner(ledger):
+        if run.owner is None and run.boot_id is not None and not given_back:
+            continue
         with ledger.write() as connection:
             token = leases.claim(connection, run.run_id, run.owner)
         if token is not None:

@@ -199,6 +199,15 @@ def _file_identity(path: str) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
+def is_lasting_url(url: str) -> bool:
+    """Whether a ledger's URL names the same place from every folder."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        return True  # refused when it is opened, with a sentence of its own
+    return parsed.get_backend_name() != "sqlite" or Path(parsed.database or "").is_absolute()
+
+
 def open_ledger(url: str) -> Ledger:
     """The ledger at `url`, created or migrated to this version's tables.
 

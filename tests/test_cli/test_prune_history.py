@@ -6,7 +6,7 @@ from sqlalchemy import update
 from schemas.ledger import RunRow
 from schemas.outcome import RunOutcome
 from services.ledger import jobs, runs
-from tests.strategies import begin, job
+from tests.strategies import begin, end_early, job
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def old_run(ledger):
     """A run of two rejected rows that ended in 2020."""
     begin(ledger)
     jobs.add(ledger, "run-1", [job(0), job(1, text="other")], [])
-    runs.close_early(ledger, "run-1", review_unknown=True)
+    end_early(ledger, "run-1")
     with ledger.write() as connection:
         long_ago = runs.find(ledger, "run-1").started_at.replace(year=2020, day=1)
         connection.execute(update(RunRow).values(ended_at=long_ago, outcome=RunOutcome.FAILED))

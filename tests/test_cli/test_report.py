@@ -5,7 +5,7 @@ import pytest
 from schemas.outcome import RunOutcome
 from schemas.report import RunReport
 from services.ledger import runs
-from tests.strategies import begin
+from tests.strategies import begin, end_early
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_a_run_that_has_not_ended_or_ended_early_has_no_report(weighbridge, two_
     ended = weighbridge("report")
     assert ended.code == 2
     assert "Run run-2 has not ended yet" in ended.sentence
-    runs.close_early(two_runs, "run-2", review_unknown=True)
+    end_early(two_runs, "run-2")
     assert "ended early and has no report" in weighbridge("report", "run-2").sentence
 
 

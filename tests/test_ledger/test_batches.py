@@ -14,7 +14,7 @@ from schemas.ledger import AttemptRow, BatchRow, BudgetRow, JobRow, RunRow
 from schemas.outcome import AttemptState, BatchState, Outcome, Reason
 from services.ledger import batches, jobs, open_ledger, runs
 from services.ledger.settle import settle
-from tests.strategies import begin, job, settlement, take, write_down
+from tests.strategies import abandon, begin, end_early, job, settlement, take, write_down
 
 EXPIRES = datetime(2026, 11, 24, tzinfo=UTC)
 CAP = 400
@@ -158,7 +158,7 @@ def test_closing_the_books_leaves_what_is_with_the_provider_and_releases_what_ne
     sent = take(ledger, [10] * 2).held
     batch = batches.prepare(ledger, "run-1", [one.attempt_id for one in sent], 5)
     kept = take(ledger, [10] * 2).held
-    assert runs.close_early(ledger, "run-1", review_unknown=True) == 1
+    assert end_early(ledger, "run-1") == 1
     now = attempts(ledger)
     assert [now[one.attempt_id].state for one in sent] == ["open", "open"]
     assert [now[one.attempt_id].state for one in kept] == ["failed", "failed"]
@@ -176,7 +176,7 @@ def test_closing_the_books_leaves_what_is_with_the_provider_and_releases_what_ne
 def test_a_run_that_leaves_no_batch_behind_ends_with_its_books(ledger):
     waiting(ledger, 2)
     take(ledger, [10, 10])
-    assert runs.close_early(ledger, "run-1", review_unknown=True) == 0
+    assert end_early(ledger, "run-1") == 0
     [run] = all_of(ledger, *RunRow.__table__.columns)
     assert (run.outcome, bool(run.ended_at)) == ("failed", True)
     assert day(ledger) == (0, 0)
@@ -247,27 +247,27 @@ def test_a_row_that_joins_while_the_attempt_is_being_settled_still_gets_its_end(
 def test_a_dead_run_goes_to_one_taker_only(ledger):
     for number in range(4):
         waiting(ledger, 1, f"run-{number}")
-        runs.let_go(ledger, f"run-{number}")
+        abandon(ledger, f"run-{number}")
     with ThreadPoolExecutor(8) as pool:
-        taken = [run.run_id for found in pool.map(runs.take_over, [ledger] * 8) for run in found]
+        taken = [run.run_id for found in pool.map(runs.take_over, [ledger] * 8) for run, _ in found]
     assert sorted(taken) == [f"run-{number}" for number in range(4)]
     assert runs.take_over(ledger) == []
-    runs.let_go(ledger, "run-2")
-    assert [run.run_id for run in runs.take_over(ledger)] == ["run-2"]
+    abandon(ledger, "run-2")
+    assert [run.run_id for run, _ in runs.take_over(ledger)] == ["run-2"]
 
 
 def test_a_live_run_and_an_ended_one_are_taken_over_by_nobody(ledger):
     waiting(ledger, 1, "run-1")
     waiting(ledger, 1, "run-2")
-    runs.let_go(ledger, "run-2")
-    assert runs.close_early(ledger, "run-2", review_unknown=True) == 0
+    abandon(ledger, "run-2")
+    assert end_early(ledger, "run-2") == 0
     assert runs.take_over(ledger) == []
 
 
 def taken_by_another_process(url, gate, found):
     ledger = open_ledger(url)
     gate.wait()
-    found.put([run.run_id for run in runs.take_over(ledger)])
+    found.put([run.run_id for run, _ in runs.take_over(ledger)])
     gate.wait()  # it stays alive until all have looked
     ledger.close()
 
@@ -275,7 +275,7 @@ def taken_by_another_process(url, gate, found):
 def test_a_dead_run_goes_to_one_process_only(ledger, ledger_url):
     for number in range(3):
         waiting(ledger, 1, f"run-{number}")
-        runs.let_go(ledger, f"run-{number}")
+        abandon(ledger, f"run-{number}")
     context = multiprocessing.get_context("spawn")
     gate, found = context.Barrier(3), context.Queue()
     takers = [

@@ -15,8 +15,9 @@ from sqlalchemy import func, select
 from schemas.budget import windows_of
 from schemas.ledger import AttemptRow, BudgetRow, JobRow
 from schemas.outcome import AttemptState, Outcome, Reason
+from schemas.run import RunKey
 from services.ledger import holds, jobs, runs
-from tests.strategies import begin, caps, job, quick_ledger, settlement, take, weighed, write_down
+from tests.strategies import begin, caps, job, owner_of, quick_ledger, settlement, take, weighed, write_down
 
 DAYS = ["2026-11-22", "2026-11-23", "2026-12-01"]
 GROUPS = [None, "ana", "ben"]
@@ -261,5 +262,7 @@ def test_a_reserve_is_never_held(ledger):
     queued = jobs.next_in_queue(ledger, "run-1", 2)
     reserved = [replace(cap, reserve=41) if cap.window.scope == "day" else cap for cap in caps(day=100)]
     asked = [weighed(one, 30) for one in queued]
-    admission = holds.take(ledger, "run-1", asked, reserved, may_defer=False, resend_unknown=False)
+    admission = holds.take(
+        ledger, RunKey("run-1", owner_of("run-1")), asked, reserved, may_defer=False, resend_unknown=False
+    )
     assert (held_rows(admission), admission.short) == ([0], True)

@@ -2,7 +2,6 @@
 
 import multiprocessing
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import pytest
 from alembic import command
@@ -15,7 +14,7 @@ from schemas.errors import BadInput, RunFailed
 from schemas.estimate import TokenCount
 from schemas.job import RejectedRow, Shard
 from schemas.ledger import AttemptRow, BudgetRow, CountRow, JobRow, PayloadRow, ResponseRow, RunRow
-from schemas.outcome import AttemptState, Decision, Outcome, Reason, RunOutcome
+from schemas.outcome import AttemptState, Decision, Outcome, Reason
 from schemas.payload.payload import Payload
 from schemas.review import Filter
 from schemas.review_tables import ReviewPayloadRow, ReviewRow
@@ -34,8 +33,10 @@ def succeeded(attempt, cost=5, **more):
     )
 
 
-def failed(attempt):
-    return settlement(attempt.attempt_id, AttemptState.FAILED, Outcome.FAILED, reason=Reason.API_UNAVAILABLE)
+def failed(attempt, **more):
+    return settlement(
+        attempt.attempt_id, AttemptState.FAILED, Outcome.FAILED, reason=Reason.API_UNAVAILABLE, **more
+    )
 
 
 def unknown(attempt):
@@ -274,7 +275,7 @@ def test_an_odd_parameter_name_in_a_rejection_does_not_stop_the_others(ledger):
 def test_an_odd_text_in_a_detail_does_not_stop_the_others(ledger):
     started(ledger)
     [attempt] = take(ledger, [10]).held
-    settle(ledger, replace(failed(attempt), detail="HTTP 400: odd \0 text"))
+    settle(ledger, failed(attempt, detail="HTTP 400: odd \0 text"))
     assert outcomes(ledger) == [("failed", "api_unavailable")]
 
 
@@ -469,7 +470,7 @@ def test_a_run_whose_process_is_gone_is_closed_and_a_living_one_is_not(ledger):
     assert runs.close_dead_runs(ledger) == []
     assert outcomes(ledger) == [("deferred", "interrupted")]
     assert outcomes(ledger, "run-2") == [(None, None)]
-    assert runs.find(ledger, "run-1").outcome == RunOutcome.FAILED
+    assert runs.find(ledger, "run-1").ended_at is None  # whoever collects makes its report
     assert runs.find(ledger).run_id == "run-2"
 
 

@@ -11,8 +11,9 @@ from schemas.attempt import WeighedJob
 from schemas.ledger import AttemptRow, BudgetRow
 from schemas.money import NanoUsd
 from schemas.outcome import AttemptState, Outcome
+from schemas.run import RunKey
 from services.ledger import holds, jobs
-from tests.strategies import begin, caps, job, quick_ledger, settlement, weighed, write_down
+from tests.strategies import begin, caps, job, owner_of, quick_ledger, settlement, weighed, write_down
 
 #: what is held, how much more the worst case is, and how much of that the answer exceeds its hold by
 costs = st.tuples(st.integers(1, 60), st.integers(0, 80), st.integers(-60, 80))
@@ -50,7 +51,14 @@ def test_the_cap_is_passed_only_by_more_than_the_reserve(wanted, cap, reserve, b
                 item = weighed(one, hold + more)
                 likely = NanoUsd(hold) if by_percentile else None
                 asked.append(WeighedJob(item.job, replace(item.estimate, likely=likely)))
-            taken = holds.take(ledger, "run-1", asked, under, may_defer=not flying, resend_unknown=False)
+            taken = holds.take(
+                ledger,
+                RunKey("run-1", owner_of("run-1")),
+                asked,
+                under,
+                may_defer=not flying,
+                resend_unknown=False,
+            )
             if taken.held:
                 # at admission: settled + held + reserve <= cap
                 assert all(used + reserve <= cap for _, used in money(ledger))
@@ -86,7 +94,9 @@ def test_what_is_held_is_the_percentile_and_the_worst_case_stays_on_record(ledge
         )
         for item in (weighed(one, 100) for one in jobs.next_in_queue(ledger, "run-1", 2))
     ]
-    taken = holds.take(ledger, "run-1", asked, caps(run=59), may_defer=True, resend_unknown=False)
+    taken = holds.take(
+        ledger, RunKey("run-1", owner_of("run-1")), asked, caps(run=59), may_defer=True, resend_unknown=False
+    )
     assert (len(taken.held), taken.short) == (1, True)
     with ledger.read() as connection:
         [row] = connection.execute(select(AttemptRow.__table__)).all()

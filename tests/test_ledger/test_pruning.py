@@ -30,7 +30,7 @@ from services.ledger import batches, jobs, pruning, runs
 from services.ledger.counts import add
 from services.ledger.pruning import compact, prune
 from tests.nights import KINDS, ended, night, text_row
-from tests.strategies import begin, job, quick_ledger, settlement, take, write_down
+from tests.strategies import begin, end_early, job, quick_ledger, settlement, take, write_down
 
 NOW = datetime.now(UTC)
 MODELS = ["claude-haiku-5-5", "claude-opus-5-5"]
@@ -299,7 +299,7 @@ def test_whatever_is_pruned_no_money_is_forgotten_and_nothing_open_is_touched(le
     # and every run that is left can go on and end
     for run in rows(ledger, RunRow):
         if run.ended_at is None:
-            runs.close_early(ledger, run.run_id, review_unknown=True)
+            end_early(ledger, run.run_id)
 
 
 def test_an_answer_goes_and_its_job_is_still_not_paid_for_again(ledger, tmp_path):

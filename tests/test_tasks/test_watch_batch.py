@@ -16,6 +16,7 @@ from tasks.send_queue import SendQueue
 from tasks.shards import SHARD_SIZE
 from tasks.watch_batch import ingest, look, watch
 from tests.offices import QUICK, fault, office, old_enough, some_rows
+from tests.strategies import abandon
 
 
 @pytest.fixture(autouse=True)
@@ -319,7 +320,7 @@ async def test_what_a_killed_run_left_is_settled_by_the_next_one_that_waits_for_
     async with office(tmp_path, plan) as desk:
         run = await desk.begin(some_rows(6), batch={"max_requests": 3})
         await desk.submit_all(run)
-        runs.let_go(desk.ledger, run.run_id)
+        abandon(desk.ledger, run.run_id)
         assert runs.close_dead_runs(desk.ledger) == [run.run_id]
         await desk.night(some_rows(6), "run-2")
         assert desk.made() == 2

@@ -84,9 +84,9 @@ def test_a_rejected_job_ends_with_who_rejected_it_and_why(ledger, resubmit):
     review = parked(ledger, "run-1", 50)
     reviews.reject(ledger, [review.id], "ana", note="too often")
     found = applied(ledger, job(0), resubmit=resubmit)
-    assert (found.outcome, found.reason) == (Outcome.REJECTED, Reason.REJECTED_BY_REVIEWER)
-    assert found.detail.startswith("rejected by ana on ")
-    assert found.detail.endswith(": too often")
+    assert (found.ending.outcome, found.ending.reason) == (Outcome.REJECTED, Reason.REJECTED_BY_REVIEWER)
+    assert found.ending.detail.startswith("rejected by ana on ")
+    assert found.ending.detail.endswith(": too often")
 
 
 @BOTH
@@ -97,7 +97,7 @@ def test_an_edit_is_sent_in_the_place_of_its_original_or_waits(ledger, resubmit)
     if resubmit:
         assert (found.payload, found.approval) == (edit_of(review), Approval(review.id, 7, 70))
     else:
-        assert (found.outcome, found.reason) == (Outcome.REVIEW, "over_input_limit")
+        assert (found.ending.outcome, found.ending.reason) == (Outcome.REVIEW, "over_input_limit")
 
 
 @BOTH
@@ -115,7 +115,7 @@ def test_the_original_of_an_edit_that_went_out_is_not_sent(ledger, state, then, 
         # the edit itself, whose attempts are judged where its money is held
         assert (found.payload, found.approval.review_id) == (edit_of(review), review.id)
         return
-    assert (found.outcome, found.reason) == GOES_ON[state]
+    assert (found.ending.outcome, found.ending.reason) == GOES_ON[state]
     assert found.attempt_id == (attempt_id if state == AttemptState.SUCCEEDED else None)
     begin(ledger, "run-3")
     assert jobs.add(ledger, "run-3", [], [], [found]) == 0
@@ -132,7 +132,7 @@ def test_an_edit_that_was_surely_not_billed_stands_in_nobody_s_way(ledger, resub
 
 def test_the_original_is_sent_again_once_the_edit_s_attempt_is_booked(ledger):
     review = edited_and_unanswered(ledger)
-    assert applied(ledger, job(0), resubmit=False).outcome == Outcome.UNKNOWN
+    assert applied(ledger, job(0), resubmit=False).ending.outcome == Outcome.UNKNOWN
     reviews.book(ledger, review.id, "ana", None)
     assert applied(ledger, job(0), resubmit=False) == job(0)
 
@@ -144,7 +144,7 @@ def test_an_edit_is_not_sent_when_its_original_went_out_unknown_to_who_edited(le
     attempt(ledger, "run-2", state, job(0).payload)
     found = applied(ledger, job(0), resubmit=True)
     assert isinstance(found, EndedJob)
-    assert (found.outcome, found.reason) == GOES_ON[state]
+    assert (found.ending.outcome, found.ending.reason) == GOES_ON[state]
     assert approved(ledger) == ([], [0])
 
 
@@ -159,7 +159,7 @@ def test_an_edit_of_a_job_of_unknown_outcome_is_sent_when_it_was_made_of_one(led
     # a second attempt, later than the decision, nobody has decided about
     with ledger.write() as connection:
         connection.execute(update(AttemptRow).values(ended_at=datetime.now(UTC) + timedelta(seconds=1)))
-    assert applied(ledger, job(0), resubmit=True).outcome == Outcome.UNKNOWN
+    assert applied(ledger, job(0), resubmit=True).ending.outcome == Outcome.UNKNOWN
     assert approved(ledger, "run-10") == ([], [0])
 
 
