@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from cli.options import LedgerOption, opened_ledger
-from schemas.errors import BadInput
+from schemas.batch import BatchPlace
+from schemas.errors import BadInput, RunFailed
 from schemas.job import RunId
 from schemas.policy import RateLimits
 from services.gateway import client_for, open_gateway
@@ -33,11 +34,29 @@ def cancel(
 
 
 async def _cancel_batches(ledger: Ledger, run_id: RunId) -> int:
-    """Ask for the end of every open batch of a run; how many were asked for."""
-    canceled = 0
+    """Ask for the end of every open batch of a run; how many were asked for.
+
+    Raises:
+        RunFailed: some could not be asked for; all others were.
+    """
+    canceled, failures = 0, []
     async with open_gateway(RateLimits()) as gateway:
+        here = BatchPlace(gateway.endpoint, gateway.workspace)
         for batch in batches.open_of_run(ledger, run_id):
-            if batch.provider_batch_id:
+            if batch.provider_batch_id is None:
+                continue
+            if batch.place.contradicts(here):
+                failures.append(
+                    f"The batch {batch.provider_batch_id} belongs to {batch.place}, and this is {here}: cancel it with "
+                    "the ANTHROPIC_BASE_URL and key of that place."
+                )
+                continue
+            try:
                 await gateway.cancel_batch(batch.provider_batch_id)
+            except RunFailed as error:
+                failures.append(str(error))
+            else:
                 canceled += 1
+    if failures:
+        raise RunFailed(" ".join([*failures, f"{canceled} batch(es) of {run_id} were asked to stop."]))
     return canceled

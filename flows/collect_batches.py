@@ -3,9 +3,9 @@
 from prefect import State, flow, get_run_logger
 from prefect.states import Completed, Failed
 
+from schemas.batch import Collection
 from schemas.errors import WeighbridgeError
 from schemas.policy import RateLimits
-from schemas.report import RunReport
 from schemas.settings import Settings
 from services.gateway import open_gateway
 from services.ledger import open_ledger
@@ -13,9 +13,7 @@ from tasks.collect import collect
 
 
 @flow(name="collect-batches", persist_result=False)
-async def collect_batches(
-    ledger: str | None = None, base_url: str | None = None
-) -> State[tuple[list[RunReport], int]]:
+async def collect_batches(ledger: str | None = None, base_url: str | None = None) -> State[Collection]:
     """Look at every batch that an interrupted run left behind; settle those that have ended, and finish their runs.
 
     Needs ANTHROPIC_API_KEY in the environment of the worker that runs it.
@@ -25,16 +23,20 @@ async def collect_batches(
         base_url: The API's address. Empty: ANTHROPIC_BASE_URL, or Anthropic's own.
     """
     try:
-        finished, out = await one_collection(ledger or Settings().ledger_url, base_url)
+        collection = await one_collection(ledger or Settings().ledger_url, base_url)
     except WeighbridgeError as error:
         return Failed(message=str(error), data=error)
-    message = f"{len(finished)} runs finished, {out} batches still with the provider"
+    message = (
+        f"{len(collection.reports)} runs finished, {collection.still_out} batches still with the provider"
+    )
+    if collection.elsewhere:
+        message += f", {collection.elsewhere} of them at another endpoint or in another workspace"
     get_run_logger().info(message)
-    return Completed(message=message, data=(finished, out))
+    return Completed(message=message, data=collection)
 
 
-async def one_collection(ledger_url: str, base_url: str | None) -> tuple[list[RunReport], int]:
-    """The collection itself; the reports of the runs that are finished, and how many batches are still out."""
+async def one_collection(ledger_url: str, base_url: str | None) -> Collection:
+    """The collection itself."""
     opened = open_ledger(ledger_url)
     try:
         async with open_gateway(RateLimits(), base_url) as gateway:

@@ -64,7 +64,7 @@ class ApiError:
     Attributes:
         kind: its type, such as "rate_limit_error".
         message: its words, which may quote the payload.
-        code: its error code, if it has one.
+        code: its error code (`details.error_code`), if it has one.
     """
 
     kind: str
@@ -83,7 +83,9 @@ class ApiError:
         """The error object itself, or None when it is not one."""
         if not isinstance(error, dict) or not isinstance(error.get("type"), str):
             return None
-        message, code = error.get("message"), error.get("code") or error.get("error_code")
+        message, details = error.get("message"), error.get("details")
+        code = details.get("error_code") if isinstance(details, dict) else None
+        code = code or error.get("code") or error.get("error_code")
         return cls(
             kind=printable(error["type"][:60]),
             message=printable(message[:300]) if isinstance(message, str) else "",

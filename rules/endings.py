@@ -5,6 +5,7 @@ refusal ends the same way everywhere.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import assert_never
 
 from rules.prices import PriceCard
@@ -146,7 +147,7 @@ def failed(attempt_id: AttemptId, failure: CallFailure, *, tries_left: bool = Fa
     ending: Ending | None
     match failure:
         case MayBeBilled():
-            return _unknown(attempt_id, detail, failure)
+            return replace(_unknown(attempt_id, detail, failure), response=failure.body)
         case SpendLimitReached() | AccessDenied() | EndpointUnusable():
             ending = _left_for_next_run(_reason_to_stop(failure), detail)
         case Refused():
@@ -199,9 +200,24 @@ def item_failed(attempt: UnsettledAttempt, failure: CallFailure) -> Settlement:
     return failed(attempt.attempt_id, failure, tries_left=attempt.tried < MOST_TRIES)
 
 
-def unknown(attempt_id: AttemptId, why: str) -> Settlement:
-    """Nothing proves what became of it."""
-    return _unknown(attempt_id, why)
+def unknown(attempt_id: AttemptId, why: str, body: str | None = None) -> Settlement:
+    """Nothing proves what became of it.
+
+    Args:
+        attempt_id: the attempt.
+        why: in words, without payload text.
+        body: what came and cannot be read; it is kept with the attempt.
+    """
+    return replace(_unknown(attempt_id, why), response=body)
+
+
+def answered_too_late(attempt_id: AttemptId, charge: Charge) -> Settlement:
+    """It was answered after all, when its job had been sent again: what it cost is booked, its answer is not used."""
+    detail = "it was answered after its job had been sent again, so the job was paid for twice"
+    ending = Ending(outcome=Outcome.FAILED, reason=Reason.UNKNOWN_OUTCOME, detail=detail)
+    return Settlement(
+        attempt_id=attempt_id, state=AttemptState.FAILED, ending=ending, error=detail, charge=charge
+    )
 
 
 def interrupted(attempt_id: AttemptId, *, sent: bool) -> Settlement:

@@ -84,7 +84,13 @@ class AccessDenied(CallFailed):
 
 
 class MayBeBilled(CallFailed):
-    """The request left, and nothing the API itself said shows that it was not billed."""
+    """The request left, and nothing the API itself said shows that it was not billed.
+
+    Attributes:
+        body: of an answer that cannot be read, as it came; None: there was none.
+    """
+
+    body: str | None = None
 
 
 #: every failure that a call can end with; a `match` over it is closed with `assert_never`

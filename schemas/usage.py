@@ -2,9 +2,18 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-_Tokens = Annotated[int, Field(ge=0, strict=True)]
+#: far above any answer, and within what every database takes as an integer
+MOST_TOKENS = 2**31 - 1
+
+
+def _whole(value: Any) -> Any:
+    """A float that is whole as the integer it stands for; anything else as it came."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+_Tokens = Annotated[int, Field(ge=0, le=MOST_TOKENS, strict=True), BeforeValidator(_whole)]
 
 
 class CacheCreation(BaseModel):
@@ -96,7 +105,8 @@ class Answer(BaseModel):
     type: Annotated[str, Field(pattern="^message$")]
     model: str
     content: list[dict[str, Any]]
-    stop_reason: str | None
+    #: some endpoints leave it out
+    stop_reason: str | None = None
     #: of a refusal: an object whose `category` says why
     stop_details: Any = None
     usage: Usage

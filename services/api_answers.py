@@ -9,6 +9,7 @@ from schemas.batch import ProviderBatch
 from schemas.failures import MayBeBilled, Transient
 from schemas.model_facts import ModelFacts
 from schemas.usage import Answer
+from services.result_lines import json_or_none, kept_text
 
 
 def counted_tokens(raw: bytes) -> int:
@@ -23,19 +24,13 @@ def counted_tokens(raw: bytes) -> int:
 
 def paid_answer(raw: bytes, request_id: str | None) -> tuple[Answer, str, str | None]:
     try:
-        text = raw.decode()
-        return Answer.model_validate(orjson.loads(raw)), text, request_id
-    except (UnicodeDecodeError, orjson.JSONDecodeError, ValidationError):
-        raise MayBeBilled(
+        return Answer.model_validate(json_or_none(raw)), raw.decode("utf-8-sig"), request_id
+    except (UnicodeDecodeError, ValidationError):
+        unread = MayBeBilled(
             "HTTP 200 whose body or usage cannot be read (billing partial)", request_id=request_id
-        ) from None
-
-
-def json_or_none(text: str) -> Any:
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return None
+        )
+        unread.body = kept_text(raw)
+        raise unread from None
 
 
 def provider_batch(batch: Any) -> ProviderBatch:

@@ -11,23 +11,24 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import stamina
 from anthropic import AnthropicError, AsyncAnthropic, DefaultAioHttpClient, Timeout
 from httpx2 import HTTPError
 
-from schemas.batch import ProviderBatch
+from schemas.batch import ProviderBatch, ResultLine
 from schemas.errors import BadInput, RunFailed
 from schemas.failures import CallFailed, MayBeBilled, Refused, Transient
 from schemas.model_facts import MODEL_NAME, ModelFacts
 from schemas.policy import RateLimits
 from schemas.report import CallFigures
 from schemas.usage import Answer
-from services.api_answers import counted_tokens, json_or_none, model_facts, paid_answer, provider_batch
+from services.api_answers import counted_tokens, model_facts, paid_answer, provider_batch
 from services.classify import classified
 from services.limiter import EndpointLimiter
+from services.result_lines import result_lines
 
 #: requests per minute of the Start tier (source: Anthropic rate limits page, 2026-10-08, and token counting page)
 START_MESSAGES_PER_MINUTE = 1_000
@@ -76,6 +77,8 @@ class Gateway:
         self.tally = CallFigures()
         self.simulated = False
         self.endpoint = str(client.base_url)
+        self.workspace: str | None = None
+        self.clock_skew: timedelta | None = None
 
     def counting_in(self, tally: CallFigures) -> "Gateway":
         """The same gateway, with the same limits, whose calls are counted in a tally of one run's own."""
@@ -248,11 +251,10 @@ class Gateway:
                 "again when the API answers."
             ) from error
 
-    async def batch_results(self, provider_batch_id: str) -> AsyncIterator[dict[str, Any]]:
+    async def batch_results(self, provider_batch_id: str) -> AsyncIterator[ResultLine]:
         """The lines of a batch's results, in any order, as they come. Free.
 
-        The stream may end before its last line, with or without an error: compare with the batch's counts. A line
-        that cannot be read is passed over.
+        The stream may end before its last line, with or without an error: compare with the batch's counts.
 
         Raises:
             CallFailed: it could not be opened, or was cut.
@@ -261,9 +263,8 @@ class Gateway:
         try:
             results = self._client.messages.batches.with_streaming_response.results(provider_batch_id)
             async with results as response:
-                async for line in response.iter_lines():
-                    if isinstance(found := json_or_none(line), dict):
-                        yield found
+                async for line in result_lines(response.iter_bytes()):
+                    yield line
         except (AnthropicError, TimeoutError, OSError, HTTPError) as error:
             raise classified(error) from error
 

@@ -1,63 +1,161 @@
 """Collect: go on with what interrupted runs left with the provider, and finish those runs."""
 
+import logging
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from rules.models import Models
-from schemas.policy import Policy
-from schemas.report import RunReport
-from schemas.run import RunOnRecord, RunReference
+from rules.policy_on_record import policy_on_record
+from schemas.batch import Collection, OpenBatch
+from schemas.job import RunId
+from schemas.report import CallFigures, RunReport
+from schemas.run import RunKey, RunOnRecord, RunReference
 from services.gateway import Gateway
-from services.ledger import Ledger, batches, runs
+from services.ledger import Ledger, batch_items, batches, reviews, runs
 from tasks.park_for_review import park_for_review
 from tasks.publish import publish
 from tasks.report_run import report_run
 from tasks.run import Run
 from tasks.step import step
-from tasks.watch_batch import look
+from tasks.watch_batch import Sightings, log_unexpected, look
+
+log = logging.getLogger("weighbridge")
+
+
+@dataclass(slots=True)
+class _Round:
+    """One round of collecting, as far as it has come.
+
+    Attributes:
+        reports: of the runs that are finished now.
+        out: batches that are not settled yet.
+        elsewhere: those of them that belong to another endpoint or workspace.
+    """
+
+    ledger: Ledger
+    gateway: Gateway
+    reports: list[RunReport] = field(default_factory=list)
+    out: set[str] = field(default_factory=set)
+    elsewhere: set[str] = field(default_factory=set)
 
 
 @step
-async def collect(ledger: Ledger, gateway: Gateway) -> tuple[list[RunReport], int]:
-    """Look once at every batch that an interrupted run left behind, and finish the runs that wait for no more.
+async def collect(ledger: Ledger, gateway: Gateway) -> Collection:
+    """Look once at every batch that runs left behind, and finish the runs that wait for no more.
 
-    Returns:
-        The reports of the runs that are finished now, and how many batches are still out.
+    A batch that was given up is looked at as long as the provider keeps results; what it brings is settled, and the
+    results and the report of its run are written again. A run or a batch that cannot be collected stops no other.
     """
+    collecting = _Round(ledger, gateway)
     await ledger.off_loop(runs.close_dead_runs)
-    finished: list[RunReport] = []
-    still_out = 0
     for found, token in await ledger.off_loop(runs.take_over):
-        run = Run.of(
-            reference_of(found, ledger, token), ledger, gateway, Models(Policy.model_validate(found.policy))
-        )
+        key = RunKey(found.run_id, token)
         try:
-            for batch in await ledger.off_loop(batches.open_of_run, run.run_id):
-                await look(run, batch.batch_id)
-            left = await ledger.off_loop(
-                runs.close_own_books, run.reference.key, review_unknown=run.policy.parks_unknown
-            )
-            if left:
-                await ledger.off_loop(runs.let_go, run.reference.key)
-                still_out += left
-                continue
-            await park_for_review(run)
-            await publish(run)
-            finished.append(await report_run(run))
-        except BaseException:
-            runs.let_go(ledger, run.reference.key)
-            raise
-    return finished, still_out
+            await _finish(collecting, found, key)
+        except BaseException as error:
+            runs.let_go(ledger, key)
+            if not isinstance(error, Exception):
+                raise
+            _could_not(collecting, found.run_id, error)
+    left: dict[RunId, list[OpenBatch]] = defaultdict(list)
+    for batch in await ledger.off_loop(batches.left_by_ended_runs):
+        left[batch.run_id].append(batch)
+    for run_id, of_run in left.items():
+        try:
+            await _look_again(collecting, run_id, of_run)
+        except Exception as error:  # noqa: BLE001 - the boundary of a run
+            _could_not(collecting, run_id, error)
+    return Collection(collecting.reports, len(collecting.out), len(collecting.elsewhere))
 
 
-def reference_of(found: RunOnRecord, ledger: Ledger, token: str) -> RunReference:
-    """An interrupted run, as far as it can be gone on with: nothing new is sent under it."""
-    return RunReference(
+def _could_not(collecting: _Round, run_id: str, error: Exception) -> None:
+    """Report a run that could not be collected, by its id and the kind of error alone; it stays as it is."""
+    log.error(
+        "Run %s could not be collected (%s). What it holds stays; the other runs go on.",
+        run_id,
+        type(error).__name__,
+    )
+    collecting.out |= {batch.batch_id for batch in batches.open_of_run(collecting.ledger, RunId(run_id))}
+
+
+async def _finish(collecting: _Round, found: RunOnRecord, key: RunKey) -> None:
+    """Look at the batches of an interrupted run, and finish it when it waits for none of them any more."""
+    ledger = collecting.ledger
+    run = collected_run(found, ledger, collecting.gateway, key.owner)
+    await _look_at(collecting, run, await ledger.off_loop(batches.open_of_run, run.run_id))
+    left = await ledger.off_loop(runs.close_own_books, key, review_unknown=found.parks_unknown)
+    if left:
+        waited_for = await ledger.off_loop(batches.open_of_run, run.run_id)
+        collecting.out |= {batch.batch_id for batch in waited_for}
+        await ledger.off_loop(runs.let_go, key)
+        return
+    await park_for_review(run)
+    await publish(run)
+    collecting.reports.append(await report_run(run))
+
+
+async def _look_again(collecting: _Round, run_id: RunId, of_run: list[OpenBatch]) -> None:
+    """Look again at batches that an ended run left behind; what they bring is in its results and report then."""
+    ledger = collecting.ledger
+    found = await ledger.off_loop(runs.find, run_id)
+    if found is None:
+        return
+    run = collected_run(found, ledger, collecting.gateway)
+    before = await _unsettled(ledger, of_run)
+    given_up = {batch.batch_id for batch in of_run if batch.given_up_at is not None}
+    await _look_at(collecting, run, of_run)
+    # nobody waits for what was given up
+    collecting.out -= given_up
+    collecting.elsewhere -= given_up
+    if await _unsettled(ledger, of_run) == before:
+        return
+    with ledger.write() as connection:
+        reviews.close_answered(connection, run_id)
+    await publish(run)
+    collecting.reports.append(await report_run(run))
+
+
+async def _unsettled(ledger: Ledger, of_run: list[OpenBatch]) -> int:
+    return sum([len(await ledger.off_loop(batch_items.attempts_of, batch.batch_id)) for batch in of_run])
+
+
+async def _look_at(collecting: _Round, run: Run, of_run: list[OpenBatch]) -> None:
+    """Look once at batches; one that cannot be looked at is logged, and the others go on."""
+    for batch in of_run:
+        seen = Sightings()
+        try:
+            is_done = await look(run, batch.batch_id, seen)
+        except Exception as error:  # noqa: BLE001 - the boundary of a batch
+            is_done = False
+            log_unexpected(batch.batch_id, error)
+        if not is_done:
+            collecting.out.add(batch.batch_id)
+        if seen.elsewhere:
+            collecting.elsewhere.add(batch.batch_id)
+            if batch.given_up_at is None:
+                log.warning("%s", seen.elsewhere)
+
+
+def collected_run(found: RunOnRecord, ledger: Ledger, gateway: Gateway, owner: str = "") -> Run:
+    """A run on record as far as it can be gone on with: nothing new is sent under it, and its calls are its own."""
+    policy, dropped = policy_on_record(found)
+    if dropped:
+        log.warning(
+            "The policy of %s is not valid any more (%s); the run is settled and reported without these sections.",
+            found.run_id,
+            ", ".join(dropped),
+        )
+    reference = RunReference(
         run_id=found.run_id,
-        policy=Policy.model_validate(found.policy),
+        policy=policy,
         ledger_url=ledger.engine.url.render_as_string(hide_password=False),
         results=str(Path(found.results_path)),
         started_at=found.started_at or datetime.now(UTC),
         prefect_flow_run_id=found.prefect_flow_run_id,
-        owner=token,
+        owner=owner,
     )
+    run = Run.of(reference, ledger, gateway, Models(policy))
+    calls = CallFigures.model_validate(found.calls or {})
+    return replace(run, gateway=gateway.counting_in(calls))

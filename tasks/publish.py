@@ -5,13 +5,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pyarrow as pa
 
 from schemas.money import to_usd_or_none
 from schemas.outcome import Outcome
 from services.ledger import run_sums
 from services.result_file import USD, write_parts
+from services.result_lines import json_or_none
 from tasks.run import Run
 from tasks.step import step
 
@@ -79,6 +79,7 @@ def _rows(run: Run) -> Iterator[dict[str, Any]]:
 
 
 def answer_text(body: str) -> str:
-    """The text blocks of an answer's JSON, joined."""
-    content = orjson.loads(body)["content"]
-    return "".join(block.get("text", "") for block in content if block.get("type") == "text")
+    """The text blocks of an answer's JSON, joined; a lone surrogate in it, which no Parquet text holds, as "?"."""
+    content = json_or_none(body.encode())["content"]
+    text = "".join(block.get("text", "") for block in content if block.get("type") == "text")
+    return text.encode(errors="replace").decode()

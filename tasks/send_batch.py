@@ -3,18 +3,20 @@
 import asyncio
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from rules.endings import batch_not_made, stops_run, withheld
 from schemas.attempt import Admission, HeldAttempt
-from schemas.batch import OpenBatch
+from schemas.batch import OpenBatch, ProviderBatch
+from schemas.errors import RunFailed
 from schemas.failures import CallFailed, MayBeBilled
 from schemas.job import AttemptId
 from schemas.payload.payload import Payload
 from schemas.policy import BatchLimits
 from services.ledger import batches, settle
+from tasks.find_batch import note_doubt, place_of
 from tasks.run import Run
 from tasks.step import step
 from tasks.watch_batch import watch
@@ -39,7 +41,7 @@ def item_bytes(item: Item) -> int:
     return len(json.dumps(item, ensure_ascii=False, separators=(",", ":")).encode())
 
 
-def packed(attempts: Sequence[HeldAttempt], limits: BatchLimits) -> Iterator[tuple[list[Item], int]]:
+def packed(attempts: Iterable[HeldAttempt], limits: BatchLimits) -> Iterator[tuple[list[Item], int]]:
     """The attempts in batches within the limits, each with its size in bytes."""
     items: list[Item] = []
     size = _ENVELOPE_BYTES
@@ -61,16 +63,28 @@ async def send_batch(run: Run, admission: Admission) -> int:
     made = 0
     watching: list[asyncio.Task[None]] = []
     try:
-        for items, size in packed(admission.held, run.policy.batch):
+        for items, size in packed(_taken(admission.held), run.policy.batch):
             batch = await submit(run, items, size)
+            items.clear()  # a batch is watched for hours: its payloads need not stay in memory
             if batch is not None:
                 made += 1
                 watching.append(asyncio.create_task(watch(run, batch)))
-        await asyncio.gather(*watching)
+        ends = await asyncio.gather(*watching, return_exceptions=True)
     finally:
         for watcher in watching:
             watcher.cancel()
+    # one that cannot be watched any longer ends the run, once the others have settled what they brought
+    for end in ends:
+        if end is not None:
+            raise end
     return made
+
+
+def _taken(attempts: list[HeldAttempt]) -> Iterator[HeldAttempt]:
+    """The attempts in their order, each taken off the list, so that nothing keeps its payload."""
+    attempts.reverse()
+    while attempts:
+        yield attempts.pop()
 
 
 async def submit(run: Run, items: Sequence[Item], size: int) -> OpenBatch | None:
@@ -83,10 +97,11 @@ async def submit(run: Run, items: Sequence[Item], size: int) -> OpenBatch | None
         ends = [withheld(attempt_id, run.halt.reason) for attempt_id in ids]
         await run.ledger.off_loop(settle.settle_all, ends)
         return None
-    batch = await run.ledger.off_loop(batches.prepare, run.run_id, ids, size)
+    batch = await run.ledger.off_loop(batches.prepare, run.reference.key, ids, size, place_of(run))
     try:
         made = await run.gateway.create_batch(items)
     except MayBeBilled:
+        note_doubt(batch.batch_id)
         await run.ledger.off_loop(batches.doubtful, batch.batch_id)
         return batch
     except CallFailed as error:
@@ -96,10 +111,21 @@ async def submit(run: Run, items: Sequence[Item], size: int) -> OpenBatch | None
         await run.ledger.off_loop(batches.absent, batch.batch_id, str(error), ends)
         return None
     on_record = await run.ledger.off_loop(
-        batches.submitted, batch.batch_id, made.provider_batch_id, made.expires_at
+        batches.submitted, batch.batch_id, made.provider_batch_id, made.expires_at, place_of(run)
     )
-    if not on_record:  # this machine was taken for dead meanwhile, and the jobs may be with another run
-        log.error("Batch %s was given up while it was created; it is cancelled.", batch.batch_id)
-        await run.gateway.cancel_batch(made.provider_batch_id)
-        return None
+    if not on_record:
+        await _cancel(run, batch, made)
     return replace(batch, provider_batch_id=made.provider_batch_id)
+
+
+async def _cancel(run: Run, batch: OpenBatch, made: ProviderBatch) -> None:
+    """Cancel a batch that another process gave up while it was created: its jobs may be with another run.
+
+    What it answers before it stops is billed, so it stays on record until it has ended.
+    """
+    log.error("Batch %s was given up while it was created; it is cancelled.", batch.batch_id)
+    await run.ledger.off_loop(batches.made_after_all, batch.batch_id, made.provider_batch_id, made.expires_at)
+    try:
+        await run.gateway.cancel_batch(made.provider_batch_id)
+    except RunFailed as error:
+        log.warning("%s What it brings is booked by `weighbridge collect`.", error)

@@ -42,6 +42,8 @@ class FakeGateway:
 
     endpoint = "http://fake"
     simulated = True
+    workspace = None
+    clock_skew = None
 
     def __init__(self):
         self.tally = CallFigures()

@@ -134,6 +134,11 @@ def owner_of(run_id):
     return f"owner of {run_id}"
 
 
+def key_of(run_id):
+    """A test's run, as its owner."""
+    return RunKey(run_id, owner_of(run_id))
+
+
 def begin(ledger, run_id="run-1", simulated=True, *, results="results", rules=None):
     """A run on record; without rules, under a policy that nobody reads."""
     new = NewRun(

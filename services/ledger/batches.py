@@ -5,16 +5,16 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, func, insert, select, update
 
-from schemas.attempt import Settlement, UnsettledAttempt
-from schemas.batch import OpenBatch
+from schemas.attempt import Settlement
+from schemas.batch import RESULTS_KEPT, BatchPlace, OpenBatch
 from schemas.job import AttemptId, RunId
-from schemas.ledger import AttemptRow, BatchRow, JobRow
+from schemas.ledger import AttemptRow, BatchRow, JobRow, RunRow
 from schemas.outcome import AttemptState, BatchState
-from schemas.payload.traits import Traits
+from services.ledger.leases import assert_owner
 from services.ledger.settle import settle
-from services.ledger.store import Ledger
+from services.ledger.store import Ledger, NotOwner
 from services.ledger.windows import one_at_a_time
 
 OPEN_STATES = (BatchState.PREPARED, BatchState.SUBMITTED)
@@ -27,19 +27,54 @@ _OPEN_COLUMNS = (
     BatchRow.requests,
     BatchRow.prepared_at,
     BatchRow.doubtful_since,
+    BatchRow.missing_since,
+    BatchRow.given_up_at,
+    # what a version before this one did not write down of a batch is as its run has it
+    func.coalesce(BatchRow.endpoint, RunRow.endpoint),
+    func.coalesce(BatchRow.workspace, RunRow.workspace),
 )
 
 
-def prepare(ledger: Ledger, run_id: RunId, attempts: Sequence[AttemptId], request_bytes: int) -> OpenBatch:
-    """Put a batch and its attempts on record, as about to leave, in one transaction."""
+def prepare(
+    ledger: Ledger,
+    run: RunKey,
+    attempts: Sequence[AttemptId],
+    request_bytes: int,
+    place: BatchPlace = BatchPlace(),  # noqa: B008 - frozen
+) -> OpenBatch:
+    """Put a batch and its attempts on record, as about to leave, in one transaction.
+
+    Args:
+        ledger: the ledger.
+        run: whose batch it is, with its owner's token.
+        attempts: what goes out in it.
+        request_bytes: size of the request's body.
+        place: where it will be made.
+
+    Raises:
+        NotOwner: the run was taken over, or not every attempt is open any more. Nothing was written, and nothing may
+            be sent.
+    """
     now = datetime.now(UTC)
-    batch = OpenBatch(f"bat_{uuid4().hex}", run_id, None, len(attempts), now)
+    batch = OpenBatch(
+        f"bat_{uuid4().hex}",
+        run.run_id,
+        None,
+        len(attempts),
+        now,
+        endpoint=place.endpoint,
+        workspace=place.workspace,
+    )
     with ledger.write() as connection:
+        one_at_a_time(connection)
+        assert_owner(connection, run)
         connection.execute(
             insert(BatchRow).values(
                 batch_id=batch.batch_id,
-                run_id=run_id,
+                run_id=run.run_id,
                 state=BatchState.PREPARED,
+                endpoint=place.endpoint,
+                workspace=place.workspace,
                 requests=batch.requests,
                 request_bytes=request_bytes,
                 prepared_at=now,
@@ -47,10 +82,17 @@ def prepare(ledger: Ledger, run_id: RunId, attempts: Sequence[AttemptId], reques
         )
         connection.execute(
             update(AttemptRow)
-            .where(AttemptRow.attempt_id == bindparam("r_id"), AttemptRow.state == AttemptState.OPEN)
+            .where(
+                AttemptRow.attempt_id == bindparam("r_id"),
+                AttemptRow.state == AttemptState.OPEN,
+                AttemptRow.batch_id.is_(None),
+            )
             .values(batch_id=batch.batch_id, sent_at=now),
-            [{"r_id": attempt_id} for attempt_id in attempts],
+            [{"r_id": attempt_id} for attempt_id in sorted(attempts)],
         )
+        packed = select(func.count()).where(AttemptRow.batch_id == batch.batch_id)
+        if connection.scalar(packed) != len(attempts):
+            raise NotOwner(run.run_id)
     return batch
 
 
@@ -64,8 +106,14 @@ def doubtful(ledger: Ledger, batch_id: str) -> None:
         )
 
 
-def submitted(ledger: Ledger, batch_id: str, provider_batch_id: str, expires_at: datetime | None) -> bool:
-    """Put on record under which id the provider has a batch; False when it was given up before."""
+def submitted(
+    ledger: Ledger,
+    batch_id: str,
+    provider_batch_id: str,
+    expires_at: datetime | None,
+    place: BatchPlace = BatchPlace(),  # noqa: B008 - frozen
+) -> bool:
+    """Put on record under which id the provider has a batch, and where; False when it was given up before."""
     with ledger.write() as connection:
         changed = connection.execute(
             update(BatchRow)
@@ -75,18 +123,87 @@ def submitted(ledger: Ledger, batch_id: str, provider_batch_id: str, expires_at:
                 provider_batch_id=provider_batch_id,
                 submitted_at=datetime.now(UTC),
                 expires_at=expires_at,
+                endpoint=func.coalesce(place.endpoint, BatchRow.endpoint),
+                workspace=func.coalesce(place.workspace, BatchRow.workspace),
             )
         )
-    return bool(changed.rowcount)
+        if changed.rowcount:
+            return True
+        # whoever took this process for dead may have found the batch itself
+        query = select(BatchRow.provider_batch_id).where(BatchRow.batch_id == batch_id)
+        return connection.scalar(query) == provider_batch_id
+
+
+def made_after_all(
+    ledger: Ledger, batch_id: str, provider_batch_id: str, expires_at: datetime | None
+) -> None:
+    """Put on record that a batch that was given up while it was being created is with the provider, and open."""
+    with ledger.write() as connection:
+        connection.execute(
+            update(BatchRow)
+            .where(BatchRow.batch_id == batch_id, BatchRow.state == BatchState.ABSENT)
+            .values(
+                state=BatchState.SUBMITTED,
+                provider_batch_id=provider_batch_id,
+                submitted_at=datetime.now(UTC),
+                expires_at=expires_at,
+                ended_at=None,
+                detail="it was given up while it was being created; it is cancelled, and what it brings is booked",
+            )
+        )
+
+
+def missing(ledger: Ledger, batch_id: str) -> datetime:
+    """Put on record that the provider says it has no such batch, or no results of it; since when it has said so."""
+    now = datetime.now(UTC)
+    with ledger.write() as connection:
+        connection.execute(
+            update(BatchRow)
+            .where(BatchRow.batch_id == batch_id, BatchRow.missing_since.is_(None))
+            .values(missing_since=now)
+        )
+        since = connection.scalar(select(BatchRow.missing_since).where(BatchRow.batch_id == batch_id))
+    return since or now
+
+
+def not_missing(ledger: Ledger, batch_id: str) -> None:
+    """Put on record that the provider has a batch that it said it had not."""
+    with ledger.write() as connection:
+        connection.execute(update(BatchRow).where(BatchRow.batch_id == batch_id).values(missing_since=None))
+
+
+def given_up(ledger: Ledger, batch_id: str, detail: str, settlements: Sequence[Settlement]) -> None:
+    """Leave what a batch did not bring to a person, in one transaction; it is looked at again later."""
+    now = datetime.now(UTC)
+    with ledger.write() as connection:
+        one_at_a_time(connection)
+        connection.execute(
+            update(BatchRow)
+            .where(BatchRow.batch_id == batch_id, BatchRow.state.in_(OPEN_STATES))
+            .values(
+                state=BatchState.ENDED,
+                ended_at=now,
+                given_up_at=now,
+                request_counts={"lost": len(settlements)},
+                detail=detail,
+            )
+        )
+        settle(connection, settlements)
 
 
 def ended(ledger: Ledger, batch_id: str, request_counts: dict[str, Any]) -> None:
-    """Put on record that every item of a batch is settled."""
+    """Put on record that every item of a batch is settled, also of one that was given up before."""
     with ledger.write() as connection:
         connection.execute(
             update(BatchRow)
             .where(BatchRow.batch_id == batch_id)
-            .values(state=BatchState.ENDED, ended_at=datetime.now(UTC), request_counts=request_counts)
+            .values(
+                state=BatchState.ENDED,
+                ended_at=datetime.now(UTC),
+                given_up_at=None,
+                missing_since=None,
+                request_counts=request_counts,
+            )
         )
 
 
@@ -106,69 +223,54 @@ def absent(ledger: Ledger, batch_id: str, detail: str, settlements: Sequence[Set
             settle(connection, settlements)
 
 
-def attempts_of(ledger: Ledger, batch_id: str) -> list[UnsettledAttempt]:
-    """The attempts of a batch that are not settled: what settling them asks, and how often their job was tried in the run."""
-    tried = (
-        select(func.count())
-        .where(AttemptRow.run_id == JobRow.run_id, AttemptRow.row_number == JobRow.row_number)
-        .correlate(JobRow)
-        .scalar_subquery()
-    )
-    query = (
-        select(
-            AttemptRow.attempt_id,
-            AttemptRow.model,
-            AttemptRow.opened_at,
-            JobRow.cache_ttl,
-            JobRow.traits,
-            tried.label("tried"),
-        )
-        .join(JobRow, (JobRow.run_id == AttemptRow.run_id) & (JobRow.row_number == AttemptRow.row_number))
-        .where(
-            AttemptRow.batch_id == batch_id,
-            AttemptRow.state.in_([AttemptState.OPEN, AttemptState.UNKNOWN]),
-        )
-    )
-    with ledger.read() as connection:
-        return [
-            UnsettledAttempt(
-                attempt_id=AttemptId(row.attempt_id),
-                model=row.model,
-                opened_at=row.opened_at,
-                cache_ttl=row.cache_ttl,
-                traits=Traits.from_json(row.traits),
-                tried=row.tried,
-            )
-            for row in connection.execute(query)
-        ]
-
-
 def open_batch(ledger: Ledger, batch_id: str) -> OpenBatch | None:
     """A batch as it stands on record, or None when nothing is left to be done about it."""
-    query = select(*_OPEN_COLUMNS).where(BatchRow.batch_id == batch_id, BatchRow.state.in_(OPEN_STATES))
-    with ledger.read() as connection:
-        row = connection.execute(query).first()
-    return OpenBatch(*row) if row else None
+    found = _open(ledger, BatchRow.batch_id == batch_id, BatchRow.state.in_(OPEN_STATES) | _GIVEN_UP)
+    return found[0] if found else None
 
 
 def open_of_run(ledger: Ledger, run_id: RunId) -> list[OpenBatch]:
-    """The batches that rows of a run wait for, whichever run made them."""
+    """The open batches that a run made, and those that rows of it wait for, whichever run made them."""
+    waited_for = (
+        select(AttemptRow.batch_id)
+        .join(JobRow, JobRow.attempt_id == AttemptRow.attempt_id)
+        .where(JobRow.run_id == run_id, AttemptRow.batch_id.is_not(None))
+    )
+    return _open(
+        ledger,
+        (BatchRow.run_id == run_id) | BatchRow.batch_id.in_(waited_for),
+        BatchRow.state.in_(OPEN_STATES),
+    )
+
+
+def left_by_ended_runs(ledger: Ledger) -> list[OpenBatch]:
+    """Batches that ended runs left behind: given up while their results may be had, or open and waited for by no row."""
+    may_be_had = BatchRow.prepared_at > datetime.now(UTC) - RESULTS_KEPT
+    return _open(
+        ledger,
+        RunRow.ended_at.is_not(None),
+        BatchRow.provider_batch_id.is_not(None),
+        (_GIVEN_UP & may_be_had) | BatchRow.state.in_(OPEN_STATES),
+    )
+
+
+_GIVEN_UP = BatchRow.given_up_at.is_not(None)
+
+
+def _open(ledger: Ledger, *which: ColumnElement[bool]) -> list[OpenBatch]:
     query = (
         select(*_OPEN_COLUMNS)
-        .distinct()
-        .join(AttemptRow, AttemptRow.batch_id == BatchRow.batch_id)
-        .join(JobRow, JobRow.attempt_id == AttemptRow.attempt_id)
-        .where(JobRow.run_id == run_id, BatchRow.state.in_(OPEN_STATES))
+        .join(RunRow, RunRow.run_id == BatchRow.run_id)
+        .where(*which)
+        .order_by(BatchRow.prepared_at)
     )
     with ledger.read() as connection:
         return [OpenBatch(*row) for row in connection.execute(query)]
 
 
-def known_provider_ids(ledger: Ledger, since: datetime) -> set[str]:
-    """The provider's ids of batches that are accounted for."""
-    query = select(BatchRow.provider_batch_id).where(
-        BatchRow.provider_batch_id.is_not(None), BatchRow.prepared_at >= since
-    )
+def accounted_for(ledger: Ledger, provider_ids: Sequence[str]) -> set[str]:
+    """Those of the provider's ids that a batch on record has."""
+    query = select(BatchRow.provider_batch_id).where(BatchRow.provider_batch_id.in_(provider_ids))
     with ledger.read() as connection:
         return {provider_id for provider_id in connection.scalars(query) if provider_id}
 

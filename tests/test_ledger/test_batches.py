@@ -5,19 +5,23 @@ import random
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, wait
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import func, select
 
+from schemas.batch import BatchPlace
 from schemas.ledger import AttemptRow, BatchRow, BudgetRow, JobRow, RunRow
 from schemas.outcome import AttemptState, BatchState, Outcome, Reason
-from services.ledger import batches, jobs, open_ledger, runs
+from schemas.run import RunKey
+from services.ledger import batch_items, batches, jobs, open_ledger, runs
 from services.ledger.settle import settle
-from tests.strategies import abandon, begin, end_early, job, settlement, take, write_down
+from services.ledger.store import NotOwner
+from tests.strategies import abandon, begin, end_early, job, key_of, settlement, take, write_down
 
 EXPIRES = datetime(2026, 11, 24, tzinfo=UTC)
 CAP = 400
+HERE = BatchPlace("http://x", "wrkspc_a")
 
 
 def all_of(ledger, *columns):
@@ -53,7 +57,7 @@ def out_there(ledger, count=3, run_id="run-1"):
     """A run with all its jobs in one prepared batch: the batch, and the attempts."""
     waiting(ledger, count, run_id)
     held = take(ledger, [10] * count, run_id).held
-    return batches.prepare(ledger, run_id, [one.attempt_id for one in held], 1_000), held
+    return batches.prepare(ledger, key_of(run_id), [one.attempt_id for one in held], 1_000, HERE), held
 
 
 def end(attempt, state=AttemptState.SUCCEEDED, outcome=Outcome.SUCCEEDED, cost=4):
@@ -79,13 +83,22 @@ def test_a_prepared_batch_and_its_attempts_are_on_record_as_about_to_leave(ledge
     assert batches.open_batch(ledger, batch.batch_id) == batch
 
 
-def test_an_attempt_that_has_ended_is_not_drawn_into_a_batch(ledger):
+def test_a_batch_with_an_attempt_that_has_ended_is_not_made(ledger):
     waiting(ledger, 2)
     gone, there = take(ledger, [10, 10]).held
     write_down(ledger, (), [end(gone)])
-    batch = batches.prepare(ledger, "run-1", [gone.attempt_id, there.attempt_id], 5)
-    assert attempts(ledger)[gone.attempt_id].batch_id is None
-    assert [row.attempt_id for row in batches.attempts_of(ledger, batch.batch_id)] == [there.attempt_id]
+    with pytest.raises(NotOwner):
+        batches.prepare(ledger, key_of("run-1"), [gone.attempt_id, there.attempt_id], 5)
+    assert {row.batch_id for row in attempts(ledger).values()} == {None}
+    assert all_of(ledger, BatchRow.batch_id) == []
+
+
+def test_only_the_owner_of_a_run_puts_a_batch_on_record(ledger):
+    waiting(ledger, 1)
+    [held] = take(ledger, [10]).held
+    with pytest.raises(NotOwner):
+        batches.prepare(ledger, RunKey("run-1", "somebody else's token"), [held.attempt_id], 5, HERE)
+    assert attempts(ledger)[held.attempt_id].sent_at is None
 
 
 def test_the_providers_id_is_taken_down_once_and_never_changed(ledger):
@@ -96,9 +109,8 @@ def test_the_providers_id_is_taken_down_once_and_never_changed(ledger):
     assert (row.state, row.provider_batch_id, row.expires_at) == ("submitted", "msgbatch_1", EXPIRES)
     assert batches.open_batch(ledger, batch.batch_id).provider_batch_id == "msgbatch_1"
     assert batches.made_by(ledger, "run-1") == 1
-    hour = timedelta(hours=1)
-    assert batches.known_provider_ids(ledger, batch.prepared_at - hour) == {"msgbatch_1"}
-    assert batches.known_provider_ids(ledger, batch.prepared_at + hour) == set()
+    assert batches.accounted_for(ledger, ["msgbatch_1", "msgbatch_2"]) == {"msgbatch_1"}
+    assert batches.accounted_for(ledger, []) == set()
 
 
 def test_an_absent_batch_gives_its_money_back_and_its_jobs_to_the_queue(ledger):
@@ -142,7 +154,7 @@ def test_an_ended_batch_needs_nothing_more(ledger):
     batch, held = out_there(ledger)
     batches.submitted(ledger, batch.batch_id, "msgbatch_1", None)
     write_down(ledger, (), [end(one) for one in held[:2]])
-    assert [row.attempt_id for row in batches.attempts_of(ledger, batch.batch_id)] == [held[2].attempt_id]
+    assert [row.attempt_id for row in batch_items.attempts_of(ledger, batch.batch_id)] == [held[2].attempt_id]
     assert batches.open_of_run(ledger, "run-1") == [batches.open_batch(ledger, batch.batch_id)]
     write_down(ledger, (), [end(one) for one in held])
     batches.ended(ledger, batch.batch_id, {"succeeded": 3})
@@ -156,7 +168,7 @@ def test_an_ended_batch_needs_nothing_more(ledger):
 def test_closing_the_books_leaves_what_is_with_the_provider_and_releases_what_never_left(ledger):
     waiting(ledger, 5)
     sent = take(ledger, [10] * 2).held
-    batch = batches.prepare(ledger, "run-1", [one.attempt_id for one in sent], 5)
+    batch = batches.prepare(ledger, key_of("run-1"), [one.attempt_id for one in sent], 5)
     kept = take(ledger, [10] * 2).held
     assert end_early(ledger, "run-1") == 1
     now = attempts(ledger)
@@ -301,7 +313,7 @@ def work(ledger, number):
         admission = take(ledger, [20] * rng.randint(1, 6), run_id, day=CAP)
         if admission.held:
             ids = [one.attempt_id for one in admission.held]
-            batch = batches.prepare(ledger, run_id, ids, 1)
+            batch = batches.prepare(ledger, key_of(run_id), ids, 1)
             if rng.random() < 0.2:
                 batches.absent(ledger, batch.batch_id, "x", [released(one) for one in admission.held])
                 continue

@@ -30,7 +30,7 @@ from services.ledger import batches, jobs, pruning, runs
 from services.ledger.counts import add
 from services.ledger.pruning import compact, prune
 from tests.nights import KINDS, ended, night, text_row
-from tests.strategies import begin, end_early, job, quick_ledger, settlement, take, write_down
+from tests.strategies import begin, end_early, job, key_of, quick_ledger, settlement, take, write_down
 
 NOW = datetime.now(UTC)
 MODELS = ["claude-haiku-5-5", "claude-opus-5-5"]
@@ -140,7 +140,7 @@ def settle_as_planned(ledger, plan, attempt):
     if one is None or one["end"] is None:
         one = {"end": "failed", "batch": False, "cost": 0, "model": MODELS[0], "tier": None, "days": 0}
     if one["batch"]:
-        batches.prepare(ledger, attempt_run(ledger, attempt), [attempt.attempt_id], 10)
+        batches.prepare(ledger, key_of(attempt_run(ledger, attempt)), [attempt.attempt_id], 10)
     if one["end"] != "open":
         paid = one["end"] == "succeeded"
         state = AttemptState(one["end"])

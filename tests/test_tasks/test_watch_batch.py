@@ -11,10 +11,12 @@ from sqlalchemy import select, update
 from schemas.ledger import BatchRow
 from schemas.outcome import BatchState, Reason
 from services.ledger import runs
+from tasks import find_batch
 from tasks.admit import admit
+from tasks.read_results import ingest
 from tasks.send_queue import SendQueue
 from tasks.shards import SHARD_SIZE
-from tasks.watch_batch import ingest, look, watch
+from tasks.watch_batch import look, watch
 from tests.offices import QUICK, fault, office, old_enough, some_rows
 from tests.strategies import abandon
 
@@ -62,8 +64,9 @@ async def test_a_batch_that_another_run_is_still_creating_is_not_taken_for_absen
         desk.assert_books_agree()
 
 
-async def test_results_that_are_gone_for_good_do_not_keep_anyone_waiting_for_ever(tmp_path):
-    """After 29 days, or when somebody deletes the batch between the look and the reading."""
+async def test_results_that_are_gone_for_good_do_not_keep_anyone_waiting_for_ever(tmp_path, monkeypatch):
+    """When somebody deletes the batch between the look and the reading."""
+    monkeypatch.setattr(find_batch, "MISSING_FOR", timedelta(seconds=1))
     async with office(tmp_path) as desk:
         run = await desk.begin(some_rows(3))
         [batch] = await desk.submit_all(run)
@@ -71,7 +74,7 @@ async def test_results_that_are_gone_for_good_do_not_keep_anyone_waiting_for_eve
         seen = await desk.gateway.batch(batch.provider_batch_id)
         desk.sdk.messages.batches.delete(batch.provider_batch_id)
         async with asyncio.timeout(15):
-            await ingest(run, batch, seen)
+            assert not await ingest(run, batch, seen)
             await watch(run, batch)
         assert desk.outcomes() == {"unknown": 3}
         desk.assert_books_agree(unknown=3)
@@ -297,7 +300,8 @@ async def test_an_answer_cut_by_max_tokens_says_so(tmp_path):
         desk.assert_books_agree()
 
 
-async def test_a_batch_that_the_provider_has_forgotten_keeps_its_holds(tmp_path):
+async def test_a_batch_that_the_provider_has_forgotten_keeps_its_holds(tmp_path, monkeypatch):
+    monkeypatch.setattr(find_batch, "MISSING_FOR", timedelta(seconds=1))
     async with office(tmp_path) as desk:
         run = await desk.begin(some_rows(5))
         [batch] = await desk.submit_all(run)

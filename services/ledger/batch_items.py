@@ -1,0 +1,193 @@
+"""The items of a batch on record: what settling them needs, and settling them from the batch's results."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from rules.endings import answered_too_late
+from schemas.attempt import Charge, Settlement, UnsettledAttempt
+from schemas.budget import windows_of
+from schemas.job import AttemptId, RunId
+from schemas.ledger import AttemptRow, JobRow, ResponseRow
+from schemas.outcome import AttemptState, Ending
+from schemas.payload.traits import Traits
+from services.ledger.outcomes import end_where
+from services.ledger.settle import settle
+from services.ledger.store import Ledger
+from services.ledger.windows import add_to_windows, one_at_a_time
+
+_UNSETTLED = (AttemptState.OPEN, AttemptState.UNKNOWN)
+#: ids a statement names at most
+_PAGE = 500
+
+
+def attempts_of(
+    ledger: Ledger, batch_id: str, states: Sequence[AttemptState] = _UNSETTLED
+) -> list[UnsettledAttempt]:
+    """The attempts of a batch in these states: what settling them asks, and how often their job was tried in the run.
+
+    Args:
+        ledger: the ledger.
+        batch_id: the batch.
+        states: by default those that are not settled.
+    """
+    own = (
+        select(AttemptRow.run_id, AttemptRow.row_number)
+        .where(AttemptRow.batch_id == batch_id)
+        .distinct()
+        .subquery("own")
+    )
+    tried = (
+        select(AttemptRow.run_id, AttemptRow.row_number, func.count().label("tried"))
+        .join(own, (own.c.run_id == AttemptRow.run_id) & (own.c.row_number == AttemptRow.row_number))
+        .group_by(AttemptRow.run_id, AttemptRow.row_number)
+        .subquery("tries")
+    )
+    query = (
+        select(
+            AttemptRow.attempt_id,
+            AttemptRow.model,
+            AttemptRow.opened_at,
+            JobRow.cache_ttl,
+            JobRow.traits,
+            tried.c.tried,
+        )
+        .join(JobRow, (JobRow.run_id == AttemptRow.run_id) & (JobRow.row_number == AttemptRow.row_number))
+        .join(tried, (tried.c.run_id == AttemptRow.run_id) & (tried.c.row_number == AttemptRow.row_number))
+        .where(AttemptRow.batch_id == batch_id, AttemptRow.state.in_(states))
+    )
+    with ledger.read() as connection:
+        return [
+            UnsettledAttempt(
+                attempt_id=AttemptId(row.attempt_id),
+                model=row.model,
+                opened_at=row.opened_at,
+                cache_ttl=row.cache_ttl,
+                traits=Traits.from_json(row.traits),
+                tried=row.tried,
+            )
+            for row in connection.execute(query)
+        ]
+
+
+def ids_of(ledger: Ledger, batch_id: str) -> set[str]:
+    """The ids of all attempts of a batch, whatever became of them."""
+    with ledger.read() as connection:
+        return set(connection.scalars(select(AttemptRow.attempt_id).where(AttemptRow.batch_id == batch_id)))
+
+
+def settle_items(ledger: Ledger, settlements: Sequence[Settlement]) -> None:
+    """Settle attempts from the results of their batch, in one transaction.
+
+    What was kept of an answer that could not be read gives way to what is known now. An attempt of unknown outcome
+    whose job was sent again meanwhile is booked: only one answer of a job counts.
+    """
+    if not settlements:
+        return
+    with ledger.write() as connection:
+        one_at_a_time(connection)
+        with_body = [end.attempt_id for end in settlements if end.response is not None]
+        unsettled = select(AttemptRow.attempt_id).where(AttemptRow.state.in_(_UNSETTLED))
+        for start in range(0, len(with_body), _PAGE):
+            connection.execute(
+                delete(ResponseRow).where(
+                    ResponseRow.attempt_id.in_(with_body[start : start + _PAGE]),
+                    ResponseRow.attempt_id.in_(unsettled),
+                )
+            )
+        answered = [end.attempt_id for end in settlements if end.state == AttemptState.SUCCEEDED]
+        rivals = _with_rivals(connection, answered)
+        settle(connection, [_beaten(end) if end.attempt_id in rivals else end for end in settlements])
+
+
+def _beaten(end: Settlement) -> Settlement:
+    if end.charge is None:
+        return end
+    return answered_too_late(end.attempt_id, end.charge)
+
+
+def _with_rivals(connection: Connection, attempt_ids: Sequence[str]) -> set[str]:
+    """Those of some attempts whose job has another attempt that is in flight or was answered."""
+    other = AttemptRow.__table__.alias("other")
+    found: set[str] = set()
+    for start in range(0, len(attempt_ids), _PAGE):
+        query = (
+            select(AttemptRow.attempt_id)
+            .join(
+                other,
+                (other.c.fingerprint == AttemptRow.fingerprint)
+                & (other.c.job_id == AttemptRow.job_id)
+                & (other.c.attempt_id != AttemptRow.attempt_id),
+            )
+            .where(
+                AttemptRow.attempt_id.in_(attempt_ids[start : start + _PAGE]),
+                other.c.state.in_([AttemptState.OPEN, AttemptState.SUCCEEDED]),
+            )
+        )
+        found |= set(connection.scalars(query))
+    return found
+
+
+def book_closed(ledger: Ledger, settlements: Sequence[Settlement]) -> int:
+    """Put what attempts cost into the books that were closed as not sent, and were answered after all; how many.
+
+    Where the job has no other attempt in flight or answered, the answer counts: the next admission finds it.
+    """
+    booked = 0
+    with ledger.write() as connection:
+        one_at_a_time(connection)
+        rivals = _with_rivals(connection, [end.attempt_id for end in settlements])
+        for end in settlements:
+            if end.charge is not None:
+                late = _beaten(end) if end.attempt_id in rivals else end
+                booked += _book_closed(connection, late, end.charge)
+    return booked
+
+
+def _book_closed(connection: Connection, end: Settlement, charge: Charge) -> bool:
+    row = connection.execute(
+        select(AttemptRow.run_id, AttemptRow.budget_day, AttemptRow.group_name).where(
+            AttemptRow.attempt_id == end.attempt_id,
+            AttemptRow.state == AttemptState.FAILED,
+            func.coalesce(AttemptRow.actual_nano_usd, 0) == 0,
+        )
+    ).first()
+    if row is None:
+        return False
+    connection.execute(
+        update(AttemptRow).where(AttemptRow.attempt_id == end.attempt_id).values(_closed_values(end, charge))
+    )
+    if end.response is not None:
+        connection.execute(insert(ResponseRow).values(attempt_id=end.attempt_id, body=end.response))
+    windows = windows_of(row.run_id, row.budget_day, row.group_name)
+    add_to_windows(connection, dict.fromkeys(windows, (0, charge.cost)))
+    return True
+
+
+def _closed_values(end: Settlement, charge: Charge) -> dict[str, Any]:
+    return {
+        "state": end.state,
+        "error": end.error,
+        "stop_reason": end.stop_reason,
+        "actual_nano_usd": charge.cost,
+        "billing": charge.billing,
+        "usage": charge.usage,
+        "actual_input_tokens": charge.input_tokens,
+        "cache_write_tokens": charge.cache_write_tokens,
+        "cache_write_1h_tokens": charge.cache_write_1h_tokens,
+        "cache_read_tokens": charge.cache_read_tokens,
+        "actual_output_tokens": charge.output_tokens,
+        "thinking_tokens": charge.thinking_tokens,
+        "web_searches": charge.web_searches,
+        "service_tier": charge.service_tier,
+        "inference_geo": charge.inference_geo,
+    }
+
+
+def end_waiting_rows(ledger: Ledger, run_id: RunId, batch_id: str, ending: Ending) -> None:
+    """End the rows of a run that wait for a batch. The batch and its money stay as they are."""
+    of_batch = select(AttemptRow.attempt_id).where(AttemptRow.batch_id == batch_id)
+    with ledger.write() as connection:
+        one_at_a_time(connection)
+        end_where(connection, [JobRow.run_id == run_id, JobRow.attempt_id.in_(of_batch)], ending)

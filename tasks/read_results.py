@@ -1,0 +1,201 @@
+"""Read the results of a batch that has ended, and settle every item from its line."""
+
+import logging
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from rules.call_failures import ApiError, failure_of_item
+from rules.endings import answered, batch_left_it, item_failed, stops_run, unknown
+from rules.models import Models
+from rules.policy_on_record import policy_on_record
+from rules.prices import Unpriced
+from rules.usage_cost import billing_terms
+from schemas.attempt import Settlement, UnsettledAttempt
+from schemas.batch import RESULTS_KEPT, OpenBatch, ProviderBatch, ResultLine
+from schemas.failures import CallFailed, Transient
+from schemas.outcome import AttemptState, Reason
+from schemas.usage import Answer
+from services.ledger import batch_items, batches, runs
+from services.result_lines import json_text
+from tasks.find_batch import give_up, is_gone, note_missing
+from tasks.pause import Pause
+from tasks.run import Run
+
+log = logging.getLogger("weighbridge")
+
+#: results that were read to their end so often, and still lack items, will not have them
+_MOST_READINGS = 3
+_GROUP = 500
+
+
+async def ingest(run: Run, batch: OpenBatch, seen: ProviderBatch) -> bool:
+    """Settle the items of a batch that has ended from its results; False: they must be read again later.
+
+    What cannot be read is kept with its attempt and is not downloaded again. A line that is not JSON may have been
+    cut on its way, so it is.
+    """
+    reading = _Reading(run, batch, seen.provider_batch_id, await _models_of(run, batch))
+    pause = Pause(float(run.policy.batch.poll_seconds))
+    for number in range(_MOST_READINGS):
+        if number:
+            await pause.wait()
+        try:
+            await reading.read()
+        except CallFailed as error:
+            return await _not_read(run, batch, error)
+        left = [attempt for attempt in await reading.left() if attempt.attempt_id not in reading.judged]
+        if not left:
+            await run.ledger.off_loop(batches.ended, batch.batch_id, seen.counts)
+            return True
+    if batch.given_up_at is None:
+        why = f"the results that can be read lack {len(left)} of {seen.requests} items"
+        await give_up(run, batch, why, reading.broken)
+    return True
+
+
+async def _not_read(run: Run, batch: OpenBatch, error: CallFailed) -> bool:
+    """Results that could not be had, or not to their end; whether that is final."""
+    if datetime.now(UTC) - batch.prepared_at > RESULTS_KEPT:
+        await give_up(run, batch, f"the provider keeps its results no longer ({error})")
+        return True
+    if is_gone(error):
+        return await note_missing(run, batch, error)
+    log.warning("The results of batch %s were cut (%s); they are read again.", batch.batch_id, error)
+    return False
+
+
+async def _models_of(run: Run, batch: OpenBatch) -> Models:
+    """The models at the prices of the run that holds the money, whichever run looks."""
+    if batch.run_id == run.run_id:
+        return run.models
+    found = await run.ledger.off_loop(runs.find, batch.run_id)
+    return run.models if found is None else Models(policy_on_record(found)[0])
+
+
+class _Reading:
+    """The readings of one batch's results, and what came of them so far.
+
+    Attributes:
+        judged: attempts whose line was read, whatever it says.
+        broken: lines that are not JSON, by attempt.
+    """
+
+    def __init__(self, run: Run, batch: OpenBatch, provider_batch_id: str, models: Models) -> None:
+        self._run, self._batch_id, self._provider_batch_id = run, batch.batch_id, provider_batch_id
+        self._models = models
+        self.judged: set[str] = set()
+        self.broken: dict[str, str] = {}
+
+    async def left(self) -> list[UnsettledAttempt]:
+        """The attempts that are not settled."""
+        return await self._run.ledger.off_loop(batch_items.attempts_of, self._batch_id)
+
+    async def read(self) -> None:
+        """Read the results once, and settle what they say.
+
+        Raises:
+            CallFailed: they could not be had, or were cut; what was read before is settled.
+        """
+        waiting: dict[str | None, UnsettledAttempt] = {
+            attempt.attempt_id: attempt
+            for attempt in await self.left()
+            if attempt.attempt_id not in self.judged
+        }
+        closed: dict[str | None, UnsettledAttempt] = {
+            attempt.attempt_id: attempt
+            for attempt in await self._run.ledger.off_loop(
+                batch_items.attempts_of, self._batch_id, (AttemptState.FAILED,)
+            )
+        }
+        group: list[Settlement] = []
+        try:
+            async for line in self._run.gateway.batch_results(self._provider_batch_id):
+                if line.custom_id in closed:
+                    await self._book(closed.pop(line.custom_id), line)
+                elif line.custom_id in waiting:
+                    group += self._judged(waiting, line)
+                if len(group) == _GROUP:
+                    full, group = group, []
+                    await self._run.ledger.off_loop(batch_items.settle_items, full)
+        finally:
+            await self._run.ledger.off_loop(batch_items.settle_items, group)
+
+    def _judged(self, waiting: dict[str | None, UnsettledAttempt], line: ResultLine) -> list[Settlement]:
+        """The settlement of an item; none of a line that may have been cut on its way."""
+        attempt = waiting[line.custom_id]
+        if line.found is None:
+            self.broken[attempt.attempt_id] = line.raw
+            return []
+        del waiting[line.custom_id]
+        self.judged.add(attempt.attempt_id)
+        self.broken.pop(attempt.attempt_id, None)
+        return [line_end(self._run, attempt, line, self._models)]
+
+    async def _book(self, attempt: UnsettledAttempt, line: ResultLine) -> None:
+        """An answer of an attempt that was closed as never sent: it is booked, and named."""
+        result = line.found.get("result") if isinstance(line.found, dict) else None
+        if not isinstance(result, dict) or result.get("type") != "succeeded":
+            return
+        end = line_end(self._run, attempt, line, self._models)
+        if await self._run.ledger.off_loop(batch_items.book_closed, [end]):
+            log.error(
+                "Attempt %s of batch %s was closed as not sent, and was answered after all: its cost is booked.",
+                attempt.attempt_id,
+                self._batch_id,
+            )
+
+
+def line_end(run: Run, attempt: UnsettledAttempt, line: ResultLine, models: Models) -> Settlement:
+    """The end of one item from its line; whatever is odd about the line concerns this item only."""
+    try:
+        result = line.found.get("result") if isinstance(line.found, dict) else None
+        end = item_end(run, attempt, result, models)
+    except Exception as error:  # noqa: BLE001 - the boundary of a line
+        log.error(  # noqa: TRY400 - a traceback may quote the line
+            "The result of attempt %s could not be judged (%s).", attempt.attempt_id, type(error).__name__
+        )
+        end = unknown(attempt.attempt_id, f"its result cannot be judged ({type(error).__name__})")
+    return replace(end, response=line.raw) if end.state is AttemptState.UNKNOWN else end
+
+
+def item_end(run: Run, attempt: UnsettledAttempt, result: Any, models: Models) -> Settlement:
+    """The end of one item. Only `succeeded` is billed (source: Anthropic batch processing page, 2026-10-08)."""
+    if not isinstance(result, dict):
+        return unknown(attempt.attempt_id, "its result is not an object")
+    match result.get("type"):
+        case "succeeded":
+            return _answered(attempt, result.get("message"), models)
+        case "errored":
+            return _errored(run, attempt, result.get("error"))
+        case "expired":
+            return batch_left_it(attempt.attempt_id, Reason.BATCH_EXPIRED)
+        case "canceled":
+            return batch_left_it(attempt.attempt_id, Reason.BATCH_CANCELED)
+        case _:
+            return unknown(attempt.attempt_id, "its result is of a kind that is not known")
+
+
+def _errored(run: Run, attempt: UnsettledAttempt, error: Any) -> Settlement:
+    stated = ApiError.of(error.get("error")) if isinstance(error, dict) else None
+    if stated is None:
+        # that it is errored says that it was not billed, whatever the error is
+        return item_failed(attempt, Transient("errored, and its error cannot be read"))
+    failure = failure_of_item(stated)
+    run.halt.stop(stops_run(failure))
+    return item_failed(attempt, failure)
+
+
+def _answered(attempt: UnsettledAttempt, message: Any, models: Models) -> Settlement:
+    try:
+        answer = Answer.model_validate(message)
+    except ValidationError:
+        return unknown(attempt.attempt_id, "its answer or usage cannot be read (billing partial)")
+    try:
+        card = models.price_card(attempt.model, attempt.opened_at)
+    except Unpriced as error:
+        return unknown(attempt.attempt_id, str(error))
+    terms = billing_terms(attempt.traits, attempt.cache_ttl, batch=True)
+    return answered(attempt.attempt_id, card, answer, json_text(message), terms)
