@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from sqlalchemy import make_url, text, update
 
 from schemas.errors import BadInput, RunFailed
-from schemas.ledger import AttemptRow
+from schemas.ledger import AttemptRow, JobRow
 from schemas.outcome import AttemptState, Outcome, RunOutcome
 from services.ledger import batches, jobs, open_to_read, reviews, runs
 from services.ledger.pruning import prune
