@@ -46,6 +46,11 @@ COMMANDS = (
     LazyCommand("check-bill", "cli.check_bill:check_bill", _COMPARE_BILL),
     LazyCommand("reconcile", "cli.check_bill:check_bill", _COMPARE_BILL, hidden=True),
     LazyCommand(
+        "verify",
+        "cli.verify:verify",
+        "Recompute the ledger from its rows and files, and say what does not agree.",
+    ),
+    LazyCommand(
         "prune-history",
         "cli.prune_history:prune_history",
         "Delete old answers, payloads and rows from the ledger.",

@@ -11,7 +11,7 @@ from sqlalchemy.exc import ArgumentError
 from schemas.errors import BadInput
 from schemas.outcome import Mode
 from schemas.settings import Settings
-from services.ledger import Ledger, open_ledger
+from services.ledger import Ledger, open_ledger, open_to_read
 
 #: where a simulated run keeps its ledger when nothing else is named, below the current folder
 SIMULATED_LEDGER = Path("data/simulated/ledger.db")
@@ -50,6 +50,18 @@ def opened_ledger(url: str | None, *, create: bool = False) -> Ledger:
     if not create:
         require_ledger(address)
     return open_ledger(address)
+
+
+def ledger_to_read(url: str | None) -> Ledger:
+    """The ledger at `url`, or the one that the settings name, as it stands: it is neither made nor migrated.
+
+    Raises:
+        BadInput: the URL cannot be used, or no ledger is there.
+        RunFailed: the database does not answer.
+    """
+    address = url or Settings().ledger_url
+    require_ledger(address)
+    return open_to_read(address)
 
 
 def require_ledger(address: str) -> None:

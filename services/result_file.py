@@ -1,8 +1,8 @@
-"""Result files: Parquet out, in parts. A part is written aside and renamed, so that a reader never sees half of one."""
+"""Result files: Parquet, in parts. A part is written aside and renamed, so that a reader never sees half of one."""
 
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,28 @@ def write_parts(
         if len(part) < size:
             return parts
     raise AssertionError("unreachable")
+
+
+def read_parts(folder: Path, stem: str, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """These columns of the rows of all parts of a stem, in the order in which they were written, streamed.
+
+    Raises:
+        OSError: a part cannot be read.
+        pyarrow.ArrowException: a part is no Parquet file, or lacks a column.
+    """
+    for part in _parts(folder, stem):
+        with pq.ParquetFile(part) as file:
+            for batch in file.iter_batches(columns=list(columns), batch_size=10_000):
+                yield from batch.to_pylist()
+
+
+def count_rows(folder: Path, stem: str) -> int:
+    """How many rows all parts of a stem have together; raises as `read_parts`."""
+    return sum(pq.read_metadata(part).num_rows for part in _parts(folder, stem))
+
+
+def _parts(folder: Path, stem: str) -> list[Path]:
+    return sorted(folder.glob(f"{stem}-*.parquet"))
 
 
 def _write(path: Path, table: pa.Table) -> Path:

@@ -145,12 +145,12 @@ def postgresql_server() -> Iterator[str]:
 
 
 @contextmanager
-def postgresql_database(folder: str) -> Iterator[str]:
-    """The address of a fresh database of the server in that folder, as SQLAlchemy writes it."""
+def postgresql_database(folder: str, template: str = "template1") -> Iterator[str]:
+    """The address of a fresh database of the server in that folder, as SQLAlchemy writes it; a copy of the template."""
     name = f"ledger_{secrets.token_hex(4)}"
     administrator = f"postgresql://postgres:@/postgres?host={folder}"
     with psycopg.connect(administrator, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
     try:
         yield f"postgresql+psycopg://postgres:@/{name}?host={folder}"
     finally:

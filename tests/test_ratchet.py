@@ -51,10 +51,11 @@ SAME_NOUN = {
     "review": "schemas: what it is; cli: its commands",
     "run": "schemas: what is on record; cli: the command that starts one",
 }
-#: a step or a flow and the command that starts it
+#: a step, a flow or a reading of the ledger, and the command that starts it
 SAME_VERB = {
     "collect": "tasks: the step; cli: the command",
     "resubmit_approved": "flows: the flow; cli: the command",
+    "verify": "services/ledger: the checks; cli: the command",
 }
 STEMS_ALLOWED = {"__init__", "__main__", *SAME_NOUN, *SAME_VERB}
 

@@ -15,6 +15,8 @@ import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from services.ledger import open_to_read
+from services.ledger.verify import verify
 from simulator.billing.catalogue import find_model
 from simulator.process import running_simulator
 from tests.commands import Command
@@ -178,6 +180,15 @@ class Yard:
             cap = window["cap_nano_usd"]
             assert cap is None or window["held_nano_usd"] + window["settled_nano_usd"] <= cap
 
+    def assert_ledger_is_true(self):
+        """Every check of `weighbridge verify` holds."""
+        ledger = open_to_read(self.ledger)
+        try:
+            found = verify(ledger)
+        finally:
+            ledger.close()
+        assert found.ok, [check for check in found.checks if not check.ok]
+
     def assert_agreement(self, report, billed):
         """Log, ledger, report and files of a run tell the same, to the token and the nano-dollar.
 
@@ -235,6 +246,7 @@ class Yard:
         assert {json.loads(row["response"])["id"] for row in own} == {line["message_id"] for line in billed}
         written = json.loads((Path(report["places"]["results"]) / "report.json").read_text())
         assert written == report
+        self.assert_ledger_is_true()
 
 
 def _input(line):

@@ -12,6 +12,7 @@ from schemas.batch import RESULTS_KEPT, BatchPlace, OpenBatch
 from schemas.job import AttemptId, RunId
 from schemas.ledger import AttemptRow, BatchRow, JobRow, RunRow
 from schemas.outcome import AttemptState, BatchState
+from schemas.run import RunKey
 from services.ledger.leases import assert_owner
 from services.ledger.settle import settle
 from services.ledger.store import Ledger, NotOwner

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
+from urllib.parse import quote
 
 from alembic import command
 from alembic.config import Config
@@ -218,22 +219,66 @@ def open_ledger(url: str) -> Ledger:
         BadInput: the URL is no database URL, or its driver is not installed.
         RunFailed: the database does not answer, or was made by a newer version.
     """
+    engine = _engine_at(url, _engine)
     try:
-        parsed = make_url(url)
-        engine = _engine(parsed)
+        _migrate(engine)
+    except DBAPIError as error:
+        raise RunFailed(
+            f"The ledger {engine.url.render_as_string(hide_password=True)} cannot be opened "
+            f"({type(error.orig).__name__}). Nothing was sent; check that it is there and may be written."
+        ) from error
+    return Ledger(engine)
+
+
+def open_to_read(url: str) -> Ledger:
+    """The ledger at `url` as it stands: it is neither created nor migrated, and nothing can be written to it.
+
+    Each of its transactions sees the ledger as it was at one moment. Its tables may be of another version: see
+    `revision` and `newest_revision`.
+
+    Raises:
+        BadInput: the URL is no database URL, or its driver is not installed, or no ledger is there.
+        RunFailed: the database does not answer.
+    """
+    engine = _engine_at(url, _reading_engine)
+    shown = make_url(url).render_as_string(hide_password=True)
+    try:
+        with engine.connect().execution_options(reading=True) as connection:
+            is_there = revision(connection) is not None
+    except DBAPIError as error:
+        raise RunFailed(
+            f"The ledger {shown} cannot be read "
+            f"({type(error.orig).__name__}). Nothing was changed; check that it is there and is a ledger."
+        ) from error
+    if not is_there:
+        raise BadInput(
+            f"There are no tables of a ledger at {shown}. Name another "
+            "database with --ledger or WEIGHBRIDGE_LEDGER. Nothing was changed."
+        )
+    return Ledger(engine)
+
+
+def _engine_at(url: str, make: Callable[[URL], Engine]) -> Engine:
+    try:
+        return make(make_url(url))
     except (ArgumentError, ImportError, ValueError, OSError) as error:
         raise BadInput(
             f"The ledger URL cannot be used ({type(error).__name__}); write it like sqlite:////folder/ledger.db "
             "or postgresql+psycopg://user@host/database."
         ) from error
-    try:
-        _migrate(engine)
-    except DBAPIError as error:
-        raise RunFailed(
-            f"The ledger {parsed.render_as_string(hide_password=True)} cannot be opened "
-            f"({type(error.orig).__name__}). Nothing was sent; check that it is there and may be written."
-        ) from error
-    return Ledger(engine)
+
+
+def _reading_engine(url: URL) -> Engine:
+    if url.get_backend_name() != "sqlite":
+        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        return create_engine(url, pool_pre_ping=True, execution_options=options, **_DISCREET)
+    if "uri" not in url.query:
+        url = url.set(database=f"file:{quote(str(Path(url.database or '').absolute()))}")
+    url = url.update_query_dict({"uri": "true", "mode": "ro"})
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, **_DISCREET)
+    event.listen(engine, "connect", _begin_by_hand)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
 
 
 def _engine(url: URL) -> Engine:
@@ -247,8 +292,12 @@ def _engine(url: URL) -> Engine:
     return engine
 
 
-def _set_pragmas(connection: object, _record: object) -> None:
+def _begin_by_hand(connection: object, _record: object) -> None:
     connection.isolation_level = None  # type: ignore[attr-defined]  # BEGIN is ours, see _begin_sqlite
+
+
+def _set_pragmas(connection: object, record: object) -> None:
+    _begin_by_hand(connection, record)
     cursor = connection.cursor()  # type: ignore[attr-defined]
     _enter_wal(cursor)
     # FULL: a commit survives a power cut, so an attempt on record is on record when its bytes leave
@@ -275,12 +324,26 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
-def _migrate(engine: Engine) -> None:
+def revision(connection: Connection) -> str | None:
+    """The version of the tables of a ledger; None where there are none."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def newest_revision() -> str | None:
+    """The version of the tables that this program works with."""
+    return ScriptDirectory.from_config(_migrations()).get_current_head()
+
+
+def _migrations() -> Config:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
-    newest = ScriptDirectory.from_config(config).get_current_head()
+    return config
+
+
+def _migrate(engine: Engine) -> None:
+    config = _migrations()
     with engine.connect().execution_options(reading=True) as connection:
-        if MigrationContext.configure(connection).get_current_revision() == newest:
+        if revision(connection) == newest_revision():
             return
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":

@@ -56,6 +56,8 @@ def imported(folder, *arguments):
         ["review", "approve", "1", "--by", "ana"],
         ["check-bill", "--help"],
         ["prune-history", "--dry-run"],
+        ["verify", "--help"],
+        ["verify", "--json"],
     ],
     ids=" ".join,
 )

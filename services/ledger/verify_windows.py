@@ -1,0 +1,90 @@
+"""Verifying the windows of money: what each of them holds and has settled, summed from the attempts."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, literal, literal_column, select, union_all
+
+from rules.compare_windows import WindowDifference, window_faults
+from rules.verdict import Examples, Fact, verdict
+from schemas.budget import Window
+from schemas.ledger import AttemptRow, BudgetRow, HistoryRow
+from schemas.outcome import Scope
+from schemas.verification import CheckFinding
+from services.ledger.verify_rows import RESTORE
+
+_PERIODS = {
+    Scope.RUN: AttemptRow.run_id,
+    Scope.DAY: AttemptRow.budget_day,
+    Scope.MONTH: func.substr(AttemptRow.budget_day, literal_column("1"), literal_column("7")),
+}
+
+
+def check_windows(connection: Connection) -> CheckFinding:
+    """What each window holds and has settled is the sum over its attempts, pruned ones included."""
+    faults = window_faults(_differences(connection), _pruned(connection))
+    return verdict(
+        "windows",
+        "what every budget holds and has settled is the sum over its attempts",
+        [
+            Fact("budgets that hold another sum than their attempts", _named(faults.held), RESTORE),
+            Fact(
+                "budgets that have settled another sum than their attempts", _named(faults.settled), RESTORE
+            ),
+        ],
+    )
+
+
+def _differences(connection: Connection) -> Iterator[WindowDifference]:
+    """Each window that differs from the sums over its attempts, be it that there is no such window."""
+    both = union_all(
+        select(
+            BudgetRow.scope,
+            BudgetRow.period,
+            BudgetRow.group_name,
+            BudgetRow.held_nano_usd.label("held"),
+            BudgetRow.settled_nano_usd.label("settled"),
+        ),
+        *(_sums(scope, by_group=by_group) for by_group in (False, True) for scope in Scope),
+    ).subquery()
+    held, settled = func.sum(both.c.held), func.sum(both.c.settled)
+    key = (both.c.scope, both.c.period, both.c.group_name)
+    query = select(*key, held, settled).group_by(*key).having((held != 0) | (settled != 0)).order_by(*key)
+    for scope, period, group, more_held, more_settled in connection.execute(query):
+        window = Window(Scope(scope), period, group)
+        yield WindowDifference(window, int(more_held), int(more_settled))
+
+
+def _sums(scope: Scope, *, by_group: bool) -> Select[Any]:
+    """What attempts hold and have settled, to be taken off their windows: of all jobs, or of each group."""
+    period = _PERIODS[scope]
+    group: Any = AttemptRow.group_name if by_group else literal("")
+    query = select(
+        literal(scope.value),
+        period,
+        group,
+        -func.sum(AttemptRow.held_nano_usd),
+        -func.coalesce(func.sum(AttemptRow.actual_nano_usd), 0),
+    )
+    if by_group:
+        return query.where(AttemptRow.group_name.is_not(None), AttemptRow.group_name != "").group_by(
+            period, AttemptRow.group_name
+        )
+    return query.group_by(period)
+
+
+def _pruned(connection: Connection) -> dict[str, int]:
+    """Nano-USD of pruned attempts by group; "" are those of all attempts."""
+    query = select(HistoryRow.group_name, func.sum(HistoryRow.actual_nano_usd)).group_by(
+        HistoryRow.group_name
+    )
+    by_group = {group: int(amount) for group, amount in connection.execute(query)}
+    return {**by_group, "": sum(by_group.values())} if by_group else {}
+
+
+def _named(windows: Sequence[Window]) -> Examples:
+    names = [
+        f"{window.scope} {window.period}" + (f" of {window.group}" if window.group else "")
+        for window in windows[:3]
+    ]
+    return Examples(len(windows), tuple(names))
