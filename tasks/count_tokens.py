@@ -16,6 +16,7 @@ from schemas.payload.bounds import input_bound
 from schemas.payload.payload import Payload
 from services.gateway import Gateway
 from services.ledger import Ledger, counts, jobs
+from tasks.admit import in_doubt_first
 from tasks.check_models import why_not_callable
 from tasks.run import Halt, Run
 from tasks.step import shard_step
@@ -117,7 +118,7 @@ async def _tokens(scale: Scale, gateway: Gateway, one: JobOnScale, model: str) -
 
 def _write(ledger: Ledger, run: Run, fresh: Sequence[TokenCount], on_scale: Sequence[JobOnScale]) -> int:
     counts.add(ledger, fresh)
-    updates = [_update(run, one) for one in on_scale]
+    updates = in_doubt_first(run, [one.job for one in on_scale], [_update(run, one) for one in on_scale])
     jobs.record(ledger, run.run_id, updates)
     return sum(update.ending is None for update in updates)
 
