@@ -245,12 +245,18 @@ class Taught:
         jobs: answers paid for.
         left_out: those of them whose usage is not all of their bill, or whose input nobody counted.
         over_bound: those billed above the bound that their hold was priced at.
-        tally: the rest.
+        far_off: those whose count was billed more than twice, or less than half.
+        without_input: those whose usage had no input at all, which is none.
+        over_output: those billed for more output than their max_tokens.
+        tally: those whose usage is all of their bill.
     """
 
     jobs: int = 0
     left_out: int = 0
     over_bound: int = 0
+    far_off: int = 0
+    without_input: int = 0
+    over_output: int = 0
     tally: Tally = field(default_factory=Tally)
 
 
@@ -264,13 +270,18 @@ def drifted(earlier: Lesson, seen: Taught) -> str | None:
             f"the middle of {seen.tally.n:,} errors is {as_percent(middle.p50):+}%, and was expected between "
             f"{as_percent(before.p5):+}% and {as_percent(before.p95):+}% by {earlier.n:,} earlier answers"
         )
-    if seen.over_bound:
-        found.append(f"{seen.over_bound:,} of {seen.jobs:,} were billed above the bound of their hold")
+    alarms = {
+        "were billed above the bound of their hold": seen.over_bound,
+        "were billed for less than half of their count, or for more than twice of it": seen.far_off,
+        "came with a usage of no input at all, and were settled at their worst case": seen.without_input,
+        "were billed for more output than their max_tokens": seen.over_output,
+    }
+    found += [f"{number:,} of {seen.jobs:,} {what}" for what, number in alarms.items() if number]
     if not found:
         return None
     return (
         f"{earlier.model}, {earlier.payload_class}: {'; '.join(found)}. The provider's tokenizer or its count may have "
-        f"changed. Have it counted anew: delete the rows of the table counts where model = '{earlier.model}'. And raise "
+        f"changed. Have it counted again: delete the rows of the table counts where model = '{earlier.model}'. And raise "
         "the policy's [margin] until the errors are in line again."
     )
 

@@ -53,4 +53,5 @@ async def _sent(run: Run, attempt: HeldAttempt) -> Settlement:
         return unpriced(attempt.attempt_id, str(error))
     terms = billing_terms(attempt.traits, attempt.cache_ttl)
     settlement = answered(attempt.attempt_id, card, reply.answer, reply.body, terms)
+    settlement = run.judged(settlement, attempt.expects)
     return replace(settlement, tries=reply.tries, request_id=reply.request_id)
