@@ -260,8 +260,8 @@ class Price(_Section):
 class Pricing(_Section):
     """What the price of a request depends on besides the request."""
 
-    #: the workspace's default_inference_geo: where requests run that do not say so
-    workspace_geo: Literal["global", "us"] = "global"
+    #: the workspace's default_inference_geo: where requests run that do not say so; None: not known, the dearest is held
+    workspace_geo: Literal["global", "us"] | None = None
 
 
 class Policy(_Section):
