@@ -9,8 +9,8 @@ from rules.report_text import (
     LESSON_HEADINGS,
     MODEL_HEADINGS,
     Rows,
+    alarm_lines,
     calls_line,
-    drift_lines,
     job_rows,
     lesson_rows,
     mend_rows,
@@ -32,7 +32,7 @@ def print_report(report: RunReport) -> None:
     _print(console, ("rows", ">jobs", "meaning"), job_rows(report))
     if report.models:
         _print(console, _figures(MODEL_HEADINGS), model_rows(report))
-    for line in drift_lines(report):
+    for line in alarm_lines(report):
         console.print(f"[bold red]{escape(line)}[/bold red]\n", highlight=False)
     if report.taught:
         _print(console, _figures(LESSON_HEADINGS), lesson_rows(report))

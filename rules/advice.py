@@ -166,6 +166,11 @@ def _countable(parked: ParkedJob, payload: Payload, _: Scale) -> Iterator[str]:
     yield 'set [uncountable] on = "bound" in the policy: it is then held at a safe upper bound, where one is known'
 
 
+def _another_scale(parked: ParkedJob, _: Payload, __: Scale) -> Iterator[str]:
+    if parked.reason == Reason.IMPOSSIBLE_COUNT:
+        yield "use an endpoint whose count_tokens counts: the next run counts the job again"
+
+
 def _new_ceiling(parked: ParkedJob, _: Payload, __: Scale) -> Iterator[str]:
     if parked.reason == Reason.OVER_CEILING and parked.worst_case is not None:
         yield f"approve it again, up to {_enough(parked.worst_case)} USD and {parked.job.input_tokens or 0:,} input tokens"
@@ -180,6 +185,7 @@ _RULES = (
     _another_model,
     _other_output,
     _countable,
+    _another_scale,
 )
 
 

@@ -23,6 +23,10 @@ SMALL_TOKENS = 1_000
 DRIFT_SAMPLES = 20
 #: an answer that its own max_tokens cut off: how long it would have been is not known
 _ENDLESS = 2**62
+#: a rate is kept in billionths
+_RATE = 10**9
+#: one observed error in so many, and always one, is an outlier: it is an alarm, and no lesson
+OUTLIER_IN = 100
 #: of a model, and a class of payloads
 LessonKey = tuple[str, PayloadClass]
 
@@ -67,9 +71,8 @@ class Tally:
     Attributes:
         error_tokens: billed less counted.
         error_share: the same in thousandths of a percent of the count.
-        small, large: how many were counted below SMALL_TOKENS, and from there on.
-        overhead: the most tokens that a small one was billed above its count.
-        rate: the most that a large one was billed above its count, as a share of the count.
+        overheads: of those counted below SMALL_TOKENS, the tokens billed above the count.
+        rates: of the others, the same in billionths of the count, rounded up.
     """
 
     def __init__(self, seen: Iterable[Observation] = ()) -> None:
@@ -77,9 +80,9 @@ class Tally:
         self.error_share = array("q")
         self.outputs = array("q")
         self.uncut = array("q")
+        self.overheads = array("q")
+        self.rates = array("q")
         self.thinking = self.output_beside_thinking = 0
-        self.small = self.large = self.overhead = 0
-        self.rate = Fraction(0)
         for one in seen:
             self.add(one)
 
@@ -94,12 +97,9 @@ class Tally:
             self.thinking += seen.thinking
             self.output_beside_thinking += seen.output
         if seen.counted < SMALL_TOKENS:
-            self.small += 1
-            self.overhead = max(self.overhead, excess)
+            self.overheads.append(excess)
         else:
-            self.large += 1
-            if excess * self.rate.denominator > self.rate.numerator * seen.counted:
-                self.rate = Fraction(excess, seen.counted)
+            self.rates.append(min(_ENDLESS, -(-excess * _RATE // seen.counted)))
 
     @property
     def n(self) -> int:
@@ -194,16 +194,18 @@ def lesson(kind: LessonKey, tally: Tally, given: Margin) -> Lesson:
 def learned_margin(tally: Tally, given: Margin) -> Margin:
     """The policy's margin, moved by what was observed.
 
-    The largest error counts, times the cushion: small payloads teach the tokens, large ones the percent, so that the
-    relative error of a tiny payload does not widen the margin of a large one. A part of which too few were observed
-    stays as the policy says, unless an observed error is above that: then it grows. Nothing bounds its growth, for a
-    bound would hide an estimator that is broken.
+    The largest error that is not an outlier counts, times the cushion: small payloads teach the tokens, large ones the
+    percent, so that the relative error of a tiny payload does not widen the margin of a large one. A part of which too
+    few were observed stays as the policy says, unless an observed error is above that: then it grows. Nothing bounds
+    its growth, for a bound would hide an estimator that is broken.
     """
     if not given.learn or not tally.n:
         return given
-    enough_small, enough_large = tally.small >= given.min_samples, tally.large >= given.min_samples
-    tokens = _figure(Fraction(tally.overhead), given.input_tokens, given.least_tokens, given, enough_small)
-    percent = _figure(tally.rate * 100, given.input_percent, given.least_percent, given, enough_large)
+    enough_small = len(tally.overheads) >= given.min_samples
+    enough_large = len(tally.rates) >= given.min_samples
+    overhead, rate = Fraction(largest_usual(tally.overheads)), Fraction(largest_usual(tally.rates), _RATE)
+    tokens = _figure(overhead, given.input_tokens, given.least_tokens, given, enough_small)
+    percent = _figure(rate * 100, given.input_percent, given.least_percent, given, enough_large)
     # a lesson about the ones is none about the others: their bound stays at least the policy's
     if enough_small and not enough_large:
         percent = max(percent, Fraction(given.input_tokens * 100, SMALL_TOKENS))
@@ -212,6 +214,18 @@ def learned_margin(tally: Tally, given: Margin) -> Margin:
     return given.model_copy(
         update={"input_tokens": ceil(tokens), "input_percent": Decimal(ceil(percent * 1_000)).scaleb(-3)}
     )
+
+
+def largest_usual(errors: Sequence[int]) -> int:
+    """The largest error that is not an outlier, and never below 0.
+
+    One error in OUTLIER_IN, and always one, is left out: a single bill that is out of line would else set the bound of
+    all that follow, for as long as it is remembered.
+    """
+    left_out = max(1, len(errors) // OUTLIER_IN)
+    if len(errors) <= left_out:
+        return 0
+    return max(0, sorted(errors)[-1 - left_out])
 
 
 def _figure(
@@ -231,12 +245,18 @@ class Taught:
         jobs: answers paid for.
         left_out: those of them whose usage is not all of their bill, or whose input nobody counted.
         over_bound: those billed above the bound that their hold was priced at.
-        tally: the rest.
+        far_off: those whose count was billed more than twice, or less than half.
+        without_input: those whose usage had no input at all, which is none.
+        over_output: those billed for more output than their max_tokens.
+        tally: those whose usage is all of their bill.
     """
 
     jobs: int = 0
     left_out: int = 0
     over_bound: int = 0
+    far_off: int = 0
+    without_input: int = 0
+    over_output: int = 0
     tally: Tally = field(default_factory=Tally)
 
 
@@ -250,13 +270,18 @@ def drifted(earlier: Lesson, seen: Taught) -> str | None:
             f"the middle of {seen.tally.n:,} errors is {as_percent(middle.p50):+}%, and was expected between "
             f"{as_percent(before.p5):+}% and {as_percent(before.p95):+}% by {earlier.n:,} earlier answers"
         )
-    if seen.over_bound:
-        found.append(f"{seen.over_bound:,} of {seen.jobs:,} were billed above the bound of their hold")
+    alarms = {
+        "were billed above the bound of their hold": seen.over_bound,
+        "were billed for less than half of their count, or for more than twice of it": seen.far_off,
+        "came with a usage of no input at all, and were settled at their worst case": seen.without_input,
+        "were billed for more output than their max_tokens": seen.over_output,
+    }
+    found += [f"{number:,} of {seen.jobs:,} {what}" for what, number in alarms.items() if number]
     if not found:
         return None
     return (
         f"{earlier.model}, {earlier.payload_class}: {'; '.join(found)}. The provider's tokenizer or its count may have "
-        f"changed. Have it counted anew: delete the rows of the table counts where model = '{earlier.model}'. And raise "
+        f"changed. Have it counted again: delete the rows of the table counts where model = '{earlier.model}'. And raise "
         "the policy's [margin] until the errors are in line again."
     )
 

@@ -152,7 +152,7 @@ class PriceCard:
             max_tokens: the request's cap on output, thinking included.
             cache_ttl: the dearest cache write it may cause; every input token could be one.
             batch: it goes out in a Message Batch.
-            geo: its `inference_geo`; None: the workspace's.
+            geo: its `inference_geo`; None: the workspace's, or the dearest where that is not known.
             speed: its `speed`; None: standard.
             sampling_calls: how often the provider may sample for it, each time up to `max_tokens`.
             web_searches: the most searches the bill may show.
@@ -161,7 +161,7 @@ class PriceCard:
         Raises:
             Unpriced: no price is known for that geo or speed on this model.
         """
-        factor = self._geo(geo) * self._speed(speed, batch=batch)
+        factor = self._dearest_geo(geo) * self._speed(speed, batch=batch)
         ceilings = [input_bound, *(rates.above for rates in self._rates)]
         output = max_tokens * sampling_calls
         dearest = max(
@@ -180,11 +180,17 @@ class PriceCard:
     def _geo(self, geo: str | None) -> Decimal:
         if geo is None:
             # a workspace's default is charged for whatever the model, so never too little
-            return surcharges.GEO[self._home].value
+            return surcharges.GEO[self._home or "global"].value
         factor = surcharges.geo_factor(self.model, geo, self.day)
         if factor is None:
             raise Unpriced(f"no price is known for {self.model} with inference_geo {geo!r}")
         return factor
+
+    def _dearest_geo(self, geo: str | None) -> Decimal:
+        """The highest factor that may apply where neither the request nor the policy says where it runs."""
+        if geo is None and self._home is None and surcharges.takes_geo(self.model):
+            return surcharges.dearest(surcharges.GEO.values())
+        return self._geo(geo)
 
     def _speed(self, speed: str | None, *, batch: bool) -> Decimal:
         factor = surcharges.speed_factor(self.model, speed or "standard", self.day)

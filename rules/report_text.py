@@ -1,9 +1,7 @@
 """The report as people read it: the same rows for the terminal, the Markdown file and the Prefect artifact."""
 
-from decimal import Decimal
-
 from schemas.money import usd_rounded
-from schemas.report import RunReport
+from schemas.report import PassedCap, RunReport
 
 #: what each outcome means to the person who reads the table
 _MEANINGS = {
@@ -82,11 +80,13 @@ def money_rows(report: RunReport) -> Rows:
         (
             f"all on {report.largest_model}",
             usd_rounded(money.all_on_largest),
-            _saving(money.actual, money.all_on_largest),
+            _saving(report),
         ),
     ]
     if money.held:
         rows.append(("still held", usd_rounded(money.held), "attempts that may have been billed"))
+    if report.over_hold:
+        rows.append(("over hold", usd_rounded(money.over_hold), f"{report.over_hold:,} jobs; see the alarm"))
     if report.over_bound:
         rows.append(
             ("over the margin", f"{report.over_bound:,} jobs", "billed above the bound; raise the margin")
@@ -116,9 +116,10 @@ def _expectation(report: RunReport) -> str:
     return f"counted input; output by {answers}, and for {report.assumed_jobs:,} of {paid:,} jobs {assumed}"
 
 
-def _saving(actual: Decimal, largest: Decimal) -> str:
+def _saving(report: RunReport) -> str:
+    actual, largest = report.usd.actual, report.usd.all_on_largest
     if not largest:
-        return "nothing was sent in this run"
+        return "nothing that was billed to compare with" if report.models else "nothing was sent in this run"
     return f"the same tokens on the largest model; routing saved {(largest - actual) / largest:.1%}"
 
 
@@ -161,9 +162,24 @@ def lesson_rows(report: RunReport) -> Rows:
     return rows
 
 
-def drift_lines(report: RunReport) -> list[str]:
-    """A sentence for each model and class whose bills left the lines of the earlier ones."""
-    return [f"Drift: {drift.detail}" for drift in report.drift]
+def alarm_lines(report: RunReport) -> list[str]:
+    """What somebody must look at, a sentence each: caps passed, bills over their holds, bills out of line."""
+    lines = [_passed_line(cap) for cap in report.caps_passed]
+    if report.over_hold:
+        lines.append(
+            f"Over hold: {report.over_hold:,} jobs were billed above the worst case that was held for them, by "
+            f"{usd_rounded(report.usd.over_hold)} together. What was billed is booked, and closes the budgets that it "
+            "passed. Compare the prices and the endpoint's usage with the provider's bill: weighbridge check-bill."
+        )
+    return lines + [f"Drift: {drift.detail}" for drift in report.drift]
+
+
+def _passed_line(cap: PassedCap) -> str:
+    whose = f" of the group {cap.group}" if cap.group else ""
+    return (
+        f"Cap passed by {usd_rounded(cap.over_usd)}: {usd_rounded(cap.settled_usd)} are settled in the {cap.scope} "
+        f"budget{whose} of {usd_rounded(cap.cap_usd)} ({cap.period}). It takes no more holds."
+    )
 
 
 def reason_rows(report: RunReport) -> Rows:
@@ -222,7 +238,7 @@ def as_markdown(report: RunReport) -> str:
         _table(("rows", "jobs", "meaning"), job_rows(report)),
         _table(("money", "USD", "remark"), money_rows(report)),
         _table(MODEL_HEADINGS, model_rows(report)) if report.models else "",
-        *(f"**{_cell(line)}**" for line in drift_lines(report)),
+        *(f"**{_cell(line)}**" for line in alarm_lines(report)),
         _table(LESSON_HEADINGS, lesson_rows(report)) if report.taught else "",
         _table(("outcome", "reason", "jobs", "for example"), reason_rows(report)) if report.reasons else "",
         _table(("row", "job", "outcome", "why"), mend_rows(report)) if report.rows_to_mend else "",

@@ -1,15 +1,20 @@
 """What a run ended as, and how its sums read as figures of its report."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 
 from rules.lesson import Lesson, LessonKey, Percentiles, Taught, as_percent, drifted, percentiles
+from schemas.budget import Window
+from schemas.money import to_usd
 from schemas.outcome import MONEY_REASONS, Outcome, Reason, RunOutcome
+from schemas.policy import Policy
 from schemas.report import (
     Drift,
     LessonFigures,
     MarginFigures,
     OutputFigures,
+    PassedCap,
     PercentileFigures,
     TaughtFigures,
 )
@@ -28,24 +33,53 @@ def failure_sentence(deferred_for: set[str]) -> str | None:
     return next((words for reason, words in FATAL_REASONS.items() if reason in deferred_for), None)
 
 
-def run_outcome(
-    rows: Mapping[str | None, int], deferred_for: set[str], rejected_by_reviewer: int = 0
-) -> RunOutcome:
-    """What a run ended as.
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What the outcome of a run hangs on.
 
-    Args:
+    Attributes:
         rows: rows by outcome.
-        deferred_for: the reasons of the deferred ones.
+        reasons: reasons of the rows that did not succeed, by outcome.
         rejected_by_reviewer: how many of the rejected ones a person rejected, so that nothing is left to be done.
+        passed_a_cap: what was settled in a window of the run is above its cap.
     """
-    if rows.get(None) or deferred_for & FATAL_REASONS.keys():
+
+    rows: Mapping[str | None, int]
+    reasons: Mapping[str, Collection[str]]
+    rejected_by_reviewer: int = 0
+    passed_a_cap: bool = False
+
+
+def run_outcome(run: RunFacts) -> RunOutcome:
+    """What a run ended as. One that passed a cap, or met a broken scale, is never complete."""
+    deferred_for = set(run.reasons.get(Outcome.DEFERRED, ()))
+    if run.rows.get(None) or deferred_for & FATAL_REASONS.keys():
         return RunOutcome.FAILED
-    if deferred_for & MONEY_REASONS:
+    if deferred_for & MONEY_REASONS or run.passed_a_cap:
         return RunOutcome.BUDGET_STOP
-    unfinished = (Outcome.FAILED, Outcome.UNKNOWN, Outcome.DEFERRED)
-    invalid = rows.get(Outcome.REJECTED, 0) > rejected_by_reviewer
-    unfinished_rows = invalid or any(rows.get(outcome) for outcome in unfinished)
-    return RunOutcome.INCOMPLETE if unfinished_rows else RunOutcome.COMPLETE
+    unfinished = any(run.rows.get(outcome) for outcome in (Outcome.FAILED, Outcome.UNKNOWN, Outcome.DEFERRED))
+    invalid = run.rows.get(Outcome.REJECTED, 0) > run.rejected_by_reviewer
+    broken_scale = Reason.IMPOSSIBLE_COUNT in run.reasons.get(Outcome.REVIEW, ())
+    return RunOutcome.INCOMPLETE if unfinished or invalid or broken_scale else RunOutcome.COMPLETE
+
+
+def passed_caps(policy: Policy, settled: Mapping[Window, int]) -> list[PassedCap]:
+    """The caps of a policy that what is settled in their windows passed, in nano-USD by window."""
+    found = []
+    for window, nano in settled.items():
+        cap = policy.cap(window.scope, window.group)
+        if cap is not None and nano > cap:
+            found.append(
+                PassedCap(
+                    scope=window.scope,
+                    period=window.period,
+                    group=window.group or None,
+                    cap_usd=to_usd(cap),
+                    settled_usd=to_usd(nano),
+                    over_usd=to_usd(nano - cap),
+                )
+            )
+    return found
 
 
 def shown(reason: str | None, detail: str | None) -> str | None:
@@ -87,6 +121,9 @@ def taught_figures(kind: LessonKey, seen: Taught) -> TaughtFigures:
         jobs=seen.jobs,
         n=seen.tally.n,
         over_bound=seen.over_bound,
+        far_off=seen.far_off,
+        without_input=seen.without_input,
+        over_output=seen.over_output,
         input_error=_percent_figures(percentiles(seen.tally.error_share)),
         input_error_tokens=_figures(percentiles(seen.tally.error_tokens), Decimal),
     )

@@ -1,19 +1,20 @@
 """The scale: what jobs are weighed and priced with, in a run or for one edit of a review."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from rules.estimate import estimated
 from rules.lesson import Lesson, LessonKey
 from rules.limits import job_limits
 from rules.models import Models
-from rules.prices import Unpriced
+from rules.prices import PriceCard, Unpriced
 from rules.route import Demand
 from schemas.estimate import Estimate
 from schemas.job import QueuedJob
 from schemas.money import NanoUsd
-from schemas.outcome import Method
+from schemas.outcome import Method, Mode
 from schemas.policy import Policy, Route
 from schemas.review import JobLimits
 
@@ -44,8 +45,26 @@ class Scale:
             Unpriced: it asks for something that has no price.
         """
         model = job.model or ""
-        card = self.models.price_card(model, self.clock())
-        return estimated(job, self.policy, card, self.lesson_of((model, job.traits.payload_class)))
+        cards = self._cards(model)
+        return estimated(job, self.policy, cards, self.lesson_of((model, job.traits.payload_class)))
+
+    def _cards(self, model: str) -> list[PriceCard]:
+        """The prices of a model on each UTC day that an attempt admitted now may be billed on, today's first.
+
+        A message leaves today or, after a wait for its turn, tomorrow; what has no price then is not sent any more. A
+        batch is answered within 24 hours of its creation, so its last day is the one after tomorrow, and what has no
+        price on one of its days is not admitted.
+
+        Raises:
+            Unpriced: no price is known on a day that it may surely be billed on.
+        """
+        now = self.clock()
+        cards = [self.models.price_card(model, now)]
+        if self.policy.mode is Mode.BATCHES:
+            return cards + [self.models.price_card(model, now + timedelta(days)) for days in (1, 2)]
+        with suppress(Unpriced):
+            cards.append(self.models.price_card(model, now + timedelta(1)))
+        return cards
 
     def worst_case(self, job: QueuedJob, model: str, tokens: int, max_tokens: int) -> NanoUsd:
         """The most that a job would cost with this model, weight and cap on output.

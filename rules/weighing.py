@@ -44,6 +44,12 @@ def unbounded(job: QueuedJob, why: str | None = None) -> JobUpdate:
     return JobUpdate(job.row_number, method=Method.UNCOUNTABLE, ending=_not_counted(job, why))
 
 
+def not_a_count(job: QueuedJob, why: str) -> JobUpdate:
+    """A job of which the endpoint says a weight that it cannot have waits for a person; nothing is sent of it."""
+    ending = parked(Reason.IMPOSSIBLE_COUNT, why)
+    return JobUpdate(job.row_number, method=Method.UNCOUNTABLE, ending=ending)
+
+
 def weighed(
     scale: Scale, job: QueuedJob, counted: Mapping[str, int], *, stopped: Reason | None = None
 ) -> JobUpdate:

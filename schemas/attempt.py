@@ -63,12 +63,30 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True)
+class Expectation:
+    """What the bill of an attempt is compared with as its answer comes.
+
+    Attributes:
+        counted: its input tokens by the estimate.
+        is_counted: the provider counted all of them, so that it is sampled once.
+        max_tokens: the most output of one sampling.
+        worst_case: nano-USD.
+    """
+
+    counted: int
+    is_counted: bool
+    max_tokens: int
+    worst_case: NanoUsd
+
+
+@dataclass(frozen=True, slots=True)
 class UnsettledAttempt:
     """An attempt of a batch that is not settled: what settling it needs.
 
     Attributes:
         opened_at: when its hold was taken; its price is of that day.
         tried: how often its job was tried in the run, this attempt included.
+        expects: what its bill is compared with; None: with nothing.
     """
 
     attempt_id: AttemptId
@@ -77,6 +95,7 @@ class UnsettledAttempt:
     cache_ttl: CacheTtl | None
     traits: Traits
     tried: int
+    expects: Expectation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +108,12 @@ class WeighedJob:
 
 @dataclass(frozen=True, slots=True)
 class HeldAttempt:
-    """An attempt whose money is held: what sending it needs."""
+    """An attempt whose money is held: what sending it needs.
+
+    Attributes:
+        group: whose windows it is held in besides those of all jobs.
+        expects: what its bill is compared with; None: with nothing.
+    """
 
     attempt_id: AttemptId
     row_number: int
@@ -98,6 +122,8 @@ class HeldAttempt:
     payload: str
     traits: Traits
     cache_ttl: CacheTtl | None
+    group: str | None = None
+    expects: Expectation | None = None
 
 
 class Admission:

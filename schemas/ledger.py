@@ -212,11 +212,12 @@ class AttemptRow(Table):
         CheckConstraint(
             "held_nano_usd = 0 OR state IN ('open', 'unknown')", name="an_ended_attempt_holds_nothing"
         ),
-        # nothing is paid twice: the same job with the same payload is in flight or done at most once
+        # nothing is paid twice: the same job with the same payload is in flight or done at most once under a model
         Index(
             "uq_attempts_live",
             "fingerprint",
             "job_id",
+            "model",
             unique=True,
             sqlite_where=text("state IN ('open', 'succeeded')"),
             postgresql_where=text("state IN ('open', 'succeeded')"),
@@ -231,6 +232,13 @@ class AttemptRow(Table):
             "model",
             "payload_class",
             "ended_at",
+            sqlite_where=text("state = 'succeeded'"),
+            postgresql_where=text("state = 'succeeded'"),
+        ),
+        # whether a job was answered before, with whatever request
+        Index(
+            "ix_attempts_answered",
+            "job_id",
             sqlite_where=text("state = 'succeeded'"),
             postgresql_where=text("state = 'succeeded'"),
         ),

@@ -116,6 +116,7 @@ class Reason(StrEnum):
     OVER_COST_LIMIT = "over_cost_limit"
     NO_ROUTE = "no_route"
     UNCOUNTABLE = "uncountable"
+    IMPOSSIBLE_COUNT = "impossible_count"
     UNPRICED = "unpriced"
     UNKNOWN_OUTCOME = "unknown_outcome"
     OVER_CEILING = "over_ceiling"
@@ -125,6 +126,7 @@ class Reason(StrEnum):
     MONTH_BUDGET = "month_budget"
     GROUP_BUDGET = "group_budget"
     PROVIDER_SPEND_LIMIT = "provider_spend_limit"
+    BILLS_OVER_HOLDS = "bills_over_holds"
     ACCESS_DENIED = "access_denied"
     ENDPOINT_UNUSABLE = "endpoint_unusable"
     IN_FLIGHT_ELSEWHERE = "in_flight_elsewhere"
@@ -145,6 +147,7 @@ MONEY_REASONS = frozenset(
         Reason.MONTH_BUDGET,
         Reason.GROUP_BUDGET,
         Reason.PROVIDER_SPEND_LIMIT,
+        Reason.BILLS_OVER_HOLDS,
     }
 )
 

@@ -91,7 +91,7 @@ class Margin(_Section):
     last_answers: Annotated[int, Field(ge=1, le=100_000)] = 2_000
     #: fewer than this can only raise the margin, and are not enough to expect an output by
     min_samples: Annotated[int, Field(ge=1)] = 50
-    #: the largest observed error is multiplied by this
+    #: the largest observed error that is not an outlier is multiplied by this
     cushion: Annotated[Decimal, BeforeValidator(_exact), Field(ge=1)] = Decimal("1.5")
     #: what the two figures may shrink to
     least_percent: Annotated[Decimal, BeforeValidator(_exact), Field(ge=0)] = Decimal("0.5")
@@ -260,8 +260,8 @@ class Price(_Section):
 class Pricing(_Section):
     """What the price of a request depends on besides the request."""
 
-    #: the workspace's default_inference_geo: where requests run that do not say so
-    workspace_geo: Literal["global", "us"] = "global"
+    #: the workspace's default_inference_geo: where requests run that do not say so; None: not known, the dearest is held
+    workspace_geo: Literal["global", "us"] | None = None
 
 
 class Policy(_Section):

@@ -47,6 +47,7 @@ class UsdFigures(_ReportPart):
         actual: what the provider's usage comes to.
         all_on_largest: what the same tokens would have cost on the policy's largest model.
         held: what this run still holds, for attempts of unknown outcome.
+        over_hold: by how much bills were above the worst case that was held for them, together.
     """
 
     worst_case: UsdText = Decimal(0)
@@ -56,6 +57,24 @@ class UsdFigures(_ReportPart):
     actual: UsdText = Decimal(0)
     all_on_largest: UsdText = Decimal(0)
     held: UsdText = Decimal(0)
+    over_hold: UsdText = Decimal(0)
+
+
+class PassedCap(_ReportPart):
+    """A cap that what is settled in its window passed, because bills were above their holds. USD.
+
+    Attributes:
+        scope: run, day or month.
+        period: the run's id, the day or the month.
+        group: whose cap it is; None: that of all jobs.
+    """
+
+    scope: str
+    period: str
+    group: str | None
+    cap_usd: UsdText
+    settled_usd: UsdText
+    over_usd: UsdText
 
 
 class CallFigures(_ReportPart):
@@ -133,6 +152,9 @@ class TaughtFigures(_ReportPart):
         jobs: paid for.
         n: those whose usage says all that was billed, and whose input the provider had counted: of them the errors are.
         over_bound: jobs billed above the bound of their hold.
+        far_off: jobs whose count was billed more than twice, or less than half.
+        without_input: jobs whose usage had no input at all; they are settled at their worst case.
+        over_output: jobs billed for more output than their max_tokens.
         input_error: percent of the count, signed.
         input_error_tokens: tokens, signed.
     """
@@ -144,6 +166,9 @@ class TaughtFigures(_ReportPart):
     over_bound: int
     input_error: PercentileFigures | None
     input_error_tokens: PercentileFigures | None
+    far_off: int = 0
+    without_input: int = 0
+    over_output: int = 0
 
 
 class Drift(_ReportPart):
@@ -199,6 +224,10 @@ class RunReport(_ReportPart):
     from_earlier_runs: int = 0
     #: jobs whose billed input lay above the bound their hold was priced at
     over_bound: int = 0
+    #: jobs billed above the worst case that was held for them; by how much: usd.over_hold
+    over_hold: int = 0
+    #: the caps that were passed by it
+    caps_passed: list[PassedCap] = []
     largest_model: str = ""
     models: list[ModelFigures] = []
     #: paid jobs whose expected output was assumed to be this share of their max_tokens

@@ -1,6 +1,7 @@
 """Admit: price each job by what was learned, keep back what is over its own limits, and hold the money for the rest."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from rules.caps import caps_of
 from rules.endings import parked
@@ -8,7 +9,7 @@ from rules.limits import over_limits
 from rules.prices import Unpriced
 from schemas.attempt import Admission, WeighedJob
 from schemas.job import JobUpdate, QueuedJob
-from schemas.outcome import Mode, Reason
+from schemas.outcome import Mode, Outcome, Reason
 from services.ledger import holds, jobs
 from tasks.run import Run
 from tasks.shards import SHARD_SIZE
@@ -42,7 +43,7 @@ def admit_next(run: Run, size: int, *, may_defer: bool, without: Collection[str]
         return None
     weighed, unpriced = _priced(run, queued)
     within, over = _split(run, weighed)
-    jobs.record(run.ledger, run.run_id, unpriced + over)
+    jobs.record(run.ledger, run.run_id, in_doubt_first(run, queued, unpriced + over))
     groups = {item.job.group for item in within if item.job.group}
     return holds.take(
         run.ledger,
@@ -52,6 +53,21 @@ def admit_next(run: Run, size: int, *, may_defer: bool, without: Collection[str]
         may_defer=may_defer,
         resend_unknown=not run.policy.parks_unknown,
     )
+
+
+def in_doubt_first(run: Run, queued: Sequence[QueuedJob], updates: Sequence[JobUpdate]) -> list[JobUpdate]:
+    """What is to be written of jobs, where one that would wait for a person is of unknown outcome while it is in doubt.
+
+    What may have been billed comes before any limit: else its review would advise to raise the limit, and an approval
+    of that would send it again.
+    """
+    waits = {one.row_number for one in updates if one.ending and one.ending.outcome is Outcome.REVIEW}
+    if not waits or not run.policy.parks_unknown:
+        return list(updates)
+    doubts = holds.in_doubt(run.ledger, [job for job in queued if job.row_number in waits])
+    return [
+        replace(one, ending=doubts[one.row_number]) if one.row_number in doubts else one for one in updates
+    ]
 
 
 def _priced(run: Run, queued: Sequence[QueuedJob]) -> tuple[list[WeighedJob], list[JobUpdate]]:

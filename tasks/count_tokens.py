@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rules.endings import stops_run, uncounted
+from rules.plausible_count import impossible_count
 from rules.route import NeedsCount
 from rules.scale import Scale, method_of
-from rules.weighing import standing, unusable_pin, weighed
+from rules.weighing import not_a_count, standing, unusable_pin, weighed
 from schemas.estimate import TokenCount
 from schemas.failures import CallFailed, CallFailure
 from schemas.job import JobUpdate, QueuedJob, Shard
@@ -15,6 +16,7 @@ from schemas.payload.bounds import input_bound
 from schemas.payload.payload import Payload
 from services.gateway import Gateway
 from services.ledger import Ledger, counts, jobs
+from tasks.admit import in_doubt_first
 from tasks.check_models import why_not_callable
 from tasks.run import Halt, Run
 from tasks.step import shard_step
@@ -28,12 +30,20 @@ class JobOnScale:
         payload: the same object makes the count's body and the paid one's.
         counted: input tokens by model, as far as known; jobs of one payload share it.
         failure: why the counting ended early, if it did.
+        impossible: why what came as a count is none, if that is so.
     """
 
     job: QueuedJob
     payload: Payload
     counted: dict[str, int] = field(default_factory=dict)
     failure: CallFailure | None = None
+    impossible: str | None = None
+
+    def is_count(self, tokens: int) -> bool:
+        """Whether a number can be the weight of its payload; why not is kept."""
+        why = impossible_count(self.payload.request, tokens)
+        self.impossible = why or self.impossible
+        return why is None
 
 
 @shard_step(task_run_name="count {shard}")
@@ -41,10 +51,12 @@ async def count_tokens(run: Run, shard: Shard) -> int:
     """Count the jobs of a shard, together, and write the model of each down; how many found one."""
     queued = await run.ledger.off_loop(jobs.of_shard, run.run_id, shard)
     known = await run.ledger.off_loop(counts.known, [job.fingerprint for job, _ in queued])
-    before = {fingerprint: set(models) for fingerprint, models in known.items()}
     on_scale = [
         JobOnScale(job, Payload.restored(body), known.setdefault(job.fingerprint, {})) for job, body in queued
     ]
+    wrong = [(one.job.fingerprint, model) for one in on_scale for model in without_impossible(one)]
+    await run.ledger.off_loop(counts.forget, wrong)
+    before = {fingerprint: set(models) for fingerprint, models in known.items()}
     await asyncio.gather(*(count_job(run.scale, run.gateway, one, run.halt) for one in on_scale))
     fresh = [
         TokenCount(one.job.fingerprint, model, tokens, method_of(one.job))
@@ -53,6 +65,14 @@ async def count_tokens(run: Run, shard: Shard) -> int:
         if model not in before.get(one.job.fingerprint, ())
     ]
     return await run.ledger.off_loop(_write, run, fresh, on_scale)
+
+
+def without_impossible(one: JobOnScale) -> list[str]:
+    """Drop what is known of a job's weight and cannot be, so that it is counted again; under which models."""
+    wrong = [model for model, tokens in one.counted.items() if impossible_count(one.payload.request, tokens)]
+    for model in wrong:
+        del one.counted[model]
+    return wrong
 
 
 async def count_job(scale: Scale, gateway: Gateway, one: JobOnScale, halt: Halt | None = None) -> None:
@@ -86,15 +106,19 @@ async def count_job(scale: Scale, gateway: Gateway, one: JobOnScale, halt: Halt 
 
 async def _tokens(scale: Scale, gateway: Gateway, one: JobOnScale, model: str) -> int | None:
     """Input tokens of a job under a model: the provider's count, or a bound, or None when there is none."""
-    if not one.job.traits.uncounted.parts:
-        return await gateway.count(one.payload.count_body(model))
-    rest = await gateway.count(one.payload.bound_body(model))
-    return input_bound(one.job.traits, rest, scale.models.callable[model])
+    parts = one.job.traits.uncounted.parts
+    body = one.payload.bound_body(model) if parts else one.payload.count_body(model)
+    counted = await gateway.count(body)
+    if not one.is_count(counted):
+        return None
+    if not parts:
+        return counted
+    return input_bound(one.job.traits, counted, scale.models.callable[model])
 
 
 def _write(ledger: Ledger, run: Run, fresh: Sequence[TokenCount], on_scale: Sequence[JobOnScale]) -> int:
     counts.add(ledger, fresh)
-    updates = [_update(run, one) for one in on_scale]
+    updates = in_doubt_first(run, [one.job for one in on_scale], [_update(run, one) for one in on_scale])
     jobs.record(ledger, run.run_id, updates)
     return sum(update.ending is None for update in updates)
 
@@ -102,4 +126,6 @@ def _write(ledger: Ledger, run: Run, fresh: Sequence[TokenCount], on_scale: Sequ
 def _update(run: Run, one: JobOnScale) -> JobUpdate:
     if one.failure is not None:
         return JobUpdate(one.job.row_number, ending=uncounted(one.failure))
+    if one.impossible is not None:
+        return not_a_count(one.job, one.impossible)
     return weighed(run.scale, one.job, one.counted, stopped=run.halt.reason)

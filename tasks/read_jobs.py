@@ -1,12 +1,17 @@
 """Read: Parquet rows become jobs on record, or rejections with the column and the reason."""
 
+import logging
+
+from rules.identity import paid_again_line
 from rules.read_row import check_models, job_from_row, rejected_row
 from schemas.job import Job, RejectedRow
 from schemas.payload.invalid import InvalidPayload
 from services.job_file import JobFile
-from services.ledger import jobs, reviews
+from services.ledger import jobs, prior, reviews
 from tasks.run import Run
 from tasks.step import step
+
+log = logging.getLogger("weighbridge")
 
 
 @step
@@ -36,4 +41,6 @@ def read_jobs(run: Run, file: JobFile, limit: int | None, *, resubmit_approved: 
             row_number += 1
         weighed, ended = reviews.apply_decisions(run.ledger, read, resubmit_approved=resubmit_approved)
         waiting += jobs.add(run.ledger, run.run_id, weighed, rejected, ended)
+    if changed := prior.paid_again(run.ledger, run.run_id):
+        log.warning("%s", paid_again_line(changed))
     return waiting

@@ -11,8 +11,17 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.context import FlowRunContext
 
 from rules.prices import BilledTokens
-from rules.report_text import as_markdown
-from rules.run_outcome import drifts, failure_sentence, lesson_figures, run_outcome, shown, taught_figures
+from rules.report_text import alarm_lines, as_markdown
+from rules.run_outcome import (
+    RunFacts,
+    drifts,
+    failure_sentence,
+    lesson_figures,
+    passed_caps,
+    run_outcome,
+    shown,
+    taught_figures,
+)
 from schemas.money import to_usd, to_usd_or_none
 from schemas.outcome import Billing, Outcome, Reason
 from schemas.report import (
@@ -56,6 +65,7 @@ RECONCILIATION = pa.schema(
         "estimated_high_usd": USD,
         "worst_case_usd": USD,
         "actual_usd": USD,
+        "over_hold_usd": USD,
         "attempt_id": pa.string(),
     }
 )
@@ -69,8 +79,8 @@ _TO_FIX = (Outcome.REJECTED, Outcome.FAILED, Outcome.UNKNOWN)
 def report_run(run: Run) -> RunReport:
     """Compare estimates with actuals, write the report's files, end the run on record; its report, also as artifact."""
     report = report_on(run)
-    for drift in report.drift:
-        log.warning("%s", drift.detail)
+    for line in alarm_lines(report):
+        log.warning("%s", line)
     write_report(run, report)
     runs.finish(run.ledger, run.run_id, report.outcome, report.model_dump(mode="json"))
     if FlowRunContext.get() is not None:
@@ -92,12 +102,17 @@ def report_on(run: Run) -> RunReport:
     rows = run_sums.rows_by_outcome(run.ledger, run.run_id)
     models = run_sums.by_model(run.ledger, run.run_id)
     reasons = run_sums.by_reason(run.ledger, run.run_id)
-    stopped_by = {item.reason for item in reasons if item.outcome == Outcome.DEFERRED}
+    by_outcome: dict[str, set[str]] = {}
+    for item in reasons:
+        by_outcome.setdefault(item.outcome, set()).add(item.reason)
+    over_hold, _ = run_sums.over_holds(run.ledger, run.run_id)
+    passed = passed_caps(run.policy, run_sums.settled_in_windows(run.ledger, run.run_id))
+    facts = RunFacts(rows, by_outcome, _rejected_by_reviewer(reasons), passed_a_cap=bool(passed))
     taught = lessons.of_run(run.ledger, run.run_id)
     learned = {key: run.scale.lesson_of(key) for key in taught}
     return RunReport(
         run_id=run.run_id,
-        outcome=run_outcome(rows, stopped_by, _rejected_by_reviewer(reasons)),
+        outcome=run_outcome(facts),
         jobs=JobFigures(
             read=sum(rows.values()), **{outcome.value: rows.get(outcome.value, 0) for outcome in Outcome}
         ),
@@ -110,6 +125,8 @@ def report_on(run: Run) -> RunReport:
         simulated=run.gateway.simulated,
         from_earlier_runs=run_sums.carried(run.ledger, run.run_id),
         over_bound=sum(sums.over_bound for sums in models),
+        over_hold=over_hold,
+        caps_passed=passed,
         largest_model=run.models.largest,
         models=[_model_figures(sums) for sums in models],
         assumed_jobs=sum(sums.assumed for sums in models),
@@ -122,7 +139,7 @@ def report_on(run: Run) -> RunReport:
         rows_to_mend=_rows_to_fix(run),
         places=Places(ledger=run.ledger.url, results=str(run.results), report=str(run.results / "report.md")),
         prefect_flow_run_id=run.reference.prefect_flow_run_id,
-        error=failure_sentence(stopped_by),
+        error=failure_sentence(by_outcome.get(Outcome.DEFERRED, set())),
     )
 
 
@@ -141,6 +158,7 @@ def _usd_figures(run: Run, models: Sequence[ModelSums]) -> UsdFigures:
         actual=to_usd(sum(sums.actual for sums in models)),
         all_on_largest=to_usd(_all_on_largest(run)),
         held=to_usd(run_sums.held(run.ledger, run.run_id)),
+        over_hold=to_usd(run_sums.over_holds(run.ledger, run.run_id)[1]),
     )
     if models and not any(sums.assumed for sums in models):
         figures.estimated_low = to_usd(sum(sums.expected_low for sums in models))
@@ -244,6 +262,7 @@ def _reconciliation(run: Run) -> Iterator[dict[str, Any]]:
             "estimated_high_usd": to_usd_or_none(row.expected_high),
             "worst_case_usd": to_usd(row.worst_case),
             "actual_usd": to_usd(row.actual),
+            "over_hold_usd": to_usd(max(0, row.actual - row.worst_case)),
             "attempt_id": row.attempt_id,
         }
 

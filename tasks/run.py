@@ -1,5 +1,6 @@
 """A run under way: what it is, which services its steps use, and what its jobs are weighed with."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -8,6 +9,8 @@ from pathlib import Path
 
 from rules.models import Models
 from rules.scale import Scale
+from rules.usage_alarm import BillWatch, believed, out_of_line
+from schemas.attempt import Expectation, Settlement
 from schemas.failures import CallFailure, MayBeBilled, Refused, Transient
 from schemas.job import RunId
 from schemas.outcome import Reason
@@ -21,6 +24,7 @@ from services.ledger.lessons import Lessons
 
 #: a healthy endpoint does not fail so often in a row, each time after all tries
 MOST_IN_A_ROW = 20
+log = logging.getLogger("weighbridge")
 
 
 @dataclass(slots=True)
@@ -68,6 +72,7 @@ class Run:
         scale: its policy, its models and its lessons.
         halt: why no more may be sent, once that is so.
         brake: stops it when its endpoint answers nothing.
+        bills: those of its answers that were out of line.
     """
 
     reference: RunReference
@@ -77,6 +82,7 @@ class Run:
     scale: Scale
     halt: Halt = field(default_factory=Halt)
     brake: Brake = field(default_factory=Brake)
+    bills: BillWatch = field(default_factory=BillWatch)
 
     @classmethod
     def of(cls, reference: RunReference, ledger: Ledger, gateway: Gateway, models: Models) -> "Run":
@@ -112,6 +118,14 @@ class Run:
     def tally(self) -> CallFigures:
         """The calls that were made for it."""
         return self.gateway.tally
+
+    def judged(self, settlement: Settlement, expects: Expectation | None) -> Settlement:
+        """An answer's settlement as far as its usage can be believed; bills out of line stop the run."""
+        settlement = believed(settlement, expects)
+        if why := out_of_line(settlement, expects):
+            log.warning("Attempt %s was %s; its bill is booked.", settlement.attempt_id, why)
+        self.halt.stop(self.bills.reason_to_stop(settlement, expects))
+        return settlement
 
 
 @asynccontextmanager

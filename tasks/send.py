@@ -61,4 +61,5 @@ async def _sent(run: Run, attempt: HeldAttempt) -> Settlement:
     run.brake.seen(None, run.halt)
     terms = billing_terms(attempt.traits, attempt.cache_ttl)
     settlement = answered(attempt.attempt_id, card, reply.answer, reply.body, terms)
+    settlement = run.judged(settlement, attempt.expects)
     return replace(settlement, tries=reply.tries, request_id=reply.request_id)

@@ -24,7 +24,7 @@ from services.gateway import Gateway
 from services.ledger import Ledger, counts, reviews
 from services.ledger.lessons import Lessons
 from tasks.check_models import checked_models
-from tasks.count_tokens import JobOnScale, count_job
+from tasks.count_tokens import JobOnScale, count_job, without_impossible
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +151,10 @@ def _changed(before: ReviewDetail, change: Edit) -> Payload:
 
 async def _counted_and_priced(on: EditScale, job: QueuedJob, payload: Payload) -> EditEstimate:
     known = await on.ledger.off_loop(counts.known, [job.fingerprint])
-    before = known.get(job.fingerprint, {})
-    one = JobOnScale(job, payload, dict(before))
+    one = JobOnScale(job, payload, known.get(job.fingerprint, {}))
+    wrong = [(job.fingerprint, model) for model in without_impossible(one)]
+    await on.ledger.off_loop(counts.forget, wrong)
+    before = set(one.counted)
     await count_job(on.scale, on.gateway, one)
     fresh = [
         TokenCount(job.fingerprint, model, tokens, method_of(job))
@@ -165,6 +167,8 @@ async def _counted_and_priced(on: EditScale, job: QueuedJob, payload: Payload) -
             detail = f"{one.failure}: {one.failure.explanation}"
             raise BadInput(f"The edited payload cannot be sent: {detail}. Nothing was changed.")
         raise RunFailed(f"The edited payload could not be counted: {one.failure}. Nothing was changed.")
+    if one.impossible is not None:
+        raise RunFailed(f"The edited payload could not be counted: {one.impossible}. Nothing was changed.")
     update = weighed(on.scale, job, one.counted)
     if update.ending is not None or update.model is None:
         why = update.ending.detail if update.ending else "it was not counted"

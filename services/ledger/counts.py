@@ -3,13 +3,12 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import bindparam, delete, select
 
 from schemas.estimate import TokenCount
 from schemas.ledger import CountRow
 from schemas.payload.payload import Fingerprint
-from services.ledger.store import Ledger
+from services.ledger.store import Ledger, upsert
 
 
 def known(ledger: Ledger, fingerprints: Iterable[Fingerprint]) -> dict[Fingerprint, dict[str, int]]:
@@ -27,18 +26,31 @@ def known(ledger: Ledger, fingerprints: Iterable[Fingerprint]) -> dict[Fingerpri
 def add(ledger: Ledger, counts: Iterable[TokenCount]) -> None:
     """Put counts on record, in one transaction. One that is there already stays."""
     now = datetime.now(UTC)
+    # in one order, whoever writes: else two writers could wait for each other for ever
+    fresh = sorted({(one.fingerprint, one.model): one for one in counts}.items())
     rows = [
         {
-            "fingerprint": count.fingerprint,
-            "model": count.model,
+            "fingerprint": fingerprint,
+            "model": model,
             "input_tokens": count.input_tokens,
             "method": count.method,
             "counted_at": now,
         }
-        for count in counts
+        for (fingerprint, model), count in fresh
     ]
-    if not rows:
-        return
-    dialect = postgresql if ledger.engine.dialect.name == "postgresql" else sqlite
-    with ledger.write() as connection:
-        connection.execute(dialect.insert(CountRow).on_conflict_do_nothing(), rows)
+    if rows:
+        with ledger.write() as connection:
+            connection.execute(upsert(connection, CountRow).on_conflict_do_nothing(), rows)
+
+
+def forget(ledger: Ledger, wrong: Iterable[tuple[Fingerprint, str]]) -> None:
+    """Take counts off the record that can be none, by payload and model, in one transaction."""
+    keys = [{"r_fingerprint": fingerprint, "r_model": model} for fingerprint, model in sorted(set(wrong))]
+    if keys:
+        with ledger.write() as connection:
+            connection.execute(
+                delete(CountRow).where(
+                    CountRow.fingerprint == bindparam("r_fingerprint"), CountRow.model == bindparam("r_model")
+                ),
+                keys,
+            )

@@ -8,22 +8,23 @@ The windows' sums live in `budgets` and change in the same transaction as the at
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from rules.endings import answered_before, deferred, unknown_before
-from schemas.attempt import Admission, HeldAttempt, WeighedJob
+from schemas.attempt import Admission, Expectation, HeldAttempt, WeighedJob
 from schemas.budget import Window, WindowCap, windows_of
 from schemas.job import AttemptId, QueuedJob, RunId
 from schemas.ledger import AttemptRow, JobRow, PayloadRow
 from schemas.money import usd_text
-from schemas.outcome import LETS_PASS, AttemptState, Decision, Ending, Outcome, Reason, Scope
+from schemas.outcome import LETS_PASS, AttemptState, Decision, Ending, Method, Outcome, Reason, Scope
 from schemas.review_tables import ReviewRow
 from schemas.run import RunKey
 from services.ledger.leases import assert_owner
 from services.ledger.outcomes import RowEnding, end_rows
+from services.ledger.prior import Prior, prior_attempts
 from services.ledger.store import Ledger
 from services.ledger.windows import add_to_windows, one_at_a_time, open_windows
 
@@ -59,15 +60,16 @@ def take(
         assert_owner(connection, run)
         free = open_windows(connection, caps)
         at_most = dict(free)
-        prior = _prior_attempts(connection, weighed)
-        approved_at = _approved_at(connection, weighed)
+        queued = [item.job for item in weighed]
+        prior = prior_attempts(connection, queued)
+        approved = _approved_knowing(connection, queued)
         taken = _Taken(run.run_id, next(cap.window.period for cap in caps if cap.window.scope == Scope.DAY))
         for item in weighed:
-            earlier = prior.get((item.job.job_id, item.job.fingerprint), {})
+            earlier = prior[item.job.row_number]
             if (flying := earlier.get(AttemptState.OPEN)) and flying.batch_id:
                 taken.join(item, flying.attempt_id)
             elif end := _already_ended(
-                earlier, resend_unknown=resend_unknown or _knew(item, earlier, approved_at)
+                earlier, resend_unknown=resend_unknown or _knew(item.job, earlier, approved)
             ):
                 taken.end(item, *end)
             elif item.job.group in admission.short_groups:
@@ -145,6 +147,13 @@ class _Taken:
                 payload=payloads[job.row_number],
                 traits=job.traits,
                 cache_ttl=job.cache_ttl,
+                group=job.group,
+                expects=Expectation(
+                    counted=attempt["input_tokens"],
+                    is_counted=attempt["method"] == Method.COUNTED,
+                    max_tokens=job.max_tokens,
+                    worst_case=attempt["worst_case_nano_usd"],
+                ),
             )
             for attempt, job in zip(self.attempts, self.jobs, strict=True)
         ]
@@ -222,56 +231,40 @@ def _short_text(cap: WindowCap, free: dict[Window, int], item: WeighedJob) -> st
     )
 
 
-class _Prior(NamedTuple):
-    attempt_id: str
-    run_id: str
-    batch_id: str | None
-    ended_at: datetime | None
+def in_doubt(ledger: Ledger, queued: Sequence[QueuedJob]) -> dict[int, Ending]:
+    """What jobs end as, by row, while an attempt at them may have been billed and nobody has decided about that."""
+    if not queued:
+        return {}
+    with ledger.read() as connection:
+        prior = prior_attempts(connection, queued)
+        approved = _approved_knowing(connection, queued)
+    return {
+        job.row_number: unknown_before(unknown.attempt_id, unknown.run_id)
+        for job in queued
+        if (unknown := prior[job.row_number].get(AttemptState.UNKNOWN))
+        and not _knew(job, prior[job.row_number], approved)
+    }
 
 
-def _prior_attempts(
-    connection: Connection, weighed: Sequence[WeighedJob]
-) -> dict[tuple[str, str], dict[AttemptState, _Prior]]:
-    """By job and payload: earlier attempts that succeeded, are open or unknown."""
-    prior: dict[tuple[str, str], dict[AttemptState, _Prior]] = {}
-    query = select(
-        AttemptRow.job_id,
-        AttemptRow.fingerprint,
-        AttemptRow.state,
-        AttemptRow.attempt_id,
-        AttemptRow.run_id,
-        AttemptRow.batch_id,
-        AttemptRow.ended_at,
-    ).where(
-        AttemptRow.fingerprint.in_([item.job.fingerprint for item in weighed]),
-        AttemptRow.state != AttemptState.FAILED,
-    )
-    for job_id, fingerprint, state, *rest in connection.execute(query):
-        prior.setdefault((job_id, fingerprint), {})[AttemptState(state)] = _Prior(*rest)
-    return prior
-
-
-def _approved_at(connection: Connection, weighed: Sequence[WeighedJob]) -> dict[int, datetime]:
-    """When the reviews of jobs under an approval were decided, by review."""
-    ids = [item.job.review_id for item in weighed if item.job.review_id is not None]
+def _approved_knowing(connection: Connection, queued: Sequence[QueuedJob]) -> dict[int, datetime]:
+    """When the reviews that said that an attempt may have been billed were approved, by review."""
+    ids = [job.review_id for job in queued if job.review_id is not None]
     if not ids:
         return {}
     query = select(ReviewRow.id, ReviewRow.decided_at).where(
-        ReviewRow.id.in_(ids), ReviewRow.status.in_(LETS_PASS)
+        ReviewRow.id.in_(ids), ReviewRow.status.in_(LETS_PASS), ReviewRow.reason == Reason.UNKNOWN_OUTCOME
     )
     return {review_id: decided_at for review_id, decided_at in connection.execute(query) if decided_at}
 
 
-def _knew(item: WeighedJob, prior: dict[AttemptState, _Prior], approved_at: dict[int, datetime]) -> bool:
-    """Whether who approved a job could know of its attempt that may have been billed."""
+def _knew(job: QueuedJob, prior: Prior, approved: dict[int, datetime]) -> bool:
+    """Whether who approved a job was shown that an attempt at it may have been billed."""
     unknown = prior.get(AttemptState.UNKNOWN)
-    approved = approved_at.get(item.job.review_id or 0)
-    return bool(unknown and unknown.ended_at and approved and approved > unknown.ended_at)
+    approved_at = approved.get(job.review_id or 0)
+    return bool(unknown and unknown.ended_at and approved_at and approved_at > unknown.ended_at)
 
 
-def _already_ended(
-    prior: dict[AttemptState, _Prior], *, resend_unknown: bool
-) -> tuple[Ending, str | None] | None:
+def _already_ended(prior: Prior, *, resend_unknown: bool) -> tuple[Ending, str | None] | None:
     """What a job's earlier attempts make of it, with the attempt that answered it; None when it may be sent."""
     if succeeded := prior.get(AttemptState.SUCCEEDED):
         return answered_before(), succeeded.attempt_id

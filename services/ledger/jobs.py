@@ -8,11 +8,12 @@ from sqlalchemy import func, insert, select
 from rules.endings import answered_before, deferred
 from rules.endings import rejected as rejected_ending
 from schemas.job import EndedJob, Job, JobUpdate, QueuedJob, RejectedRow, RunId, Shard
-from schemas.ledger import AttemptRow, JobRow, PayloadRow
-from schemas.outcome import AttemptState, Outcome, Reason
+from schemas.ledger import JobRow, PayloadRow
+from schemas.outcome import Outcome, Reason
 from schemas.payload.traits import Traits
 from schemas.words import printable
 from services.ledger.outcomes import end_where, ending_columns, update_rows
+from services.ledger.prior import answers
 from services.ledger.store import Ledger
 
 QUEUED = (JobRow.outcome.is_(None), JobRow.attempt_id.is_(None))
@@ -52,8 +53,8 @@ def add(
 ) -> int:
     """Put rows on record, in one transaction; how many of them wait for a decision.
 
-    A job id that the run already has is rejected; a rejected row takes no id. A job that an earlier run already paid for, with the same
-    payload, succeeds at once and costs nothing.
+    A job id that the run already has is rejected; a rejected row takes no id. A job that an earlier run already paid
+    for, with the same payload and, where it is pinned, under the same model, succeeds at once and costs nothing.
 
     Args:
         ledger: the ledger.
@@ -75,19 +76,8 @@ def add(
             )
         )
         fresh, twice = _split_duplicates(given, taken)
-        paid = {
-            (row.job_id, row.fingerprint): row.attempt_id
-            for row in connection.execute(
-                select(AttemptRow.job_id, AttemptRow.fingerprint, AttemptRow.attempt_id).where(
-                    AttemptRow.fingerprint.in_([job.payload.fingerprint for job in fresh]),
-                    AttemptRow.state == AttemptState.SUCCEEDED,
-                )
-            )
-        }
-        rows = [
-            _job_row(run_id, job, paid.get((job.job_id, job.payload.fingerprint)), ends.get(job.row_number))
-            for job in fresh
-        ]
+        paid = answers(connection, fresh)
+        rows = [_job_row(run_id, job, paid.get(job.row_number), ends.get(job.row_number)) for job in fresh]
         refused = [_rejected_row(run_id, row) for row in (*rejected, *twice)]
         waiting = {row["row_number"] for row in rows if row["outcome"] is None}
         if rows or refused:

@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import and_, literal_column, or_, select
 
 from rules.lesson import Lesson, LessonKey, Observation, Tally, Taught, lesson
+from rules.usage_alarm import is_far_off
 from schemas.job import RunId
 from schemas.ledger import AttemptRow
 from schemas.outcome import Billing, Method
@@ -19,6 +20,13 @@ COMPLETE = and_(
     AttemptRow.method == Method.COUNTED,
     or_(AttemptRow.billing.is_(None), AttemptRow.billing == Billing.FULL),
     AttemptRow.input_tokens > 0,
+    AttemptRow.actual_input_tokens.is_not(None),
+    AttemptRow.actual_output_tokens.is_not(None),
+)
+#: the provider counted all of it, and billed for it
+_COMPARABLE = and_(
+    AttemptRow.method == Method.COUNTED,
+    AttemptRow.billing.is_distinct_from(Billing.NOT_BILLED),
     AttemptRow.actual_input_tokens.is_not(None),
     AttemptRow.actual_output_tokens.is_not(None),
 )
@@ -87,20 +95,31 @@ def of_run(ledger: Ledger, run_id: RunId) -> dict[LessonKey, Taught]:
             AttemptRow.payload_class,
             COMPLETE.label("complete"),
             AttemptRow.input_bound,
+            _COMPARABLE.label("comparable"),
             *_FIGURES,
         )
         .where(AttemptRow.run_id == run_id, _SUCCEEDED)
         .order_by(AttemptRow.model, AttemptRow.payload_class)
     )
     with ledger.read() as connection:
-        for model, kind, complete, bound, *figures in connection.execution_options(yield_per=1_000).execute(
-            query
-        ):
+        rows = connection.execution_options(yield_per=1_000).execute(query)
+        for model, kind, complete, bound, comparable, *figures in rows:
             seen = taught.setdefault((model, PayloadClass(kind)), Taught())
             seen.jobs += 1
             seen.over_bound += (figures[1] or 0) > bound
+            if comparable:
+                _compare(seen, bound, *figures[:4])
             if complete:
                 seen.tally.add(Observation(*figures))
             else:
                 seen.left_out += 1
     return taught
+
+
+def _compare(seen: Taught, bound: int, counted: int, billed: int, output: int, max_tokens: int) -> None:
+    """Add to what a run saw how an answer's usage has nothing to do with what was asked."""
+    if counted and not billed:
+        seen.without_input += 1
+    else:
+        seen.far_off += is_far_off(counted, billed, bound)
+    seen.over_output += output > max_tokens

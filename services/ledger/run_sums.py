@@ -6,9 +6,10 @@ from typing import Any
 
 from sqlalchemy import Select, case, func, select
 
+from schemas.budget import Window, windows_of
 from schemas.job import RunId
-from schemas.ledger import AttemptRow, JobRow, ResponseRow
-from schemas.outcome import AttemptState, Billing, Outcome
+from schemas.ledger import AttemptRow, BudgetRow, JobRow, ResponseRow
+from schemas.outcome import AttemptState, Billing, Outcome, Scope
 from services.ledger.store import Ledger
 
 _SUCCEEDED = AttemptRow.state == AttemptState.SUCCEEDED
@@ -164,6 +165,30 @@ def held(ledger: Ledger, run_id: RunId) -> int:
     query = select(func.sum(AttemptRow.held_nano_usd)).where(AttemptRow.run_id == run_id)
     with ledger.read() as connection:
         return int(connection.scalar(query) or 0)
+
+
+def over_holds(ledger: Ledger, run_id: RunId) -> tuple[int, int]:
+    """Attempts of a run that were billed above their worst case: how many, and by how many nano-USD together."""
+    excess = AttemptRow.actual_nano_usd - AttemptRow.worst_case_nano_usd
+    query = select(func.count(), func.sum(excess)).where(AttemptRow.run_id == run_id, excess > 0)
+    with ledger.read() as connection:
+        number, nano = connection.execute(query).one()
+    return number, int(nano or 0)
+
+
+def settled_in_windows(ledger: Ledger, run_id: RunId) -> dict[Window, int]:
+    """Nano-USD settled in each window that attempts of a run fall under, by whomever."""
+    days = select(AttemptRow.budget_day, AttemptRow.group_name).where(AttemptRow.run_id == run_id).distinct()
+    with ledger.read() as connection:
+        windows = {
+            window for day, group in connection.execute(days) for window in windows_of(run_id, day, group)
+        }
+        query = select(
+            BudgetRow.scope, BudgetRow.period, BudgetRow.group_name, BudgetRow.settled_nano_usd
+        ).where(BudgetRow.period.in_({window.period for window in windows}))
+        rows = connection.execute(query).all()
+    settled = {Window(Scope(scope), period, group): nano for scope, period, group, nano in rows}
+    return {window: settled[window] for window in sorted(windows) if window in settled}
 
 
 def by_reason(ledger: Ledger, run_id: RunId) -> list[ReasonSum]:

@@ -15,7 +15,7 @@ from schemas.ledger import AttemptRow, BatchRow, JobRow, ResponseRow, RunRow
 from schemas.outcome import AttemptState, BatchState, ReviewStatus
 from schemas.review_tables import REVIEW_STATUSES, ReviewRow
 from schemas.verification import CheckFinding, Verification
-from services.ledger.leases import is_expired
+from services.ledger.leases import is_over
 from services.ledger.store import Ledger, newest_revision, revision
 from services.ledger.verify_results import check_results
 from services.ledger.verify_rows import (
@@ -67,7 +67,7 @@ def check_holds(connection: Connection) -> CheckFinding:
         AttemptRow.state == AttemptState.OPEN
     )
     ended_and_holds = and_(AttemptRow.state.not_in(IN_DOUBT), AttemptRow.held_nano_usd != 0)
-    abandoned = open_of.where(RunRow.ended_at.is_(None), is_expired(connection))
+    abandoned = open_of.where(RunRow.ended_at.is_(None), is_over(connection))
     return verdict(
         "holds",
         "only open and unknown attempts hold money, and no run has ended with an open one",

@@ -1,13 +1,16 @@
 """Windows of money: what is held and settled of each, and what is free."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, text, tuple_, update
+from sqlalchemy import Connection, Row, bindparam, select, text, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from schemas.budget import Window, WindowCap
-from schemas.ledger import BudgetRow
-from schemas.outcome import Scope
+from schemas.budget import Window, WindowCap, windows_of
+from schemas.job import AttemptId
+from schemas.ledger import AttemptRow, BudgetRow
+from schemas.outcome import AttemptState, Scope
 
 #: any constant: the PostgreSQL advisory lock that lets one money-moving transaction at a time through
 _MONEY_LOCK = 7_190_416
@@ -58,6 +61,73 @@ def _used(connection: Connection, windows: Iterable[Window]) -> dict[Window, int
     return {
         Window(Scope(scope), period, group): used for scope, period, group, used in connection.execute(query)
     }
+
+
+def move_day(
+    connection: Connection, attempts: Sequence[AttemptId], day: str, caps: Sequence[WindowCap]
+) -> list[AttemptId]:
+    """Move what attempts hold to the day on which they leave, inside the caller's transaction.
+
+    The money of an open attempt goes from the windows of the day, and the month, that its hold was taken on to those of
+    the new day, and the attempt with it, where the new ones have room. Nobody else moves money until the transaction
+    ends, so it is marked as leaving in the same one.
+
+    Args:
+        connection: the caller's transaction.
+        attempts: that are about to leave, those that are to get room first.
+        day: the budget day, as ISO 8601.
+        caps: of that day, for all jobs and for every group of these attempts; see `rules.caps.caps_of`.
+
+    Returns:
+        Those that find no room, or whose group's windows are not among the caps: they stay as they are, and must not
+        leave.
+    """
+    of_another_day = _held_on_another_day(connection, attempts, day)
+    if not of_another_day:
+        return []
+    free = open_windows(connection, caps)
+    opened = {cap.window for cap in caps}
+    changes: Counter[Window] = Counter()
+    staying: list[AttemptId] = []
+    moved: list[AttemptId] = []
+    for row in of_another_day:
+        before = set(windows_of(row.run_id, row.budget_day, row.group_name))
+        after = set(windows_of(row.run_id, day, row.group_name))
+        entered, held = after - before, row.held_nano_usd
+        if not entered <= opened or any(free.get(window, held) < held for window in entered):
+            staying.append(row.attempt_id)
+            continue
+        for window in entered:
+            changes[window] += held
+            if window in free:
+                free[window] -= held
+        for window in before - after:
+            changes[window] -= held
+        moved.append(row.attempt_id)
+    if moved:
+        connection.execute(update(AttemptRow).where(AttemptRow.attempt_id.in_(moved)).values(budget_day=day))
+        add_to_windows(connection, {window: (held, 0) for window, held in changes.items()})
+    return staying
+
+
+def _held_on_another_day(connection: Connection, attempts: Sequence[AttemptId], day: str) -> list[Row[Any]]:
+    """The open ones of these attempts whose hold was taken on another day, in the order given."""
+    if not attempts:
+        return []
+    one_at_a_time(connection)
+    query = select(
+        AttemptRow.attempt_id,
+        AttemptRow.run_id,
+        AttemptRow.budget_day,
+        AttemptRow.group_name,
+        AttemptRow.held_nano_usd,
+    ).where(
+        AttemptRow.attempt_id.in_(list(attempts)),
+        AttemptRow.state == AttemptState.OPEN,
+        AttemptRow.budget_day != day,
+    )
+    found = {row.attempt_id: row for row in connection.execute(query)}
+    return [found[attempt] for attempt in attempts if attempt in found]
 
 
 def add_to_windows(connection: Connection, changes: Mapping[Window, tuple[int, int]]) -> None:

@@ -194,7 +194,7 @@ def test_every_figure_of_an_estimate_is_in_its_order(job, answers, percentile, m
     rules = policy(mode=mode, hold=hold, margin={"min_samples": 1 if enough else 100})
     tally = Tally(Observation(10_000, 10_000, output, 64_000) for output in answers)
     learned = lesson(KIND, tally, rules.margin)
-    found = estimated(job, rules, CARD, learned)
+    found = estimated(job, rules, [CARD], learned)
     assert found.expected <= found.worst_case
     assert found.hold == (found.worst_case if found.likely is None else found.likely) <= found.worst_case
     assert (found.likely is None) == (percentile is None or not enough)
@@ -215,7 +215,7 @@ def test_a_limit_of_one_request_looks_at_the_worst_case_whatever_is_held(job):
         request={"max_input_tokens": 200_000, "max_cost_usd": "0.5"},
     )
     learned = lesson(KIND, Tally([Observation(10, 10, 1, 64_000)]), rules.margin)
-    found = estimated(job, rules, CARD, learned)
+    found = estimated(job, rules, [CARD], learned)
     over = over_limits(job, found, rules)
     assert (over is not None) == (found.worst_case > 500_000_000)
     assert over is None or over[0] == Reason.OVER_COST_LIMIT

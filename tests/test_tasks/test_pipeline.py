@@ -13,11 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from schemas.estimate import TokenCount
 from schemas.ledger import AttemptRow, CountRow, JobRow
 from schemas.outcome import Outcome, RunOutcome
 from schemas.payload.payload import UNCOUNTED_PARAMETERS, Payload
 from schemas.review_tables import ReviewRow
-from tests.fakes import MODELS
+from services.ledger import counts
+from tests.fakes import MODELS, FakeGateway
 from tests.nights import IMAGE, KINDS, SEARCH, TOOL, ended, night, text_row
 from tests.strategies import quick_ledger
 
@@ -184,4 +186,49 @@ def test_a_bound_is_said_where_a_person_decides_and_used_where_the_policy_says_s
         [(method, tokens)] = connection.execute(sent).all()
     assert method == "bounded"
     assert ("claude-opus-5-5", tokens, "bounded") in [tuple(row) for row in known]
+    ledger.close()
+
+
+class Broken(FakeGateway):
+    """Counts every payload at the same few tokens."""
+
+    def __init__(self, says):
+        super().__init__()
+        self.says = says
+
+    async def count(self, body):
+        await super().count(body)
+        return self.says
+
+
+@pytest.mark.parametrize("says", [0, 1, 40])
+@pytest.mark.parametrize("more", [{}, {"model": "claude-opus-5-5"}])
+def test_a_count_that_cannot_be_is_none_and_nothing_is_sent_by_it(tmp_path, says, more):
+    rows = [{"job_id": f"job-{n}"} | text_row(f"{n} " + "word " * 2_000, **more) for n in range(3)]
+    ledger = quick_ledger(f"sqlite:///{tmp_path}/ledger.db")
+    first, report = asyncio.run(night(ledger, tmp_path, 1, rows, gateway=Broken(says)))
+    assert (first.sent, report.jobs.review, report.reasons[0].reason) == ([], 3, "impossible_count")
+    with ledger.read() as connection:
+        reviews = connection.execute(select(ReviewRow.reason, ReviewRow.detail, ReviewRow.would_pass)).all()
+        assert connection.execute(select(CountRow)).all() == []
+    for reason, detail, would_pass in reviews:
+        assert reason == "impossible_count"
+        assert f"counted {says} input tokens" in detail
+        assert "use an endpoint whose count_tokens counts" in would_pass
+    # an endpoint that counts lets them go on to where they belong
+    again = asyncio.run(night(ledger, tmp_path, 2, rows))[1]
+    assert again.reasons == [] or again.reasons[0].reason != "impossible_count"
+    ledger.close()
+
+
+def test_a_count_on_record_that_cannot_be_is_counted_again(tmp_path):
+    rows = [{"job_id": "a"} | text_row("word " * 100, model="claude-opus-5-5")]
+    ledger = quick_ledger(f"sqlite:///{tmp_path}/ledger.db")
+    asyncio.run(night(ledger, tmp_path, 1, rows, gateway=Broken(0), request={"max_input_tokens": 1}))
+    with ledger.write() as connection:
+        payload = connection.scalars(select(JobRow.fingerprint)).one()
+    counts.add(ledger, [TokenCount(payload, "claude-opus-5-5", 0)])
+    gateway, report = asyncio.run(night(ledger, tmp_path, 2, rows))
+    assert (len(gateway.counted), report.jobs.succeeded) == (1, 1)
+    assert counts.known(ledger, [payload])[payload]["claude-opus-5-5"] > 500
     ledger.close()

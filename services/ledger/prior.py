@@ -1,0 +1,134 @@
+"""Prior attempts: what became earlier of the same jobs, in whichever run."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, case, func, literal_column, or_, select
+
+from rules.identity import same_model
+from schemas.job import Job, QueuedJob, RunId
+from schemas.ledger import AttemptRow, JobRow
+from schemas.outcome import AttemptState
+from schemas.review_tables import ReviewRow
+from services.ledger.store import Ledger
+
+#: written out, because a database uses an index of some rows only for a condition that it can read
+SUCCEEDED = AttemptRow.state == literal_column("'succeeded'")
+
+
+class PriorAttempt(NamedTuple):
+    """An earlier attempt at a job that was answered, is in flight, or may have been billed."""
+
+    attempt_id: str
+    run_id: str
+    batch_id: str | None
+    ended_at: datetime | None
+    model: str
+
+
+#: one attempt for each way in which earlier ones at a job stand
+Prior = dict[AttemptState, PriorAttempt]
+#: a job, and one of the payloads that it was sent with
+_Key = tuple[str, str]
+
+
+def prior_attempts(connection: Connection, queued: Sequence[QueuedJob]) -> dict[int, Prior]:
+    """Earlier attempts at jobs, by row: those that count for a job as it is now.
+
+    An answer, or an attempt in flight, counts for the payload it was made with and for the model that the job is pinned
+    to, if it is. One that may have been billed counts for every pin, and for either payload of a review: a person
+    decides whether the job is sent again.
+    """
+    keys = _keys_of(connection, queued)
+    found = _attempts(connection, {key for of_job in keys.values() for key in of_job})
+    prior: dict[int, Prior] = {}
+    for job in queued:
+        own = (job.job_id, job.fingerprint)
+        standing = prior[job.row_number] = {}
+        for key in keys[job.row_number]:
+            for state, attempt in found.get(key, ()):
+                serves = key == own and same_model(job.pinned_model, attempt.model)
+                if state == AttemptState.UNKNOWN or serves:
+                    standing[state] = attempt
+    return prior
+
+
+def _keys_of(connection: Connection, queued: Sequence[QueuedJob]) -> dict[int, list[_Key]]:
+    """By row: the job's payload last, after the other one of its review, if it was edited."""
+    fingerprints = [job.fingerprint for job in queued]
+    query = select(ReviewRow.job_id, ReviewRow.fingerprint, ReviewRow.edited_fingerprint).where(
+        ReviewRow.edited_fingerprint.is_not(None),
+        ReviewRow.job_id.in_([job.job_id for job in queued]),
+        or_(ReviewRow.fingerprint.in_(fingerprints), ReviewRow.edited_fingerprint.in_(fingerprints)),
+    )
+    other: dict[_Key, str] = {}
+    for job_id, fingerprint, edited in connection.execute(query):
+        other[job_id, fingerprint] = edited
+        other[job_id, edited] = fingerprint
+    keys: dict[int, list[_Key]] = {}
+    for job in queued:
+        own = (job.job_id, job.fingerprint)
+        keys[job.row_number] = [(job.job_id, other[own]), own] if own in other else [own]
+    return keys
+
+
+def _attempts(
+    connection: Connection, keys: Iterable[_Key]
+) -> dict[_Key, list[tuple[AttemptState, PriorAttempt]]]:
+    wanted = set(keys)
+    query = select(
+        AttemptRow.job_id,
+        AttemptRow.fingerprint,
+        AttemptRow.state,
+        AttemptRow.attempt_id,
+        AttemptRow.run_id,
+        AttemptRow.batch_id,
+        AttemptRow.ended_at,
+        AttemptRow.model,
+    ).where(
+        AttemptRow.fingerprint.in_([fingerprint for _, fingerprint in wanted]),
+        # jobs of one payload may be many; those of others are not asked for
+        AttemptRow.job_id.in_([job_id for job_id, _ in wanted]),
+        AttemptRow.state != AttemptState.FAILED,
+    )
+    found: dict[_Key, list[tuple[AttemptState, PriorAttempt]]] = {}
+    for job_id, fingerprint, state, *rest in connection.execute(query.order_by(AttemptRow.opened_at)):
+        found.setdefault((job_id, fingerprint), []).append((AttemptState(state), PriorAttempt(*rest)))
+    return found
+
+
+def answers(connection: Connection, jobs: Sequence[Job]) -> dict[int, str]:
+    """The attempt that answered each job as it is now, by row, where one did."""
+    keys = {(job.job_id, job.payload.fingerprint) for job in jobs}
+    found = _attempts(connection, keys) if keys else {}
+    answered: dict[int, str] = {}
+    for job in jobs:
+        for state, attempt in found.get((job.job_id, job.payload.fingerprint), ()):
+            if state == AttemptState.SUCCEEDED and same_model(job.model, attempt.model):
+                answered[job.row_number] = attempt.attempt_id
+    return answered
+
+
+#: why a job that was answered before is paid for again, the first that is true
+_CHANGES = ("pinned to another model", "with another max_tokens", "with another request")
+
+
+def paid_again(ledger: Ledger, run_id: RunId) -> dict[str, int]:
+    """Jobs of a run that were answered before and are to be paid for again: what changed, and how many of them."""
+    changed = case(
+        (AttemptRow.fingerprint == JobRow.fingerprint, 0),
+        (AttemptRow.max_tokens != JobRow.max_tokens, 1),
+        else_=2,
+    )
+    of_job = (
+        select(func.min(changed).label("changed"))
+        .select_from(JobRow)
+        .join(AttemptRow, (AttemptRow.job_id == JobRow.job_id) & SUCCEEDED)
+        .where(JobRow.run_id == run_id, JobRow.outcome.is_(None), JobRow.attempt_id.is_(None))
+        .group_by(JobRow.row_number)
+        .subquery()
+    )
+    query = select(of_job.c.changed, func.count()).group_by(of_job.c.changed).order_by(of_job.c.changed)
+    with ledger.read() as connection:
+        return {_CHANGES[change]: number for change, number in connection.execute(query)}
