@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from schemas.budget import WindowCap, windows_of
+from schemas.budget import DayCaps, WindowCap, windows_of
 from schemas.outcome import Reason, Scope
 from schemas.policy import Policy
 
@@ -17,6 +17,15 @@ _REASONS = {
 def budget_day(policy: Policy, now: datetime) -> str:
     """The day that money is counted under at a moment, in the policy's time zone, as ISO 8601."""
     return now.astimezone(policy.zone).date().isoformat()
+
+
+def day_caps(policy: Policy, run_id: str, now: datetime) -> DayCaps:
+    """The day that money is counted under at a moment, with its caps."""
+
+    def of_groups(groups: Collection[str]) -> list[WindowCap]:
+        return caps_of(policy, run_id, now, groups)
+
+    return DayCaps(budget_day(policy, now), of_groups)
 
 
 def caps_of(policy: Policy, run_id: str, now: datetime, groups: Collection[str] = ()) -> list[WindowCap]:

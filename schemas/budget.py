@@ -1,5 +1,6 @@
 """The windows of money that a hold falls under, and what may be held in each."""
 
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -32,6 +33,19 @@ class WindowCap:
     def covers(self, group: str | None) -> bool:
         """Whether it caps the jobs of a group."""
         return self.window.group in ("", group)
+
+
+@dataclass(frozen=True, slots=True)
+class DayCaps:
+    """The budget day that it is, and the caps of its windows.
+
+    Attributes:
+        day: as ISO 8601, in the policy's time zone.
+        of_groups: the caps of that day for all jobs and for some groups of them.
+    """
+
+    day: str
+    of_groups: Callable[[Collection[str]], Sequence[WindowCap]]
 
 
 def windows_of(run_id: str, budget_day: str, *groups: str | None) -> list[Window]:

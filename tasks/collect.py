@@ -13,7 +13,7 @@ from schemas.job import RunId
 from schemas.report import CallFigures, RunReport
 from schemas.run import RunKey, RunOnRecord, RunReference
 from services.gateway import Gateway
-from services.ledger import Ledger, batch_items, batches, reviews, runs
+from services.ledger import Ledger, batch_attempts, batches, reviews, runs
 from tasks.park_for_review import park_for_review
 from tasks.publish import publish
 from tasks.report_run import report_run
@@ -118,7 +118,7 @@ async def _look_again(collecting: _Round, run_id: RunId, of_run: list[OpenBatch]
 
 
 async def _unsettled(ledger: Ledger, of_run: list[OpenBatch]) -> int:
-    return sum([len(await ledger.off_loop(batch_items.attempts_of, batch.batch_id)) for batch in of_run])
+    return sum([len(await ledger.off_loop(batch_attempts.attempts_of, batch.batch_id)) for batch in of_run])
 
 
 async def _look_at(collecting: _Round, run: Run, of_run: list[OpenBatch]) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from rules.endings import batch_never_made, unknown
 from schemas.batch import BatchPlace, OpenBatch, ProviderBatch
 from schemas.failures import CallFailed, Refused
-from services.ledger import batch_items, batches
+from services.ledger import batch_attempts, batches
 from tasks.run import Run
 
 log = logging.getLogger("weighbridge")
@@ -106,7 +106,7 @@ def _cannot_appear_any_more(run: Run, batch: OpenBatch) -> bool:
 
 async def _is_ours(run: Run, batch: OpenBatch, seen: ProviderBatch, not_ours: set[str]) -> bool:
     """Whether the first result of a batch is of one of our attempts; a batch is wholly ours or not at all."""
-    ours = await run.ledger.off_loop(batch_items.ids_of, batch.batch_id)
+    ours = await run.ledger.off_loop(batch_attempts.ids_of, batch.batch_id)
     try:
         async for line in run.gateway.batch_results(seen.provider_batch_id):
             if line.custom_id in ours:
@@ -126,7 +126,7 @@ async def _is_ours(run: Run, batch: OpenBatch, seen: ProviderBatch, not_ours: se
 
 async def _release(run: Run, batch: OpenBatch) -> None:
     """A batch that was never made: its attempts failed unbilled, and their jobs are queued again."""
-    left = await run.ledger.off_loop(batch_items.attempts_of, batch.batch_id)
+    left = await run.ledger.off_loop(batch_attempts.attempts_of, batch.batch_id)
     ends = [batch_never_made(attempt.attempt_id) for attempt in left]
     await run.ledger.off_loop(
         batches.absent, batch.batch_id, "its batch was never made; nothing was billed", ends
@@ -166,7 +166,7 @@ async def give_up(run: Run, batch: OpenBatch, why: str, kept: dict[str, str] | N
         kept: what came of an attempt and cannot be read, by its id.
     """
     kept = kept or {}
-    left = await run.ledger.off_loop(batch_items.attempts_of, batch.batch_id)
+    left = await run.ledger.off_loop(batch_attempts.attempts_of, batch.batch_id)
     ends = [unknown(attempt.attempt_id, why) for attempt in left if attempt.attempt_id not in kept]
     broken = [
         unknown(
@@ -175,6 +175,6 @@ async def give_up(run: Run, batch: OpenBatch, why: str, kept: dict[str, str] | N
         for attempt in left
         if attempt.attempt_id in kept
     ]
-    await run.ledger.off_loop(batch_items.settle_items, broken)
+    await run.ledger.off_loop(batch_attempts.settle_items, broken)
     await run.ledger.off_loop(batches.given_up, batch.batch_id, why, ends)
     log.warning("Batch %s: %s. %s attempts are of unknown outcome.", batch.batch_id, why, len(left))

@@ -18,7 +18,7 @@ from schemas.batch import RESULTS_KEPT, OpenBatch, ProviderBatch, ResultLine
 from schemas.failures import CallFailed, Transient
 from schemas.outcome import AttemptState, Reason
 from schemas.usage import Answer
-from services.ledger import batch_items, batches, runs
+from services.ledger import batch_attempts, batches, runs
 from services.result_lines import json_text
 from tasks.find_batch import give_up, is_gone, note_missing
 from tasks.pause import Pause
@@ -91,7 +91,7 @@ class _Reading:
 
     async def left(self) -> list[UnsettledAttempt]:
         """The attempts that are not settled."""
-        return await self._run.ledger.off_loop(batch_items.attempts_of, self._batch_id)
+        return await self._run.ledger.off_loop(batch_attempts.attempts_of, self._batch_id)
 
     async def read(self) -> None:
         """Read the results once, and settle what they say.
@@ -107,7 +107,7 @@ class _Reading:
         closed: dict[str | None, UnsettledAttempt] = {
             attempt.attempt_id: attempt
             for attempt in await self._run.ledger.off_loop(
-                batch_items.attempts_of, self._batch_id, (AttemptState.FAILED,)
+                batch_attempts.attempts_of, self._batch_id, (AttemptState.FAILED,)
             )
         }
         group: list[Settlement] = []
@@ -119,9 +119,9 @@ class _Reading:
                     group += self._judged(waiting, line)
                 if len(group) == _GROUP:
                     full, group = group, []
-                    await self._run.ledger.off_loop(batch_items.settle_items, full)
+                    await self._run.ledger.off_loop(batch_attempts.settle_items, full)
         finally:
-            await self._run.ledger.off_loop(batch_items.settle_items, group)
+            await self._run.ledger.off_loop(batch_attempts.settle_items, group)
 
     def _judged(self, waiting: dict[str | None, UnsettledAttempt], line: ResultLine) -> list[Settlement]:
         """The settlement of an item; none of a line that may have been cut on its way."""
@@ -140,7 +140,7 @@ class _Reading:
         if not isinstance(result, dict) or result.get("type") != "succeeded":
             return
         end = line_end(self._run, attempt, line, self._models)
-        if await self._run.ledger.off_loop(batch_items.book_closed, [end]):
+        if await self._run.ledger.off_loop(batch_attempts.book_closed, [end]):
             log.error(
                 "Attempt %s of batch %s was closed as not sent, and was answered after all: its cost is booked.",
                 attempt.attempt_id,

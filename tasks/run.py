@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from rules.caps import day_caps
 from rules.models import Models
 from rules.scale import Scale
 from rules.usage_alarm import BillWatch, believed, out_of_line
 from schemas.attempt import Expectation, Settlement
+from schemas.budget import DayCaps
 from schemas.failures import CallFailure, MayBeBilled, Refused, Transient
 from schemas.job import RunId
 from schemas.outcome import Reason
@@ -87,13 +89,17 @@ class Run:
     @classmethod
     def of(cls, reference: RunReference, ledger: Ledger, gateway: Gateway, models: Models) -> "Run":
         """The run with this process's services."""
+
+        def today() -> DayCaps:
+            return day_caps(reference.policy, reference.run_id, scale.clock())
+
         lessons = Lessons(ledger, reference.started_at, reference.policy.margin)
         scale = Scale(reference.policy, models, lessons.of)
         return cls(
             reference,
             ledger,
             gateway.counting_in(CallFigures()),
-            Journal(ledger, reference.key),
+            Journal(ledger, reference.key, today),
             scale,
         )
 

@@ -10,6 +10,7 @@ from schemas.attempt import Admission, HeldAttempt, Settlement
 from schemas.failures import CallFailed
 from schemas.outcome import AttemptState, Reason
 from schemas.payload.payload import Payload
+from services.ledger.journal import NoRoomToday
 from services.ledger.store import NotOwner
 from tasks.run import Run
 from tasks.step import step
@@ -29,6 +30,8 @@ async def _send_and_settle(run: Run, attempt: HeldAttempt) -> bool:
     """Send one attempt and put its end on record; whether it was answered."""
     try:
         settlement = await _sent(run, attempt)
+    except NoRoomToday:
+        settlement = withheld(attempt.attempt_id, Reason.DAY_BUDGET)
     except NotOwner:
         # whoever owns the run now has closed the attempt, or will
         run.halt.stop(Reason.TAKEN_OVER)

@@ -8,7 +8,7 @@ from schemas.batch import OpenBatch, ProviderBatch
 from schemas.errors import RunFailed, WeighbridgeError
 from schemas.failures import CallFailed
 from schemas.outcome import Reason
-from services.ledger import batch_items, batches
+from services.ledger import batch_attempts, batches
 from services.ledger.store import NotOwner
 from tasks.find_batch import elsewhere, find, is_gone, note_missing
 from tasks.pause import Pause
@@ -93,7 +93,7 @@ async def _leave(run: Run, batch: OpenBatch, sentence: str) -> None:
     if batch.run_id == run.run_id:
         raise RunFailed(sentence)
     ending = deferred(Reason.IN_FLIGHT_ELSEWHERE, f"it is in a batch that belongs to {batch.place}")
-    await run.ledger.off_loop(batch_items.end_waiting_rows, run.run_id, batch.batch_id, ending)
+    await run.ledger.off_loop(batch_attempts.end_waiting_rows, run.run_id, batch.batch_id, ending)
     log.warning("%s", sentence)
 
 

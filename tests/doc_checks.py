@@ -14,7 +14,6 @@ from functools import cache
 from pathlib import Path
 from typing import get_args
 
-import typer
 from pydantic import BaseModel
 from sqlalchemy import inspect
 from sqlalchemy.exc import DBAPIError
@@ -99,7 +98,7 @@ def command_line():
         sys.argv = arguments
         os.environ.clear()
         os.environ.update(before)
-    return typer.main.get_command(main.app), main.app
+    return main.command_group(), main
 
 
 def resolved(words: list[str]) -> tuple[list, list[str]]:

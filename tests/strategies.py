@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import event, select, update
 
 from schemas.attempt import Charge, Settlement, WeighedJob
-from schemas.budget import WindowCap, windows_of
+from schemas.budget import DayCaps, WindowCap, windows_of
 from schemas.estimate import Estimate
 from schemas.job import Job, JobUpdate
 from schemas.ledger import AttemptRow, RunRow
@@ -231,12 +231,20 @@ def settlement(attempt_id, state, outcome=None, *, cost=None, reason=None, detai
     return Settlement(attempt_id=attempt_id, state=state, ending=ending, error=detail, charge=charge, **more)
 
 
+def _same_day(connection, attempts):
+    """The day that attempts were held on: they leave on it."""
+    day = connection.scalar(select(AttemptRow.budget_day).where(AttemptRow.attempt_id.in_(attempts)).limit(1))
+    return DayCaps(day or "", lambda _: ())
+
+
 def write_down(ledger, leaving, settlements):
     """Put on record, in one transaction, which attempts are about to leave and how others ended."""
     with ledger.write() as connection:
         runs_of = select(AttemptRow.run_id).where(AttemptRow.attempt_id.in_(leaving)).distinct()
         for run_id in connection.scalars(runs_of).all():
-            record_leaving(connection, RunKey(run_id, owner_of(run_id)), leaving)
+            record_leaving(
+                connection, RunKey(run_id, owner_of(run_id)), leaving, _same_day(connection, leaving)
+            )
         settle(connection, settlements)
 
 

@@ -26,7 +26,7 @@ from services.ledger.leases import assert_owner
 from services.ledger.outcomes import RowEnding, end_rows
 from services.ledger.prior import Prior, prior_attempts
 from services.ledger.store import Ledger
-from services.ledger.windows import add_to_windows, one_at_a_time, open_windows
+from services.ledger.windows import add_to_windows, open_windows
 
 
 def take(
@@ -44,11 +44,10 @@ def take(
         ledger: the ledger.
         run: the run that sends them, with its owner's token.
         weighed: jobs in the order they are to get money.
-        caps: every window they fall under; the one of all jobs' day gives the attempts their budget day.
+        caps: every window they fall under; the day's gives the attempts their budget day.
         may_defer: nothing of this run is in flight, so that what is free now is the most that will ever be: a job
-            dearer than that is deferred. At any other job that does not fit, the queue stops and waits for what
-            is in flight, or held here before it, to leave room; when only the money of its group is short, the
-            jobs of that group wait and the others go on.
+            dearer than that is deferred. At any other that does not fit, the queue stops until there is room; when
+            only the money of its group is short, that group waits and the others go on.
         resend_unknown: whether a job whose earlier attempt may have been billed may be sent again.
 
     Raises:
@@ -56,7 +55,6 @@ def take(
     """
     admission = Admission()
     with ledger.write() as connection:
-        one_at_a_time(connection)
         assert_owner(connection, run)
         free = open_windows(connection, caps)
         at_most = dict(free)
@@ -76,9 +74,7 @@ def take(
                 continue
             elif not (lacking := _lacking(caps, free, item)):
                 taken.hold(item)
-                for cap in caps:
-                    if cap.window in free and cap.covers(item.job.group):
-                        free[cap.window] -= item.estimate.hold
+                _reduce(free, caps, item)
             elif may_defer and (never := _lacking(caps, at_most, item)):
                 taken.end(item, deferred(never.reason, _short_text(never, at_most, item)))
             elif lacking.window.group:
@@ -208,6 +204,13 @@ class _Taken:
                 self.joins,
             )
         end_rows(connection, self.run_id, self.ends)
+
+
+def _reduce(free: dict[Window, int], caps: Sequence[WindowCap], item: WeighedJob) -> None:
+    """Take a job's hold off what is free in every window that it falls under."""
+    for cap in caps:
+        if cap.window in free and cap.covers(item.job.group):
+            free[cap.window] -= item.estimate.hold
 
 
 def _lacking(caps: Sequence[WindowCap], free: dict[Window, int], item: WeighedJob) -> WindowCap | None:

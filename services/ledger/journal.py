@@ -7,9 +7,11 @@ attempts wait with it, nothing leaves meanwhile.
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from schemas.attempt import Settlement
+from schemas.budget import DayCaps
 from schemas.job import AttemptId
 from schemas.run import RunKey
 from services.ledger.settle import record_leaving, settle
@@ -22,6 +24,10 @@ _GATHER_SECONDS = 0.01
 #: the pause before a group that could not be written is tried again, seconds
 _RETRY_SECONDS = 2
 Waiter = asyncio.Future[None]
+
+
+class NoRoomToday(Exception):  # noqa: N818 - reads as what it is where it is caught
+    """The day has changed since the hold was taken, and the budgets of the new one have no room for it."""
 
 
 @dataclass(slots=True)
@@ -39,10 +45,11 @@ class Journal:
     Args:
         ledger: where they go.
         run: the run, with the token with which its attempts may leave.
+        today: the budget day that it is, and its caps.
     """
 
-    def __init__(self, ledger: Ledger, run: RunKey) -> None:
-        self._ledger, self._run = ledger, run
+    def __init__(self, ledger: Ledger, run: RunKey, today: Callable[[], DayCaps]) -> None:
+        self._ledger, self._run, self._today = ledger, run, today
         self._group = _Group()
         self._writer: asyncio.Task[None] | None = None
 
@@ -51,6 +58,7 @@ class Journal:
 
         Raises:
             NotOwner: another process has taken the run over; no byte may leave.
+            NoRoomToday: the day has changed, and the new one has no room for it; no byte may leave.
         """
         waiter: Waiter = asyncio.get_running_loop().create_future()
         self._group.leaving.append((attempt_id, waiter))
@@ -84,7 +92,7 @@ class Journal:
         """Write a group as soon as the ledger takes it; one bad value stops only its own item."""
         while True:
             try:
-                allowed, late = await asyncio.to_thread(self._write_group, group)
+                allowed, staying, late = await asyncio.to_thread(self._write_group, group)
             except LedgerUnavailable as error:
                 log.warning("%s %s answers wait to be written.", error, len(group.ended))
                 await asyncio.sleep(_RETRY_SECONDS)
@@ -92,7 +100,7 @@ class Journal:
                 await self._one_by_one(group, error)
                 return
             else:
-                self._wake(group, allowed)
+                self._wake(group, allowed, staying)
                 for attempt_id in late:
                     log.warning(
                         "Attempt %s was answered after it had been closed; its cost is booked.", attempt_id
@@ -112,14 +120,14 @@ class Journal:
             if not waiter.done():
                 waiter.set_exception(error)
 
-    def _write_group(self, group: _Group) -> tuple[set[str], list[str]]:
+    def _write_group(self, group: _Group) -> tuple[set[str], set[str], list[str]]:
         with self._ledger.write() as connection:
             leaving = [attempt_id for attempt_id, _ in group.leaving]
-            allowed = record_leaving(connection, self._run, leaving)
+            allowed, staying = record_leaving(connection, self._run, leaving, self._today())
             late = settle(connection, [settlement for settlement, _ in group.ended])
-        return allowed, late
+        return allowed, staying, late
 
-    def _wake(self, group: _Group, allowed: set[str]) -> None:
+    def _wake(self, group: _Group, allowed: set[str], staying: set[str]) -> None:
         for _, waiter in group.ended:
             if not waiter.done():  # else its caller was cancelled meanwhile
                 waiter.set_result(None)
@@ -128,5 +136,7 @@ class Journal:
                 continue
             if attempt_id in allowed:
                 waiter.set_result(None)
+            elif attempt_id in staying:
+                waiter.set_exception(NoRoomToday)
             else:
                 waiter.set_exception(NotOwner(self._run.run_id))

@@ -99,11 +99,12 @@ def release(connection: Connection, run: RunKey) -> None:
 
 
 def assert_owner(connection: Connection, run: RunKey) -> None:
-    """Let a transaction that holds the lock of `one_at_a_time` go on only for the owner of a run.
+    """Let a transaction go on only for the owner of a run; nobody takes it over until the transaction ends.
 
     Raises:
         NotOwner: the run was taken over, or given back.
     """
+    one_at_a_time(connection)
     owner = connection.scalar(select(RunRow.owner).where(RunRow.run_id == run.run_id))
     if owner != run.owner:
         raise NotOwner(run.run_id)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import aliased
 
 from rules.endings import interrupted
 from schemas.attempt import Charge, Settlement
-from schemas.budget import Window, windows_of
+from schemas.budget import DayCaps, Window, windows_of
 from schemas.job import AttemptId
 from schemas.ledger import AttemptRow, ResponseRow
 from schemas.money import NanoUsd
@@ -20,26 +20,43 @@ from schemas.run import RunKey
 from services.ledger.leases import is_owned
 from services.ledger.outcomes import answer_late, end_waiting
 from services.ledger.store import Ledger, storable, upsert
-from services.ledger.windows import add_to_windows, one_at_a_time
+from services.ledger.windows import add_to_windows, move_day, one_at_a_time
 
 
-def record_leaving(connection: Connection, run: RunKey, attempts: Sequence[AttemptId]) -> set[str]:
-    """Put on record that attempts are about to leave; those that may, which are all of them for the run's owner.
+def record_leaving(
+    connection: Connection, run: RunKey, attempts: Sequence[AttemptId], today: DayCaps
+) -> tuple[set[str], set[str]]:
+    """Put on record that attempts are about to leave.
 
-    The statement that marks them asks for the owner's token, so that a run which was taken over lets no byte leave.
+    The statement that marks them asks for the owner's token, so that a run which was taken over lets no byte leave. What
+    was held on another day moves to today's windows first.
 
     Args:
         connection: the caller's transaction.
         run: the run, with its owner's token.
         attempts: open attempts of the run.
+        today: the day on which they leave, and its caps.
+
+    Returns:
+        Those that may leave, and those that today's windows have no room for. Of the rest the run is not the owner.
     """
     if not attempts:
-        return set()
+        return set(), set()
     one_at_a_time(connection)
+    groups = connection.scalars(
+        select(AttemptRow.group_name)
+        .where(AttemptRow.attempt_id.in_(attempts), AttemptRow.budget_day != today.day)
+        .distinct()
+    ).all()
+    staying: set[str] = set()
+    if groups:
+        staying = set(
+            move_day(connection, attempts, today.day, today.of_groups({one for one in groups if one}))
+        )
     marked = connection.scalars(
         update(AttemptRow)
         .where(
-            AttemptRow.attempt_id.in_(attempts),
+            AttemptRow.attempt_id.in_([one for one in attempts if one not in staying]),
             AttemptRow.run_id == run.run_id,
             AttemptRow.state == AttemptState.OPEN,
             is_owned(run),
@@ -47,7 +64,7 @@ def record_leaving(connection: Connection, run: RunKey, attempts: Sequence[Attem
         .values(sent_at=datetime.now(UTC))
         .returning(AttemptRow.attempt_id)
     )
-    return set(marked)
+    return set(marked), staying
 
 
 def settle_all(ledger: Ledger, settlements: Sequence[Settlement]) -> list[str]:

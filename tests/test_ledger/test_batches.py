@@ -14,7 +14,7 @@ from schemas.batch import BatchPlace
 from schemas.ledger import AttemptRow, BatchRow, BudgetRow, JobRow, RunRow
 from schemas.outcome import AttemptState, BatchState, Outcome, Reason
 from schemas.run import RunKey
-from services.ledger import batch_items, batches, jobs, open_ledger, runs
+from services.ledger import batch_attempts, batches, jobs, open_ledger, runs
 from services.ledger.settle import settle
 from services.ledger.store import NotOwner
 from tests.strategies import abandon, begin, end_early, job, key_of, settlement, take, write_down
@@ -154,7 +154,9 @@ def test_an_ended_batch_needs_nothing_more(ledger):
     batch, held = out_there(ledger)
     batches.submitted(ledger, batch.batch_id, "msgbatch_1", None)
     write_down(ledger, (), [end(one) for one in held[:2]])
-    assert [row.attempt_id for row in batch_items.attempts_of(ledger, batch.batch_id)] == [held[2].attempt_id]
+    assert [row.attempt_id for row in batch_attempts.attempts_of(ledger, batch.batch_id)] == [
+        held[2].attempt_id
+    ]
     assert batches.open_of_run(ledger, "run-1") == [batches.open_batch(ledger, batch.batch_id)]
     write_down(ledger, (), [end(one) for one in held])
     batches.ended(ledger, batch.batch_id, {"succeeded": 3})

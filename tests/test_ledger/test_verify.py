@@ -26,7 +26,7 @@ from services.ledger.pruning import prune
 from services.ledger.verify import verify
 from tests.nights import KINDS, night
 from tests.processes import postgresql_database
-from tests.strategies import begin, job, quick_ledger, settlement, take, write_down
+from tests.strategies import begin, end_early, job, quick_ledger, settlement, take, write_down
 
 CHECKS = [
     "schema", "windows", "holds", "rows", "answers", "paid_once", "batches", "reviews", "results",
@@ -386,7 +386,7 @@ def test_a_run_that_ended_early_has_published_nothing(ledger, tmp_path):
     begin(ledger, results=tmp_path / "run-1")
     jobs.add(ledger, "run-1", [job(0), job(1, text="other")], [])
     assert off(ledger) == []
-    runs.close_early(ledger, "run-1", review_unknown=True)
+    end_early(ledger, "run-1")
     found = verified(ledger)
     assert all(check.ok for check in found.values())
     assert "run-1" not in found["results"].found
