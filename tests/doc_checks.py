@@ -1,12 +1,10 @@
 """Checks of a page against the code. Each takes a text and yields a sentence for everything that is wrong in it."""
 
 import contextlib
-import io
 import os
 import re
 import shlex
 import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator, Sequence
 from decimal import Decimal, InvalidOperation
@@ -87,26 +85,34 @@ def anchors(text: str) -> set[str]:
 @cache
 def command_line():
     """The `weighbridge` command with all that it registers."""
-    before = dict(os.environ)  # the command line sets Prefect's environment, for a process of its own
-    arguments, sys.argv = sys.argv, ["weighbridge", "--help"]
+    before = dict(
+        os.environ
+    )  # what a command imports may set Prefect's environment, for a process of its own
     try:
         from cli import main  # noqa: PLC0415 - it changes the environment
 
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
-            main.main()
+        return main.command_group()
     finally:
-        sys.argv = arguments
         os.environ.clear()
         os.environ.update(before)
-    return main.command_group(), main
+
+
+def below(command, name: str):
+    """A command of a group, with its own options: what is imported only when it is called, is imported here."""
+    found = command.get_command(None, name)
+    if not hasattr(found, "imported"):
+        return found
+    hidden, found = found.hidden, found.imported()
+    found.hidden = hidden
+    return found
 
 
 def resolved(words: list[str]) -> tuple[list, list[str]]:
     """The commands that words lead to, from `weighbridge` on, and the words left; a name that is not one is None."""
-    command, rest = command_line()[0], list(words)
+    command, rest = command_line(), list(words)
     path = [command]
     while rest and not rest[0].startswith("-") and hasattr(command, "list_commands"):
-        command = command.get_command(None, rest.pop(0))
+        command = below(command, rest.pop(0))
         path.append(command)
     return path, rest
 
@@ -145,14 +151,14 @@ def _visible(command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, .
         yield path, command
         return
     for name in command.list_commands(None):
-        below = command.get_command(None, name)
-        if not below.hidden:
-            yield from _visible(below, (*path, name))
+        found = below(command, name)
+        if not found.hidden:
+            yield from _visible(found, (*path, name))
 
 
 def undocumented(texts: Sequence[str]) -> Iterator[str]:
     """Commands that no page names, and options that no page has that names their command."""
-    for path, command in _visible(command_line()[0]):
+    for path, command in _visible(command_line()):
         naming = [
             text
             for text in texts

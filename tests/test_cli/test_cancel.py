@@ -26,6 +26,8 @@ def with_batches(ledger):
 class Office:
     """A gateway that notes what it is asked to cancel, or fails."""
 
+    endpoint, workspace = "http://x", None
+
     def __init__(self, error=None):
         self.error, self.asked = error, []
 

@@ -34,7 +34,7 @@ def test_anything_else_is_not_expected_and_its_own_text_is_not_repeated(error):
 
 @given(texts.filter(lambda text: len(text) > 5))
 def test_what_the_api_explained_may_quote_the_payload_and_is_not_repeated(explanation):
-    refused = Refused("HTTP 400 invalid_request_error", status=400, explanation=f"<{explanation}>")
+    refused = Refused("HTTP 400 invalid_request_error", explanation=f"<{explanation}>")
     words = last_words(refused)
     assert "HTTP 400 invalid_request_error" in words
     assert f"<{explanation}>" not in words

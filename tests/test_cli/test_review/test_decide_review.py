@@ -122,7 +122,7 @@ def test_a_decision_is_taken_back(weighbridge, waiting, statuses):
     again = weighbridge("review", "reopen", *waiting[:2], "--by", "ben", "--note", "by mistake", "--json")
     assert again.code == 4
     assert again.json["reopened"] == 1
-    assert again.json["refused"] == [{"review": waiting[1], "why": "it is pending, not decided"}]
+    assert again.json["refused"] == [{"review": waiting[1], "why": "nobody has decided about it yet"}]
     assert statuses()[waiting[0]] == "pending"
 
 
