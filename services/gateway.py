@@ -152,7 +152,7 @@ class Gateway:
             raise RunFailed(
                 f"The models of {self.endpoint} could not be listed: {error}. Nothing was sent."
             ) from error
-        return {info.id: _facts(info.id, info) for info in listed}
+        return {info.id: facts_of(info.id, info) for info in listed}
 
     async def model(self, name: str) -> ModelFacts | None:
         """What the provider says of one model or alias, or None when it knows none of that name.
@@ -171,7 +171,7 @@ class Gateway:
             info, _ = await self._tried(once, self._counts, free=True)
         except Refused:
             return None
-        return _facts(name, info)
+        return facts_of(name, info)
 
     async def create_batch(self, requests: Sequence[Mapping[str, Any]]) -> ProviderBatch:
         """A new Message Batch. Paid for what succeeds in it; there is no idempotency, so two calls are two bills.
@@ -382,7 +382,8 @@ def _provider_batch(batch: Any) -> ProviderBatch:
     )
 
 
-def _facts(name: str, info: Any) -> ModelFacts:
+def facts_of(name: str, info: Any) -> ModelFacts:
+    """What the API's description of a model says of it; what it does not state is None."""
     stated = info.capabilities
     return ModelFacts(
         name,
