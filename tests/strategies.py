@@ -5,6 +5,7 @@ import json
 import math
 from dataclasses import replace
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from sqlalchemy import event
 
@@ -19,6 +20,15 @@ from schemas.policy import Policy, validated
 from schemas.run import NewRun
 from services.ledger import Ledger, holds, jobs, open_ledger, runs
 from services.ledger.windows import windows_of
+
+#: of a test that says nothing else
+EXAMPLES = 60
+
+
+def examples(number):
+    """How many examples a dear test makes: `number`, and as many times more as the profile in force makes more."""
+    return number * settings.default.max_examples // EXAMPLES
+
 
 #: any text that JSON can carry
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)

@@ -18,7 +18,7 @@ from schemas.outcome import AttemptState, Outcome, Reason
 from services.ledger import holds, jobs, runs
 from services.ledger.settle import record_sent_and_settled
 from services.ledger.windows import windows_of
-from tests.strategies import begin, caps, job, quick_ledger, take, weighed
+from tests.strategies import begin, caps, examples, job, quick_ledger, take, weighed
 
 DAYS = ["2026-11-22", "2026-11-23", "2026-12-01"]
 GROUPS = [None, "ana", "ben"]
@@ -167,7 +167,7 @@ class Nights(RuleBasedStateMachine):
 
 
 TestNights = Nights.TestCase
-TestNights.settings = settings(max_examples=15, stateful_step_count=20)
+TestNights.settings = settings(max_examples=examples(15), stateful_step_count=20)
 
 
 def test_runs_that_take_money_at_once_never_pass_the_days_cap(ledger):

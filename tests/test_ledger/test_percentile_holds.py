@@ -13,7 +13,7 @@ from schemas.money import NanoUsd
 from schemas.outcome import AttemptState, Outcome
 from services.ledger import holds, jobs
 from services.ledger.settle import record_sent_and_settled
-from tests.strategies import begin, caps, job, quick_ledger, weighed
+from tests.strategies import begin, caps, examples, job, quick_ledger, weighed
 
 #: what is held, how much more the worst case is, and how much of that the answer exceeds its hold by
 costs = st.tuples(st.integers(1, 60), st.integers(0, 80), st.integers(-60, 80))
@@ -26,7 +26,7 @@ def money(ledger):
         ).all()
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(
     st.lists(costs, min_size=1, max_size=14),
     st.integers(0, 300),

@@ -34,7 +34,7 @@ from services.ledger.counts import add
 from services.ledger.pruning import compact, prune
 from services.ledger.settle import record_sent_and_settled
 from tests.nights import KINDS, ended, night, text_row
-from tests.strategies import begin, job, quick_ledger, take
+from tests.strategies import begin, examples, job, quick_ledger, take
 
 NOW = datetime.now(UTC)
 MODELS = ["claude-haiku-5-5", "claude-opus-5-5"]
@@ -234,7 +234,7 @@ def add_reviews(ledger, run_id, planned):
             )
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(
     plans=st.lists(run_plans, min_size=2, max_size=4),
     limits=st.tuples(st.integers(0, 4), st.integers(1, 6)),
