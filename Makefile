@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 help:
 	@echo "make demo   run the nightly flow on sample jobs against the local simulator (no key needed)"
 	@echo "make test   run the tests, without those that are marked slow"
-	@echo "make check  lint, types and the import direction"
+	@echo "make check  lint, types, the import direction, and the size and names of the code"
 	@echo "make test-slow  run those that are marked slow"
 	@echo "make test-all   run every test, with more examples of everything that is generated"
 	@echo "make chaos  kill the real command at random instants and ask the simulator what was paid"
@@ -54,6 +54,7 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/test_ratchet.py
 
 # Kills the real command at random instants; takes about half an hour on two cores.
 KILLS ?= 200

@@ -21,8 +21,10 @@ import httpx
 import psutil
 from sqlalchemy import insert, update
 
-from schemas.ledger import ReviewPayloadRow, ReviewRow, RunRow
+from schemas.ledger import RunRow
+from schemas.outcome import ReviewStatus
 from schemas.payload.payload import Payload
+from schemas.review_tables import ReviewPayloadRow, ReviewRow
 from services.ledger import Ledger, open_ledger
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -63,7 +65,7 @@ def main() -> None:
 
 
 def fill(ledger: Ledger, reviews: int, payload_bytes: int) -> None:
-    """Put so many pending reviews into a ledger."""
+    """Put this many pending reviews into a ledger."""
     now = datetime.now(UTC)
     run = {"run_id": "run-bench", "jobs_path": "", "results_path": "", "policy_name": "", "policy": {}}
     run |= {"mode": "messages", "endpoint": "", "simulated": True, "host": "", "pid": 1, "process_started": 0}
@@ -170,8 +172,8 @@ def measured(clock: Clock, ledger: Ledger, reviews: int) -> dict[str, tuple[int,
         with ledger.write() as connection:
             connection.execute(
                 update(ReviewRow)
-                .where(ReviewRow.status != "pending")
-                .values(status="pending", decided_by="Bench")
+                .where(ReviewRow.status != ReviewStatus.PENDING)
+                .values(status=ReviewStatus.PENDING, decided_by="Bench")
             )
     return taken
 

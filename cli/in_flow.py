@@ -1,4 +1,4 @@
-"""Running a flow in this process, stopping it in good order, and telling what came of it."""
+"""Running a flow in this process, stopping it in good order, and reporting the result."""
 
 import asyncio
 import contextlib
@@ -13,12 +13,17 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from cli.last_words import last_words
+from cli.options import SIMULATED_LEDGER
 from cli.show_report import print_report
-from schemas.errors import UNEXPECTED, Interrupted, WeighbridgeError
+from schemas.errors import Interrupted
 from schemas.outcome import EXIT_CODES, RunOutcome
 from schemas.report import RunReport
+from services.gateway import client_for
+from simulator.process import running_simulator
+from tasks.show_progress import LISTENER
 
-_SIMULATED_LEDGER = Path("data/simulated/ledger.db")
+_SIMULATED_LOG = Path("data/simulated/billed.jsonl")
 _SIMULATED_RESULTS = Path("data/simulated/results")
 
 _EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
@@ -63,7 +68,7 @@ def result_of(flow: Any, *arguments: Any, **options: Any) -> Any:
 
 
 def run_and_report(work: Callable[[], object], *, as_json: bool) -> NoReturn:
-    """Do a run, tell its report, and end with its exit code.
+    """Do a run, print its report, and end with its exit code.
 
     Args:
         work: does the run.
@@ -78,10 +83,8 @@ def run_and_report(work: Callable[[], object], *, as_json: bool) -> NoReturn:
             report = RunReport.model_validate(work())
     except Exception as error:
         if as_json:
-            words = (
-                str(error) if isinstance(error, WeighbridgeError) else UNEXPECTED.format(type(error).__name__)
-            )
-            print(RunReport(run_id="", outcome=RunOutcome.FAILED, error=words).model_dump_json())
+            failed = RunReport(run_id="", outcome=RunOutcome.FAILED, error=last_words(error))
+            print(failed.model_dump_json())
         raise
     if as_json:
         print(report.model_dump_json())
@@ -97,8 +100,6 @@ def _progress_bar() -> Iterator[None]:
     if not console.is_terminal:
         yield
         return
-    from tasks.show_progress import LISTENER  # noqa: PLC0415 - Prefect is imported after its settings
-
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task("jobs", total=None)
@@ -113,24 +114,20 @@ def endpoint(*, simulate: bool) -> Iterator[str | None]:
     Raises:
         BadInput: there is neither a key, nor an address, nor a simulator.
     """
-    if simulate:
-        from simulator.process import running_simulator  # noqa: PLC0415 - only when asked for
-
-        log = Path("data/simulated/billed.jsonl")
-        log.parent.mkdir(parents=True, exist_ok=True)
-        os.environ["ANTHROPIC_API_KEY"] = "simulated"
-        with running_simulator(log=log) as simulator:
-            yield simulator.base_url
+    if not simulate:
+        client_for()
+        yield None
         return
-    from services.gateway import client_for  # noqa: PLC0415 - the SDK takes seconds to import
-
-    client_for()
-    yield None
+    _SIMULATED_LOG.parent.mkdir(parents=True, exist_ok=True)
+    os.environ["ANTHROPIC_API_KEY"] = "simulated"
+    with running_simulator(log=_SIMULATED_LOG) as simulator:
+        yield simulator.base_url
 
 
 def places(ledger: str | None, results: Path | None, *, simulate: bool) -> tuple[str | None, str | None]:
-    """The ledger's URL and the results' folder of a run, apart for simulated ones; None leaves it to the settings."""
+    """The ledger's URL and the results folder of a run; simulated runs have their own. None leaves it to the settings."""
     if simulate:
-        ledger = ledger or os.environ.get("WEIGHBRIDGE_LEDGER") or f"sqlite:///{_SIMULATED_LEDGER.absolute()}"
+        ledger = ledger or os.environ.get("WEIGHBRIDGE_LEDGER") or f"sqlite:///{SIMULATED_LEDGER.absolute()}"
         results = results or Path(os.environ.get("WEIGHBRIDGE_RESULTS") or _SIMULATED_RESULTS)
-    return ledger, str(results) if results else None
+    folder = str(results) if results else None
+    return ledger, folder

@@ -1,35 +1,80 @@
-"""The command line. Each command is a file of its own; this one puts them together and says errors as sentences."""
+"""The command line. Each command is a file of its own; this one lists them, and reports errors as sentences."""
 
 import logging
 import os
 import sys
 import traceback
+from importlib.metadata import version as installed_version
+from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_group
 
-from schemas.errors import UNEXPECTED, WeighbridgeError, exit_code
+from cli.last_words import is_expected, last_words
+from cli.lazy_command import LazyCommand
+from schemas.errors import WeighbridgeError, exit_code
 
-# Set before Prefect is imported. They hold for the server that a run starts for itself when no Prefect server is
-# configured; the first start migrates its database, which can take 20 s and more.
-for _name, _value in {
+_COMPARE_BILL = (
+    "Compare the ledger with the provider's usage and cost reports, by UTC day, model and service tier."
+)
+COMMANDS = (
+    LazyCommand(
+        "run",
+        "cli.run:run",
+        "Weigh every job, send what fits, park the rest for review, and report what it cost.",
+    ),
+    LazyCommand(
+        "resubmit-approved",
+        "cli.resubmit_approved:resubmit_approved",
+        "Send the jobs that reviewers approved, each within its own ceiling.",
+    ),
+    LazyCommand(
+        "collect",
+        "cli.collect:collect",
+        "Settle the batches that interrupted runs left with the provider, and finish those runs.",
+    ),
+    LazyCommand(
+        "cancel",
+        "cli.cancel:cancel",
+        "Ask the provider to stop working on the batches of a run.",
+    ),
+    LazyCommand("report", "cli.report:report", "Show the report of a run."),
+    LazyCommand(
+        "review", "cli.review:review", "List, show and decide about the jobs that wait for a person."
+    ),
+    LazyCommand("check-bill", "cli.check_bill:check_bill", _COMPARE_BILL),
+    LazyCommand("reconcile", "cli.check_bill:check_bill", _COMPARE_BILL, hidden=True),
+    LazyCommand(
+        "prune-history",
+        "cli.prune_history:prune_history",
+        "Delete old answers, payloads and rows from the ledger.",
+    ),
+    LazyCommand(
+        "simulate",
+        "cli.simulate:simulate",
+        "Serve a simulated Anthropic API on this machine until it is interrupted.",
+    ),
+)
+
+#: They hold for the server that a run starts for itself when no Prefect server is configured; the first start
+#: migrates its database, which can take 20 seconds and more.
+_PREFECT_SETTINGS = {
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    # that server's recorder writes one task run a transaction by default, falls behind and loses records
+    # that server's recorder writes one task run per transaction by default, falls behind and loses records
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "500",
-    # it logs its own shutdown as errors, among the run's report
+    # it logs its own shutdown as errors, in the middle of the run's report
     "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
     # a warning outside a flow run is for the terminal alone
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
-    # an error is said once, by the command, as a sentence
+    # the command itself reports an error, once, as a sentence
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
-}.items():
-    os.environ.setdefault(_name, _value)
-# Prefect counts what it still has to tell its server, at every exit
-logging.getLogger("EventsWorker").setLevel(logging.ERROR)
+}
 
-app = typer.Typer(
+_root = typer.Typer(
     name="weighbridge",
     help="Weighs every LLM job with the provider's own scale, holds its worst-case cost, and only then sends it.",
     no_args_is_help=True,
@@ -38,28 +83,47 @@ app = typer.Typer(
 )
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"weighbridge {installed_version('weighbridge')}")
+        raise typer.Exit
+
+
+@_root.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """The options that come before a command."""
+
+
+def command_group() -> TyperGroup:
+    """The group of all commands; none of their modules is imported yet."""
+    group = get_group(_root)
+    group.commands.update({command.name or "": command for command in COMMANDS})
+    return group
+
+
 def main() -> None:
     """The `weighbridge` command."""
-    # Prefect is imported after its settings
-    from cli import check_bill, collect, prune_history, report, resubmit_approved, review, run, simulate  # noqa: PLC0415
-
-    run.add_to(app)
-    collect.add_to(app)
-    check_bill.add_to(app)
-    report.add_to(app)
-    review.add_to(app)
-    resubmit_approved.add_to(app)
-    prune_history.add_to(app)
-    simulate.add_to(app)
+    _set_up_prefect()
     try:
-        app()
-    except WeighbridgeError as error:
-        print(f"weighbridge: {error}", file=sys.stderr)
-        sys.exit(exit_code(error))
+        command_group()()
     except Exception as error:  # noqa: BLE001 - whatever it is, the last words are a sentence
-        traceback.print_exception(error)
-        print(f"weighbridge: {UNEXPECTED.format(type(error).__name__)}", file=sys.stderr)
-        sys.exit(1)
+        if not is_expected(error):
+            traceback.print_exception(error)
+        print(f"weighbridge: {last_words(error)}", file=sys.stderr)
+        sys.exit(exit_code(error) if isinstance(error, WeighbridgeError) else 1)
+
+
+def _set_up_prefect() -> None:
+    """Set what Prefect reads when it is imported, which the module of a command does."""
+    for name, value in _PREFECT_SETTINGS.items():
+        os.environ.setdefault(name, value)
+    # at every exit Prefect logs how many events it still has to send to its server
+    logging.getLogger("EventsWorker").setLevel(logging.ERROR)
 
 
 if __name__ == "__main__":

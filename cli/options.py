@@ -1,24 +1,101 @@
-"""Options that several commands have, said once."""
+"""What several commands share: their options, an amount of USD, and the ledger that an option names."""
 
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
+from schemas.errors import BadInput
 from schemas.outcome import Mode
+from schemas.settings import Settings
+from services.ledger import Ledger, open_ledger
+
+#: where a simulated run keeps its ledger when nothing else is named, below the current folder
+SIMULATED_LEDGER = Path("data/simulated/ledger.db")
+_MOST_USD = 1_000_000
 
 PolicyOption = Annotated[Path | None, typer.Option(help="The policy file (TOML).")]
-LedgerOption = Annotated[str | None, typer.Option(help="A SQLAlchemy URL, such as sqlite:///ledger.db.")]
+LedgerOption = Annotated[
+    str | None, typer.Option(help="The ledger, as a SQLAlchemy URL such as sqlite:///ledger.db.")
+]
 ResultsOption = Annotated[Path | None, typer.Option(help="The folder for results.")]
 RunBudgetOption = Annotated[
-    str | None, typer.Option(help="The most this run may hold and spend, in USD, such as 12.50.")
+    str | None, typer.Option(help="The most that this run may hold and spend, in USD, such as 12.50.")
 ]
 ModeOption = Annotated[
-    Mode | None, typer.Option(help="messages: now; batches: half the price, within 24 hours.")
+    Mode | None, typer.Option(help="messages: answers now; batches: half the price, within 24 hours.")
 ]
 SimulateOption = Annotated[
-    bool, typer.Option("--simulate", help="Against a local simulator: no key, no money.")
+    bool, typer.Option("--simulate", help="Use a simulator on this machine: no key, no money.")
 ]
-JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object, and nothing else, on stdout.")
-]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
+
+
+def opened_ledger(url: str | None, *, create: bool = False) -> Ledger:
+    """The ledger at `url`, or, when that is None, the one that the settings name.
+
+    Args:
+        url: a SQLAlchemy URL, or None.
+        create: make a SQLite ledger that does not exist yet. A command that only reads never does: an empty
+            ledger in the wrong folder would look like one with nothing to do.
+
+    Raises:
+        BadInput: the URL cannot be used, or nothing is there.
+        RunFailed: the database does not answer, or was made by a newer version.
+    """
+    address = url or Settings().ledger_url
+    if not create:
+        require_ledger(address)
+    return open_ledger(address)
+
+
+def require_ledger(address: str) -> None:
+    """Check that the SQLite file of a ledger is there, without making it.
+
+    Raises:
+        BadInput: it is not there.
+    """
+    file = _sqlite_file(address)
+    if file is None or file.exists():
+        return
+    simulated = ""
+    if SIMULATED_LEDGER.exists():
+        simulated = f" The ledger of simulated runs is sqlite:///{SIMULATED_LEDGER}."
+    raise BadInput(
+        f"There is no ledger at {file.absolute()}. Name another one with --ledger or WEIGHBRIDGE_LEDGER; the first "
+        f"`weighbridge run` makes it.{simulated} Nothing was changed."
+    )
+
+
+def _sqlite_file(address: str) -> Path | None:
+    """The file of a SQLite URL; None for any other database, and for what `open_ledger` refuses."""
+    try:
+        url = make_url(address)
+    except (ArgumentError, ValueError):
+        return None
+    if url.get_backend_name() != "sqlite":
+        return None
+    name = url.database or ":memory:"
+    if "uri" in url.query:
+        name = name.removeprefix("file:")
+    return Path(name)
+
+
+def usd_amount(text: str | None, option: str) -> Decimal | None:
+    """An amount of USD from 0 to under a million; None when the option was left out.
+
+    Raises:
+        BadInput: the text is not such an amount.
+    """
+    if text is None:
+        return None
+    try:
+        amount = Decimal(text)
+    except InvalidOperation as error:
+        raise BadInput(f"{option} {text!r} is not an amount of USD; write it like 0.50.") from error
+    if not (amount.is_finite() and 0 <= amount < _MOST_USD):
+        raise BadInput(f"{option} {text!r} is not an amount of USD from 0 to under {_MOST_USD:,}.")
+    return amount

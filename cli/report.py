@@ -4,34 +4,37 @@ from typing import Annotated
 
 import typer
 
-from cli.options import LedgerOption
+from cli.options import JsonOption, LedgerOption, opened_ledger
 from cli.show_report import print_report
 from schemas.errors import BadInput
 from schemas.report import RunReport
-from schemas.settings import Settings
-from services.ledger import open_ledger, runs
-
-
-def add_to(app: typer.Typer) -> None:
-    """Register the command."""
-    app.command("report")(report)
+from services.ledger import Ledger, runs
 
 
 def report(
-    run: Annotated[str | None, typer.Argument(help="A run id; left out: the latest run.")] = None,
+    run: Annotated[str | None, typer.Argument(help="A run id; the latest run when left out.")] = None,
     ledger: LedgerOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show the report of a run."""
-    opened = open_ledger(ledger or Settings().ledger_url)
-    found = runs.find(opened, run)
-    if found is None:
-        raise BadInput(f"The ledger {opened.url} has no run{f' {run}' if run else ''}.")
-    if found.report is None:
-        state = "is still under way" if found.ended_at is None else "ended early and has no report"
-        raise BadInput(f"Run {found.run_id} {state}; its jobs are in the ledger's table jobs.")
-    parsed = RunReport.model_validate(found.report)
+    found = _report_of(opened_ledger(ledger), run)
     if as_json:
-        print(parsed.model_dump_json())
+        print(found.model_dump_json())
     else:
-        print_report(parsed)
+        print_report(found)
+
+
+def _report_of(ledger: Ledger, run_id: str | None) -> RunReport:
+    """The report of one run, or of the latest.
+
+    Raises:
+        BadInput: there is no such run, or it has no report.
+    """
+    found = runs.find(ledger, run_id)
+    if found is None:
+        name = f"run {run_id}" if run_id else "runs yet"
+        raise BadInput(f"The ledger {ledger.url} has no {name}.")
+    if found.report is None:
+        state = "has not ended yet" if found.ended_at is None else "ended early and has no report"
+        raise BadInput(f"Run {found.run_id} {state}; its jobs are in the table jobs of the ledger.")
+    return RunReport.model_validate(found.report)

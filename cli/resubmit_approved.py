@@ -1,7 +1,5 @@
 """`weighbridge resubmit-approved`."""
 
-import typer
-
 from cli.in_flow import endpoint, places, result_of, run_and_report
 from cli.options import (
     JsonOption,
@@ -11,14 +9,11 @@ from cli.options import (
     ResultsOption,
     RunBudgetOption,
     SimulateOption,
+    require_ledger,
 )
-from schemas.policy import read_policy
+from flows.resubmit_approved import resubmit_approved as resubmit_flow
 from schemas.settings import Settings
-
-
-def add_to(app: typer.Typer) -> None:
-    """Register the command."""
-    app.command("resubmit-approved")(resubmit_approved)
+from services.policy_file import read_policy
 
 
 def resubmit_approved(
@@ -30,22 +25,27 @@ def resubmit_approved(
     simulate: SimulateOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Send what reviewers approved, each job under its own ceiling; the same JSON and exit codes as `run`."""
+    """Send the jobs that reviewers approved, each within its own ceiling.
+
+    The JSON and the exit codes are those of `run`.
+    """
     ledger, folder = places(ledger, results, simulate=simulate)
+    policy_path = str(policy) if policy else None
+    mode_name = mode.value if mode else None
 
     def work() -> object:
+        # report plain mistakes at once, before a Prefect server starts
         read_policy(policy or Settings().policy)
+        require_ledger(ledger or Settings().ledger_url)
         with endpoint(simulate=simulate) as base_url:
-            from flows import resubmit_approved as flow  # noqa: PLC0415 - Prefect is imported after its settings
-
             return result_of(
-                flow.resubmit_approved,
-                policy=str(policy) if policy else None,
+                resubmit_flow,
+                policy=policy_path,
                 ledger=ledger,
                 results=folder,
                 run_budget_usd=run_budget_usd,
                 base_url=base_url,
-                mode=mode.value if mode else None,
+                mode=mode_name,
             )
 
     run_and_report(work, as_json=as_json)

@@ -14,14 +14,10 @@ from cli.options import (
     RunBudgetOption,
     SimulateOption,
 )
-from schemas.policy import read_policy
+from flows.nightly_batch import nightly_batch
 from schemas.settings import Settings
 from services.job_file import JobFile
-
-
-def add_to(app: typer.Typer) -> None:
-    """Register the command."""
-    app.command("run")(run)
+from services.policy_file import read_policy
 
 
 def run(
@@ -30,42 +26,42 @@ def run(
     ledger: LedgerOption = None,
     results: ResultsOption = None,
     max_input_tokens: Annotated[
-        int | None, typer.Option(min=1, help="A job over so many input tokens goes to review.")
+        int | None, typer.Option(min=1, help="A job with more input tokens than this goes to review.")
     ] = None,
     run_budget_usd: RunBudgetOption = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many rows.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Read at most this many rows.")] = None,
     mode: ModeOption = None,
     resubmit_approved: Annotated[
-        bool, typer.Option("--resubmit-approved", help="Also send what reviewers approved.")
+        bool, typer.Option("--resubmit-approved", help="Also send the jobs that reviewers approved.")
     ] = False,
     simulate: SimulateOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Weigh every job, send what fits, park the rest for review, reconcile the bill.
+    """Weigh every job, send what fits, park the rest for review, and report what it cost.
 
-    Ends with 0 when complete, 2 on bad arguments or input, 3 on a budget stop, 4 when jobs were rejected, failed or
-    are of unknown outcome, 1 on anything else.
+    The exit code is 0 when the run is complete, 2 for bad arguments or input, 3 when a budget ran out, 4 when jobs
+    were rejected, failed or have an unknown outcome, and 1 for anything else.
     """
     ledger, folder = places(ledger, results, simulate=simulate)
+    policy_path = str(policy) if policy else None
+    mode_name = mode.value if mode else None
 
     def work() -> object:
-        # what is plainly wrong is said at once, before a Prefect server starts
+        # report plain mistakes at once, before a Prefect server starts
         JobFile(jobs)
         read_policy(policy or Settings().policy)
         with endpoint(simulate=simulate) as base_url:
-            from flows.nightly_batch import nightly_batch  # noqa: PLC0415 - Prefect is imported after its settings
-
             return result_of(
                 nightly_batch,
                 jobs,
-                policy=str(policy) if policy else None,
+                policy=policy_path,
                 ledger=ledger,
                 results=folder,
                 max_input_tokens=max_input_tokens,
                 run_budget_usd=run_budget_usd,
                 limit=limit,
                 base_url=base_url,
-                mode=mode.value if mode else None,
+                mode=mode_name,
                 resubmit_approved=resubmit_approved,
             )
 

@@ -9,26 +9,28 @@ from schemas.errors import BadInput
 from simulator.plan import PlanError
 from simulator.server import serve
 
-
-def add_to(app: typer.Typer) -> None:
-    """Register the command."""
-    app.command("simulate")(simulate)
+_LOG = Path("data/simulated/billed.jsonl")
 
 
 def simulate(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.")] = 8787,
-    log: Annotated[Path, typer.Option(help="A JSON-lines file of every request that was billed.")] = Path(
-        "data/simulated/billed.jsonl"
-    ),
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="The port to listen on; 0 chooses a free one.")
+    ] = 8787,
+    log: Annotated[Path, typer.Option(help="A JSON-lines file for every request that was billed.")] = _LOG,
     plan: Annotated[Path | None, typer.Option(help="Faults, latency and limits (TOML).")] = None,
 ) -> None:
-    """Serve a simulated Anthropic API on this machine, until interrupted."""
-    log.parent.mkdir(parents=True, exist_ok=True)
+    """Serve a simulated Anthropic API on this machine until it is interrupted."""
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(
+            f"The folder {log.parent} cannot be made ({error.strerror}); choose another --log."
+        ) from error
     try:
         serve(port, log, plan)
     except PlanError as error:
         raise BadInput(str(error)) from error
     except OSError as error:
         raise BadInput(
-            f"The simulator cannot listen on port {port} ({error.strerror}); name another."
+            f"The simulator cannot listen on port {port} ({error.strerror}); choose another --port."
         ) from error

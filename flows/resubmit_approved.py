@@ -4,10 +4,9 @@ from typing import Literal
 
 from prefect import State, flow
 from prefect.runtime import flow_run
-from prefect.states import Failed
 
-from flows.nightly_batch import final_state, one_night
-from schemas.errors import WeighbridgeError
+from flows.final_state import as_state
+from flows.nightly_batch import one_night
 from schemas.report import RunReport
 from schemas.run import RunOptions
 
@@ -23,7 +22,7 @@ async def resubmit_approved(
 ) -> State[RunReport]:
     """Send every job that a reviewer approved or edited.
 
-    It is counted and priced anew, and sent only while it is within the ceiling of its approval and all budgets.
+    It is counted and priced again, and sent only while it is within the ceiling of its approval and all budgets.
 
     Needs ANTHROPIC_API_KEY in the environment of the worker that runs it.
 
@@ -46,7 +45,4 @@ async def resubmit_approved(
         prefect_flow_run_id=flow_run.get_id(),
         resubmit_approved=True,
     )
-    try:
-        return final_state(await one_night(options))
-    except WeighbridgeError as error:
-        return Failed(message=str(error), data=error)
+    return await as_state(one_night(options))

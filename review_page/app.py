@@ -19,8 +19,9 @@ from review_page.edit_views import Editing, Weigh
 from review_page.guard import Guard, trust_only_templates
 from review_page.list_view import Reviews
 from review_page.people import ByName, ByPassword, ReviewSettings
-from schemas.ledger import REVIEW_STATUSES
-from services.ledger import Ledger
+from schemas.outcome import ReviewStatus
+from schemas.review import APPROVAL_HOLDS, MAX_NAME_CHARACTERS
+from services.ledger import Ledger, runs
 
 _HERE = Path(__file__).parent
 SESSION_SECONDS = 12 * 3_600
@@ -40,7 +41,7 @@ def make_app(
     secret, hashes = settings.signing_secret, settings.hashes
     app = Starlette(
         middleware=[
-            Middleware(Guard),
+            Middleware(Guard, trusted_proxy=settings.trusted_proxy),
             Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False),
             Middleware(
                 SessionMiddleware,
@@ -66,10 +67,13 @@ def make_app(
     environment = admin.templates.env
     trust_only_templates(environment)
     environment.globals.update(
-        statuses=REVIEW_STATUSES,
+        statuses=tuple(ReviewStatus),
         with_password=bool(hashes),
         ledger_url=ledger.url,
         may_edit=weigh is not None,
+        simulated=_LedgerKind(ledger).simulated,
+        approval_days=APPROVAL_HOLDS.days,
+        max_name_characters=MAX_NAME_CHARACTERS,
     )
     for shown in (wording.usd, wording.usd_exact, wording.number, wording.moment, wording.words):
         environment.filters[shown.__name__] = shown
@@ -81,6 +85,23 @@ def make_app(
         admin.add_view(Editing(ledger, pages, weigh))
     admin.mount_to(app)
     return app
+
+
+class _LedgerKind:
+    """Whether a ledger is of simulated runs: from its first run on it holds one kind only.
+
+    Args:
+        ledger: the ledger.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._known: bool | None = None
+
+    def simulated(self) -> bool:
+        if self._known is None and (run := runs.find(self._ledger)) is not None:
+            self._known = bool(run.simulated)
+        return bool(self._known)
 
 
 class _Start(CustomView):

@@ -1,7 +1,6 @@
 """Decisions from the page: each a form of its own, sent once, and answered by what became of it."""
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from functools import partial
 
 import anyio.to_thread
@@ -12,11 +11,12 @@ from starlette_admin import CustomView
 from starlette_admin.flash import flash
 from starlette_admin.routing import route
 
-from review_page.forms import confirmed_of, text_of, usd_of, versions_of, whole_of
+from review_page.forms import confirmed_of, days_of, text_of, usd_of, verb_of, versions_of, whole_of
 from review_page.list_view import asked
-from review_page.wording import say
-from schemas.errors import BadInput
-from schemas.review import APPROVAL_HOLDS, Decided, Filter
+from review_page.wording import show_outcome
+from schemas.errors import BadInput, WeighbridgeError
+from schemas.review import Decided, Filter
+from schemas.transitions import Verb
 from services.ledger import Ledger, reviews
 
 
@@ -43,15 +43,13 @@ class Deciding(CustomView):
     async def one(self, request: Request) -> Response:
         """Decide about one review."""
         form = await request.form()
-        review_id = whole_of(form, "id") or 0
+        review_id = 0
         try:
-            decided = await self._decided(
-                request, form, [review_id], {review_id: whole_of(form, "version") or 0}
-            )
-        except BadInput as error:
+            review_id = whole_of(form, "id") or 0
+            versions = {review_id: whole_of(form, "version") or 0}
+            await self._decide(request, form, [review_id], versions)
+        except WeighbridgeError as error:
             flash(request, str(error), "error")
-        else:
-            say(request, text_of(form, "verb"), decided)
         return RedirectResponse(
             request.url_for("admin:detail", key="reviews").include_query_params(pk=review_id), 303
         )
@@ -64,48 +62,59 @@ class Deciding(CustomView):
         try:
             if form.get("versions"):
                 versions = versions_of(form)
-                decided = await self._decided(request, form, list(versions), versions)
+                await self._decide(request, form, list(versions), versions)
             else:
-                decided = await self._decided(request, form, asked(back), {})
-        except BadInput as error:
+                await self._decide(request, form, asked(back), {})
+        except WeighbridgeError as error:
             flash(request, str(error), "error")
-        else:
-            say(request, text_of(form, "verb"), decided)
         return RedirectResponse(f"{request.url_for('admin:list', key='reviews')}?{back}", 303)
 
-    async def _decided(
+    async def _decide(
         self, request: Request, form: FormData, which: list[int] | Filter, versions: Mapping[int, int]
-    ) -> Decided:
-        """Make the decision of a form, in the name of whoever is logged in."""
-        by = request.state.admin_user.username
-        verb, note = text_of(form, "verb"), text_of(form, "note") or None
-        confirmed = confirmed_of(form) if isinstance(which, Filter) else None
-        act: Callable[[], Decided]
-        if verb == "approve":
-            act = partial(
-                reviews.approve,
-                self._ledger,
-                which,
-                by,
-                note=note,
-                ceiling_usd=usd_of(form, "ceiling_usd"),
-                ceiling_tokens=whole_of(form, "ceiling_tokens"),
-                expires_in=timedelta(days=whole_of(form, "days") or APPROVAL_HOLDS.days),
-                versions=versions,
-                confirmed=confirmed,
-            )
-        elif verb == "reject":
-            act = partial(
-                reviews.reject, self._ledger, which, by, note=note, versions=versions, confirmed=confirmed
-            )
+    ) -> None:
+        """Make the decision of a form, in the name of whoever is logged in, and show what became of it."""
+        verb, by = verb_of(form), request.state.admin_user.username
+        if verb in (Verb.APPROVE, Verb.REJECT):
+            act = self._about_any(form, verb, which, by, versions)
         elif isinstance(which, Filter):
             raise BadInput("Only approving and rejecting can be done to all that match; nothing was decided.")
-        elif verb in ("claim", "take_over"):
-            act = partial(reviews.claim, self._ledger, which, by, take_over=verb == "take_over")
-        elif verb == "release":
-            act = partial(reviews.release, self._ledger, which, by)
-        elif verb == "reopen":
-            act = partial(reviews.reopen, self._ledger, which, by, note=note)
         else:
-            raise BadInput("There is no such decision; nothing was decided.")
-        return await anyio.to_thread.run_sync(act)
+            act = self._about_named(form, verb, which, by)
+        show_outcome(request, verb, await anyio.to_thread.run_sync(act))
+
+    def _about_any(
+        self, form: FormData, verb: Verb, which: list[int] | Filter, by: str, versions: Mapping[int, int]
+    ) -> Callable[[], Decided]:
+        """Approving and rejecting, of some reviews or of all that a filter means."""
+        confirmed = None
+        if isinstance(which, Filter):
+            confirmed = confirmed_of(form)
+        note = text_of(form, "note") or None
+        if verb == Verb.REJECT:
+            return partial(
+                reviews.reject, self._ledger, which, by, note=note, versions=versions, confirmed=confirmed
+            )
+        return partial(
+            reviews.approve,
+            self._ledger,
+            which,
+            by,
+            note=note,
+            ceiling_usd=usd_of(form, "ceiling_usd"),
+            ceiling_tokens=whole_of(form, "ceiling_tokens"),
+            expires_in=days_of(form, "days"),
+            versions=versions,
+            confirmed=confirmed,
+        )
+
+    def _about_named(self, form: FormData, verb: Verb, ids: list[int], by: str) -> Callable[[], Decided]:
+        """What is done to reviews one by one."""
+        match verb:
+            case Verb.CLAIM | Verb.TAKE_OVER:
+                return partial(reviews.claim, self._ledger, ids, by, take_over=verb == Verb.TAKE_OVER)
+            case Verb.RELEASE:
+                return partial(reviews.release, self._ledger, ids, by)
+            case Verb.REOPEN:
+                return partial(reviews.reopen, self._ledger, ids, by, note=text_of(form, "note") or None)
+            case _:
+                raise BadInput("There is no such decision here; nothing was decided.")

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import anyio.to_thread
-from sqlalchemy import Row
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -17,15 +16,16 @@ from starlette_admin.routing import route
 
 from review_page.forms import text_of, whole_of
 from review_page.list_view import Reviews
-from review_page.wording import say
+from review_page.wording import show_outcome
 from schemas.errors import BadInput, WeighbridgeError
 from schemas.payload.edit import Edit, NoSuchEdit
 from schemas.payload.payload import InvalidPayload, Payload
-from schemas.review import EditEstimate
+from schemas.review import EditEstimate, ReviewDetail
+from schemas.transitions import Verb
 from services.ledger import Ledger, reviews
 
-#: counts and prices a payload anew, as it would be sent in a review's place
-Weigh = Callable[[Row[Any], Payload], Awaitable[EditEstimate]]
+#: counts and prices a payload as it would be sent in a review's place
+Weigh = Callable[[ReviewDetail, Payload], Awaitable[EditEstimate]]
 
 #: text that is data, such as a picture, from this length on; the form shows a mark in its place
 _DATA_CHARACTERS = 2_000
@@ -44,7 +44,7 @@ def unmarked(text: str, payload: str) -> dict[str, Any]:
     """An edited text as a request, its marks replaced by the data they stand for in the payload.
 
     Raises:
-        BadInput: the text is no JSON object.
+        BadInput: the text is not a JSON object.
     """
     data = {_mark(found): found for found in _texts(json.loads(payload)) if _is_data(found)}
     try:
@@ -103,18 +103,18 @@ class Editing(CustomView):
     @route("", methods=["GET"], name="edit-review")
     async def index(self, request: Request) -> Response:
         """The form, as the payload is."""
-        review = await self._review(request.query_params.get("pk"))
-        return self._shown(request, review, text=marked(_standing(review)))
+        review, standing = await self._review(request.query_params.get("pk"))
+        return self._shown(request, review, text=marked(standing))
 
     @route("", methods=["POST"], name="edited-review")
     async def weighed(self, request: Request) -> Response:
         """The form with what its changes come to, or, when they are confirmed, the decision."""
         form = await request.form()
-        review = await self._review(text_of(form, "id"))
+        review, standing = await self._review(text_of(form, "id"))
         fields: dict[str, Any] = {name: text_of(form, name) for name in ("max_tokens", "keep_turns", "note")}
         fields |= {"text": form.get("text"), "drop_tools": bool(form.get("drop_tools"))}
         try:
-            payload = _edited(form, _standing(review))
+            payload = _edited(form, standing)
             figures = await self._weigh(review, payload)
             if text_of(form, "verb") != "save":
                 return self._shown(request, review, figures=figures, max_output=payload.max_tokens, **fields)
@@ -131,20 +131,21 @@ class Editing(CustomView):
             decided = await anyio.to_thread.run_sync(decide)
         except (InvalidPayload, NoSuchEdit, WeighbridgeError) as error:
             return self._shown(request, review, error=str(error), **fields)
-        say(request, "edit", decided)
+        show_outcome(request, Verb.EDIT, decided)
         return RedirectResponse(
             request.url_for("admin:detail", key="reviews").include_query_params(pk=review.id), 303
         )
 
-    async def _review(self, given: str | None) -> Row[Any]:
+    async def _review(self, given: str | None) -> tuple[ReviewDetail, str]:
+        """The review that an address names, and what would be sent as it stands."""
         if given is None or not given.isdecimal() or len(given) > 9:
             raise HTTPException(404)
         review = await anyio.to_thread.run_sync(reviews.one_review, self._ledger, int(given))
         if review is None or not review.payload:
             raise HTTPException(404)
-        return review
+        return review, review.edited_payload or review.payload
 
-    def _shown(self, request: Request, review: Row[Any], **context: Any) -> Response:
+    def _shown(self, request: Request, review: ReviewDetail, **context: Any) -> Response:
         return self._pages.page(request, "review_edit.html", {"review": review, **context})
 
 
@@ -166,8 +167,3 @@ def _edited(form: FormData, standing: str) -> Payload:
     if change.whole is not None:
         Payload.checked(change.whole)
     return Payload.checked(change.of(json.loads(standing)))
-
-
-def _standing(review: Row[Any]) -> str:
-    """What would be sent as it stands: what somebody edited before, or the job's own payload."""
-    return str(review.edited_payload or review.payload)

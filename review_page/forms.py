@@ -1,5 +1,6 @@
 """What a person typed into a form, read as what was asked for; what cannot be read is refused with a sentence."""
 
+from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 
 from starlette.datastructures import FormData
@@ -7,7 +8,8 @@ from starlette.datastructures import FormData
 from review_page.wording import words
 from schemas.errors import BadInput
 from schemas.money import NanoUsd
-from schemas.review import Totals
+from schemas.review import APPROVAL_HOLDS, MAX_APPROVAL_HOLDS, Totals
+from schemas.transitions import Verb
 
 
 def text_of(form: FormData, name: str) -> str:
@@ -31,7 +33,7 @@ def whole_of(form: FormData, name: str) -> int | None:
 
 
 def amount(text: str) -> Decimal | None:
-    """An amount of USD, or None when the text is none that money can be."""
+    """An amount of USD, or None when the text is not one."""
     try:
         value = Decimal(text.strip().lstrip("$").replace(",", ""))
     except InvalidOperation:
@@ -50,6 +52,32 @@ def usd_of(form: FormData, name: str) -> Decimal | None:
     if text and value is None:
         raise BadInput("A ceiling is an amount in USD, like 0.25; nothing was decided.")
     return value
+
+
+def days_of(form: FormData, name: str) -> timedelta:
+    """For how many days an approval is to hold; where the field is left empty, as long as any.
+
+    Raises:
+        BadInput: it is something else.
+    """
+    days = whole_of(form, name)
+    if days is None:
+        return APPROVAL_HOLDS
+    if not 1 <= days <= MAX_APPROVAL_HOLDS.days:
+        raise BadInput(f"An approval holds from 1 to {MAX_APPROVAL_HOLDS.days:,} days; nothing was decided.")
+    return timedelta(days=days)
+
+
+def verb_of(form: FormData) -> Verb:
+    """What is to be done.
+
+    Raises:
+        BadInput: it is nothing that a person can do.
+    """
+    try:
+        return Verb(text_of(form, "verb"))
+    except ValueError:
+        raise BadInput("There is no such decision; nothing was decided.") from None
 
 
 def versions_of(form: FormData) -> dict[int, int]:

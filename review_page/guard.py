@@ -3,6 +3,7 @@
 Sources: OWASP cheat sheets on cross-site request forgery (Origin and Fetch Metadata) and on content security policy.
 """
 
+import ipaddress
 import secrets
 from urllib.parse import urlsplit
 
@@ -36,12 +37,16 @@ _CONTENT_SECURITY_POLICY = (
 class Guard:
     """Refuses what another site may have caused, and says in every answer what may run in it.
 
+    Off this machine a browser sends the page's cookies back over TLS only, and on it wherever TLS is used.
+
     Args:
         app: the application behind it.
+        trusted_proxy: whether X-Forwarded-Proto is believed, because only a proxy of ours can reach the page.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, trusted_proxy: bool = False) -> None:
         self._app = app
+        self._trusted_proxy = trusted_proxy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -50,6 +55,7 @@ class Guard:
         nonce = secrets.token_urlsafe(16)
         scope.setdefault("state", {})["nonce"] = nonce
         static = scope["path"].startswith(_STATIC)
+        secure = _over_tls(scope, trusted_proxy=self._trusted_proxy) or not _on_this_machine(scope)
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -58,6 +64,8 @@ class Guard:
                 headers["Content-Security-Policy"] = _CONTENT_SECURITY_POLICY.format(nonce)
                 if not static:
                     headers["Cache-Control"] = "no-store"
+                if secure:
+                    _secure_cookies(message)
             await send(message)
 
         refusal = None if scope["method"] in _SAFE_METHODS else _refusal(Headers(scope=scope))
@@ -65,6 +73,30 @@ class Guard:
             await self._app(scope, receive, guarded)
         else:
             await PlainTextResponse(refusal[1], status_code=refusal[0])(scope, receive, guarded)
+
+
+def _over_tls(scope: Scope, *, trusted_proxy: bool) -> bool:
+    """Whether a browser reached the page over TLS, as far as that is known."""
+    forwarded = Headers(scope=scope).get("x-forwarded-proto", "") if trusted_proxy else ""
+    return "https" in (scope["scheme"], forwarded.rpartition(",")[2].strip().lower())
+
+
+def _on_this_machine(scope: Scope) -> bool:
+    """Whether a browser reached the page by a name of the loopback interface."""
+    try:
+        host = urlsplit(f"//{Headers(scope=scope).get('host', '')}").hostname or ""
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _secure_cookies(message: Message) -> None:
+    message["headers"] = [
+        (name, value + b"; Secure")
+        if name.lower() == b"set-cookie" and b"; secure" not in value.lower()
+        else (name, value)
+        for name, value in message["headers"]
+    ]
 
 
 def _refusal(headers: Headers) -> tuple[int, str] | None:

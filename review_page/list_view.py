@@ -1,13 +1,12 @@
 """The list of reviews: filters, search, order, pages, and the way to decide about many at once."""
 
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import anyio.to_thread
-from sqlalchemy import ColumnElement, Select, and_, func, select, true
+from sqlalchemy import ColumnElement, Select, and_, true
 from sqlalchemy.orm import load_only
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
@@ -22,9 +21,11 @@ from starlette_admin.types import RequestAction
 from review_page import wording
 from review_page.conversation import conversation
 from review_page.forms import amount
-from schemas.ledger import DECIDED_STATUSES, REVIEW_STATUSES, ReviewRow
 from schemas.money import NanoUsd
+from schemas.outcome import DECIDED_STATUSES, ReviewStatus
 from schemas.review import Filter, Totals
+from schemas.review_tables import ReviewRow
+from schemas.transitions import Verb, why_not
 from services.ledger import Ledger, reviews
 from services.ledger.reviews.reading import matching
 
@@ -43,17 +44,15 @@ _READ = (
     ReviewRow.created_at,
     ReviewRow.version,
 )
-#: how old the numbers beside a select's choices may be; over many reviews they take longer than the list itself
+#: how old the numbers next to a select's choices may be; over many reviews they take longer than the list itself
 _CHOICES_SECONDS = 30.0
-#: what a list without a choice shows
-_WAITING = "pending"
 
 
 def asked(query: QueryParams) -> Filter:
     """The filter that a list's address names. What cannot be read asks nothing."""
-    status = query.get("status", _WAITING)
+    status = query.get("status", ReviewStatus.PENDING)
     return Filter(
-        status=status if status in REVIEW_STATUSES else None,
+        status=status if status in tuple(ReviewStatus) else None,
         reason=query.get("reason") or None,
         group=query.get("group") or None,
         model=query.get("model") or None,
@@ -191,8 +190,12 @@ class Reviews(ModelView):
     async def serialize(self, obj: Any, request: Request, *args: Any, **options: Any) -> dict[str, Any]:
         """As the library does, and who claimed or decided it."""
         row = await super().serialize(obj, request, *args, **options)
-        decided = obj.decided_by if obj.status in DECIDED_STATUSES else None
-        return row | {"who": obj.claimed_by if obj.status == "claimed" else decided}
+        who = None
+        if obj.status == ReviewStatus.CLAIMED:
+            who = obj.claimed_by
+        elif obj.status in DECIDED_STATUSES:
+            who = obj.decided_by
+        return row | {"who": who}
 
     async def count(self, request: Request, q: str | None = None, filters: FilterGroup | None = None) -> int:  # noqa: ARG002
         """How many match; what they come to is kept for who asked."""
@@ -215,30 +218,32 @@ class Reviews(ModelView):
         return kept[1]
 
     def _counted(self, status: str | None) -> dict[str, list[tuple[str, str]]]:
-        columns = (ReviewRow.reason, ReviewRow.group_name, ReviewRow.model)
-        query = select(*columns, func.count()).where(*matching(Filter(status=status))).group_by(*columns)
-        found: tuple[Counter[str], ...] = (Counter(), Counter(), Counter())
-        with self.ledger.read() as connection:
-            for *values, count in connection.execute(query):
-                for counter, value in zip(found, values, strict=True):
-                    if value:
-                        counter[value] += count
+        found = reviews.facets(self.ledger, Filter(status=status))
         return {
-            name: [(value, f"{wording.words(value)} ({count:,})") for value, count in counter.most_common()]
-            for name, counter in zip(("reason", "group", "model"), found, strict=True)
+            name: [
+                (value, f"{wording.words(value)} ({count:,})")
+                for value, count in found[name].items()
+                if value
+            ]
+            for name in ("reason", "group", "model")
         }
 
+    @staticmethod
+    def open_to(review: ReviewRow, name: str) -> set[Verb]:
+        """What a person may do to a review."""
+        return {verb for verb in Verb if why_not(verb, review, name) is None}
+
     def reading(self, review: ReviewRow) -> dict[str, Any]:
-        """What the page of one review shows beside its columns; `now` is None when its payload was pruned."""
+        """What the page of one review shows next to its columns; `now` is None when its payload was pruned."""
         kept = reviews.one_review(self.ledger, review.id)
-        payload, edited = (kept.payload, kept.edited_payload) if kept else (None, None)
-        standing = edited or payload
-        return {
-            "now": conversation(standing) if standing else None,
-            "before": conversation(payload) if edited and payload else None,
-            "editable": bool(payload),
-            "history": reviews.events(self.ledger, review.id),
-        }
+        shown: dict[str, Any] = {"now": None, "before": None, "editable": False}
+        if kept is not None:
+            shown["editable"] = bool(kept.payload)
+            if kept.standing:
+                shown["now"] = conversation(kept.standing)
+            if kept.edited_payload and kept.payload:
+                shown["before"] = conversation(kept.payload)
+        return shown | {"history": reviews.events(self.ledger, review.id)}
 
 
 def _summed(rows: Sequence[ReviewRow]) -> Totals:

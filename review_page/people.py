@@ -18,11 +18,11 @@ from starlette_admin.auth import AdminUser, AuthProvider
 from starlette_admin.exceptions import LoginFailed
 
 from schemas.errors import BadInput
+from schemas.review import MAX_NAME_CHARACTERS
 
 #: OWASP password storage cheat sheet: scrypt with 32 MiB
 _COST, _BLOCK, _PARALLEL = 2**15, 8, 3
 _SCRYPT_BYTES = 128 * _COST * _BLOCK * 2
-_NAME_LENGTH = 100  # of reviews.decided_by
 
 
 class ReviewSettings(BaseSettings):
@@ -31,12 +31,15 @@ class ReviewSettings(BaseSettings):
     Attributes:
         users: WEIGHBRIDGE_REVIEW_USERS, name:hash pairs with blanks between them; empty: nobody has a password.
         secret: WEIGHBRIDGE_REVIEW_SECRET, what sessions are signed with; None: one of this start's own.
+        trusted_proxy: WEIGHBRIDGE_REVIEW_TRUSTED_PROXY, whether only a proxy of ours can reach the page, so that its
+            X-Forwarded-Proto is believed.
     """
 
     model_config = SettingsConfigDict(env_prefix="WEIGHBRIDGE_REVIEW_")
 
     users: SecretStr = SecretStr("")
     secret: SecretStr | None = None
+    trusted_proxy: bool = False
 
     @property
     def hashes(self) -> dict[str, str]:
@@ -86,7 +89,7 @@ def is_password(password: str, hashed: str) -> bool:
 def clean_name(text: str) -> str | None:
     """A name that can stand in `decided_by`, or None."""
     name = " ".join(text.split())
-    return name if name and name.isprintable() and len(name) <= _NAME_LENGTH else None
+    return name if name and name.isprintable() and len(name) <= MAX_NAME_CHARACTERS else None
 
 
 def _scrypt(password: str, salt: bytes) -> bytes:
@@ -100,7 +103,7 @@ def _text(data: bytes) -> str:
 
 
 def _parts(hashed: str) -> tuple[bytes, bytes] | None:
-    """Salt and hash, or None when the text is no hash of ours."""
+    """Salt and hash, or None when the text is not a hash of ours."""
     kind, _, rest = hashed.partition(".")
     try:
         salt, expected = (base64.urlsafe_b64decode(part + "==") for part in rest.split("."))
@@ -111,9 +114,9 @@ def _parts(hashed: str) -> tuple[bytes, bytes] | None:
 
 @dataclass
 class Tries:
-    """Slows down guessing: so many log-ins in a quarter of an hour, by name and address, by address, by name.
+    """Slows down guessing: a few log-ins in a quarter of an hour, by name and address, by address, by name.
 
-    A try counts from its start, so that many at once are no way around, and is taken back when it succeeds.
+    A try counts from its start, so that many at once do not get around it, and is taken back when it succeeds.
 
     Attributes:
         clock: seconds that only grow.
@@ -169,7 +172,7 @@ class ByName(AuthProvider):
     async def login(self, username: str, password: str, remember_me: bool, request: Request) -> None:  # noqa: ARG002
         name = clean_name(username)
         if name is None:
-            raise LoginFailed(f"A name has up to {_NAME_LENGTH} printable characters.")
+            raise LoginFailed(f"A name has up to {MAX_NAME_CHARACTERS} printable characters.")
         request.session["name"] = name
 
     async def authenticate(self, request: Request) -> AdminUser | None:
@@ -200,7 +203,7 @@ class ByPassword(ByName):
 
     async def login(self, username: str, password: str, remember_me: bool, request: Request) -> None:  # noqa: ARG002
         address = request.client.host if request.client else ""
-        name = username[: _NAME_LENGTH + 1]
+        name = username[: MAX_NAME_CHARACTERS + 1]
         self._tries.begin(name, address)
         hashed = self._hashes.get(name, self._nobody)
         if not await anyio.to_thread.run_sync(is_password, password, hashed):

@@ -1,24 +1,26 @@
 """How figures, moments and what became of a decision read on the page."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from starlette.requests import Request
 from starlette_admin.flash import flash
 
 from schemas.money import to_usd, usd_short
-from schemas.review import Decided, Totals
+from schemas.review import Decided, RefusedDecision, Totals
+from schemas.transitions import Verb
 
 _DONE = {
-    "approve": "approved",
-    "reject": "rejected",
-    "edit": "edited",
-    "claim": "claimed",
-    "take_over": "claimed",
-    "release": "given back",
-    "reopen": "waiting again",
+    Verb.APPROVE: "approved",
+    Verb.REJECT: "rejected",
+    Verb.EDIT: "edited",
+    Verb.CLAIM: "claimed",
+    Verb.TAKE_OVER: "claimed",
+    Verb.RELEASE: "given back",
+    Verb.REOPEN: "waiting again",
 }
-#: refusals that are said in full; the cookie that carries them holds four kilobytes
-_SAID = 3
+#: refusals that are shown in full; the cookie that carries them holds four kilobytes
+_SHOWN = 3
 
 
 def usd(nano: int | None) -> str:
@@ -50,7 +52,7 @@ def words(value: str | None) -> str:
 
 
 def jobs(count: int) -> str:
-    """So many jobs."""
+    """A number of jobs, in words."""
     return "1 job" if count == 1 else f"{count:,} jobs"
 
 
@@ -62,17 +64,23 @@ def consequence(totals: Totals) -> str:
     return text
 
 
-def say(request: Request, verb: str, decided: Decided) -> None:
-    """Tell what became of a decision, on the next page."""
+def show_outcome(request: Request, verb: Verb, decided: Decided) -> None:
+    """Show what became of a decision, on the next page."""
     if decided.changed:
         flash(request, f"{jobs(decided.changed)} {_DONE[verb]}.", "success")
-    if not decided.refused:
-        return
-    said = [
-        f"review {refusal.review_id}: {refusal.why}" if refusal.review_id else refusal.why
-        for refusal in decided.refused[:_SAID]
-    ]
-    rest = len(decided.refused) - len(said)
-    more = f"; and {rest:,} more" if rest else ""
-    left = f"{len(decided.refused):,} left as they were" if len(decided.refused) > 1 else "Left as it was"
-    flash(request, f"{left}: {'; '.join(said)}{more}."[:1_000], "warning" if decided.changed else "error")
+    if decided.refused:
+        kind = "warning" if decided.changed else "error"
+        flash(request, _refusals(decided.refused)[:1_000], kind)
+
+
+def _refusals(refused: Sequence[RefusedDecision]) -> str:
+    reasons = []
+    for refusal in refused[:_SHOWN]:
+        whose = f"review {refusal.review_id}: " if refusal.review_id else ""
+        reasons.append(whose + refusal.why)
+    if len(refused) > _SHOWN:
+        reasons.append(f"and {len(refused) - _SHOWN:,} more")
+    left = "Left as it was"
+    if len(refused) > 1:
+        left = f"{len(refused):,} left as they were"
+    return f"{left}: {'; '.join(reasons)}."

@@ -1,79 +1,39 @@
-"""Advise: what would let a parked job pass, in sentences with figures. Only what is true, estimates said as such."""
+"""Advice: what would let a parked job be sent, in sentences with figures. Only what is true; estimates say so."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
 from decimal import ROUND_CEILING, Decimal
 
 import orjson
 
 from rules.prices import Unpriced
-from schemas.model_facts import ModelFacts
-from schemas.money import NanoUsd, to_nano, to_usd
+from rules.scale import Scale
+from schemas.money import to_nano, to_usd
 from schemas.outcome import Reason
 from schemas.payload.edit import turn_starts, uses_tools
 from schemas.payload.payload import Payload
-from schemas.policy import Policy
-from schemas.review import UNKNOWN_ADVICE
-from services.ledger.reviews import ParkedJob
-from tasks.admit import estimate_of
-from tasks.start_run import Run
+from schemas.review import UNKNOWN_ADVICE, ParkedJob
 
 #: max_tokens are proposed in whole thousands of this
 _ROUND = 1_024
 
 
-@dataclass(frozen=True, slots=True)
-class Scales:
-    """What advice is weighed with: the run, whose policy, models, prices and lessons made the figures."""
-
-    run: Run
-
-    @property
-    def policy(self) -> Policy:
-        return self.run.policy
-
-    @property
-    def models(self) -> Mapping[str, ModelFacts]:
-        return self.run.models
-
-    def worst_case(self, parked: ParkedJob, model: str, tokens: int, max_tokens: int) -> NanoUsd:
-        """The most that the job would cost with these figures."""
-        job = replace(parked.job, model=model, input_tokens=tokens, max_tokens=max_tokens)
-        return estimate_of(self.run, job).worst_case
-
-    def most_tokens(self, parked: ParkedJob) -> int:
-        own = parked.job.own_max_input_tokens
-        limit = self.policy.request.max_input_tokens
-        return limit if own is None else min(limit, own)
-
-    def most_cost(self, parked: ParkedJob) -> NanoUsd:
-        limit = to_nano(self.policy.request.max_cost_usd)
-        return limit if parked.job.own_max_cost is None else min(limit, parked.job.own_max_cost)
-
-    def passes(self, parked: ParkedJob, model: str, tokens: int, max_tokens: int) -> bool:
-        """Whether the job would be within its limits with these figures."""
-        return tokens <= self.most_tokens(parked) and (
-            self.worst_case(parked, model, tokens, max_tokens) <= self.most_cost(parked)
-        )
-
-
-def advise(parked: ParkedJob, scales: Scales) -> str | None:
+def advise(parked: ParkedJob, scale: Scale) -> str | None:
     """What would let a parked job pass, one sentence a line; None when nothing is known that would."""
     if parked.reason == Reason.UNKNOWN_OUTCOME:
         return UNKNOWN_ADVICE
     payload = Payload.restored(parked.payload)
     try:
-        said = [sentence for rule in _RULES for sentence in rule(parked, payload, scales)]
+        said = [sentence for rule in _RULES for sentence in rule(parked, payload, scale)]
     except Unpriced as error:
         return f"ask for what has a price: {error}"
     return "\n".join(said) or None
 
 
-def _raise_limits(parked: ParkedJob, _: Payload, scales: Scales) -> Iterator[str]:
+def _raise_limits(parked: ParkedJob, _: Payload, scale: Scale) -> Iterator[str]:
     if parked.job.input_tokens is None or parked.worst_case is None:
         return
     raised = []
-    policy = scales.policy.request
+    policy = scale.policy.request
     if parked.job.input_tokens > policy.max_input_tokens:
         raised.append(f"max_input_tokens to {parked.job.input_tokens:,}")
     if (
@@ -89,28 +49,33 @@ def _raise_limits(parked: ParkedJob, _: Payload, scales: Scales) -> Iterator[str
         yield f"raise {' and '.join(raised)}"
 
 
-def _lower_max_tokens(parked: ParkedJob, payload: Payload, scales: Scales) -> Iterator[str]:
+def _lower_max_tokens(parked: ParkedJob, payload: Payload, scale: Scale) -> Iterator[str]:
     model, tokens = parked.job.model, parked.job.input_tokens
-    if model is None or model not in scales.models or tokens is None or tokens > scales.most_tokens(parked):
+    limits = scale.limits(parked.job)
+    if model is None or model not in scale.models.callable or tokens is None or limits.cost is None:
         return
-    limit = scales.most_cost(parked)
-    one = scales.worst_case(parked, model, tokens, 1)
-    if one >= limit or scales.passes(parked, model, tokens, parked.job.max_tokens):
+    if limits.tokens is not None and tokens > limits.tokens:
+        return
+    limit = limits.cost
+    one = scale.worst_case(parked.job, model, tokens, 1)
+    if one >= limit or scale.passes(parked.job, model, tokens, parked.job.max_tokens):
         return
     # the price grows evenly with max_tokens
-    per_token = (scales.worst_case(parked, model, tokens, 1 + _ROUND) - one) / Decimal(_ROUND)
+    per_token = (scale.worst_case(parked.job, model, tokens, 1 + _ROUND) - one) / Decimal(_ROUND)
     fitting = min(parked.job.max_tokens - 1, 1 + int((limit - one) / per_token)) if per_token else 0
     fitting = fitting // _ROUND * _ROUND if fitting >= _ROUND else fitting
-    if fitting <= (payload.traits.thinking_budget or 0) or not scales.passes(parked, model, tokens, fitting):
+    if fitting <= (payload.traits.thinking_budget or 0) or not scale.passes(
+        parked.job, model, tokens, fitting
+    ):
         return
-    cost = scales.worst_case(parked, model, tokens, fitting)
+    cost = scale.worst_case(parked.job, model, tokens, fitting)
     yield f"lower max_tokens to {fitting:,}: worst case {_enough(cost, places=3)} USD"
 
 
-def _fewer_turns(parked: ParkedJob, payload: Payload, scales: Scales) -> Iterator[str]:
+def _fewer_turns(parked: ParkedJob, payload: Payload, scale: Scale) -> Iterator[str]:
     messages = payload.request["messages"]
     starts = turn_starts(messages)
-    if len(starts) > 1 and (fits := _by_share(parked, payload, scales)):
+    if len(starts) > 1 and (fits := _by_share(parked, payload, scale)):
         weights = [len(orjson.dumps(message)) + 1 for message in messages]
         dropped = 0
         for gone, (start, end) in enumerate(zip([0, *starts[1:]], starts[1:], strict=False), 1):
@@ -124,9 +89,9 @@ def _fewer_turns(parked: ParkedJob, payload: Payload, scales: Scales) -> Iterato
                 return
 
 
-def _without_tools(parked: ParkedJob, payload: Payload, scales: Scales) -> Iterator[str]:
+def _without_tools(parked: ParkedJob, payload: Payload, scale: Scale) -> Iterator[str]:
     tools = payload.request.get("tools")
-    if tools and not uses_tools(payload.request["messages"]) and (fits := _by_share(parked, payload, scales)):
+    if tools and not uses_tools(payload.request["messages"]) and (fits := _by_share(parked, payload, scale)):
         dropped = len(orjson.dumps(tools)) + len(orjson.dumps(payload.request.get("tool_choice", "")))
         if tokens := fits(dropped):
             yield (
@@ -135,61 +100,65 @@ def _without_tools(parked: ParkedJob, payload: Payload, scales: Scales) -> Itera
             )
 
 
-def _by_share(parked: ParkedJob, payload: Payload, scales: Scales) -> Callable[[int], int | None] | None:
+def _by_share(parked: ParkedJob, payload: Payload, scale: Scale) -> Callable[[int], int | None] | None:
     """A scale for the payload without some of its bytes: about how many tokens, or None when it would not pass.
 
     No scale at all for a job without a count, or one that is within its limits by its figures.
     """
     model, heavy = parked.job.model, parked.job.input_tokens
-    if model is None or model not in scales.models or heavy is None or parked.reason == Reason.UNCOUNTABLE:
+    if (
+        model is None
+        or model not in scale.models.callable
+        or heavy is None
+        or parked.reason == Reason.UNCOUNTABLE
+    ):
         return None
-    if scales.passes(parked, model, heavy, parked.job.max_tokens):
+    if scale.passes(parked.job, model, heavy, parked.job.max_tokens):
         return None
     whole = len(payload.text)
 
     def fits(dropped: int) -> int | None:
         tokens = -(-heavy * max(0, whole - dropped) // whole)
-        return tokens if scales.passes(parked, model, tokens, parked.job.max_tokens) else None
+        return tokens if scale.passes(parked.job, model, tokens, parked.job.max_tokens) else None
 
     return fits
 
 
-def _another_model(parked: ParkedJob, _: Payload, scales: Scales) -> Iterator[str]:
+def _another_model(parked: ParkedJob, _: Payload, scale: Scale) -> Iterator[str]:
     for model, tokens in parked.counted.items():
-        facts = scales.models.get(model)
+        facts = scale.models.callable.get(model)
         if model == parked.job.model or facts is None:
             continue
-        takes = (facts.max_tokens is None or parked.job.max_tokens <= facts.max_tokens) and (
-            facts.max_input_tokens is None or tokens <= facts.max_input_tokens
-        )
-        if takes and scales.passes(parked, model, tokens, parked.job.max_tokens):
-            cost = scales.worst_case(parked, model, tokens, parked.job.max_tokens)
+        answers = facts.max_tokens is None or parked.job.max_tokens <= facts.max_tokens
+        reads = tokens <= scale.models.reads(model, parked.job.traits)
+        if answers and reads and scale.passes(parked.job, model, tokens, parked.job.max_tokens):
+            cost = scale.worst_case(parked.job, model, tokens, parked.job.max_tokens)
             yield f"{model} would cost at most {_enough(cost)} USD, within the limit: pin the job to it"
 
 
-def _other_output(parked: ParkedJob, _: Payload, scales: Scales) -> Iterator[str]:
+def _other_output(parked: ParkedJob, _: Payload, scale: Scale) -> Iterator[str]:
     if parked.reason != Reason.NO_ROUTE:
         return
-    routed = [scales.models[route.model] for route in scales.policy.routes if route.model in scales.models]
+    routed = [
+        scale.models.callable[route.model]
+        for route in scale.policy.routes
+        if route.model in scale.models.callable
+    ]
     takes = [facts.max_tokens for facts in routed if facts.max_tokens is not None]
     if len(takes) == len(routed) and takes and parked.job.max_tokens > max(takes):
         yield f"lower max_tokens to {max(takes):,}, the most that a routed model takes"
-    largest = scales.policy.routes[-1]
+    largest = scale.policy.routes[-1]
     tokens = parked.counted.get(largest.model)
-    facts = scales.models.get(largest.model)
-    if (
-        tokens
-        and tokens > largest.up_to_input_tokens
-        and facts
-        and tokens <= (facts.max_input_tokens or tokens)
-    ):
+    if largest.model not in scale.models.callable or not tokens:
+        return
+    if largest.up_to_input_tokens < tokens <= scale.models.reads(largest.model, parked.job.traits):
         yield f"raise up_to_input_tokens of the route {largest.name} to {tokens:,}"
 
 
-def _countable(parked: ParkedJob, payload: Payload, _: Scales) -> Iterator[str]:
+def _countable(parked: ParkedJob, payload: Payload, _: Scale) -> Iterator[str]:
     if parked.reason != Reason.UNCOUNTABLE:
         return
-    for part in payload.uncountable_parts:
+    for part in payload.traits.uncounted.parts:
         if part.startswith("server tool"):
             yield f"remove the {part}"
         else:
@@ -197,7 +166,7 @@ def _countable(parked: ParkedJob, payload: Payload, _: Scales) -> Iterator[str]:
     yield 'set [uncountable] on = "bound" in the policy: it is then held at a safe upper bound, where one is known'
 
 
-def _new_ceiling(parked: ParkedJob, _: Payload, __: Scales) -> Iterator[str]:
+def _new_ceiling(parked: ParkedJob, _: Payload, __: Scale) -> Iterator[str]:
     if parked.reason == Reason.OVER_CEILING and parked.worst_case is not None:
         yield f"approve it again, up to {_enough(parked.worst_case)} USD and {parked.job.input_tokens or 0:,} input tokens"
 

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from decimal import Decimal, localcontext
 
 from schemas.bill import (
-    EXACT,
+    BATCH_TIER,
     MISMATCHES,
     TOKENS,
     WEB_SEARCH,
@@ -23,17 +23,15 @@ from schemas.bill import (
     Use,
 )
 from schemas.errors import BadInput
-from schemas.money import NANO_PER_USD
-from services.ledger.bill import BATCH
+from schemas.money import EXACT, NANO_PER_USD, usd_exact
 
 #: tiers that the cost report leaves out (source: Anthropic docs, "Usage and Cost API", 2026-08)
 _UNCOSTED = "priority"
-_NINE_PLACES = Decimal("1e-9")
 _SENTENCES = {
     Finding.NOT_IN_LEDGER: "not in this ledger: other use of the same workspace, or attempts of unknown outcome",
     Finding.SHIFTED: "shifted between days: cancels out over the period",
     Finding.WITHIN_TOLERANCE: "within the tolerance",
-    Finding.ROUNDED: "matches but for rounding: the ledger rounds each request up to a nano-USD",
+    Finding.ROUNDED: "matches except for rounding: the ledger rounds each request up to a nano-USD",
     Finding.MATCHES: "matches",
 }
 
@@ -45,11 +43,9 @@ def compare(
     last_day: date | None = None,
     tolerance: Decimal = Decimal(0),
 ) -> Comparison:
-    """The ledger beside the bill, over a period.
+    """The ledger compared with the bill, over a period.
 
     Args:
-        ledger: what the ledger says.
-        report: what the reports say.
         first_day: None: the first day that the reports cover.
         last_day: None: the last day that they cover; it is in the period.
         tolerance: how far a figure of the ledger may lie from the report's, in percent of that.
@@ -88,16 +84,8 @@ def compare(
             lines=lines,
             held=held,
         )
-        compared.sentences = list(_said(compared, _outside(ledger, first, last)))
+        compared.sentences = list(_sentences_of(compared, _outside(ledger, first, last)))
     return compared
-
-
-def usd(amount: Decimal) -> str:
-    """An amount for people: nine places, or all it has if those are more."""
-    exponent = amount.normalize(EXACT).as_tuple().exponent
-    if isinstance(exponent, int) and exponent < -9:
-        return f"{amount.normalize(EXACT):f}"
-    return f"{amount.quantize(_NINE_PLACES, context=EXACT):f}"
 
 
 def _refuse_a_mix(ledger: LedgerBill, report: ProviderBill) -> None:
@@ -191,7 +179,7 @@ def _difference(key: tuple[date, LineKind], ours: BillSide, theirs: BillSide, ve
 
 def _lacking(ours: BillSide, theirs: BillSide, between: Decimal | None) -> str:
     """What the ledger has more."""
-    parts = [f"{usd(between)} USD"] if between is not None and between > 0 else []
+    parts = [f"{usd_exact(between)} USD"] if between is not None and between > 0 else []
     parts += [
         f"{mine - other:,} {name}"
         for name, mine, other in _compared_use(ours.use, theirs.use)
@@ -256,15 +244,15 @@ def _outside(ledger: LedgerBill, first: date, last: date) -> Decimal:
     )
 
 
-def _said(compared: Comparison, outside: Decimal) -> Iterable[str]:
+def _sentences_of(compared: Comparison, outside: Decimal) -> Iterable[str]:
     """What to know, the worst first."""
     by_verdict = {
         verdict: [line for line in compared.lines if line.verdict == verdict] for verdict in Finding
     }
     if lacking := by_verdict[Finding.REPORT_LACKS]:
-        edge = any(line.day == compared.first_day and line.tier == BATCH for line in lacking)
+        edge = any(line.day == compared.first_day and line.tier == BATCH_TIER for line in lacking)
         yield (
-            f"The report lacks what the ledger has as paid for, on {_lines(lacking)}{_sum_said(lacking)}. It usually "
+            f"The report lacks what the ledger has as paid for, on {_lines(lacking)}{_sum_words(lacking)}. It usually "
             "follows within five minutes."
             + (
                 " A batch that ended on the first day may have been billed before it (--from)."
@@ -274,11 +262,11 @@ def _said(compared: Comparison, outside: Decimal) -> Iterable[str]:
         )
     if surplus := by_verdict[Finding.NOT_IN_LEDGER]:
         yield (
-            f"The report has more than this ledger, on {_lines(surplus)}{_sum_said(surplus)}: other use of the same "
+            f"The report has more than this ledger, on {_lines(surplus)}{_sum_words(surplus)}: other use of the same "
             "workspace, or attempts of unknown outcome."
         )
     for held in compared.held:
-        yield _held_said(held, costed=compared.cost_compared)
+        yield _held_sentence(held, costed=compared.cost_compared)
     if shifted := by_verdict[Finding.SHIFTED]:
         yield (
             f"Shifted between days on {_lines(shifted)}: a batch is billed as it is worked on and settled when it has "
@@ -290,7 +278,7 @@ def _said(compared: Comparison, outside: Decimal) -> Iterable[str]:
             "ledger may lie above the bill there."
         )
     if outside:
-        yield f"The ledger has {usd(outside)} USD on other days, which were not compared."
+        yield f"The ledger has {usd_exact(outside)} USD on other days, which were not compared."
     if compared.matches:
         yield _all_well(compared)
 
@@ -300,9 +288,9 @@ def _all_well(compared: Comparison) -> str:
     if not compared.lines:
         return f"Neither the ledger nor the report has anything {days}."
     exact = {line.verdict for line in compared.lines} == {Finding.MATCHES}
-    how = "exactly" if exact else "but for what is said of the lines above"
+    how = "exactly" if exact else "except as noted at the lines above"
     if compared.cost_compared and compared.ledger_usd is not None:
-        sums = f": {usd(compared.ledger_usd)} USD in the ledger, {usd(compared.report_usd or Decimal(0))} in the report"
+        sums = f": {usd_exact(compared.ledger_usd)} USD in the ledger, {usd_exact(compared.report_usd or Decimal(0))} in the report"
     else:
         sums = ""
     return f"Everything matches {how}, {days}{sums}."
@@ -312,26 +300,28 @@ def _lines(lines: Sequence[Difference]) -> str:
     return f"{len(lines)} line(s)"
 
 
-def _sum_said(lines: Sequence[Difference]) -> str:
+def _sum_words(lines: Sequence[Difference]) -> str:
     known = [line.difference_usd for line in lines if line.difference_usd is not None]
-    return f", {usd(abs(sum(known, Decimal(0))))} USD in sum" if known else ""
+    return f", {usd_exact(abs(sum(known, Decimal(0))))} USD in sum" if known else ""
 
 
-def _held_said(held: Held, *, costed: bool) -> str:
+def _held_sentence(held: Held, *, costed: bool) -> str:
     where = f"on {held.model} ({held.tier}), sent on {held.day}"
     if held.state == "open":
-        words = f"{held.attempts} attempt(s) in flight hold {usd(held.usd)} USD {where}"
+        words = f"{held.attempts} attempt(s) in flight hold {usd_exact(held.usd)} USD {where}"
     else:
-        words = f"{held.attempts} attempt(s) of unknown outcome hold {usd(held.usd)} USD {where}"
+        words = f"{held.attempts} attempt(s) of unknown outcome hold {usd_exact(held.usd)} USD {where}"
     if not costed:
         return f"{words}; they may be billed."
     if not held.surplus_usd:
         return f"{words}: the report shows no more than the ledger from that day on."
-    return f"{words}: the report shows {usd(held.surplus_usd)} USD more than the ledger from that day on."
+    return (
+        f"{words}: the report shows {usd_exact(held.surplus_usd)} USD more than the ledger from that day on."
+    )
 
 
 def line_name(line: Difference) -> str:
-    """What a line is for, for people."""
+    """What a line is for, in words."""
     if line.what == WEB_SEARCH:
         return "web searches"
     return line.model or line.what.replace("_", " ")

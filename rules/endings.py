@@ -1,113 +1,119 @@
-"""Settle: what an answer's usage comes to, as the end of its attempt. One place, for both modes."""
+"""How it ends: what an answer, a failure or a stop makes of an attempt and of the jobs that wait for it.
 
-from dataclasses import dataclass
-from typing import Any
+Every ending of a job is made here, whatever step it happens in and whatever mode the job goes out in, so that the same
+refusal ends the same way everywhere.
+"""
 
-from rules.prices import BilledTokens, PriceCard
-from rules.surcharges import container_seconds, refusal_is_billed
-from schemas.attempt import Settlement
+from collections.abc import Sequence
+from typing import assert_never
+
+from rules.prices import PriceCard
+from rules.usage_cost import BillingTerms, charge_of
+from schemas.attempt import Charge, Settlement, UnsettledAttempt
+from schemas.failures import (
+    AccessDenied,
+    CallFailure,
+    EndpointUnusable,
+    MayBeBilled,
+    Refused,
+    SpendLimitReached,
+    Transient,
+)
 from schemas.job import AttemptId
 from schemas.money import NanoUsd
-from schemas.outcome import AttemptState, Billing, Outcome
-from schemas.payload.payload import CacheTtl
-from schemas.payload.traits import Traits
-from schemas.usage import Answer, Usage
+from schemas.outcome import AttemptState, Billing, Decision, Ending, Outcome, Reason
+from schemas.usage import Answer
 
-#: as long as the ledger keeps a word of the usage
-_WORD = 40
-
-
-@dataclass(frozen=True, slots=True)
-class BillingTerms:
-    """What a request asked for that its bill hangs on, where its usage does not say.
-
-    Attributes:
-        cache_ttl: the longest cache life it asked for, if any.
-        geo: its `inference_geo`, if any.
-        speed: its `speed`, if any.
-        batch: it went out in a Message Batch.
-        container_seconds: how long its code execution container is taken to be billed for; 0: none, or free.
-    """
-
-    cache_ttl: CacheTtl | None = None
-    geo: str | None = None
-    speed: str | None = None
-    batch: bool = False
-    container_seconds: int = 0
+#: an item that the provider failed to answer is tried this often in one run
+MOST_TRIES = 3
+_HOLD_STAYS = "it may have been billed, so its hold stays until a person decides"
 
 
-def billing_terms(traits: Traits, cache_ttl: CacheTtl | None, *, batch: bool = False) -> BillingTerms:
-    """What a payload with these traits asked for."""
-    return BillingTerms(cache_ttl, traits.geo, traits.speed, batch, container_seconds(traits.uncountable))
+# ------------------------------------------------------------------------------------------ of a job without an attempt
 
 
-def billed(usage: Usage, asked: BillingTerms) -> tuple[BilledTokens, bool]:
-    """Usage by rate; and whether it says all of it.
+def rejected(reason: Reason, detail: str) -> Ending:
+    """The row itself must be fixed."""
+    return Ending(outcome=Outcome.REJECTED, decision=Decision.REJECT, reason=reason, detail=detail)
 
-    Cache writes are taken by their time to live; those whose life the usage does not show at the life that the request
-    asked for when that was five minutes, else at the dearer. Of two readings that contradict each other the larger
-    is taken.
-    """
-    parts = usage.cache_creation
-    total = usage.cache_creation_input_tokens
-    short = parts.ephemeral_5m_input_tokens if parts else 0
-    unsplit = usage.cache_write_tokens - (parts.total if parts else 0)
-    if parts is None and asked.cache_ttl == "5m":
-        short, unsplit = unsplit, 0
-    thinking = usage.thinking_tokens or 0
-    executions = usage.code_executions and asked.container_seconds
-    tokens = BilledTokens(
-        input=usage.input_tokens,
-        output=max(usage.output_tokens, thinking),
-        cache_write_5m=short,
-        cache_write_1h=usage.cache_write_tokens - short,
-        cache_read=usage.cache_read_tokens,
-        web_searches=usage.web_searches,
-        container_seconds=executions,
+
+def parked(reason: Reason, detail: str) -> Ending:
+    """A person must decide about it."""
+    return Ending(outcome=Outcome.REVIEW, decision=Decision.REVIEW, reason=reason, detail=detail)
+
+
+def deferred(reason: Reason, detail: str) -> Ending:
+    """The next run over the same input takes it up."""
+    return Ending(outcome=Outcome.DEFERRED, decision=Decision.DEFER, reason=reason, detail=detail)
+
+
+def answered_before() -> Ending:
+    """An earlier attempt answered the job: it is not paid for again."""
+    return Ending(outcome=Outcome.SUCCEEDED, decision=Decision.SEND)
+
+
+def unknown_before(attempt_id: str, run_id: str) -> Ending:
+    """An earlier attempt at the job may have been billed, so it is not sent again."""
+    detail = f"attempt {attempt_id} of {run_id} may have been billed; its hold stays until a person decides"
+    return unknown_outcome(detail)
+
+
+def unknown_outcome(detail: str) -> Ending:
+    """What became of an earlier attempt is not known."""
+    return Ending(
+        outcome=Outcome.UNKNOWN, decision=Decision.SEND, reason=Reason.UNKNOWN_OUTCOME, detail=detail
     )
-    sure = (
-        not unsplit
-        and (parts is None or total is None or parts.total == total)
-        and thinking <= usage.output_tokens
-        and not executions
-        and not usage.iterations
+
+
+def interrupted_before_decision() -> Ending:
+    """The run ended early, before the job was decided about."""
+    return deferred(
+        Reason.INTERRUPTED, "the run was interrupted before this job was decided; the next run takes it up"
     )
-    return tokens, sure
 
 
-def priced(card: PriceCard, usage: Usage, asked: BillingTerms) -> tuple[NanoUsd, BilledTokens, Billing]:
-    """What a usage comes to in nano-USD, for which tokens, and whether it says all that was billed.
-
-    A tier that is not the one that the request went out in, "priority" included, is settled at the standard price; a
-    place or a speed that no price is known for at the dearest that is.
-    """
-    tokens, sure = billed(usage, asked)
-    tier = "batch" if asked.batch else "standard"
-    as_sent = usage.service_tier in (None, tier)
-    cost, known = card.bill(
-        tokens,
-        batch=asked.batch and as_sent,
-        geo=usage.inference_geo or asked.geo,
-        speed=usage.speed or asked.speed,
-    )
-    return cost, tokens, Billing.FULL if sure and as_sent and known else Billing.PARTIAL
+def stopped_before_count(reason: Reason) -> Ending:
+    """The run stopped before the job was counted."""
+    return deferred(reason, "the run stopped before this job was counted; the next run takes it up")
 
 
-def refused_unbilled(answer: Answer, card: PriceCard) -> bool | None:
-    """Whether an answer is a refusal that is not billed; None when that is not known.
+def stops_run(failure: CallFailure) -> Reason | None:
+    """Why a failed call stops the whole run, or None when it concerns its own job only."""
+    match failure:
+        case SpendLimitReached():
+            return Reason.PROVIDER_SPEND_LIMIT
+        case AccessDenied():
+            return Reason.ACCESS_DENIED
+        case EndpointUnusable():
+            return Reason.ENDPOINT_UNUSABLE
+        case Transient() | Refused() | MayBeBilled():
+            return None
+        case _:
+            assert_never(failure)
 
-    Billed is a refusal after output began; before any, by its category.
-    """
-    if answer.stop_reason != "refusal" or answer.content:
-        return False
-    if not isinstance(answer.stop_details, dict):
-        return None
-    billed_for = refusal_is_billed(answer.stop_details.get("category"), card.day)
-    return None if billed_for is None else not billed_for
+
+def uncounted(failure: CallFailure) -> Ending:
+    """What a count that could not be had makes of its job. Counting is free, so nothing can have been billed."""
+    match failure:
+        case Refused():
+            return rejected(Reason.REFUSED_BY_API, f"{failure}: {failure.explanation}")
+        case SpendLimitReached() | AccessDenied() | EndpointUnusable():
+            return stopped_before_count(_reason_to_stop(failure))
+        case Transient() | MayBeBilled():
+            return Ending(
+                outcome=Outcome.FAILED,
+                reason=Reason.API_UNAVAILABLE,
+                detail=f"it could not be counted: {failure}",
+            )
+        case _:
+            assert_never(failure)
 
 
-def succeeded(
-    attempt_id: AttemptId, card: PriceCard, answer: Answer, body: str, asked: BillingTerms | None = None
+# ---------------------------------------------------------------------------------------------------- of an attempt
+
+
+def answered(
+    attempt_id: AttemptId, card: PriceCard, answer: Answer, body: str, terms: BillingTerms | None = None
 ) -> Settlement:
     """The end of an answered attempt.
 
@@ -116,39 +122,163 @@ def succeeded(
         card: the prices of its model on the day of the call.
         answer: the answer, its usage checked.
         body: the same as JSON text.
-        asked: what its request asked for; None: nothing that its bill hangs on.
+        terms: what its request asked for that its bill hangs on; None: nothing.
     """
-    usage = answer.usage
-    cost, tokens, billing = priced(card, usage, asked or BillingTerms())
-    match refused_unbilled(answer, card):
-        case True:
-            cost, billing = NanoUsd(0), Billing.NOT_BILLED
-        case None:
-            billing = Billing.PARTIAL
     return Settlement(
-        attempt_id,
-        AttemptState.SUCCEEDED,
-        Outcome.SUCCEEDED,
-        cost=cost,
-        input_tokens=tokens.total_input,
-        cache_write_tokens=tokens.cache_write_5m + tokens.cache_write_1h,
-        cache_write_1h_tokens=tokens.cache_write_1h,
-        cache_read_tokens=tokens.cache_read,
-        output_tokens=tokens.output,
-        thinking_tokens=usage.thinking_tokens,
-        web_searches=usage.web_searches,
-        service_tier=_word(usage.service_tier),
-        inference_geo=_word(usage.inference_geo),
-        billing=billing,
-        usage=_as_it_came(usage),
+        attempt_id=attempt_id,
+        state=AttemptState.SUCCEEDED,
+        ending=Ending(outcome=Outcome.SUCCEEDED),
+        charge=charge_of(card, answer, terms or BillingTerms()),
         stop_reason=answer.stop_reason,
         response=body,
     )
 
 
-def _word(value: str | None) -> str | None:
-    return value[:_WORD] if value else None
+def failed(attempt_id: AttemptId, failure: CallFailure, *, tries_left: bool = False) -> Settlement:
+    """The end of an attempt that brought no answer: its hold is released when it surely was not billed, else it stays.
+
+    Args:
+        attempt_id: the attempt.
+        failure: why it brought none.
+        tries_left: its job may be tried again in this run, if the failure may pass.
+    """
+    detail = str(failure)
+    ending: Ending | None
+    match failure:
+        case MayBeBilled():
+            return _unknown(attempt_id, detail, failure)
+        case SpendLimitReached() | AccessDenied() | EndpointUnusable():
+            ending = _left_for_next_run(_reason_to_stop(failure), detail)
+        case Refused():
+            detail = f"{failure}: {failure.explanation}"
+            ending = Ending(outcome=Outcome.REJECTED, reason=Reason.REFUSED_BY_API, detail=detail)
+        case Transient():
+            ending = Ending(outcome=Outcome.FAILED, reason=Reason.API_UNAVAILABLE, detail=detail)
+            if tries_left:
+                ending = None
+        case _:
+            assert_never(failure)
+    return _not_billed(attempt_id, ending, detail, failure)
 
 
-def _as_it_came(usage: Usage) -> dict[str, Any]:
-    return usage.model_dump(mode="json", exclude_unset=True)
+def withheld(attempt_id: AttemptId, reason: Reason) -> Settlement:
+    """The run stopped before the attempt's first byte left."""
+    return _never_sent(attempt_id, reason, "the run stopped before it was sent; nothing was billed")
+
+
+def unpriced(attempt_id: AttemptId, why: str) -> Settlement:
+    """The price of its model ended with the day on which its hold was taken."""
+    return _never_sent(attempt_id, Reason.NO_ROUTE, f"{why}; it was not sent, and nothing was billed")
+
+
+def batch_not_made(attempt_id: AttemptId, failure: CallFailure) -> Settlement:
+    """The API surely did not take the batch that the attempt was to go out in."""
+    settlement = failed(attempt_id, failure)
+    if settlement.ending is None or settlement.ending.outcome is not Outcome.REJECTED:
+        return settlement
+    # what is refused is the batch: no row of it is known to be at fault
+    detail = f"its batch was refused: {settlement.error}"
+    ending = Ending(outcome=Outcome.FAILED, reason=Reason.REFUSED_BY_API, detail=detail)
+    return _not_billed(attempt_id, ending, detail, failure)
+
+
+def batch_never_made(attempt_id: AttemptId) -> Settlement:
+    """The provider never had the batch that the attempt was to go out in: its job goes back into the queue."""
+    return _not_billed(attempt_id, None, "its batch was never made; nothing was billed")
+
+
+def batch_left_it(attempt_id: AttemptId, reason: Reason) -> Settlement:
+    """Its batch expired or was cancelled before the attempt was answered."""
+    what = "expired" if reason is Reason.BATCH_EXPIRED else "was cancelled"
+    detail = f"its batch {what} before it was answered; nothing was billed"
+    return _not_billed(attempt_id, _left_for_next_run(reason, detail), detail)
+
+
+def item_failed(attempt: UnsettledAttempt, failure: CallFailure) -> Settlement:
+    """The end of an errored item of a batch, which is not billed; a failure that may pass is tried again in the run."""
+    return failed(attempt.attempt_id, failure, tries_left=attempt.tried < MOST_TRIES)
+
+
+def unknown(attempt_id: AttemptId, why: str) -> Settlement:
+    """Nothing proves what became of it."""
+    return _unknown(attempt_id, why)
+
+
+def interrupted(attempt_id: AttemptId, *, sent: bool) -> Settlement:
+    """The end of an attempt that its run left open: never sent is released; sent without an answer stays held."""
+    if sent:
+        detail = "the run was interrupted while it was in flight; it may have been billed"
+        ending = Ending(outcome=Outcome.UNKNOWN, reason=Reason.UNKNOWN_OUTCOME, detail=detail)
+        return Settlement(attempt_id=attempt_id, state=AttemptState.UNKNOWN, ending=ending, error=detail)
+    detail = "the run was interrupted before it was sent; nothing was billed"
+    return _never_sent(attempt_id, Reason.INTERRUPTED, detail)
+
+
+def booked(attempt_id: AttemptId, cost: NanoUsd, detail: str) -> Settlement:
+    """The end of an attempt of unknown outcome whose cost a person looked up.
+
+    Args:
+        attempt_id: the attempt.
+        cost: nano-USD that were billed.
+        detail: what was found, and by whom.
+    """
+    billing = Billing.PARTIAL if cost else None
+    return Settlement(
+        attempt_id=attempt_id,
+        state=AttemptState.FAILED,
+        ending=Ending(outcome=Outcome.FAILED, reason=Reason.UNKNOWN_OUTCOME, detail=detail),
+        error=detail,
+        charge=Charge(cost=cost, billing=billing),
+    )
+
+
+def each_unknown(attempts: Sequence[UnsettledAttempt], why: str) -> list[Settlement]:
+    """What is left of a batch that the provider no longer reports on."""
+    return [unknown(attempt.attempt_id, why) for attempt in attempts]
+
+
+def _reason_to_stop(failure: SpendLimitReached | AccessDenied | EndpointUnusable) -> Reason:
+    reason = stops_run(failure)
+    if reason is None:
+        raise AssertionError("these three stop the run")
+    return reason
+
+
+def _left_for_next_run(reason: Reason, detail: str) -> Ending:
+    """Deferred after it was decided that it is sent, which stays on record."""
+    return Ending(outcome=Outcome.DEFERRED, reason=reason, detail=detail)
+
+
+def _never_sent(attempt_id: AttemptId, reason: Reason, detail: str) -> Settlement:
+    return Settlement(
+        attempt_id=attempt_id,
+        state=AttemptState.FAILED,
+        ending=_left_for_next_run(reason, detail),
+        error=detail,
+        tries=0,
+    )
+
+
+def _not_billed(
+    attempt_id: AttemptId, ending: Ending | None, detail: str, failure: CallFailure | None = None
+) -> Settlement:
+    return Settlement(
+        attempt_id=attempt_id,
+        state=AttemptState.FAILED,
+        ending=ending,
+        error=detail,
+        tries=failure.tries if failure else 1,
+        request_id=failure.request_id if failure else None,
+    )
+
+
+def _unknown(attempt_id: AttemptId, why: str, failure: CallFailure | None = None) -> Settlement:
+    detail = f"{why}; {_HOLD_STAYS}"
+    return Settlement(
+        attempt_id=attempt_id,
+        state=AttemptState.UNKNOWN,
+        ending=Ending(outcome=Outcome.UNKNOWN, reason=Reason.UNKNOWN_OUTCOME, detail=detail),
+        error=detail,
+        tries=failure.tries if failure else 1,
+        request_id=failure.request_id if failure else None,
+    )

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from schemas.money import to_nano, usd_short
+from schemas.money import usd_rounded
 from schemas.report import RunReport
 
 #: what each outcome means to the person who reads the table
@@ -10,15 +10,11 @@ _MEANINGS = {
     "succeeded": "answered; the results are written",
     "review": "over a limit or not countable: waiting for a person in the table reviews",
     "deferred": "not sent, nothing paid: the next run takes them up",
-    "rejected": "not a valid request: mend the row",
+    "rejected": "not a valid request: fix the row",
     "failed": "not answered and not billed: the next run tries again",
     "unknown": "may have been billed: the money stays held until a person decides",
 }
 Rows = list[tuple[str, ...]]
-
-
-def usd(amount: Decimal) -> str:
-    return usd_short(to_nano(amount))
 
 
 def title(report: RunReport) -> str:
@@ -53,8 +49,8 @@ def model_rows(report: RunReport) -> Rows:
                 f"{sums.actual_input:,}",
                 partial if sums.partial else f"{error:+.2%}",
                 f"{sums.actual_output:,}",
-                usd(sums.estimated_usd),
-                usd(sums.actual_usd),
+                usd_rounded(sums.estimated_usd),
+                usd_rounded(sums.actual_usd),
             )
         )
     return rows
@@ -77,16 +73,20 @@ def money_rows(report: RunReport) -> Rows:
     money = report.usd
     rows: Rows = [
         _held_row(report),
-        ("expected", usd(money.estimated), _expectation(report)),
-        ("spent", usd(money.actual), "by the provider's usage" + (", simulated" if report.simulated else "")),
+        ("expected", usd_rounded(money.estimated), _expectation(report)),
+        (
+            "spent",
+            usd_rounded(money.actual),
+            "by the provider's usage" + (", simulated" if report.simulated else ""),
+        ),
         (
             f"all on {report.largest_model}",
-            usd(money.all_on_largest),
+            usd_rounded(money.all_on_largest),
             _saving(money.actual, money.all_on_largest),
         ),
     ]
     if money.held:
-        rows.append(("still held", usd(money.held), "attempts that may have been billed"))
+        rows.append(("still held", usd_rounded(money.held), "attempts that may have been billed"))
     if report.over_bound:
         rows.append(
             ("over the margin", f"{report.over_bound:,} jobs", "billed above the bound; raise the margin")
@@ -96,9 +96,9 @@ def money_rows(report: RunReport) -> Rows:
 
 def _held_row(report: RunReport) -> tuple[str, ...]:
     if report.hold_percentile is None:
-        return ("held before sending", usd(report.usd.worst_case), "worst case of what was sent")
+        return ("held before sending", usd_rounded(report.usd.worst_case), "worst case of what was sent")
     percentile = f"of what was sent; held was percentile {report.hold_percentile} of the observed output"
-    return ("worst case", usd(report.usd.worst_case), percentile)
+    return ("worst case", usd_rounded(report.usd.worst_case), percentile)
 
 
 def _expectation(report: RunReport) -> str:
@@ -110,7 +110,7 @@ def _expectation(report: RunReport) -> str:
     answers = f"{sum(lesson.n for lesson in report.lessons if lesson.enough):,} observed answers"
     assumed = f"assumed: {report.assumed_share:.0%} of max_tokens"
     if money.estimated_low is not None and money.estimated_high is not None:
-        return f"{usd(money.estimated_low)} to {usd(money.estimated_high)}; {answers}"
+        return f"{usd_rounded(money.estimated_low)} to {usd_rounded(money.estimated_high)}; {answers}"
     if report.assumed_jobs == paid:
         return f"counted input; output {assumed}"
     return f"counted input; output by {answers}, and for {report.assumed_jobs:,} of {paid:,} jobs {assumed}"

@@ -1,34 +1,31 @@
 """An attempt: what holding the money for it needs, what sending it needs, and how it ended."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from schemas.estimate import Estimate
 from schemas.job import AttemptId, QueuedJob
 from schemas.money import NanoUsd
-from schemas.outcome import AttemptState, Billing, Outcome, Reason
+from schemas.outcome import AttemptState, Billing, Ending
+from schemas.payload.payload import CacheTtl
+from schemas.payload.traits import Traits
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
-    """How one attempt ended, and what the provider's usage comes to.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """What an answer's usage comes to, or what a person booked.
 
     Attributes:
-        state: succeeded, failed (surely not billed) or unknown (may be billed: the hold stays).
-        outcome: what its job ends as; None puts the job back into the queue.
-        tries: HTTP tries made.
-        cost: nano-USD, for a succeeded attempt.
-        billing: whether the usage says all that was billed. An unknown outcome is billed in part: no usage says how far.
-        response: the answer's JSON, for a succeeded attempt.
+        cost: nano-USD.
+        billing: whether the usage says all that was billed.
+        input_tokens: all of them, cached ones included.
+        thinking_tokens: the part of the output that was thinking, if the usage says so.
+        usage: as it came.
     """
 
-    attempt_id: AttemptId
-    state: AttemptState
-    outcome: Outcome | None
-    tries: int = 1
-    reason: Reason | None = None
-    detail: str | None = None
-    cost: NanoUsd | None = None
+    cost: NanoUsd
+    billing: Billing | None
     input_tokens: int | None = None
     cache_write_tokens: int | None = None
     cache_write_1h_tokens: int | None = None
@@ -38,11 +35,48 @@ class Settlement:
     web_searches: int | None = None
     service_tier: str | None = None
     inference_geo: str | None = None
-    billing: Billing | None = None
     usage: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """How one attempt ended, and what becomes of the jobs that wait for it.
+
+    Attributes:
+        state: succeeded, failed (surely not billed, or booked) or unknown (may be billed: the hold stays).
+        ending: what its jobs end as; None puts them back into the queue.
+        error: why it brought no answer, without payload text.
+        charge: what it came to; None: nothing, or nothing that is known.
+        tries: HTTP tries made.
+        response: the answer's JSON.
+    """
+
+    attempt_id: AttemptId
+    state: AttemptState
+    ending: Ending | None
+    error: str | None = None
+    charge: Charge | None = None
+    tries: int = 1
     stop_reason: str | None = None
     request_id: str | None = None
     response: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnsettledAttempt:
+    """An attempt of a batch that is not settled: what settling it needs.
+
+    Attributes:
+        opened_at: when its hold was taken; its price is of that day.
+        tried: how often its job was tried in the run, this attempt included.
+    """
+
+    attempt_id: AttemptId
+    model: str
+    opened_at: datetime
+    cache_ttl: CacheTtl | None
+    traits: Traits
+    tried: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +96,8 @@ class HeldAttempt:
     job_id: str
     model: str
     payload: str
+    traits: Traits
+    cache_ttl: CacheTtl | None
 
 
 class Admission:
@@ -81,3 +117,11 @@ class Admission:
         self.joined = 0
         self.short = False
         self.short_groups: set[str] = set()
+
+    def add(self, more: "Admission") -> None:
+        """Take another admission's results in; whether the queue stopped is as it left it."""
+        self.held += more.held
+        self.deferred += more.deferred
+        self.joined += more.joined
+        self.short = more.short
+        self.short_groups |= more.short_groups

@@ -1,20 +1,29 @@
 """The bill: what the ledger and the provider's reports say was used and paid, line by line, and how they differ."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from decimal import Context, Decimal, Inexact, InvalidOperation
+from decimal import Decimal
 from enum import StrEnum
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from schemas.money import EXACT
 from schemas.report import UsdText
 
-#: sums of amounts of any number of digits; what it cannot hold exactly is an error, not a rounding
-EXACT = Context(prec=200, traps=[Inexact, InvalidOperation])
 TOKENS = "tokens"
 WEB_SEARCH = "web_search"
+BATCH_TIER = "batch"
+STANDARD_TIER = "standard"
+#: the date of a snapshot, which the reports name and an alias leaves out
+_SNAPSHOT = re.compile(r"-20\d{6}$")
+
+
+def plain_model(model: str) -> str:
+    """A model id without the date of its snapshot: an alias was sent, the snapshot is on the bill."""
+    return _SNAPSHOT.sub("", model)
 
 
 class LineKind(NamedTuple):
@@ -36,7 +45,7 @@ class Use(BaseModel):
 
     Attributes:
         cache_writes: all tokens written to caches.
-        cache_writes_1h: the part of them that lives an hour; None where it is not told apart.
+        cache_writes_1h: the part of them that lives an hour; None where the two are not distinguished.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -139,7 +148,7 @@ class LedgerBill:
     """What the ledger says.
 
     Attributes:
-        simulated: of simulated runs, of real ones, or None: it has no run.
+        simulated: of simulated runs, of real ones, or None: there are no runs in it.
         first_day: the first UTC day on which anything was sent or paid for, if any was.
     """
 
@@ -151,6 +160,16 @@ class LedgerBill:
 
 
 @dataclass(frozen=True, slots=True)
+class Pages:
+    """Pages of the reports as the API gave them; None where a report is not there."""
+
+    usage: list[Any] | None
+    cost: list[Any] | None
+    simulated: bool | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderBill:
     """What the provider's reports say.
 
@@ -158,8 +177,8 @@ class ProviderBill:
         usage: what was used; None without a usage report.
         cost: what it cost; None without a cost report.
         days: the days that all reports cover.
-        simulated: None when it cannot be told.
-        source: where they are from, for people.
+        simulated: None when it is not known.
+        source: where they are from, in words.
     """
 
     usage: Mapping[tuple[date, LineKind], Use] | None
@@ -194,7 +213,7 @@ class Difference(BaseModel):
 
 
 class Comparison(BaseModel):
-    """The ledger beside the bill. `reconcile --json` prints exactly this.
+    """The ledger compared with the bill. `reconcile --json` prints exactly this.
 
     Attributes:
         matches: no line differs beyond the tolerance.
@@ -220,3 +239,9 @@ class Comparison(BaseModel):
     sentences: list[str]
     lines: list[Difference]
     held: list[Held]
+
+
+BATCH = "batch"
+
+
+STANDARD = "standard"

@@ -32,3 +32,9 @@ class WindowCap:
     def covers(self, group: str | None) -> bool:
         """Whether it caps the jobs of a group."""
         return self.window.group in ("", group)
+
+
+def windows_of(run_id: str, budget_day: str, *groups: str | None) -> list[Window]:
+    """The windows that money falls under: the run's, the day's and the month's, of all jobs, then of each group."""
+    periods = ((Scope.RUN, run_id), (Scope.DAY, budget_day), (Scope.MONTH, budget_day[:7]))
+    return [Window(scope, period, name) for name in ("", *filter(None, groups)) for scope, period in periods]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import NewType
 
 from schemas.money import NanoUsd
-from schemas.outcome import Decision, Outcome, Reason
+from schemas.outcome import Ending, Method
 from schemas.payload.payload import CacheTtl, Fingerprint, Payload
 from schemas.payload.traits import PLAIN, Traits
 
@@ -67,9 +67,7 @@ class EndedJob:
     """
 
     job: Job
-    outcome: Outcome
-    reason: Reason | None = None
-    detail: str | None = None
+    ending: Ending
     attempt_id: str | None = None
 
 
@@ -119,15 +117,17 @@ class QueuedJob:
 
 @dataclass(frozen=True, slots=True)
 class JobUpdate:
-    """What is to be written of a job: its route, its decision, or both."""
+    """What is to be written of a job: its route, its ending, or both. A field that is None keeps what is on record.
+
+    Attributes:
+        input_tokens: its weight under the model.
+        expected, worst_case: nano-USD.
+    """
 
     row_number: int
     model: str | None = None
     input_tokens: int | None = None
-    method: str | None = None
-    decision: Decision | None = None
-    outcome: Outcome | None = None
-    reason: Reason | None = None
-    detail: str | None = None
+    method: Method | None = None
+    ending: Ending | None = None
     expected: NanoUsd | None = None
     worst_case: NanoUsd | None = None

@@ -10,58 +10,21 @@ counts                          the provider's counts, by payload and model
 history                         what was paid for, by day, of attempts that were pruned
 """
 
-from datetime import UTC, datetime
-from decimal import Decimal
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    JSON,
-    BigInteger,
     CheckConstraint,
-    Computed,
-    DateTime,
-    Dialect,
     ForeignKey,
     Index,
     Integer,
-    MetaData,
-    Numeric,
     String,
     Text,
-    TypeDecorator,
-    UniqueConstraint,
     text,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """A moment in UTC. SQLite keeps no zone, so it is taken off going in and put back coming out."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
-
-
-class Table(DeclarativeBase):
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON, int: BigInteger}  # noqa: RUF012
+from schemas.table import Table
 
 
 class RunRow(Table):
@@ -76,15 +39,28 @@ class RunRow(Table):
     policy: Mapped[dict[str, Any]]
     mode: Mapped[str] = mapped_column(String(20))
     endpoint: Mapped[str] = mapped_column(Text)
+    #: as the API names it: its batches are not to be found from another
+    workspace: Mapped[str | None] = mapped_column(String(200))
     simulated: Mapped[bool]
     prefect_flow_run_id: Mapped[str | None] = mapped_column(String(64))
     host: Mapped[str] = mapped_column(String(255))
     pid: Mapped[int]
     process_started: Mapped[int]
+    #: the fencing token of whoever may let bytes of the run leave; new at each taking-over; None: nobody's
+    owner: Mapped[str | None] = mapped_column(String(64))
+    #: by the database's clock: until then the owner counts as alive
+    lease_until: Mapped[datetime | None]
+    #: what makes pid and process_started mean something: the boot and the pid namespace they are of
+    boot_id: Mapped[str | None] = mapped_column(String(64))
+    pid_namespace: Mapped[str | None] = mapped_column(String(64))
     started_at: Mapped[datetime]
     heartbeat_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     outcome: Mapped[str | None] = mapped_column(String(20))
+    #: whether an attempt that may have been billed waits for a person
+    parks_unknown: Mapped[bool] = mapped_column(default=True)
+    #: calls made for it so far, as its owner last said
+    calls: Mapped[dict[str, Any] | None]
     report: Mapped[dict[str, Any] | None]
 
 
@@ -247,6 +223,7 @@ class AttemptRow(Table):
         ),
         Index("ix_attempts_fingerprint_job_id", "fingerprint", "job_id"),
         Index("ix_attempts_run_id_state", "run_id", "state"),
+        Index("ix_attempts_run_id_row_number", "run_id", "row_number"),
         Index("ix_attempts_batch_id", "batch_id"),
         # what was observed last of a model and a class of payloads
         Index(
@@ -270,6 +247,9 @@ class BatchRow(Table):
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.run_id"))
     provider_batch_id: Mapped[str | None] = mapped_column(String(100), unique=True)
     state: Mapped[str] = mapped_column(String(20))
+    #: where it was made
+    endpoint: Mapped[str | None] = mapped_column(Text)
+    workspace: Mapped[str | None] = mapped_column(String(200))
     requests: Mapped[int]
     request_bytes: Mapped[int]
     prepared_at: Mapped[datetime]
@@ -277,6 +257,10 @@ class BatchRow(Table):
     doubtful_since: Mapped[datetime | None]
     submitted_at: Mapped[datetime | None]
     expires_at: Mapped[datetime | None]
+    #: since when the provider says that it has no such batch
+    missing_since: Mapped[datetime | None]
+    #: when its items were left to a person; it is looked for again while the provider keeps results
+    given_up_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     request_counts: Mapped[dict[str, Any] | None]
     detail: Mapped[str | None] = mapped_column(Text)
@@ -294,121 +278,6 @@ class ResponseRow(Table):
 
     attempt_id: Mapped[str] = mapped_column(ForeignKey("attempts.attempt_id"), primary_key=True)
     body: Mapped[str] = mapped_column(Text)
-
-
-REVIEW_STATUSES = ("pending", "claimed", "approved", "rejected", "edited", "sent", "expired")
-#: decided by a person, who is named
-DECIDED_STATUSES = ("approved", "rejected", "edited")
-
-
-def _one_of(column: str, values: tuple[str, ...]) -> str:
-    return f"{column} IN ({', '.join(repr(value) for value in values)})"
-
-
-class ReviewRow(Table):
-    """A job that waits for a person: why, how heavy, how dear, what would let it pass, and what was decided."""
-
-    __tablename__ = "reviews"
-
-    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
-    job_id: Mapped[str] = mapped_column(Text)
-    run_id: Mapped[str] = mapped_column(ForeignKey("runs.run_id"))
-    reason: Mapped[str] = mapped_column(String(40))
-    detail: Mapped[str] = mapped_column(Text)
-    #: what would let it pass, one sentence a line
-    would_pass: Mapped[str | None] = mapped_column(Text)
-    status: Mapped[str] = mapped_column(String(20), server_default="pending")
-    model: Mapped[str | None] = mapped_column(String(100))
-    payload_class: Mapped[str | None] = mapped_column(String(20))
-    method: Mapped[str | None] = mapped_column(String(20))
-    input_tokens: Mapped[int | None]
-    limit_tokens: Mapped[int | None]
-    max_tokens: Mapped[int | None]
-    worst_case_usd: Mapped[Decimal | None] = mapped_column(
-        Numeric(20, 9), Computed("worst_case_nano_usd / 1000000000.0", persisted=True)
-    )
-    limit_usd: Mapped[Decimal | None] = mapped_column(
-        Numeric(20, 9), Computed("limit_nano_usd / 1000000000.0", persisted=True)
-    )
-    group_name: Mapped[str | None] = mapped_column(String(100))
-    created_at: Mapped[datetime]
-    claimed_by: Mapped[str | None] = mapped_column(String(100))
-    claimed_at: Mapped[datetime | None]
-    decided_by: Mapped[str | None] = mapped_column(String(100))
-    decided_at: Mapped[datetime | None]
-    note: Mapped[str | None] = mapped_column(Text)
-    #: how far an approval reaches: the job is sent only while its fresh figures are within both, and until then
-    ceiling_tokens: Mapped[int | None]
-    ceiling_usd: Mapped[Decimal | None] = mapped_column(
-        Numeric(20, 9), Computed("ceiling_nano_usd / 1000000000.0", persisted=True)
-    )
-    expires_at: Mapped[datetime | None]
-    #: the run and the attempt that sent it
-    sent_run_id: Mapped[str | None] = mapped_column(String(64))
-    sent_attempt_id: Mapped[str | None] = mapped_column(String(64))
-    #: grows with every change: who read an older one may not write
-    version: Mapped[int] = mapped_column(server_default="1")
-    worst_case_nano_usd: Mapped[int | None]
-    limit_nano_usd: Mapped[int | None]
-    ceiling_nano_usd: Mapped[int | None]
-    pinned_model: Mapped[str | None] = mapped_column(String(100))
-    priority: Mapped[int] = mapped_column(server_default="0")
-    row_number: Mapped[int]
-    fingerprint: Mapped[str] = mapped_column(String(64))
-    #: of what a person made of it, to be sent in its place
-    edited_fingerprint: Mapped[str | None] = mapped_column(String(64))
-
-    __table_args__ = (
-        UniqueConstraint("job_id", "fingerprint"),
-        CheckConstraint(_one_of("status", REVIEW_STATUSES), name="status_is_known"),
-        CheckConstraint(
-            f"NOT ({_one_of('status', DECIDED_STATUSES)}) OR (decided_by IS NOT NULL AND trim(decided_by) <> '')",
-            name="a_decision_has_a_name",
-        ),
-        CheckConstraint(
-            "status <> 'claimed' OR (claimed_by IS NOT NULL AND trim(claimed_by) <> '')",
-            name="a_claim_has_a_name",
-        ),
-        CheckConstraint("status <> 'edited' OR edited_fingerprint IS NOT NULL", name="an_edit_has_a_payload"),
-        CheckConstraint("ceiling_nano_usd >= 0 AND ceiling_tokens >= 0", name="ceilings_are_not_negative"),
-        # nothing more: each further index costs a decision about a whole night more than it spares a list
-        Index("ix_reviews_status", "status"),
-        Index("ix_reviews_fingerprint", "fingerprint"),
-        Index("ix_reviews_run_id", "run_id"),
-    )
-
-
-class ReviewPayloadRow(Table):
-    """What a review is about, as JSON. Apart, so that rows of `reviews` are small: deciding rewrites them, lists read them."""
-
-    __tablename__ = "review_payloads"
-
-    review_id: Mapped[int] = mapped_column(
-        Integer, ForeignKey("reviews.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
-    )
-    #: the job's own
-    payload: Mapped[str | None] = mapped_column(Text)
-    #: what a person made of it, to be sent in its place
-    edited_payload: Mapped[str | None] = mapped_column(Text)
-
-
-class ReviewEventRow(Table):
-    """One change of a review: who, when, from what to what, and why."""
-
-    __tablename__ = "review_events"
-
-    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
-    review_id: Mapped[int] = mapped_column(Integer)
-    at: Mapped[datetime]
-    #: the person's name, or the run's id
-    by: Mapped[str | None] = mapped_column("changed_by", String(100))
-    from_status: Mapped[str | None] = mapped_column(String(20))
-    to_status: Mapped[str] = mapped_column(String(20))
-    note: Mapped[str | None] = mapped_column(Text)
-    ceiling_tokens: Mapped[int | None]
-    ceiling_nano_usd: Mapped[int | None]
-
-    __table_args__ = (Index("ix_review_events_review_id", "review_id"),)
 
 
 class HistoryRow(Table):

@@ -1,5 +1,6 @@
 """The small vocabularies: what is decided about a job, how a try at it stands, and what it ended as."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -125,6 +126,7 @@ class Reason(StrEnum):
     GROUP_BUDGET = "group_budget"
     PROVIDER_SPEND_LIMIT = "provider_spend_limit"
     ACCESS_DENIED = "access_denied"
+    ENDPOINT_UNUSABLE = "endpoint_unusable"
     IN_FLIGHT_ELSEWHERE = "in_flight_elsewhere"
     INVALID_ROW = "invalid_row"
     REFUSED_BY_API = "refused_by_api"
@@ -144,3 +146,47 @@ MONEY_REASONS = frozenset(
         Reason.PROVIDER_SPEND_LIMIT,
     }
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """What a job ends as, and why.
+
+    Attributes:
+        decision: what was decided about it; None keeps the decision that is on record.
+        detail: the figures of the reason, as a sentence without payload text.
+    """
+
+    outcome: Outcome
+    decision: Decision | None = None
+    reason: Reason | None = None
+    detail: str | None = None
+
+
+class ReviewStatus(StrEnum):
+    """How the review of a parked job stands."""
+
+    #: waits; anybody may decide about it
+    PENDING = "pending"
+    #: set aside for the person named in `claimed_by`: nobody else decides
+    CLAIMED = "claimed"
+    #: may be sent as it is, up to its ceilings and until it expires
+    APPROVED = "approved"
+    #: is not sent, however high the limits
+    REJECTED = "rejected"
+    #: what a person made of its payload is sent in its place, as if approved
+    EDITED = "edited"
+    #: its job was answered
+    SENT = "sent"
+    #: the time of its approval passed before it was sent
+    EXPIRED = "expired"
+
+
+#: its job may be sent
+LETS_PASS = (ReviewStatus.APPROVED, ReviewStatus.EDITED)
+#: decided by a person, who is named
+DECIDED_STATUSES = (ReviewStatus.APPROVED, ReviewStatus.REJECTED, ReviewStatus.EDITED)
+#: closed when its job is answered
+OPEN_STATUSES = (ReviewStatus.PENDING, ReviewStatus.CLAIMED, *LETS_PASS)
+#: nothing comes of it any more, unless its job is parked again
+FINAL_STATUSES = (ReviewStatus.SENT, ReviewStatus.EXPIRED)

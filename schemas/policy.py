@@ -4,7 +4,6 @@ import tomllib
 from datetime import date
 from decimal import ROUND_CEILING, Decimal
 from itertools import combinations, pairwise
-from pathlib import Path
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -90,9 +89,9 @@ class Margin(_Section):
     learn: bool = True
     #: answers that a lesson is made of at most: the last ones
     last_answers: Annotated[int, Field(ge=1, le=100_000)] = 2_000
-    #: fewer than so many can only raise the margin, and are no ground to expect an output by
+    #: fewer than this can only raise the margin, and are not enough to expect an output by
     min_samples: Annotated[int, Field(ge=1)] = 50
-    #: the largest observed error is taken so many times
+    #: the largest observed error is multiplied by this
     cushion: Annotated[Decimal, BeforeValidator(_exact), Field(ge=1)] = Decimal("1.5")
     #: what the two figures may shrink to
     least_percent: Annotated[Decimal, BeforeValidator(_exact), Field(ge=0)] = Decimal("0.5")
@@ -208,7 +207,7 @@ class Price(_Section):
     cache_write_5m_usd_per_mtok: Rate | None = None
     cache_write_1h_usd_per_mtok: Rate | None = None
     cache_read_usd_per_mtok: Rate | None = None
-    #: the rates hold for requests of more input tokens than this, cached ones included; None: from none on
+    #: the rates hold for requests of more input tokens than this, cached ones included; None: for requests of any size
     above_input_tokens: Tokens | None = None
     discount_percent: (
         Annotated[Decimal, BeforeValidator(_exact), Field(gt=0, le=100, max_digits=5, decimal_places=2)]
@@ -259,7 +258,7 @@ class Price(_Section):
 
 
 class Pricing(_Section):
-    """What the price of a request hangs on beside the request."""
+    """What the price of a request depends on besides the request."""
 
     #: the workspace's default_inference_geo: where requests run that do not say so
     workspace_geo: Literal["global", "us"] = "global"
@@ -274,7 +273,7 @@ class Policy(_Section):
     mode: Mode = Mode.MESSAGES
     #: what becomes of an attempt that may have been billed without an answer reaching us
     on_unknown: Literal["review", "resend"] = "review"
-    #: the most Prefect task runs a stage makes; up to so many jobs, each has its own
+    #: the most Prefect task runs a stage makes; a run of no more jobs has one for each
     max_task_runs: Annotated[int, Field(ge=1, le=10_000)] = 200
     routes: Annotated[tuple[Route, ...], Field(min_length=1)]
     request: RequestLimits = RequestLimits()
@@ -330,6 +329,11 @@ class Policy(_Section):
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.time_zone)
 
+    @property
+    def parks_unknown(self) -> bool:
+        """Whether an attempt that may have been billed waits for a person."""
+        return self.on_unknown == "review"
+
     def cap(self, scope: Scope, group: str = "") -> NanoUsd | None:
         """The cap of a window in nano-USD, or None where there is none.
 
@@ -381,13 +385,4 @@ def validated(data: dict[str, object], source: str) -> Policy:
             f"{'.'.join(str(part) for part in item['loc']) or 'policy'}: {item['msg'].removeprefix('Value error, ')}"
             for item in error.errors()
         )
-        raise BadInput(f"In {source}: {wrong}. Mend it and run again; nothing was sent.") from error
-
-
-def read_policy(path: Path) -> Policy:
-    """The policy in a TOML file; raises BadInput when it cannot be read or is wrong."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"The policy file {path} cannot be read ({type(error).__name__}).") from error
-    return policy_from_toml(text, str(path))
+        raise BadInput(f"In {source}: {wrong}. Fix it and run again; nothing was sent.") from error

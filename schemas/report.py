@@ -1,4 +1,4 @@
-"""What a run tells at its end. `run --json` prints exactly this."""
+"""What a run reports at its end. `run --json` prints exactly this."""
 
 from decimal import Decimal
 from typing import Annotated, Literal
@@ -68,7 +68,7 @@ class CallFigures(_ReportPart):
 
 
 class ModelFigures(_ReportPart):
-    """One model's share of the run: estimate beside actual; `partial` jobs have a bill that their usage does not show."""
+    """One model's share of the run: estimate and actual; `partial` jobs have a bill that their usage does not show."""
 
     model: str
     jobs: int

@@ -1,25 +1,157 @@
-"""A review: what is asked of the table of waiting jobs, and what became of a decision."""
+"""A review: who may do what to it, what is asked of the table of waiting jobs, and what became of a decision."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
-from schemas.job import QueuedJob
+from schemas.job import AttemptId, QueuedJob
 from schemas.money import NanoUsd
-from schemas.outcome import Method
+from schemas.outcome import Method, ReviewStatus
 
 #: how long an approval holds when nobody says otherwise
 APPROVAL_HOLDS = timedelta(days=14)
+#: the longest that anybody may say
+MAX_APPROVAL_HOLDS = timedelta(days=3_650)
 MAX_NAME_CHARACTERS = 100
-#: what lets a job of unknown outcome pass
+#: no request costs or weighs as much; a ceiling above is a slip of the hand, and may not fit into the ledger
+MAX_CEILING_USD = Decimal(1_000_000)
+MAX_CEILING_TOKENS = 1_000_000_000
+#: what can be done about a job of unknown outcome
 UNKNOWN_ADVICE = (
     "approve it: it is sent again, although it may have been billed\n"
     "reject it: it is not sent again\n"
-    "either way its hold stays until `weighbridge review settle` books what was billed"
+    "either way its hold stays until `weighbridge review book` books what was billed"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """One row of the review table, as `schemas.ledger.ReviewRow` describes it. Tokens, nano-USD and moments in UTC."""
+
+    id: int
+    job_id: str
+    run_id: str
+    reason: str
+    detail: str
+    would_pass: str | None
+    status: ReviewStatus
+    model: str | None
+    payload_class: str | None
+    method: str | None
+    input_tokens: int | None
+    limit_tokens: int | None
+    max_tokens: int | None
+    worst_case_usd: Decimal | None
+    limit_usd: Decimal | None
+    group_name: str | None
+    created_at: datetime
+    claimed_by: str | None
+    claimed_at: datetime | None
+    decided_by: str | None
+    decided_at: datetime | None
+    note: str | None
+    ceiling_tokens: int | None
+    ceiling_usd: Decimal | None
+    expires_at: datetime | None
+    sent_run_id: str | None
+    sent_attempt_id: str | None
+    version: int
+    worst_case_nano_usd: int | None
+    limit_nano_usd: int | None
+    ceiling_nano_usd: int | None
+    pinned_model: str | None
+    priority: int
+    row_number: int
+    fingerprint: str
+    edited_fingerprint: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewDetail(Review):
+    """A review with what it is about.
+
+    Attributes:
+        payload: the job's own, as JSON; None: pruned, or not asked for.
+        edited_payload: what a person made of it, to be sent in its place.
+    """
+
+    payload: str | None
+    edited_payload: str | None
+
+    @property
+    def standing(self) -> str | None:
+        """What would be sent as it stands: what somebody made of it, or the job's own payload."""
+        return self.edited_payload or self.payload
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewEvent:
+    """One change of a review.
+
+    Attributes:
+        by: the person's name, or the run's id.
+    """
+
+    id: int
+    review_id: int
+    at: datetime
+    by: str | None
+    from_status: str | None
+    to_status: str
+    note: str | None
+    ceiling_tokens: int | None
+    ceiling_nano_usd: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownHold:
+    """Money that is held for an attempt of unknown outcome, until a person books what it cost.
+
+    Attributes:
+        held: nano-USD.
+        since: when the attempt ended without an answer.
+        review_id: the review of its job, or None when there is none.
+    """
+
+    attempt_id: AttemptId
+    job_id: str
+    run_id: str
+    model: str
+    held: NanoUsd
+    since: datetime | None
+    review_id: int | None
+
+
+class ApprovalTerms(TypedDict, total=False):
+    """How far an approval reaches; what is left out or None is as the review stands.
+
+    Attributes:
+        ceiling_usd: the most that the worst case may be when it is sent, up to MAX_CEILING_USD. A review that is
+            dearer now is refused.
+        ceiling_tokens: the most input tokens it may weigh when it is sent, up to MAX_CEILING_TOKENS.
+        expires_in: how long the approval holds, up to MAX_APPROVAL_HOLDS; left out: APPROVAL_HOLDS.
+        note: what the person says about it.
+    """
+
+    ceiling_usd: Decimal | None
+    ceiling_tokens: int | None
+    expires_in: timedelta
+    note: str | None
+
+
+class EditTerms(TypedDict, total=False):
+    """What goes with the decision to send an edit.
+
+    Attributes:
+        note: what the person says about it.
+        version: what they read; a review that was changed since is refused. None or left out: whatever stands there.
+    """
+
+    note: str | None
+    version: int | None
 
 
 class Order(StrEnum):
@@ -40,8 +172,7 @@ class Filter:
         reason: parked for this reason.
         group: of this group of jobs.
         model: routed to this model.
-        over_usd: whose worst case is more than so many USD.
-        over_tokens: whose input is more than so many tokens.
+        over_usd: whose worst case is more than this many USD.
         search: with this text in their job id, detail or note, whatever the case.
         run_id: last parked by this run.
     """
@@ -51,7 +182,6 @@ class Filter:
     group: str | None = None
     model: str | None = None
     over_usd: Decimal | None = None
-    over_tokens: int | None = None
     search: str | None = None
     run_id: str | None = None
 
@@ -92,7 +222,7 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class EditEstimate:
-    """Weight and price of an edited payload, counted anew.
+    """Weight and price of an edited payload, freshly counted.
 
     Attributes:
         model: the model that its weight routes it to.
@@ -101,7 +231,7 @@ class EditEstimate:
         worst_case: nano-USD.
         limit_tokens: the limit in force, in tokens, or None.
         limit: the limit in force, in nano-USD, or None.
-        would_pass: what would let it pass, one sentence a line; None: it is within its limits.
+        would_pass: what would bring it within its limits, one sentence a line; None: it is.
     """
 
     model: str
@@ -122,7 +252,7 @@ class EditEstimate:
 
 @dataclass(frozen=True, slots=True)
 class JobLimits:
-    """The limits in force for one job, which the review shows beside its weight and price."""
+    """The limits in force for one job, which the review shows next to its weight and price."""
 
     tokens: int | None
     cost: NanoUsd | None

@@ -1,9 +1,37 @@
 """A run: what a person or a schedule asks of it, and what is known of it at its beginning."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from schemas.job import RunId
+from schemas.model_facts import ModelFacts
+from schemas.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class RunReference:
+    """What a run is, small and picklable: another process opens its services from it.
+
+    Attributes:
+        ledger_url: with its password, so it is not shown.
+        results: the folder of the run's own results.
+        base_url: the API's address; None leaves it to the environment.
+        started_at: its lessons are what had ended before.
+        models: what the provider says of the models that its routes may call.
+        prefect_flow_run_id: the flow run that shows it.
+        owner: the fencing token with which this process may send for it.
+    """
+
+    run_id: RunId
+    policy: Policy
+    ledger_url: str = field(repr=False)
+    results: str
+    started_at: datetime
+    base_url: str | None = None
+    models: tuple[ModelFacts, ...] = ()
+    prefect_flow_run_id: str | None = None
+    owner: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +46,58 @@ class NewRun:
     endpoint: str
     simulated: bool
     prefect_flow_run_id: str | None
+    started_at: datetime | None = None
+    owner: str | None = None
+    parks_unknown: bool = True
+    workspace: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """Who owned a run when it was looked at.
+
+    Attributes:
+        owner: the fencing token; None: nobody.
+        is_alive: whether its owner counts as alive.
+    """
+
+    owner: str | None
+    is_alive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunOnRecord:
+    """A run as the ledger has it.
+
+    Attributes:
+        policy: as JSON, of the version that began the run.
+        process_started: when its process began, seconds since the epoch; 0: it belongs to nobody.
+        ended_at: None: it has not ended.
+        report: as JSON; None: it has none.
+    """
+
+    run_id: RunId
+    jobs_path: str
+    results_path: str
+    policy: dict[str, Any]
+    mode: str
+    endpoint: str
+    simulated: bool
+    prefect_flow_run_id: str | None
+    host: str
+    pid: int
+    process_started: int
+    started_at: datetime
+    heartbeat_at: datetime
+    ended_at: datetime | None
+    outcome: str | None
+    report: dict[str, Any] | None
+    owner: str | None = None
+    boot_id: str | None = None
+    pid_namespace: str | None = None
+    parks_unknown: bool = True
+    workspace: str | None = None
+    calls: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,29 +1,37 @@
-"""Sorts what the API's client raised into the tree of failed calls: may it have been billed?"""
+"""Sorts what the API's client raised into the tree of failed calls: may it have been billed?
+
+What an HTTP answer proves is decided in `rules.call_failures`; here it is only taken apart.
+"""
+
+import ssl
 
 import aiohttp
 import anthropic
 
-from schemas.failures import AccessDenied, CallFailed, MayBeBilled, Refused, SpendLimitReached, Transient
-from schemas.payload.payload import printable
-
-#: the API's error codes for money limits, which no retry gets past (source: Anthropic rate limits page)
-_SPEND_CODES = ("enforced_spend_limit_reached", "contract_spend_limit_reached")
+from rules.call_failures import ApiError, failure_of_status
+from schemas.failures import CallFailure, EndpointUnusable, MayBeBilled, Transient
 
 
-#: how a 400 begins when a limit the customer set is reached (source: Anthropic errors page)
-_SPEND_SENTENCE = "You have reached your specified"
-
-
-def classified(error: Exception) -> CallFailed:
+def classified(error: Exception) -> CallFailure:
     """The API client's exception as one of ours.
 
     Args:
         error: what the SDK raised, with its retries off.
     """
     if isinstance(error, anthropic.APIStatusError):
-        return _by_status(error)
+        return failure_of_status(
+            error.status_code,
+            ApiError.in_body(error.body),
+            request_id=error.request_id,
+            retry_after=_seconds(error.response.headers.get("retry-after")),
+        )
     if isinstance(error, TimeoutError | anthropic.APIConnectionError):
         name = type(error.__cause__ or error).__name__
+        if _untrusted(error):
+            return EndpointUnusable(
+                f"the certificate of the endpoint is not trusted ({name}); set SSL_CERT_FILE to the authority that "
+                "signed it, or correct the address"
+            )
         if never_connected(error):
             return Transient(f"no connection could be made ({name})")
         return MayBeBilled(f"the connection was lost or timed out after the request left ({name})")
@@ -36,30 +44,21 @@ def never_connected(error: BaseException) -> bool:
     The SDK's aiohttp transport reports every aiohttp.ClientConnectionError as httpx2.ConnectError, also a server
     that hung up after it had read the request; only the aiohttp exception beneath tells the two apart.
     """
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(
-            cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | aiohttp.InvalidURL
-        ):
-            return True
-        cause = cause.__cause__
-    return False
+    never = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+    return any(isinstance(cause, never) for cause in _causes(error))
 
 
-def _by_status(error: anthropic.APIStatusError) -> CallFailed:
-    status, request_id = error.status_code, error.request_id
-    text = f"HTTP {status} {error.type or 'error'}"
-    explanation = printable(str(getattr(error, "api_message", None) or "")[:300])
-    if getattr(error, "error_code", None) in _SPEND_CODES or status == 402 or _SPEND_SENTENCE in explanation:
-        return SpendLimitReached(f"{text}: the account's spend limit is reached", request_id=request_id)
-    if status == 401:
-        return AccessDenied(f"{text}: the API key is not accepted", request_id=request_id)
-    if status in (408, 504):
-        return MayBeBilled(text, request_id=request_id)
-    if status == 429 or status >= 500:
-        wait = _seconds(error.response.headers.get("retry-after"))
-        return Transient(text, request_id=request_id, retry_after=wait, everyone=status == 429)
-    return Refused(text, status=status, explanation=explanation, request_id=request_id)
+def _untrusted(error: BaseException) -> bool:
+    unsafe = (aiohttp.ClientSSLError, ssl.SSLCertVerificationError)
+    return any(isinstance(cause, unsafe) for cause in _causes(error))
+
+
+def _causes(error: BaseException | None) -> list[BaseException]:
+    found = []
+    while error is not None:
+        found.append(error)
+        error = error.__cause__
+    return found
 
 
 def _seconds(value: str | None) -> float | None:

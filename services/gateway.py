@@ -5,6 +5,7 @@ surely not billed.
 """
 
 import asyncio
+import copy
 import os
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -13,11 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-import orjson
 import stamina
 from anthropic import AnthropicError, AsyncAnthropic, DefaultAioHttpClient, Timeout
 from httpx2 import HTTPError
-from pydantic import BaseModel, ValidationError
 
 from schemas.batch import ProviderBatch
 from schemas.errors import BadInput, RunFailed
@@ -26,6 +25,7 @@ from schemas.model_facts import MODEL_NAME, ModelFacts
 from schemas.policy import RateLimits
 from schemas.report import CallFigures
 from schemas.usage import Answer
+from services.api_answers import counted_tokens, json_or_none, model_facts, paid_answer, provider_batch
 from services.classify import classified
 from services.limiter import EndpointLimiter
 
@@ -77,6 +77,12 @@ class Gateway:
         self.simulated = False
         self.endpoint = str(client.base_url)
 
+    def counting_in(self, tally: CallFigures) -> "Gateway":
+        """The same gateway, with the same limits, whose calls are counted in a tally of one run's own."""
+        own = copy.copy(self)
+        own.tally = tally
+        return own
+
     async def count(self, body: Mapping[str, Any]) -> int:
         """Input tokens of a count_tokens body, counted by the provider. Free.
 
@@ -90,7 +96,7 @@ class Gateway:
             timeout = Timeout(_FREE_CALL_SECONDS, connect=_CONNECT_SECONDS)
             response = await self._client.messages.with_raw_response.count_tokens(**body, timeout=timeout)
             self._counts.observe(response.headers)
-            return _counted(await response.read())
+            return counted_tokens(await response.read())
 
         async with self._count_slots:
             tokens, tries = await self._tried(once, self._counts, free=True)
@@ -120,7 +126,7 @@ class Gateway:
                 )
                 self._messages.observe(response.headers)
                 raw = await response.read()
-            return _answer(raw, response.headers.get("request-id"))
+            return paid_answer(raw, response.headers.get("request-id"))
 
         async with self._message_slots:
             await self._messages.turn()
@@ -152,7 +158,7 @@ class Gateway:
             raise RunFailed(
                 f"The models of {self.endpoint} could not be listed: {error}. Nothing was sent."
             ) from error
-        return {info.id: facts_of(info.id, info) for info in listed}
+        return {info.id: model_facts(info.id, info) for info in listed}
 
     async def model(self, name: str) -> ModelFacts | None:
         """What the provider says of one model or alias, or None when it knows none of that name.
@@ -171,7 +177,7 @@ class Gateway:
             info, _ = await self._tried(once, self._counts, free=True)
         except Refused:
             return None
-        return facts_of(name, info)
+        return model_facts(name, info)
 
     async def create_batch(self, requests: Sequence[Mapping[str, Any]]) -> ProviderBatch:
         """A new Message Batch. Paid for what succeeds in it; there is no idempotency, so two calls are two bills.
@@ -192,7 +198,7 @@ class Gateway:
                     requests=requests,  # type: ignore[arg-type]  # checked when the jobs were read
                     timeout=Timeout(seconds, connect=_CONNECT_SECONDS),
                 )
-            return _provider_batch(made)
+            return provider_batch(made)
 
         self.tally.batch_create += 1
         batch, tries = await self._tried(once, self._batches)
@@ -207,7 +213,7 @@ class Gateway:
         """
 
         async def once() -> ProviderBatch:
-            return _provider_batch(await self._client.messages.batches.retrieve(provider_batch_id))
+            return provider_batch(await self._client.messages.batches.retrieve(provider_batch_id))
 
         return (await self._tried(once, self._batches, free=True))[0]
 
@@ -219,18 +225,28 @@ class Gateway:
             async for listed in self._client.messages.batches.list(limit=100):
                 if listed.created_at < moment:
                     break
-                found.append(_provider_batch(listed))
+                found.append(provider_batch(listed))
             return found
 
         return (await self._tried(once, self._batches, free=True))[0]
 
     async def cancel_batch(self, provider_batch_id: str) -> ProviderBatch:
-        """Ask the provider to stop working on a batch. What is in flight may still end, and be billed."""
+        """Ask the provider to stop working on a batch. What is in flight may still end, and be billed.
+
+        Raises:
+            RunFailed: it could not be asked.
+        """
 
         async def once() -> ProviderBatch:
-            return _provider_batch(await self._client.messages.batches.cancel(provider_batch_id))
+            return provider_batch(await self._client.messages.batches.cancel(provider_batch_id))
 
-        return (await self._tried(once, self._batches, free=True))[0]
+        try:
+            return (await self._tried(once, self._batches, free=True))[0]
+        except CallFailed as error:
+            raise RunFailed(
+                f"The batch {provider_batch_id} could not be cancelled: {error}. It goes on with the provider; cancel it "
+                "again when the API answers."
+            ) from error
 
     async def batch_results(self, provider_batch_id: str) -> AsyncIterator[dict[str, Any]]:
         """The lines of a batch's results, in any order, as they come. Free.
@@ -246,7 +262,7 @@ class Gateway:
             results = self._client.messages.batches.with_streaming_response.results(provider_batch_id)
             async with results as response:
                 async for line in response.iter_lines():
-                    if isinstance(found := _json_or_none(line), dict):
+                    if isinstance(found := json_or_none(line), dict):
                         yield found
         except (AnthropicError, TimeoutError, OSError, HTTPError) as error:
             raise classified(error) from error
@@ -341,75 +357,3 @@ async def open_gateway(limits: RateLimits, base_url: str | None = None) -> Async
     client = client_for(base_url)
     async with client:
         yield Gateway(client, limits)
-
-
-def _counted(raw: bytes) -> int:
-    try:
-        tokens = orjson.loads(raw)["input_tokens"]
-    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-        raise Transient("the count could not be read") from error
-    if not isinstance(tokens, int) or tokens < 0:
-        raise Transient("the count is no number of tokens")
-    return tokens
-
-
-def _answer(raw: bytes, request_id: str | None) -> tuple[Answer, str, str | None]:
-    try:
-        text = raw.decode()
-        return Answer.model_validate(orjson.loads(raw)), text, request_id
-    except (UnicodeDecodeError, orjson.JSONDecodeError, ValidationError):
-        raise MayBeBilled(
-            "HTTP 200 whose body or usage cannot be read (billing partial)", request_id=request_id
-        ) from None
-
-
-def _json_or_none(text: str) -> Any:
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return None
-
-
-def _provider_batch(batch: Any) -> ProviderBatch:
-    counts = batch.request_counts.model_dump()
-    return ProviderBatch(
-        batch.id,
-        batch.processing_status == "ended",
-        sum(counts.values()),
-        counts,
-        batch.created_at,
-        batch.expires_at,
-    )
-
-
-def facts_of(name: str, info: Any) -> ModelFacts:
-    """What the API's description of a model says of it; what it does not state is None."""
-    stated = info.capabilities
-    return ModelFacts(
-        name,
-        info.lifecycle,
-        info.retires_at,
-        info.max_input_tokens,
-        info.max_tokens,
-        thinking=_supported(getattr(getattr(stated, "thinking", None), "types", None)),
-        efforts=_supported(getattr(stated, "effort", None)),
-        images=_stated(stated, "image_input"),
-        pdfs=_stated(stated, "pdf_input"),
-        batch=_stated(stated, "batch"),
-        structured_outputs=_stated(stated, "structured_outputs"),
-    )
-
-
-def _stated(capabilities: Any, name: str) -> bool | None:
-    """Whether the provider says that it is supported; answers are not validated, so any part may be missing."""
-    supported = getattr(getattr(capabilities, name, None), "supported", None)
-    return supported if isinstance(supported, bool) else None
-
-
-def _supported(choices: Any) -> frozenset[str] | None:
-    """The choices that the provider says are supported, by name; None when it speaks of none."""
-    names = type(choices).model_fields if isinstance(choices, BaseModel) else ()
-    stated = {name: _stated(choices, name) for name in names}
-    if all(one is None for one in stated.values()):
-        return None
-    return frozenset(name for name, one in stated.items() if one)

@@ -1,8 +1,10 @@
-"""Job files: Parquet in, as plain rows. A file, a folder of them, or a glob; memory does not grow with rows."""
+"""Job files: Parquet in, as rows of plain values. Memory grows neither with the rows nor with the files."""
 
-import glob
-from collections.abc import Callable, Iterator
-from pathlib import Path
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import pyarrow as pa
@@ -10,8 +12,18 @@ import pyarrow.parquet as pq
 import pyarrow.types as kinds
 
 from schemas.errors import BadInput
+from schemas.payload.exact_json import Unfit
+from schemas.row import Row
+from services.arrow_values import column_values, is_json, is_uuid, unwrapped
+from services.job_paths import InputFile, find_files
 
+#: the most rows handed on together, and the bytes of Arrow data from which on no further ones are added to them
 ROWS_PER_BATCH = 500
+BYTES_PER_BATCH = 16_000_000
+#: the most rows decoded together: how large they are is known only then
+_ROWS_DECODED = 100
+#: a column is read in pieces of this many bytes, not a whole row group at once
+_BUFFER_BYTES = 1_000_000
 
 Kind = Callable[[pa.DataType], bool]
 
@@ -21,20 +33,29 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _is_list(kind: pa.DataType) -> bool:
-    return bool(kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind))
+    lists = (kinds.is_list, kinds.is_large_list, kinds.is_fixed_size_list)
+    return any(is_of(kind) for is_of in (*lists, kinds.is_list_view, kinds.is_large_list_view))
+
+
+def _is_json_text(kind: pa.DataType) -> bool:
+    return _is_text(kind) or is_json(kind)
+
+
+def _is_struct(kind: pa.DataType) -> bool:
+    return bool(kinds.is_struct(kind) or kinds.is_map(kind))
 
 
 _NUMBER: dict[str, Kind] = {"whole numbers": kinds.is_integer, "numbers": kinds.is_floating}
 _TEXT: dict[str, Kind] = {"text": _is_text}
-_NESTED_LIST: dict[str, Kind] = {"JSON text": _is_text, "lists": _is_list}
-_NESTED_OBJECT: dict[str, Kind] = {"JSON text": _is_text, "structs": kinds.is_struct}
+_NESTED_LIST: dict[str, Kind] = {"JSON text": _is_json_text, "lists": _is_list}
+_NESTED_OBJECT: dict[str, Kind] = {"JSON text": _is_json_text, "structs": _is_struct}
 
 #: every column that is read, and what it may hold; other columns are left alone
 COLUMNS: dict[str, dict[str, Kind]] = {
-    "job_id": {"text": _is_text, "whole numbers": kinds.is_integer},
+    "job_id": {"text": _is_text, "whole numbers": kinds.is_integer, "UUIDs": is_uuid},
     "prompt": _TEXT,
     "messages": _NESTED_LIST,
-    "system": {"text": _is_text, "lists": _is_list},
+    "system": {"text": _is_json_text, "lists": _is_list},
     "tools": _NESTED_LIST,
     "tool_choice": _NESTED_OBJECT,
     "thinking": _NESTED_OBJECT,
@@ -49,10 +70,21 @@ COLUMNS: dict[str, dict[str, Kind]] = {
     "model": _TEXT,
     "group": _TEXT,
 }
+_WHOLE_NUMBERS = frozenset(name for name, takes in COLUMNS.items() if takes is _NUMBER)
+_DIFFERS = Unfit("differs from the folder that its file lies in; make the two agree, or leave the column out")
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """A file that was looked at: which columns of it are read, and how many rows it had."""
+
+    file: InputFile
+    columns: Sequence[str]
+    rows: int
 
 
 class JobFile:
-    """Parquet files whose columns have been checked.
+    """Parquet files whose columns have been checked. One of them is open at a time.
 
     Args:
         path: a Parquet file, a folder of them, or a glob.
@@ -63,85 +95,165 @@ class JobFile:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._files = [_opened(file) for file in _found(path)]
-        for name, file in self._files:
-            _check_columns(name, file.schema_arrow)
-        self.rows = sum(file.metadata.num_rows for _, file in self._files)
+        self._files: list[_Checked] = []
+        ignored: set[str] = set()
+        for file in find_files(path, COLUMNS):
+            with _opened(file) as parquet:
+                schema = parquet.schema_arrow
+                _check_columns(file, schema)
+                columns = [column for column in schema.names if column in COLUMNS]
+                ignored.update(set(schema.names) - set(COLUMNS))
+                self._files.append(_Checked(file, columns, parquet.metadata.num_rows))
+        self.rows = sum(checked.rows for checked in self._files)
         if self.rows == 0:
             raise BadInput(f"{path} has no rows: there is nothing to do.")
-        self.ignored_columns = sorted(
-            {c for _, file in self._files for c in file.schema_arrow.names} - set(COLUMNS)
-        )
+        self.ignored_columns = sorted(ignored)
 
-    def batches(self, limit: int | None = None) -> Iterator[list[dict[str, Any]]]:
-        """The rows in order, some hundreds at a time, as plain values. A value that is no UTF-8 text is a `bytes`.
+    def batches(self, limit: int | None = None) -> Iterator[list[Row]]:
+        """The rows in order, at most `ROWS_PER_BATCH` at a time, and fewer where they are large.
 
         Args:
-            limit: only the first so many rows.
+            limit: only the first rows, at most this many.
 
         Raises:
-            BadInput: a data page is damaged.
+            BadInput: a data page is damaged, or a file is no longer the one that was checked.
         """
         left = self.rows if limit is None else limit
-        for name, file in self._files:
-            columns = [column for column in file.schema_arrow.names if column in COLUMNS]
-            try:
-                for batch in file.iter_batches(batch_size=ROWS_PER_BATCH, columns=columns):
-                    if left <= 0:
-                        return
-                    part = batch.slice(0, left)
-                    left -= part.num_rows
-                    yield _plain(part)
-            except (pa.ArrowException, OSError) as error:
-                raise BadInput(f"{name} is damaged ({type(error).__name__}); nothing was sent.") from error
+        rows: list[Row] = []
+        held_bytes = 0
+        for part in self._parts():
+            if left <= 0:
+                break
+            new = _rows_of(part.data.slice(0, left), part.folder_values)
+            left -= len(new)
+            if rows and len(rows) + len(new) > ROWS_PER_BATCH:
+                yield rows
+                rows, held_bytes = [], 0
+            rows += new
+            held_bytes += part.data.nbytes
+            if held_bytes >= BYTES_PER_BATCH:
+                yield rows
+                rows, held_bytes = [], 0
+        if rows:
+            yield rows
+
+    def _parts(self) -> Iterator["_FilePart"]:
+        for checked in self._files:
+            with _opened(checked.file) as parquet:
+                if parquet.metadata.num_rows != checked.rows:
+                    raise BadInput(f"{checked.file.path} was changed while it was read; nothing was sent.")
+                try:
+                    for group in range(parquet.metadata.num_row_groups):
+                        for data in _decoded(parquet, group, checked.columns):
+                            yield _FilePart(data, checked.file.folder_values)
+                except (pa.ArrowException, OSError) as error:
+                    raise BadInput(
+                        f"{checked.file.path} is damaged ({type(error).__name__}); nothing was sent."
+                    ) from error
 
 
-def _found(path: str) -> list[Path]:
-    place = Path(path)
-    if place.is_dir():
-        files = sorted(place.glob("**/*.parquet"))
-        if not files:
-            raise BadInput(f"The folder {path} has no .parquet file.")
-        return files
-    files = [Path(match) for match in sorted(glob.glob(path, recursive=True))] or [place]  # noqa: PTH207 - any path
-    if not files[0].exists():
-        raise BadInput(f"There is no file {path}.")
-    return files
+@dataclass(frozen=True, slots=True)
+class _FilePart:
+    """Some rows of a file, as Arrow has them."""
+
+    data: pa.RecordBatch
+    folder_values: Mapping[str, str | None]
 
 
-def _opened(file: Path) -> tuple[str, pq.ParquetFile]:
+@contextmanager
+def _opened(file: InputFile) -> Iterator[pq.ParquetFile]:
     try:
-        return str(file), pq.ParquetFile(file)
+        if not file.path.is_file():
+            raise BadInput(f"{file.path} is not a file.")
+        parquet = pq.ParquetFile(str(file.path), pre_buffer=False, buffer_size=_BUFFER_BYTES)
     except (pa.ArrowException, OSError) as error:
-        raise BadInput(f"{file} is not a whole Parquet file ({type(error).__name__}).") from error
+        raise BadInput(f"{file.path} is not a whole Parquet file ({type(error).__name__}).") from error
+    with parquet:
+        yield parquet
 
 
-def _check_columns(name: str, schema: pa.Schema) -> None:
+def _decoded(parquet: pq.ParquetFile, group: int, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """The rows of a row group, as many at a time as are not too large together.
+
+    Arrow cannot hold two gigabytes of nested text in one batch. Where rows are much larger than those around them, it
+    says so, and the rest of the group is read row by row.
+    """
+    whole = parquet.metadata.row_group(group)
+    size, done = _rows_at_once(whole, columns), 0
+    while True:
+        seen = 0
+        try:
+            for data in parquet.iter_batches(batch_size=size, row_groups=[group], columns=list(columns)):
+                seen += data.num_rows
+                if seen > done:
+                    yield data.slice(max(0, data.num_rows - (seen - done)))
+                    done = seen
+        except (pa.ArrowNotImplementedError, pa.ArrowCapacityError):
+            if size == 1:
+                raise
+            size = 1
+        else:
+            return
+
+
+def _rows_at_once(group: pq.RowGroupMetaData, columns: Sequence[str]) -> int:
+    chunks = (group.column(at) for at in range(group.num_columns))
+    size = sum(
+        chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema.split(".", 1)[0] in columns
+    )
+    average = size // max(1, group.num_rows) + 1
+    return max(1, min(_ROWS_DECODED, int(BYTES_PER_BATCH // average)))
+
+
+def _check_columns(file: InputFile, schema: pa.Schema) -> None:
+    names = {*schema.names, *file.folder_values}
     if len(set(schema.names)) < len(schema.names):
-        raise BadInput(f"{name} has two columns of the same name.")
-    if "job_id" not in schema.names:
-        raise BadInput(f"{name} has no column job_id.")
-    if not {"prompt", "messages"} & set(schema.names):
-        raise BadInput(f"{name} has neither a column prompt nor a column messages.")
+        raise BadInput(f"{file.path} has two columns of the same name.")
+    if "job_id" not in names:
+        raise BadInput(f"{file.path} has no column job_id.")
+    if not {"prompt", "messages"} & names:
+        raise BadInput(f"{file.path} has neither a column prompt nor a column messages.")
     for column in schema:
         allowed = COLUMNS.get(column.name)
-        kind = column.type.value_type if kinds.is_dictionary(column.type) else column.type
+        kind = unwrapped(column.type)
         if allowed and not kinds.is_null(kind) and not any(fits(kind) for fits in allowed.values()):
-            raise BadInput(f"{name}: column {column.name} holds {kind}; it takes {' or '.join(allowed)}.")
+            raise BadInput(
+                f"{file.path}: column {column.name} holds {kind}; it takes {' or '.join(allowed)}."
+            )
 
 
-def _plain(batch: pa.RecordBatch) -> list[dict[str, Any]]:
+def _rows_of(data: pa.RecordBatch, folder_values: Mapping[str, str | None]) -> list[Row]:
+    columns = {name: column_values(data.column(name)) for name in data.schema.names}
+    for name, written in folder_values.items():
+        own = columns.get(name, [None] * data.num_rows)
+        columns[name] = [_agreed(name, value, written) for value in own]
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def _agreed(name: str, own: Any, written: str | None) -> Any:
+    """A row's value of a column that its folder gives one too: the folder's where the row has none."""
+    if own is None or (isinstance(own, float) and math.isnan(own)):
+        return _folder_value(name, written)
+    if written is not None and _is_same(own, written):
+        return own
+    return own if isinstance(own, Unfit) else _DIFFERS
+
+
+def _folder_value(name: str, written: str | None) -> Any:
+    if written is None or name not in _WHOLE_NUMBERS:
+        return written
     try:
-        return list(batch.to_pylist())
-    except UnicodeDecodeError:  # one bad value must not stop the others
-        return [_plain_row(batch.slice(index, 1)) for index in range(batch.num_rows)]
+        return int(written)
+    except ValueError:
+        return Unfit("is not a whole number in the name of the folder")
 
 
-def _plain_row(row: pa.RecordBatch) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for name in row.schema.names:
-        try:
-            values[name] = row.column(name)[0].as_py()
-        except UnicodeDecodeError as error:
-            values[name] = error.object
-    return values
+def _is_same(own: Any, written: str) -> bool:
+    if isinstance(own, str):
+        return own.strip() == written.strip()
+    if not isinstance(own, int | float | Decimal):
+        return False
+    try:
+        return Decimal(str(own)) == Decimal(written)
+    except InvalidOperation:
+        return False

@@ -21,8 +21,6 @@ def write_parts(
     Args:
         folder: created when it is not there.
         stem: the parts' common name.
-        schema: the parts' schema.
-        rows: one mapping a row.
         size: rows a part; one part is held in memory at a time.
 
     Returns:

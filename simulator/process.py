@@ -1,4 +1,4 @@
-"""Starts the simulator beside a test or a trial run, and stops it afterwards."""
+"""Starts the simulator next to a test or a trial run, and stops it afterwards."""
 
 import contextlib
 import json
@@ -15,24 +15,25 @@ from pathlib import Path
 from typing import IO, Any
 
 from simulator.billing.billing_log import read_billed
+from simulator.faults.fault_log import read_faults
 
+#: how long the simulator may take to say that it is ready; generous, for a machine under load
 START_SECONDS = 60.0
-"""How long the simulator may take to say that it is ready; generous, for a machine under load."""
 
+#: how long it may take to stop before it is killed
 STOP_SECONDS = 5.0
-"""How long it may take to stop before it is killed."""
 
-_ROOT = Path(__file__).resolve().parents[2]
+_ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True, slots=True)
 class RunningSimulator:
     """A simulator that is running.
 
-    Args:
-        base_url: What to give the API client as its base URL.
-        log: The file of billed messages.
-        pid: Its process id.
+    Attributes:
+        base_url: what to give the API client as its base URL.
+        log: the file of billed messages.
+        pid: its process id.
     """
 
     base_url: str
@@ -45,6 +46,10 @@ class RunningSimulator:
             stats: dict[str, Any] = json.load(answer)
         return stats
 
+    def faults(self) -> list[dict[str, Any]]:
+        """The lines of the fault log so far, one per fault that struck."""
+        return read_faults(self.log)
+
     def billed(self) -> list[dict[str, Any]]:
         """The lines of the billing log so far, one per accepted message."""
         return read_billed(self.log)
@@ -54,17 +59,17 @@ class RunningSimulator:
 def running_simulator(
     log: str | Path | None = None, plan: str | Path | None = None
 ) -> Iterator[RunningSimulator]:
-    """Runs a simulator on a free port as a process of its own.
+    """Run a simulator on a free port as a process of its own.
 
     Args:
-        log: File of billed messages; None for a temporary one that goes when the block ends.
+        log: file of billed messages; None for a temporary one that goes when the block ends.
         plan: TOML file with latencies, limits and faults.
 
     Yields:
-        The running simulator.
+        the running simulator.
 
     Raises:
-        RuntimeError: If it does not get ready; the message holds what it wrote on stderr.
+        RuntimeError: if it does not get ready; the message holds what it wrote on stderr.
     """
     with tempfile.TemporaryDirectory(prefix="simulator-") as folder:
         chosen = Path(log) if log is not None else Path(folder) / "billed.jsonl"
@@ -112,7 +117,9 @@ def _wait_until_ready(child: subprocess.Popen[bytes], errors: IO[bytes]) -> dict
         return ready
     errors.seek(0)
     said = errors.read().decode(errors="replace").strip()
-    raise RuntimeError(f"the simulator did not start within {START_SECONDS:g} s: {said or 'it said nothing'}")
+    raise RuntimeError(
+        f"the simulator did not start within {START_SECONDS:g} s: {said or 'it wrote nothing'}"
+    )
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:

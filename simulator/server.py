@@ -20,11 +20,11 @@ from simulator.billing.billing_log import BillingLog
 from simulator.http.application import make_app
 from simulator.plan import Plan, PlanError, read_plan
 
+#: connections that may wait to be accepted
 BACKLOG = 1_024
-"""Connections that may wait to be accepted."""
 
+#: how long open requests may take after the order to stop; hanging ones are dropped
 SHUTDOWN_SECONDS = 0.5
-"""How long open requests may take after the order to stop; hanging ones are dropped."""
 
 
 def serve(
@@ -35,18 +35,18 @@ def serve(
     *,
     stop_at_eof: bool = False,
 ) -> None:
-    """Runs the simulator until SIGTERM or SIGINT. Prints one JSON line on stdout when it is ready.
+    """Run the simulator until SIGTERM or SIGINT. Prints one JSON line on stdout when it is ready.
 
     Args:
         port: TCP port; 0 picks a free one, which the line names.
-        log: File that billed messages are appended to.
+        log: file that billed messages are appended to.
         plan: TOML file with latencies, limits and faults; None for a run without any.
-        host: Address to listen on.
-        stop_at_eof: Also stop when stdin ends, so that a parent's death ends the simulator too.
+        host: address to listen on.
+        stop_at_eof: also stop when stdin ends, so that a parent's death ends the simulator too.
 
     Raises:
-        PlanError: If the plan does not fit.
-        OSError: If the port or the file cannot be opened.
+        PlanError: if the plan does not fit.
+        OSError: if the port or the file cannot be opened.
     """
     chosen = read_plan(plan)
     log_path = Path(log).resolve()
@@ -90,10 +90,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line of the simulator.
 
     Args:
-        arguments: Command-line arguments; None for those of the process.
+        arguments: command-line arguments; None for those of the process.
 
     Returns:
-        Exit status: 0 after a stop, 2 if it could not start.
+        exit status: 0 after a stop, 2 if it could not start.
     """
     parser = argparse.ArgumentParser(prog="python -m simulator", description=serve.__doc__)
     parser.add_argument("--port", type=int, default=8089, help="TCP port; 0 picks a free one")

@@ -1,19 +1,19 @@
 """Publish: the answers of a run as Parquet parts, straight from the ledger."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pyarrow as pa
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
-from schemas.money import to_usd
+from schemas.money import to_usd_or_none
 from schemas.outcome import Outcome
 from services.ledger import run_sums
 from services.result_file import USD, write_parts
-from tasks.start_run import Run
+from tasks.run import Run
+from tasks.step import step
 
 ROWS_PER_PART = 5_000
 
@@ -45,14 +45,15 @@ UNANSWERED = pa.schema(
 )
 
 
-def publish_results(run: Run) -> list[Path]:
-    """Write the run's answers, and the rows without one with the reason; the files.
+@step
+def publish(run: Run) -> list[Path]:
+    """Write the run's answers, and the rows without one with the reason, as Parquet parts; the files.
 
     Together they are the input, row for row. A row that an earlier run paid for has its answer here too; when that was
     pruned from the ledger, `text` and `response` are null.
     """
-    without = (outcome for outcome in Outcome if outcome != Outcome.SUCCEEDED)
-    rows = (row._asdict() for row in run_sums.unanswered(run.ledger, run.run_id, list(without)))
+    without = [outcome for outcome in Outcome if outcome != Outcome.SUCCEEDED]
+    rows = (asdict(row) for row in run_sums.unanswered(run.ledger, run.run_id, without))
     return [
         *write_parts(run.results, "results", RESULTS, _rows(run), ROWS_PER_PART),
         *write_parts(run.results, "unanswered", UNANSWERED, rows, ROWS_PER_PART * 10),
@@ -66,10 +67,10 @@ def _rows(run: Run) -> Iterator[dict[str, Any]]:
             "row_number": row.row_number,
             "model": row.model,
             "stop_reason": row.stop_reason,
-            "text": row.body and answer_text(row.body),
+            "text": answer_text(row.body) if row.body else None,
             "input_tokens": row.actual_input_tokens,
             "output_tokens": row.actual_output_tokens,
-            "cost_usd": None if row.actual_nano_usd is None else to_usd(row.actual_nano_usd),
+            "cost_usd": to_usd_or_none(row.actual_nano_usd),
             "response": row.body,
             "attempt_id": row.attempt_id,
             "paid_in_run": row.run_id,
@@ -81,9 +82,3 @@ def answer_text(body: str) -> str:
     """The text blocks of an answer's JSON, joined."""
     content = orjson.loads(body)["content"]
     return "".join(block.get("text", "") for block in content if block.get("type") == "text")
-
-
-@task(name="publish", cache_policy=NO_CACHE, persist_result=False)
-def publish(run: Run) -> list[str]:
-    """Write the run's results as Parquet parts; their paths."""
-    return [str(path) for path in publish_results(run)]

@@ -1,42 +1,35 @@
-"""Reconcile: estimate beside actual, per job, per model and per run; and the run's report."""
+"""Report: estimate compared with actual, per job, per model and per run; and the end of the run on record."""
 
 import logging
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
-from prefect import task
 from prefect.artifacts import create_markdown_artifact
-from prefect.cache_policies import NO_CACHE
+from prefect.context import FlowRunContext
 
-from rules.lesson import Lesson, LessonKey, Percentiles, Taught, as_percent, drifted, percentiles
 from rules.prices import BilledTokens
 from rules.report_text import as_markdown
-from schemas.money import to_usd
-from schemas.outcome import MONEY_REASONS, Billing, Outcome, Reason, RunOutcome
+from rules.run_outcome import drifts, failure_sentence, lesson_figures, run_outcome, shown, taught_figures
+from schemas.money import to_usd, to_usd_or_none
+from schemas.outcome import Billing, Outcome, Reason
 from schemas.report import (
-    Drift,
     JobFigures,
-    LessonFigures,
-    MarginFigures,
     ModelFigures,
-    OutputFigures,
-    PercentileFigures,
     Places,
     ReasonFigures,
     RowToMend,
     RunReport,
-    TaughtFigures,
     TokenFigures,
     UsdFigures,
 )
 from services.ledger import batches, lessons, run_sums, runs
 from services.ledger.run_sums import ModelSums, ReasonSum
 from services.result_file import USD, write_parts, write_text
-from tasks.learn import lesson_of
-from tasks.start_run import Run
+from tasks.run import Run
+from tasks.step import step
 
 log = logging.getLogger("weighbridge")
 
@@ -68,8 +61,24 @@ RECONCILIATION = pa.schema(
 )
 _ROWS_PER_PART = 50_000
 #: so many rows are named in the report itself
-ROWS_TO_MEND = 20
-_TO_MEND = (Outcome.REJECTED, Outcome.FAILED, Outcome.UNKNOWN)
+ROWS_TO_FIX = 20
+_TO_FIX = (Outcome.REJECTED, Outcome.FAILED, Outcome.UNKNOWN)
+
+
+@step
+def report_run(run: Run) -> RunReport:
+    """Compare estimates with actuals, write the report's files, end the run on record; its report, also as artifact."""
+    report = report_on(run)
+    for drift in report.drift:
+        log.warning("%s", drift.detail)
+    text = as_markdown(report)
+    write_parts(run.results, "reconciliation", RECONCILIATION, _reconciliation(run), _ROWS_PER_PART)
+    write_text(run.results / "report.md", text)
+    write_text(run.results / "report.json", report.model_dump_json(indent=2))
+    runs.finish(run.ledger, run.run_id, report.outcome, report.model_dump(mode="json"))
+    if FlowRunContext.get() is not None:
+        create_markdown_artifact(text, key="weighbridge-report", description=f"Report of {run.run_id}")
+    return report
 
 
 def report_on(run: Run) -> RunReport:
@@ -77,102 +86,92 @@ def report_on(run: Run) -> RunReport:
     rows = run_sums.rows_by_outcome(run.ledger, run.run_id)
     models = run_sums.by_model(run.ledger, run.run_id)
     reasons = run_sums.by_reason(run.ledger, run.run_id)
-    stopped_by = {item.reason for item, *_ in reasons if item.outcome == Outcome.DEFERRED}
-    denied = Reason.ACCESS_DENIED in stopped_by
+    stopped_by = {item.reason for item in reasons if item.outcome == Outcome.DEFERRED}
     taught = lessons.of_run(run.ledger, run.run_id)
-    learned = {kind: lesson_of(run, kind) for kind in taught}
-    assumed = sum(sums.assumed for sums in models)
-    ranged = bool(models) and not assumed
+    learned = {key: run.scale.lesson_of(key) for key in taught}
     return RunReport(
         run_id=run.run_id,
-        outcome=run_outcome(rows, stopped_by, _decided(reasons)),
+        outcome=run_outcome(rows, stopped_by, _rejected_by_reviewer(reasons)),
         jobs=JobFigures(
             read=sum(rows.values()), **{outcome.value: rows.get(outcome.value, 0) for outcome in Outcome}
         ),
-        tokens=TokenFigures(
-            estimated_input=sum(sums.estimated_input for sums in models),
-            actual_input=sum(sums.actual_input for sums in models),
-            actual_output=sum(sums.actual_output for sums in models),
-        ),
-        usd=UsdFigures(
-            worst_case=to_usd(sum(sums.worst_case for sums in models)),
-            estimated=to_usd(sum(sums.expected for sums in models)),
-            estimated_low=to_usd(sum(sums.expected_low for sums in models)) if ranged else None,
-            estimated_high=to_usd(sum(sums.expected_high for sums in models)) if ranged else None,
-            actual=to_usd(sum(sums.actual for sums in models)),
-            all_on_largest=to_usd(_all_on_largest(run)),
-            held=to_usd(run_sums.held(run.ledger, run.run_id)),
-        ),
-        calls=run.gateway.tally,
+        tokens=_token_figures(models),
+        usd=_usd_figures(run, models),
+        calls=run.tally,
         batches=batches.made_by(run.ledger, run.run_id),
         mode=run.policy.mode,
-        seconds=round(time.monotonic() - run.began, 3),
+        seconds=_seconds_since(run.reference.started_at),
         simulated=run.gateway.simulated,
         from_earlier_runs=run_sums.carried(run.ledger, run.run_id),
         over_bound=sum(sums.over_bound for sums in models),
-        largest_model=run.largest_model,
+        largest_model=run.models.largest,
         models=[_model_figures(sums) for sums in models],
-        assumed_jobs=assumed,
+        assumed_jobs=sum(sums.assumed for sums in models),
         assumed_share=run.policy.output.expected_share,
         hold_percentile=run.policy.hold.output_percentile,
         lessons=[lesson_figures(lesson) for lesson in learned.values()],
-        taught=[_taught_figures(kind, seen) for kind, seen in taught.items()],
-        drift=list(_drift(learned, taught)),
-        reasons=[
-            ReasonFigures(
-                outcome=item.outcome,
-                reason=item.reason,
-                jobs=item.jobs,
-                example_job_id=job_id,
-                example_detail=shown(item.reason, detail),
-            )
-            for item, job_id, detail in reasons
-        ],
-        rows_to_mend=[
-            RowToMend(
-                row_number=row.row_number,
-                job_id=row.job_id,
-                outcome=row.outcome,
-                detail=shown(row.reason, row.detail),
-            )
-            for row in run_sums.unanswered(run.ledger, run.run_id, _TO_MEND, limit=ROWS_TO_MEND)
-        ],
+        taught=[taught_figures(key, seen) for key, seen in taught.items()],
+        drift=list(drifts(learned, taught)),
+        reasons=[_reason_figures(item) for item in reasons],
+        rows_to_mend=_rows_to_fix(run),
         places=Places(ledger=run.ledger.url, results=str(run.results), report=str(run.results / "report.md")),
-        prefect_flow_run_id=run.prefect_flow_run_id,
-        error="The API key was not accepted while the run was under way." if denied else None,
+        prefect_flow_run_id=run.reference.prefect_flow_run_id,
+        error=failure_sentence(stopped_by),
     )
 
 
-def _decided(reasons: Sequence[tuple[ReasonSum, str | None, str | None]]) -> int:
-    """Rows that a reviewer rejected: nobody has to mend them."""
-    return sum(item.jobs for item, *_ in reasons if item.reason == Reason.REJECTED_BY_REVIEWER)
+def _token_figures(models: Sequence[ModelSums]) -> TokenFigures:
+    return TokenFigures(
+        estimated_input=sum(sums.estimated_input for sums in models),
+        actual_input=sum(sums.actual_input for sums in models),
+        actual_output=sum(sums.actual_output for sums in models),
+    )
 
 
-def run_outcome(
-    rows: Mapping[str | None, int], deferred_for: set[str], rejected_by_reviewer: int = 0
-) -> RunOutcome:
-    """What a run ended as.
-
-    Args:
-        rows: rows by outcome.
-        deferred_for: the reasons of the deferred ones.
-        rejected_by_reviewer: how many of the rejected ones a person rejected, so that nothing is left to be done.
-    """
-    if rows.get(None) or Reason.ACCESS_DENIED in deferred_for:
-        return RunOutcome.FAILED
-    if deferred_for & MONEY_REASONS:
-        return RunOutcome.BUDGET_STOP
-    unfinished = (Outcome.FAILED, Outcome.UNKNOWN, Outcome.DEFERRED)
-    invalid = rows.get(Outcome.REJECTED, 0) > rejected_by_reviewer
-    unfinished_rows = invalid or any(rows.get(outcome) for outcome in unfinished)
-    return RunOutcome.INCOMPLETE if unfinished_rows else RunOutcome.COMPLETE
+def _usd_figures(run: Run, models: Sequence[ModelSums]) -> UsdFigures:
+    figures = UsdFigures(
+        worst_case=to_usd(sum(sums.worst_case for sums in models)),
+        estimated=to_usd(sum(sums.expected for sums in models)),
+        actual=to_usd(sum(sums.actual for sums in models)),
+        all_on_largest=to_usd(_all_on_largest(run)),
+        held=to_usd(run_sums.held(run.ledger, run.run_id)),
+    )
+    if models and not any(sums.assumed for sums in models):
+        figures.estimated_low = to_usd(sum(sums.expected_low for sums in models))
+        figures.estimated_high = to_usd(sum(sums.expected_high for sums in models))
+    return figures
 
 
-def shown(reason: str | None, detail: str | None) -> str | None:
-    """A detail as the report shows it: without the API's own words, which may quote the payload."""
-    if detail and reason == Reason.REFUSED_BY_API:
-        return detail.split(": ", maxsplit=1)[0] + " (its words are in the ledger)"
-    return detail[:300] if detail else None
+def _seconds_since(started_at: datetime) -> float:
+    """From the beginning of the run to its end, whoever ends it."""
+    return round((datetime.now(UTC) - started_at).total_seconds(), 3)
+
+
+def _reason_figures(item: ReasonSum) -> ReasonFigures:
+    return ReasonFigures(
+        outcome=item.outcome,
+        reason=item.reason,
+        jobs=item.jobs,
+        example_job_id=item.example_job_id,
+        example_detail=shown(item.reason, item.example_detail),
+    )
+
+
+def _rows_to_fix(run: Run) -> list[RowToMend]:
+    return [
+        RowToMend(
+            row_number=row.row_number,
+            job_id=row.job_id,
+            outcome=row.outcome,
+            detail=shown(row.reason, row.detail),
+        )
+        for row in run_sums.unanswered(run.ledger, run.run_id, _TO_FIX, limit=ROWS_TO_FIX)
+    ]
+
+
+def _rejected_by_reviewer(reasons: Sequence[ReasonSum]) -> int:
+    """Rows that a reviewer rejected: nobody has to fix them."""
+    return sum(item.jobs for item in reasons if item.reason == Reason.REJECTED_BY_REVIEWER)
 
 
 def _all_on_largest(run: Run) -> int:
@@ -180,7 +179,7 @@ def _all_on_largest(run: Run) -> int:
 
     Code execution is left out: it costs the same beside any model.
     """
-    card = run.price_card(run.largest_model)
+    card = run.models.price_card(run.models.largest, run.scale.clock())
     total = 0
     for row in run_sums.paid(run.ledger, run.run_id):
         if row.billing == Billing.NOT_BILLED:
@@ -215,65 +214,6 @@ def _model_figures(sums: ModelSums) -> ModelFigures:
     )
 
 
-def lesson_figures(lesson: Lesson) -> LessonFigures:
-    """A lesson as the report shows it."""
-    answers = percentiles(lesson.outputs.tokens)
-    return LessonFigures(
-        model=lesson.model,
-        payload_class=lesson.payload_class,
-        n=lesson.n,
-        enough=lesson.enough,
-        input_error=_percent_figures(lesson.error_share),
-        output_tokens=answers
-        and OutputFigures(
-            p5=answers.p5,
-            p50=answers.p50,
-            p95=answers.p95,
-            mean=lesson.outputs.mean(answers.most),
-            thinking_share=lesson.thinking_share,
-        ),
-        margin=MarginFigures(
-            percent=lesson.margin.input_percent,
-            tokens=lesson.margin.input_tokens,
-            source="observed" if lesson.margin_is_observed else "policy",
-        ),
-    )
-
-
-def _taught_figures(kind: LessonKey, seen: Taught) -> TaughtFigures:
-    return TaughtFigures(
-        model=kind[0],
-        payload_class=kind[1],
-        jobs=seen.jobs,
-        n=seen.tally.n,
-        over_bound=seen.over_bound,
-        input_error=_percent_figures(percentiles(seen.tally.error_share)),
-        input_error_tokens=_figures(percentiles(seen.tally.error_tokens), Decimal),
-    )
-
-
-def _percent_figures(found: Percentiles | None) -> PercentileFigures | None:
-    return _figures(found, as_percent)
-
-
-def _figures(found: Percentiles | None, shown_as: Callable[[int], Decimal]) -> PercentileFigures | None:
-    if found is None:
-        return None
-    return PercentileFigures(
-        p5=shown_as(found.p5),
-        p50=shown_as(found.p50),
-        p95=shown_as(found.p95),
-        p99=shown_as(found.p99),
-        max=shown_as(found.most),
-    )
-
-
-def _drift(lessons: Mapping[LessonKey, Lesson], taught: Mapping[LessonKey, Taught]) -> Iterator[Drift]:
-    for kind, seen in taught.items():
-        if detail := drifted(lessons[kind], seen):
-            yield Drift(model=kind[0], payload_class=kind[1], detail=detail)
-
-
 def _reconciliation(run: Run) -> Iterator[dict[str, Any]]:
     for row in run_sums.paid(run.ledger, run.run_id):
         # a signed error means something only where the usage says all that was billed
@@ -293,40 +233,14 @@ def _reconciliation(run: Run) -> Iterator[dict[str, Any]]:
             "thinking_tokens": row.thinking_tokens,
             "service_tier": row.service_tier,
             "billing": row.billing,
-            "estimated_usd": to_usd(row.expected_nano_usd),
-            "estimated_low_usd": _usd(row.expected_low_nano_usd),
-            "estimated_high_usd": _usd(row.expected_high_nano_usd),
-            "worst_case_usd": to_usd(row.worst_case_nano_usd),
-            "actual_usd": to_usd(row.actual_nano_usd),
+            "estimated_usd": to_usd(row.expected),
+            "estimated_low_usd": to_usd_or_none(row.expected_low),
+            "estimated_high_usd": to_usd_or_none(row.expected_high),
+            "worst_case_usd": to_usd(row.worst_case),
+            "actual_usd": to_usd(row.actual),
             "attempt_id": row.attempt_id,
         }
 
 
 def _percent(error: int, counted: int) -> Decimal | None:
     return (Decimal(error * 100) / counted).quantize(Decimal("0.001")) if counted else None
-
-
-def _usd(nano: int | None) -> Decimal | None:
-    return None if nano is None else to_usd(nano)
-
-
-def reconcile_run(run: Run) -> RunReport:
-    """Compare, write the report's files and end the run on record."""
-    report = report_on(run)
-    for drift in report.drift:
-        log.warning("%s", drift.detail)
-    write_parts(run.results, "reconciliation", RECONCILIATION, _reconciliation(run), _ROWS_PER_PART)
-    write_text(run.results / "report.md", as_markdown(report))
-    write_text(run.results / "report.json", report.model_dump_json(indent=2))
-    runs.finish(run.ledger, run.run_id, report.outcome, report.model_dump(mode="json"))
-    return report
-
-
-@task(name="reconcile", cache_policy=NO_CACHE, persist_result=False)
-def reconcile(run: Run) -> RunReport:
-    """Compare estimates with actuals and publish the report; the report."""
-    report = reconcile_run(run)
-    create_markdown_artifact(
-        as_markdown(report), key="weighbridge-report", description=f"Report of {run.run_id}"
-    )
-    return report

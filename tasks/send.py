@@ -1,91 +1,56 @@
 """Send: the paid calls. Each attempt is on record before its bytes leave, and settled as its answer comes."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import replace
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
-from rules.endings import billing_terms, succeeded
+from rules.endings import answered, failed, stops_run, unpriced, withheld
 from rules.prices import Unpriced
+from rules.usage_cost import billing_terms
 from schemas.attempt import Admission, HeldAttempt, Settlement
-from schemas.failures import CallFailed, MayBeBilled, Refused
-from schemas.outcome import AttemptState, Outcome, Reason
+from schemas.failures import CallFailed
+from schemas.outcome import AttemptState, Reason
 from schemas.payload.payload import Payload
-from tasks.start_run import Run, stopping
+from tasks.run import Run
+from tasks.step import step
 
 
 class _Withheld(Exception):  # noqa: N818 - not an error: the run stopped while the attempt waited for its turn
     """No byte has left."""
 
 
-async def send_attempt(run: Run, attempt: HeldAttempt) -> Outcome:
-    """Send one attempt and settle it; what its job ends as."""
+@step
+async def send(run: Run, admission: Admission) -> int:
+    """Send the attempts that an admission holds the money for, as fast as the limits let them; how many succeeded."""
+    settled = await asyncio.gather(*(_send_and_settle(run, attempt) for attempt in admission.held))
+    return sum(settlement.state == AttemptState.SUCCEEDED for settlement in settled)
+
+
+async def _send_and_settle(run: Run, attempt: HeldAttempt) -> Settlement:
+    settlement = await _sent(run, attempt)
+    await run.journal.ended(settlement)
+    return settlement
+
+
+async def _sent(run: Run, attempt: HeldAttempt) -> Settlement:
+    """Send one attempt; how it ended."""
 
     async def leaving() -> None:
-        if run.stopped:
+        if run.halt.reason:
             raise _Withheld
         await run.journal.leaving(attempt.attempt_id)
 
     payload = Payload.restored(attempt.payload)
-    asked = billing_terms(payload.traits, payload.cache_ttl)
     try:
-        card = run.price_card(attempt.model)
+        card = run.models.price_card(attempt.model, run.scale.clock())
         reply = await run.gateway.send(payload.message_body(attempt.model), leaving=leaving)
-        settlement = replace(
-            succeeded(attempt.attempt_id, card, reply.answer, reply.body, asked),
-            tries=reply.tries,
-            request_id=reply.request_id,
-        )
     except CallFailed as error:
-        settlement = _ended_badly(run, attempt, error)
+        failure = error.as_failure()
+        run.halt.stop(stops_run(failure))
+        return failed(attempt.attempt_id, failure)
     except _Withheld:
-        detail = "the run stopped before it was sent; nothing was billed"
-        settlement = _not_sent(attempt, run.stopped or Reason.INTERRUPTED, detail)
-    except Unpriced as error:  # its price ended with the day
-        settlement = _not_sent(attempt, Reason.NO_ROUTE, f"{error}; it was not sent, and nothing was billed")
-    await run.journal.ended(settlement)
-    return settlement.outcome or Outcome.FAILED
-
-
-async def send_all(run: Run, attempts: Sequence[HeldAttempt]) -> int:
-    """Send attempts together, as fast as the gateway's limits let them; how many succeeded."""
-    outcomes = await asyncio.gather(*(send_attempt(run, attempt) for attempt in attempts))
-    return sum(outcome == Outcome.SUCCEEDED for outcome in outcomes)
-
-
-def _ended_badly(run: Run, attempt: HeldAttempt, error: CallFailed) -> Settlement:
-    """The end of an attempt that brought no answer: released when surely not billed, else held on."""
-    detail = str(error)
-    state, outcome, reason = AttemptState.FAILED, Outcome.FAILED, Reason.API_UNAVAILABLE
-    if isinstance(error, MayBeBilled):
-        state, outcome, reason = AttemptState.UNKNOWN, Outcome.UNKNOWN, Reason.UNKNOWN_OUTCOME
-        detail += "; it may have been billed, so its hold stays until a person decides"
-    elif why := stopping(error):
-        run.stopped = why
-        outcome, reason = Outcome.DEFERRED, why
-    elif isinstance(error, Refused):
-        reason = Reason.REFUSED_BY_API
-        detail = f"{error}: {error.explanation}"
-    return Settlement(
-        attempt.attempt_id,
-        state,
-        outcome,
-        tries=error.tries,
-        reason=reason,
-        detail=detail,
-        request_id=error.request_id,
-    )
-
-
-def _not_sent(attempt: HeldAttempt, why: Reason, detail: str) -> Settlement:
-    return Settlement(
-        attempt.attempt_id, AttemptState.FAILED, Outcome.DEFERRED, tries=0, reason=why, detail=detail
-    )
-
-
-@task(name="send", cache_policy=NO_CACHE, persist_result=False)
-async def send(run: Run, admission: Admission) -> int:
-    """Send the attempts that an admission holds the money for; how many succeeded."""
-    return await send_all(run, admission.held)
+        return withheld(attempt.attempt_id, run.halt.reason or Reason.INTERRUPTED)
+    except Unpriced as error:
+        return unpriced(attempt.attempt_id, str(error))
+    terms = billing_terms(attempt.traits, attempt.cache_ttl)
+    settlement = answered(attempt.attempt_id, card, reply.answer, reply.body, terms)
+    return replace(settlement, tries=reply.tries, request_id=reply.request_id)

@@ -4,21 +4,19 @@ import asyncio
 import json
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
-from schemas.attempt import Admission, HeldAttempt, Settlement
+from rules.endings import batch_not_made, stops_run, withheld
+from schemas.attempt import Admission, HeldAttempt
 from schemas.batch import OpenBatch
-from schemas.failures import CallFailed, MayBeBilled, Refused
+from schemas.failures import CallFailed, MayBeBilled
 from schemas.job import AttemptId
-from schemas.outcome import AttemptState, Outcome, Reason
 from schemas.payload.payload import Payload
 from schemas.policy import BatchLimits
-from services.ledger import batches
-from services.ledger.settle import record_sent_and_settled
-from tasks.start_run import Run, stopping
+from services.ledger import batches, settle
+from tasks.run import Run
+from tasks.step import step
 from tasks.watch_batch import watch
 
 log = logging.getLogger("weighbridge")
@@ -57,12 +55,13 @@ def packed(attempts: Sequence[HeldAttempt], limits: BatchLimits) -> Iterator[tup
         yield items, size
 
 
-async def send_packed(run: Run, attempts: Sequence[HeldAttempt]) -> int:
-    """Submit attempts in batches and wait until every one is settled; how many batches were made."""
+@step
+async def send_batch(run: Run, admission: Admission) -> int:
+    """Send held attempts in batches, and wait until every one is settled; how many batches were made."""
     made = 0
     watching: list[asyncio.Task[None]] = []
     try:
-        for items, size in packed(attempts, run.policy.batch):
+        for items, size in packed(admission.held, run.policy.batch):
             batch = await submit(run, items, size)
             if batch is not None:
                 made += 1
@@ -80,58 +79,27 @@ async def submit(run: Run, items: Sequence[Item], size: int) -> OpenBatch | None
     A batch whose creation brought no answer is returned without the provider's id: whoever watches it looks for it.
     """
     ids = [AttemptId(item["custom_id"]) for item in items]
-    if run.stopped:
-        await asyncio.to_thread(
-            record_sent_and_settled,
-            run.ledger,
-            (),
-            [_withheld(attempt_id, run.stopped) for attempt_id in ids],
-        )
+    if run.halt.reason:
+        ends = [withheld(attempt_id, run.halt.reason) for attempt_id in ids]
+        await run.ledger.off_loop(settle.settle_all, ends)
         return None
-    batch = await asyncio.to_thread(batches.prepare, run.ledger, run.run_id, ids, size)
-    run.watched.add(batch.batch_id)
+    batch = await run.ledger.off_loop(batches.prepare, run.run_id, ids, size)
     try:
         made = await run.gateway.create_batch(items)
     except MayBeBilled:
-        await asyncio.to_thread(batches.doubtful, run.ledger, batch.batch_id)
+        await run.ledger.off_loop(batches.doubtful, batch.batch_id)
         return batch
     except CallFailed as error:
-        ends = [_not_made(attempt_id, run, error) for attempt_id in ids]
-        await asyncio.to_thread(batches.absent, run.ledger, batch.batch_id, str(error), ends)
+        failure = error.as_failure()
+        run.halt.stop(stops_run(failure))
+        ends = [batch_not_made(attempt_id, failure) for attempt_id in ids]
+        await run.ledger.off_loop(batches.absent, batch.batch_id, str(error), ends)
         return None
-    on_record = await asyncio.to_thread(
-        batches.submitted, run.ledger, batch.batch_id, made.provider_batch_id, made.expires_at
+    on_record = await run.ledger.off_loop(
+        batches.submitted, batch.batch_id, made.provider_batch_id, made.expires_at
     )
     if not on_record:  # this machine was taken for dead meanwhile, and the jobs may be with another run
         log.error("Batch %s was given up while it was created; it is cancelled.", batch.batch_id)
         await run.gateway.cancel_batch(made.provider_batch_id)
         return None
-    return OpenBatch(batch.batch_id, run.run_id, made.provider_batch_id, batch.requests, batch.prepared_at)
-
-
-def _withheld(attempt_id: AttemptId, why: Reason) -> Settlement:
-    detail = "the run stopped before it was sent; nothing was billed"
-    return Settlement(attempt_id, AttemptState.FAILED, Outcome.DEFERRED, tries=0, reason=why, detail=detail)
-
-
-def _not_made(attempt_id: AttemptId, run: Run, error: CallFailed) -> Settlement:
-    """The end of an attempt whose batch the API surely did not take."""
-    outcome, reason, detail = (
-        Outcome.FAILED,
-        Reason.API_UNAVAILABLE,
-        f"its batch could not be created: {error}",
-    )
-    if why := stopping(error):
-        run.stopped = why
-        outcome, reason = Outcome.DEFERRED, why
-    elif isinstance(error, Refused):
-        reason, detail = Reason.REFUSED_BY_API, f"its batch was refused: {error}: {error.explanation}"
-    return Settlement(
-        attempt_id, AttemptState.FAILED, outcome, tries=error.tries, reason=reason, detail=detail
-    )
-
-
-@task(name="send_batch", cache_policy=NO_CACHE, persist_result=False)
-async def send_batch(run: Run, admission: Admission) -> int:
-    """Send held attempts in batches and settle them as they end; how many batches were made."""
-    return await send_packed(run, admission.held)
+    return replace(batch, provider_batch_id=made.provider_batch_id)

@@ -7,9 +7,10 @@ from contextvars import ContextVar
 from uuid import UUID
 
 from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
+from prefect.context import FlowRunContext
 
 from services.ledger import run_sums
-from tasks.start_run import Run
+from tasks.run import Run
 
 #: called with the rows that have their outcome and all rows; a terminal sets it
 LISTENER: ContextVar[Callable[[int, int], None] | None] = ContextVar("progress listener", default=None)
@@ -18,10 +19,8 @@ _SECONDS = 2
 
 @asynccontextmanager
 async def showing_progress(run: Run) -> AsyncIterator[None]:
-    """While inside, a progress artifact of the flow run and the listener follow the rows."""
-    artifact = await acreate_progress_artifact(
-        0.0, description=f"Rows of {run.run_id} that have their outcome"
-    )
+    """While inside, the listener and, in a flow run, a progress artifact follow the rows."""
+    artifact = await _artifact(run)
     watching = asyncio.create_task(_watch(run, artifact))
     try:
         yield
@@ -29,24 +28,37 @@ async def showing_progress(run: Run) -> AsyncIterator[None]:
         watching.cancel()
         with suppress(asyncio.CancelledError):
             await watching
-        await aupdate_progress_artifact(artifact, await _tell(run))
+        await _show(artifact, await _percent(run))
 
 
-async def _watch(run: Run, artifact: UUID) -> None:
+async def _artifact(run: Run) -> UUID | None:
+    """The progress artifact; None outside of a flow run."""
+    if FlowRunContext.get() is None:
+        return None
+    return await acreate_progress_artifact(0.0, description=f"Rows of {run.run_id} that have their outcome")
+
+
+async def _show(artifact: UUID | None, percent: float) -> None:
+    if artifact is not None:
+        await aupdate_progress_artifact(artifact, percent)
+
+
+async def _watch(run: Run, artifact: UUID | None) -> None:
     shown = 0.0
     while True:
         await asyncio.sleep(_SECONDS)
-        percent = await _tell(run)
+        percent = await _percent(run)
         if percent - shown >= 1:
             shown = percent
-            await aupdate_progress_artifact(artifact, percent)
+            await _show(artifact, percent)
 
 
-async def _tell(run: Run) -> float:
-    """Tell the listener; the share of rows that have their outcome, in percent."""
-    rows = await asyncio.to_thread(run_sums.rows_by_outcome, run.ledger, run.run_id)
+async def _percent(run: Run) -> float:
+    """The share of rows that have their outcome, in percent; the listener hears of it too."""
+    rows = await run.ledger.off_loop(run_sums.rows_by_outcome, run.run_id)
     total = sum(rows.values())
     ended = total - rows.get(None, 0)
-    if listener := LISTENER.get():
+    listener = LISTENER.get()
+    if listener is not None:
         listener(ended, total)
     return 100 * ended / total if total else 100.0

@@ -1,29 +1,51 @@
-"""Edit: a person changes the payload of a job that waits; it is checked, counted and priced anew on the spot."""
+"""Weigh an edit: a person changes the payload of a job that waits; it is checked, counted and priced on the spot."""
 
 import asyncio
 from dataclasses import dataclass, replace
-from typing import Any
+from datetime import UTC, datetime
 
 import orjson
-from sqlalchemy import Row
 
-from rules.advice import Scales, advise
-from rules.climb import Routed, climb
+from rules.advice import advise
 from rules.prices import Unpriced
+from rules.scale import Scale, method_of
+from rules.weighing import weighed
 from schemas.errors import BadInput, RunFailed
 from schemas.estimate import TokenCount
-from schemas.failures import CallFailed
+from schemas.failures import Refused
 from schemas.job import QueuedJob
 from schemas.outcome import Reason
 from schemas.payload.edit import Edit, NoSuchEdit
-from schemas.payload.payload import InvalidPayload, Payload
-from schemas.review import Decided, EditEstimate
-from services.ledger import counts, reviews
-from services.ledger.reviews import ParkedJob
-from tasks.admit import estimate_of
-from tasks.count_tokens import count_job
-from tasks.route import asked_of, method_of, routes_of
-from tasks.start_run import Run
+from schemas.payload.invalid import InvalidPayload
+from schemas.payload.payload import Payload
+from schemas.policy import Policy
+from schemas.review import Decided, EditEstimate, ParkedJob, ReviewDetail
+from services.gateway import Gateway
+from services.ledger import Ledger, counts, reviews
+from services.ledger.lessons import Lessons
+from tasks.check_models import checked_models
+from tasks.count_tokens import JobOnScale, count_job
+
+
+@dataclass(frozen=True, slots=True)
+class EditScale:
+    """What an edit is weighed with: no run, but the lessons of all that was billed until now."""
+
+    ledger: Ledger
+    gateway: Gateway
+    scale: Scale
+
+    @classmethod
+    async def of(cls, ledger: Ledger, gateway: Gateway, policy: Policy) -> "EditScale":
+        """The scale of a policy.
+
+        Raises:
+            BadInput: a model of the policy cannot be used.
+            RunFailed: the provider could not be asked.
+        """
+        models = await checked_models(gateway, policy)
+        lessons = Lessons(ledger, datetime.now(UTC), policy.margin)
+        return cls(ledger, gateway, Scale(policy, models, lessons.of))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +59,25 @@ class Edited:
         decided: whether the edit is on record, or why it was refused.
     """
 
-    before: Row[Any]
+    before: ReviewDetail
     payload: Payload
     figures: EditEstimate
     decided: Decided
 
 
 async def edit_review(
-    run: Run, review_id: int, by: str, change: Edit, *, note: str | None = None, version: int | None = None
+    on: EditScale,
+    review_id: int,
+    by: str,
+    change: Edit,
+    *,
+    note: str | None = None,
+    version: int | None = None,
 ) -> Edited:
     """Change a review's payload, count it under the routes, price it, and put the decision on record.
 
     Args:
-        run: a policy, a ledger and a gateway; it need not be on record.
+        on: what it is weighed with.
         review_id: the review.
         by: who edits.
         change: what to change.
@@ -60,14 +88,13 @@ async def edit_review(
         BadInput: there is no such review, or the edited request is none that could be sent. Nothing was changed.
         RunFailed: the API did not count it. Nothing was changed.
     """
-    before = await asyncio.to_thread(reviews.one_review, run.ledger, review_id)
+    before = await on.ledger.off_loop(reviews.one_review, review_id)
     if before is None:
-        raise BadInput(f"There is no review {review_id} in {run.ledger.url}; nothing was changed.")
+        raise BadInput(f"There is no review {review_id} in {on.ledger.url}; nothing was changed.")
     payload = _changed(before, change)
-    figures = await weighed(run, before, payload)
-    decided = await asyncio.to_thread(
+    figures = await weigh_edit(on, before, payload)
+    decided = await on.ledger.off_loop(
         reviews.edit,
-        run.ledger,
         review_id,
         by,
         payload,
@@ -78,19 +105,19 @@ async def edit_review(
     return Edited(before, payload, figures, decided)
 
 
-async def weighed(run: Run, before: Row[Any], payload: Payload) -> EditEstimate:
-    """What a payload would weigh and cost in a review's place, counted anew; nothing is decided.
+async def weigh_edit(on: EditScale, before: ReviewDetail, payload: Payload) -> EditEstimate:
+    """What a payload would weigh and cost in a review's place, counted again; nothing is decided.
 
     Args:
-        run: a policy, a ledger and a gateway; it need not be on record.
-        before: the review, with the attributes of `ReviewRow`.
+        on: what it is weighed with.
+        before: the review.
         payload: what would be sent in its place.
 
     Raises:
         BadInput: the payload is none that could be sent.
         RunFailed: the API did not count it.
     """
-    own = await asyncio.to_thread(reviews.own_limits, run.ledger, before.run_id, before.row_number)
+    own = await on.ledger.off_loop(reviews.own_limits, before.run_id, before.row_number)
     job = QueuedJob(
         row_number=before.row_number,
         job_id=before.job_id,
@@ -109,11 +136,11 @@ async def weighed(run: Run, before: Row[Any], payload: Payload) -> EditEstimate:
         # a person decides about it, so a bound serves where the provider does not count
         review_id=before.id,
     )
-    return await _weighed(run, job, payload)
+    return await _counted_and_priced(on, job, payload)
 
 
-def _changed(before: Row[Any], change: Edit) -> Payload:
-    standing = before.edited_payload or before.payload
+def _changed(before: ReviewDetail, change: Edit) -> Payload:
+    standing = before.standing
     if standing is None:
         raise BadInput(f"The payload of review {before.id} was pruned, so it cannot be edited.")
     try:
@@ -122,50 +149,45 @@ def _changed(before: Row[Any], change: Edit) -> Payload:
         raise BadInput(f"Review {before.id} is as it was: {error}") from error
 
 
-async def _weighed(run: Run, job: QueuedJob, payload: Payload) -> EditEstimate:
-    known = await asyncio.to_thread(counts.known, run.ledger, [job.fingerprint])
+async def _counted_and_priced(on: EditScale, job: QueuedJob, payload: Payload) -> EditEstimate:
+    known = await on.ledger.off_loop(counts.known, [job.fingerprint])
     before = known.get(job.fingerprint, {})
-    counted = dict(before)
-    try:
-        for route in run.policy.routes:
-            if why := await run.admit_model(route.model):
-                raise BadInput(f"The policy's route {route.name} cannot be used: {why}. Nothing was changed.")
-        ended = await count_job(run, job, payload, counted)
-    except CallFailed as error:
-        raise RunFailed(f"The edited payload could not be counted: {error}. Nothing was changed.") from error
+    one = JobOnScale(job, payload, dict(before))
+    await count_job(on.scale, on.gateway, one)
     fresh = [
-        TokenCount(job.fingerprint, model, n, method_of(job))
-        for model, n in counted.items()
+        TokenCount(job.fingerprint, model, tokens, method_of(job))
+        for model, tokens in one.counted.items()
         if model not in before
     ]
-    await asyncio.to_thread(counts.add, run.ledger, fresh)
-    if ended is not None:
-        raise BadInput(f"The edited payload cannot be sent: {ended.detail}. Nothing was changed.")
-    found = climb(routes_of(run, job), run.models, asked_of(run, job), counted)
-    if not isinstance(found, Routed):
-        why = getattr(found, "why", "it was not counted")
+    await on.ledger.off_loop(counts.add, fresh)
+    if one.failure is not None:
+        if isinstance(one.failure, Refused):
+            detail = f"{one.failure}: {one.failure.explanation}"
+            raise BadInput(f"The edited payload cannot be sent: {detail}. Nothing was changed.")
+        raise RunFailed(f"The edited payload could not be counted: {one.failure}. Nothing was changed.")
+    update = weighed(on.scale, job, one.counted)
+    if update.ending is not None or update.model is None:
+        why = update.ending.detail if update.ending else "it was not counted"
         raise BadInput(f"The edited payload cannot be sent: {why}. Nothing was changed.")
-    return _figures(
-        run,
-        replace(job, model=found.model, input_tokens=found.input_tokens, method=method_of(job)),
-        payload,
-        counted,
-    )
+    routed = replace(job, model=update.model, input_tokens=update.input_tokens, method=update.method)
+    return await asyncio.to_thread(_estimate, on.scale, routed, payload, one.counted)
 
 
-def _figures(run: Run, job: QueuedJob, payload: Payload, counted: dict[str, int]) -> EditEstimate:
+def _estimate(scale: Scale, job: QueuedJob, payload: Payload, counted: dict[str, int]) -> EditEstimate:
     try:
-        estimate = estimate_of(run, job)
+        estimate = scale.estimate(job)
     except Unpriced as error:
         raise BadInput(f"The edited payload cannot be sent: {error}. Nothing was changed.") from error
-    scales = Scales(run)
-    parked = ParkedJob(job, Reason.OVER_COST_LIMIT, estimate.worst_case, payload.text.decode(), counted)
-    figures = EditEstimate(
-        estimate.model,
-        estimate.input_tokens,
-        estimate.method,
-        estimate.worst_case,
-        scales.most_tokens(parked),
-        scales.most_cost(parked),
+    limits = scale.limits(job)
+    edit = EditEstimate(
+        model=estimate.model,
+        input_tokens=estimate.input_tokens,
+        method=estimate.method,
+        worst_case=estimate.worst_case,
+        limit_tokens=limits.tokens,
+        limit=limits.cost,
     )
-    return figures if figures.fits else replace(figures, would_pass=advise(parked, scales))
+    if edit.fits:
+        return edit
+    parked = ParkedJob(job, Reason.OVER_COST_LIMIT, estimate.worst_case, payload.text.decode(), counted)
+    return replace(edit, would_pass=advise(parked, scale))

@@ -4,7 +4,14 @@ import asyncio
 
 import orjson
 
-from schemas.failures import AccessDenied, MayBeBilled, Refused, SpendLimitReached, Transient
+from schemas.failures import (
+    AccessDenied,
+    EndpointUnusable,
+    MayBeBilled,
+    Refused,
+    SpendLimitReached,
+    Transient,
+)
 from schemas.model_facts import ModelFacts
 from schemas.report import CallFigures
 from schemas.usage import Answer
@@ -22,8 +29,8 @@ MODELS = {
 }
 FAILURES = {
     "passing": lambda: Transient("HTTP 529 overloaded_error"),
-    "refused": lambda: Refused("HTTP 400 invalid_request_error", status=400, explanation="no"),
-    "forbidden": lambda: Refused("HTTP 403 permission_error", status=403, explanation="no"),
+    "refused": lambda: Refused("HTTP 400 invalid_request_error", explanation="no"),
+    "broken": lambda: EndpointUnusable("HTTP 308: the address redirects elsewhere"),
     "maybe": lambda: MayBeBilled("HTTP 504 timeout_error"),
     "spend": lambda: SpendLimitReached("HTTP 429 rate_limit_error"),
     "denied": lambda: AccessDenied("HTTP 401 authentication_error"),
@@ -41,6 +48,10 @@ class FakeGateway:
         self.counted: list[dict] = []
         self.sent: list[dict] = []
         self.answered: list[str] = []
+
+    def counting_in(self, tally):
+        self.tally = tally
+        return self
 
     async def models(self):
         return MODELS
@@ -98,6 +109,9 @@ class Listing:
     def __init__(self, facts):
         others = ("claude-haiku-5-5", "claude-sonnet-5-5", "claude-opus-5-5")
         self._listed = {name: ModelFacts(name, "active") for name in others} | {facts.model: facts}
+
+    def counting_in(self, tally):
+        return self
 
     async def models(self):
         return self._listed

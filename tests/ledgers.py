@@ -2,34 +2,33 @@
 
 from sqlalchemy import select
 
-from schemas.attempt import Settlement
-from schemas.job import JobUpdate
 from schemas.ledger import BudgetRow, JobRow
 from schemas.outcome import AttemptState, Decision, Outcome, Reason
 from services.ledger import jobs, reviews
 from services.ledger.reviews import JobLimits
-from services.ledger.settle import record_sent_and_settled
-from tests.strategies import begin, job
+from tests.strategies import begin, job, job_update, settlement, write_down
 
 
 def succeeded(attempt, cost=5, **more):
-    return Settlement(
+    return settlement(
         attempt.attempt_id, AttemptState.SUCCEEDED, Outcome.SUCCEEDED, cost=cost, response="{}", **more
     )
 
 
-def failed(attempt):
-    return Settlement(attempt.attempt_id, AttemptState.FAILED, Outcome.FAILED, reason=Reason.API_UNAVAILABLE)
+def failed(attempt, **more):
+    return settlement(
+        attempt.attempt_id, AttemptState.FAILED, Outcome.FAILED, reason=Reason.API_UNAVAILABLE, **more
+    )
 
 
 def unknown(attempt):
-    return Settlement(
+    return settlement(
         attempt.attempt_id, AttemptState.UNKNOWN, Outcome.UNKNOWN, reason=Reason.UNKNOWN_OUTCOME
     )
 
 
 def settle(ledger, *settlements):
-    record_sent_and_settled(ledger, [], settlements)
+    write_down(ledger, [], settlements)
 
 
 def rows(ledger, table, *columns):
@@ -71,7 +70,7 @@ def parked(ledger, run_id, tokens=50_000):
         ledger,
         run_id,
         [
-            JobUpdate(0, "m", tokens, "counted", Decision.REVIEW, Outcome.REVIEW, Reason.OVER_INPUT_LIMIT, "too heavy", 1, 2_500_000_000)
+            job_update(0, "m", tokens, "counted", Decision.REVIEW, Outcome.REVIEW, Reason.OVER_INPUT_LIMIT, "too heavy", 1, 2_500_000_000)
         ],
     )  # fmt: skip
     assert reviews.park_over_budget(ledger, run_id, JobLimits(32_000, 500_000_000)) == 1

@@ -10,15 +10,16 @@ from decimal import Decimal
 import anthropic
 from sqlalchemy import select
 
-import flows.nightly_batch as nightly
 from schemas.ledger import AttemptRow, BatchRow, BudgetRow, JobRow, ResponseRow
 from schemas.outcome import AttemptState, Outcome
 from services.gateway import open_gateway
 from services.ledger import jobs
 from simulator import running_simulator
-from tasks.admit import admit_batch
-from tasks.read_jobs import read_rows
+from tasks.admit import admit
+from tasks.read_jobs import read_jobs
 from tasks.send_batch import packed, submit
+from tasks.send_queue import SendQueue
+from tasks.shards import SHARD_SIZE
 from tests.nights import Rows, a_run_on_record, weigh
 from tests.strategies import policy, quick_ledger
 
@@ -64,13 +65,13 @@ class Office:
             limits=limits,
             **changes,
         )
-        read_rows(run, Rows(rows), None)
+        await read_jobs(run, Rows(rows), None)
         await weigh(run, 1_000)
         return run
 
     async def night(self, rows, run_id="run-1", **changes):
         run = await self.begin(rows, run_id, **changes)
-        await nightly.send_what_fits(run)
+        await SendQueue(run, SHARD_SIZE).drain()
         return run
 
     def all(self, query):
@@ -144,7 +145,7 @@ class Office:
     async def submit_all(self, run):
         """Every batch that the queue makes, submitted and not watched."""
         made = []
-        while admission := admit_batch(run, may_defer=True):
+        while admission := await admit(run, SHARD_SIZE, may_defer=True):
             made += [await submit(run, *packet) for packet in packed(admission.held, run.policy.batch)]
         return made
 

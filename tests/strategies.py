@@ -9,17 +9,17 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from sqlalchemy import event
 
-from schemas.attempt import WeighedJob
-from schemas.budget import WindowCap
+from schemas.attempt import Charge, Settlement, WeighedJob
+from schemas.budget import WindowCap, windows_of
 from schemas.estimate import Estimate
-from schemas.job import Job
+from schemas.job import Job, JobUpdate
 from schemas.money import NanoUsd
-from schemas.outcome import Method, Reason
+from schemas.outcome import Ending, Method, Reason
 from schemas.payload.payload import Payload
 from schemas.policy import Policy, validated
 from schemas.run import NewRun
 from services.ledger import Ledger, holds, jobs, open_ledger, runs
-from services.ledger.windows import windows_of
+from services.ledger.settle import record_leaving, settle
 
 #: of a test that says nothing else
 EXAMPLES = 60
@@ -188,6 +188,32 @@ def take(ledger, worst_cases, run_id="run-1", may_defer=True, resend_unknown=Fal
         may_defer=may_defer,
         resend_unknown=resend_unknown,
     )
+
+
+def job_update(row_number, model=None, input_tokens=None, method=None, decision=None, outcome=None, reason=None, detail=None, expected=None, worst_case=None):  # fmt: skip
+    """What is written of a job; with an ending where there is an outcome."""
+    ending = None
+    if outcome is not None:
+        ending = Ending(outcome=outcome, decision=decision, reason=reason, detail=detail)
+    return JobUpdate(
+        row_number, model=model, input_tokens=input_tokens, method=method, ending=ending, expected=expected,
+        worst_case=worst_case,
+    )  # fmt: skip
+
+
+def settlement(attempt_id, state, outcome=None, *, cost=None, reason=None, detail=None, billing=None, **more):
+    """How an attempt ended: paid for where there is a cost; without an outcome its job is queued again."""
+    charged = {name: more.pop(name) for name in list(more) if name in Charge.__dataclass_fields__}
+    ending = None if outcome is None else Ending(outcome=outcome, reason=reason, detail=detail)
+    charge = None if cost is None else Charge(cost=NanoUsd(cost), billing=billing, **charged)
+    return Settlement(attempt_id=attempt_id, state=state, ending=ending, error=detail, charge=charge, **more)
+
+
+def write_down(ledger, leaving, settlements):
+    """Put on record, in one transaction, which attempts are about to leave and how others ended."""
+    with ledger.write() as connection:
+        record_leaving(connection, leaving)
+        settle(connection, settlements)
 
 
 #: stands in payloads and must be seen nowhere else; no identifier, so that no name of a field or a tool is like it

@@ -7,16 +7,19 @@ it, before money moves.
 import re
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from schemas.model_facts import ModelFacts
 from schemas.outcome import Mode
 from schemas.payload.traits import Traits
+
+#: what a rule may look at besides the traits: the cap on output, in tokens
+MAX_TOKENS = "max_tokens"
 
 
 class _Data(BaseModel):
@@ -27,12 +30,12 @@ class Ruling(_Data):
     """Why something is refused, and what to do about it."""
 
     reason: str
-    mend: str
+    fix: str
     source: str
 
     @property
     def sentence(self) -> str:
-        return f"{self.reason}; {self.mend}"
+        return f"{self.reason}; {self.fix}"
 
 
 class RefusedParameters(Ruling):
@@ -59,8 +62,8 @@ class Rule(_Data):
     modes: frozenset[Mode] = frozenset(Mode)
     when: dict[str, frozenset[str]] = {}
     reason: str
-    mend: str = ""
-    mends: dict[str, str] = {}
+    fix: str = ""
+    fixes: dict[str, str] = {}
     source: str
 
 
@@ -120,6 +123,16 @@ class ApiRules(_Data):
     bounds: tuple[PartBound, ...]
     tools: ClientTools
 
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        traits = {field.name for field in fields(Traits)} | {MAX_TOKENS}
+        for rule in self.rules:
+            if unknown := {rule.trait, *rule.when} - traits:
+                raise ValueError(f"a rule for {rule.column} looks at {min(unknown)}, which no payload has")
+            if rule.taken is not None and rule.taken not in ModelLimits.model_fields:
+                raise ValueError(f"a rule for {rule.column} looks at {rule.taken}, which no model has")
+        return self
+
 
 RULES = ApiRules.model_validate(
     tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
@@ -130,19 +143,19 @@ _UNKNOWN_MODEL = ModelLimits()
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class ModelRefusal:
     """What a model refuses.
 
     Attributes:
         column: where it stands in a row.
         reason: what is refused.
-        mend: what to do about it.
+        fix: what to do about it.
         everyone: whether every model refuses it.
     """
 
     column: str
     reason: str
-    mend: str
+    fix: str
     everyone: bool
 
 
@@ -162,26 +175,26 @@ def limits_of(facts: ModelFacts) -> ModelLimits:
     return table.model_copy(update={name: value for name, value in stated.items() if value is not None})
 
 
-def refusal(traits: Traits, max_tokens: int, facts: ModelFacts, mode: Mode) -> Refusal | None:
+def refusal(traits: Traits, max_tokens: int, facts: ModelFacts, mode: Mode) -> ModelRefusal | None:
     """Why a model would refuse a payload, or None when nothing is known against it.
 
     Args:
-        traits: the payload's.
-        max_tokens: its cap on output, in tokens.
+        max_tokens: the payload's cap on output, in tokens.
         facts: what the provider says of the model.
-        mode: how it would be called.
     """
     limits = limits_of(facts)
     for rule in RULES.rules:
-        value = max_tokens if rule.trait == "max_tokens" else getattr(traits, rule.trait)
+        value = max_tokens if rule.trait == MAX_TOKENS else getattr(traits, rule.trait)
         if value is None or value is False or mode not in rule.modes:
             continue
         if any(getattr(traits, trait) not in values for trait, values in rule.when.items()):
             continue
         taken = getattr(limits, rule.taken) if rule.taken else False
         if not _takes(taken, value):
-            mend = rule.mends.get(str(value), rule.mend)
-            return Refusal(rule.column, rule.reason.format(value=value, taken=taken), mend, not rule.taken)
+            fix = rule.fixes.get(str(value), rule.fix)
+            return ModelRefusal(
+                rule.column, rule.reason.format(value=value, taken=taken), fix, not rule.taken
+            )
     return None
 
 
@@ -191,15 +204,13 @@ def _takes(taken: bool | int | frozenset[str] | None, value: object) -> bool:
     return value in taken if isinstance(taken, frozenset) else isinstance(value, int) and value <= taken
 
 
-def sentences(refused: Iterable[tuple[str, Refusal]]) -> str:
-    """Refusals by model as one sentence: each said once, with the models that it is true of."""
-    models: dict[Refusal, list[str]] = {}
+def sentences(refused: Iterable[tuple[str, ModelRefusal]]) -> str:
+    """Refusals by model as one sentence: each one once, with the models that it is true of."""
+    models: dict[ModelRefusal, list[str]] = {}
     for model, one in refused:
         models.setdefault(one, []).append(model)
     return "; ".join(
-        one.reason
-        + ("" if one.everyone else f" by {_listed(names)}")
-        + (f" ({one.mend})" if one.mend else "")
+        one.reason + ("" if one.everyone else f" by {_listed(names)}") + (f" ({one.fix})" if one.fix else "")
         for one, names in models.items()
     )
 

@@ -5,11 +5,10 @@ The parts and their bounds are data (api_rules.toml). A part without one leaves 
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from schemas.model_facts import ModelFacts
-from schemas.payload.api_rules import RULES, PartBound, limits_of
+from schemas.payload.api_rules import RULES, ModelLimits, PartBound, limits_of
 from schemas.payload.traits import Traits, Uncounted
 
 UNCOUNTABLE_SOURCES = ("url", "file")
@@ -22,41 +21,38 @@ _KIND = re.compile(r"[a-z0-9_]{1,60}")
 _IN_ITS_PLACE = {"type": "text", "text": "-"}
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """The most that one request may be billed.
-
-    Attributes:
-        input_tokens: over all of its sampling calls.
-        sampling_calls: how often the model samples at most.
-        web_searches: how many searches are billed at most.
-    """
-
-    input_tokens: int
-    sampling_calls: int
-    web_searches: int
-
-
-def bound_of(traits: Traits, counted: int, facts: ModelFacts) -> Bound | None:
-    """The bound of a payload under a model, or None when there is none.
+def input_bound(traits: Traits, counted: int, facts: ModelFacts) -> int | None:
+    """The most input tokens that a payload can be billed under a model, over all of its sampling calls.
 
     Args:
-        traits: the payload's.
         counted: input tokens of its `bound_body` under the model, counted by the provider.
         facts: what the provider says of the model.
+
+    Returns:
+        Tokens, or None when nothing bounds them.
     """
-    limits, calls = limits_of(facts), traits.sampling_calls
-    window, image = limits.context_window, limits.image_tokens or limits.context_window
+    limits, uncounted = limits_of(facts), traits.uncounted
+    calls = uncounted.sampling_calls
     if calls is None:
         return None
-    if traits.uncounted_documents or calls > 1:
-        one_call = window
-    elif traits.uncounted_images:
-        whole = None if image is None else counted + traits.uncounted_images * image
-        one_call = whole if window is None or whole is None else min(whole, window)
-    else:
-        one_call = None if traits.uncountable else counted
-    return None if one_call is None else Bound(max(one_call, counted) * calls, calls, traits.web_searches)
+    one_call: int | None = counted
+    if uncounted.documents or calls > 1:
+        one_call = limits.context_window
+    elif uncounted.images:
+        one_call = _with_images(counted, uncounted.images, limits)
+    elif uncounted.parts:
+        one_call = None
+    return None if one_call is None else max(one_call, counted) * calls
+
+
+def _with_images(counted: int, images: int, limits: ModelLimits) -> int | None:
+    """The count and that many images more; never more than the context window, which bounds an image too."""
+    window = limits.context_window
+    image = limits.image_tokens or window
+    if image is None:
+        return None
+    whole = counted + images * image
+    return whole if window is None else min(whole, window)
 
 
 def is_server_tool(tool: Mapping[str, Any]) -> bool:
@@ -98,7 +94,7 @@ def uncounted_of(request: Mapping[str, Any], blocks: Iterable[Mapping[str, Any]]
 
 
 def _word(kind: object) -> str:
-    """A type as it may be told: anything that does not look like one could be text of the payload."""
+    """A type as it may be shown: anything that does not look like one could be text of the payload."""
     return kind if isinstance(kind, str) and _KIND.fullmatch(kind) else "of unknown type"
 
 

@@ -18,7 +18,7 @@ class Edit:
         max_tokens: the new cap on output.
         system: the new system text; empty: none.
         drop_tools: without tools and tool_choice.
-        keep_turns: only the last so many turns.
+        keep_turns: only this many turns, the last ones.
     """
 
     whole: Mapping[str, Any] | None = None
@@ -31,7 +31,7 @@ class Edit:
         """The edited request.
 
         Raises:
-            NoSuchEdit: the request has no so many turns, or still uses the tools that are to go.
+            NoSuchEdit: the request has fewer turns, or still uses the tools that are to go.
         """
         changed = dict(request if self.whole is None else self.whole)
         if self.max_tokens is not None:
@@ -62,7 +62,7 @@ def last_turns(messages: Sequence[Mapping[str, Any]], number: int) -> list[Mappi
     """The last `number` turns of a conversation: it starts with the user, and calls stay with their results.
 
     Raises:
-        NoSuchEdit: there are no so many turns.
+        NoSuchEdit: there are fewer turns.
     """
     starts = turn_starts(messages)
     if not 1 <= number <= len(starts):

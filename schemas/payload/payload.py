@@ -18,12 +18,12 @@ from schemas.payload.checks import (
     PARAMETERS,
     REFUSED_PARAMETERS,
     UNCOUNTED_PARAMETERS,
-    InvalidPayload,
     check_cache_markers,
     check_request,
 )
+from schemas.payload.exact_json import refuse_unfit
+from schemas.payload.invalid import InvalidPayload
 from schemas.payload.traits import Traits, blocks_of, traits_of
-from schemas.words import printable
 
 __all__ = [
     "COUNTED_PARAMETERS",
@@ -34,7 +34,6 @@ __all__ = [
     "Fingerprint",
     "InvalidPayload",
     "Payload",
-    "printable",
 ]
 
 Fingerprint = NewType("Fingerprint", str)
@@ -66,10 +65,7 @@ class Payload:
         Raises:
             InvalidPayload: with the parameter and the reason, when the API would refuse it.
         """
-        try:
-            text = orjson.dumps(request)
-        except TypeError as error:  # lone surrogates, integers past 64 bits, NaN-like objects
-            raise InvalidPayload("messages", f"cannot be written as JSON ({_safe(error)})") from None
+        text = _written(request)
         if len(text) > MAX_REQUEST_BYTES:
             raise InvalidPayload(
                 "messages",
@@ -119,11 +115,6 @@ class Payload:
         blocks = [block for _, block in blocks_of(self.request) if "source" in block]
         return traits_of(self.request, blocks, uncounted_of(self.request, blocks))
 
-    @property
-    def uncountable_parts(self) -> tuple[str, ...]:
-        """What the provider refuses to count in it: server tools, MCP servers, url and file sources, each named."""
-        return self.traits.uncountable
-
     @cached_property
     def cache_ttl(self) -> CacheTtl | None:
         """The dearest prompt-cache write it may cause, or None when it asks for no caching."""
@@ -132,6 +123,18 @@ class Payload:
         return "1h" if b'"ttl":"1h"' in self.text else "5m"
 
 
-def _safe(error: Exception) -> str:
-    """The serialiser's complaint without payload text: its first words only."""
-    return str(error).split(":", maxsplit=1)[0][:60]
+def _written(request: Mapping[str, Any]) -> bytes:
+    """A request as JSON that reads back as the same request.
+
+    Raises:
+        InvalidPayload: there is none, with the place of what cannot be written as it is.
+    """
+    try:
+        text = orjson.dumps(request)
+    except TypeError:
+        text = b"null"
+    # the writer knows values that JSON does not, and changes them: NaN to null, a date to text
+    if orjson.loads(text) == request:
+        return text
+    refuse_unfit(request)
+    raise InvalidPayload("messages", "cannot be written as JSON")

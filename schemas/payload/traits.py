@@ -1,7 +1,7 @@
 """Traits: what rules, prices and history ask about a payload, so that nobody parses it again."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -48,15 +48,10 @@ class Traits:
         prefill: whether it ends with an assistant message.
         forced_tool: whether `tool_choice` forces a tool.
         images: whether it has an image.
-        pdfs: whether it has a document that is no plain text.
+        pdfs: whether it has a document that is not plain text.
         geo: `inference_geo`, if any.
         speed: `speed`, if any.
-        uncountable: what the provider does not count in it, each part named.
-        uncounted_images: how many of those parts are at most an image each.
-        uncounted_documents: how many of them are bounded by the context window only.
-        sampling_calls: how often the model samples at most, each time reading all of its input; None when nothing
-            bounds that beforehand.
-        web_searches: how many searches are billed at most.
+        uncounted: what the provider does not count in it.
     """
 
     payload_class: PayloadClass = PayloadClass.TEXT
@@ -70,27 +65,43 @@ class Traits:
     pdfs: bool = False
     geo: str | None = None
     speed: str | None = None
-    uncountable: tuple[str, ...] = field(default=())
-    uncounted_images: int = 0
-    uncounted_documents: int = 0
-    sampling_calls: int | None = 1
-    web_searches: int = 0
+    uncounted: Uncounted = Uncounted()
 
     def as_json(self) -> dict[str, Any]:
         """The traits that differ from a plain text payload's, as JSON."""
-        return {name: value for name, value in asdict(self).items() if value != getattr(PLAIN, name)}
+        return {name: value for name, value in _flat(self).items() if value != _PLAIN_FIGURES[name]}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any] | None) -> "Traits":
         """The traits in a JSON object that `as_json` made."""
         if not stored:
             return cls()
-        kind = PayloadClass(stored.get("payload_class", PayloadClass.TEXT))
-        return cls(**{**stored, "payload_class": kind, "uncountable": tuple(stored.get("uncountable", ()))})
+        given = dict(stored)
+        kind = PayloadClass(given.pop("payload_class", PayloadClass.TEXT))
+        inside = {own: given.pop(name) for name, own in _STORED_NAMES.items() if name in given}
+        inside["parts"] = tuple(inside.get("parts", ()))
+        return cls(payload_class=kind, uncounted=Uncounted(**inside), **given)
+
+
+#: what the fields of `Uncounted` are called in a stored JSON object, which has no objects inside
+_STORED_NAMES = {
+    "uncountable": "parts",
+    "uncounted_images": "images",
+    "uncounted_documents": "documents",
+    "sampling_calls": "sampling_calls",
+    "web_searches": "web_searches",
+}
+
+
+def _flat(traits: Traits) -> dict[str, Any]:
+    figures = asdict(traits)
+    inside = figures.pop("uncounted")
+    return figures | {name: inside[own] for name, own in _STORED_NAMES.items()}
 
 
 #: of a plain text payload
 PLAIN = Traits()
+_PLAIN_FIGURES = _flat(PLAIN)
 
 
 def blocks_of(request: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -125,7 +136,6 @@ def traits_of(
     Args:
         request: Messages parameters without a model.
         blocks: those of its content blocks that have a source.
-        uncounted: what the provider does not count in it.
     """
     thinking = request.get("thinking") or {}
     config = request.get("output_config") or {}
@@ -146,11 +156,7 @@ def traits_of(
         pdfs=pdfs,
         geo=_text(request.get("inference_geo")),
         speed=_text(request.get("speed")),
-        uncountable=uncounted.parts,
-        uncounted_images=uncounted.images,
-        uncounted_documents=uncounted.documents,
-        sampling_calls=uncounted.sampling_calls,
-        web_searches=uncounted.web_searches,
+        uncounted=uncounted,
     )
 
 

@@ -7,11 +7,12 @@ from uuid import uuid4
 
 from sqlalchemy import bindparam, func, insert, select, update
 
-from schemas.attempt import Settlement
+from schemas.attempt import Settlement, UnsettledAttempt
 from schemas.batch import OpenBatch
 from schemas.job import AttemptId, RunId
 from schemas.ledger import AttemptRow, BatchRow, JobRow
 from schemas.outcome import AttemptState, BatchState
+from schemas.payload.traits import Traits
 from services.ledger.settle import settle
 from services.ledger.store import Ledger
 from services.ledger.windows import one_at_a_time
@@ -105,7 +106,7 @@ def absent(ledger: Ledger, batch_id: str, detail: str, settlements: Sequence[Set
             settle(connection, settlements)
 
 
-def attempts_of(ledger: Ledger, batch_id: str) -> list[Any]:
+def attempts_of(ledger: Ledger, batch_id: str) -> list[UnsettledAttempt]:
     """The attempts of a batch that are not settled: what settling them asks, and how often their job was tried in the run."""
     tried = (
         select(func.count())
@@ -129,7 +130,17 @@ def attempts_of(ledger: Ledger, batch_id: str) -> list[Any]:
         )
     )
     with ledger.read() as connection:
-        return list(connection.execute(query))
+        return [
+            UnsettledAttempt(
+                attempt_id=AttemptId(row.attempt_id),
+                model=row.model,
+                opened_at=row.opened_at,
+                cache_ttl=row.cache_ttl,
+                traits=Traits.from_json(row.traits),
+                tried=row.tried,
+            )
+            for row in connection.execute(query)
+        ]
 
 
 def open_batch(ledger: Ledger, batch_id: str) -> OpenBatch | None:

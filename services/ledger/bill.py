@@ -1,6 +1,5 @@
 """What the ledger says was used and paid, by UTC day, model and service tier: to be laid beside the bill."""
 
-import re
 from collections.abc import Iterator
 from datetime import date
 from typing import Any
@@ -8,16 +7,22 @@ from typing import Any
 from sqlalchemy import ColumnElement, case, func, literal_column, select
 
 from rules.surcharges import WEB_SEARCH as SEARCH
-from schemas.bill import TOKENS, WEB_SEARCH, BillSide, Held, LedgerBill, LineKind, Use
+from schemas.bill import (
+    BATCH_TIER,
+    STANDARD_TIER,
+    TOKENS,
+    WEB_SEARCH,
+    BillSide,
+    Held,
+    LedgerBill,
+    LineKind,
+    Use,
+    plain_model,
+)
 from schemas.ledger import AttemptRow, HistoryRow, RunRow
 from schemas.money import to_nano, to_usd
 from schemas.outcome import AttemptState, Billing
 from services.ledger.store import Ledger
-
-BATCH = "batch"
-STANDARD = "standard"
-#: the date of a snapshot, which the reports name and an alias leaves out
-_SNAPSHOT = re.compile(r"-20\d{6}$")
 
 
 def bill(ledger: Ledger) -> LedgerBill:
@@ -36,11 +41,6 @@ def bill(ledger: Ledger) -> LedgerBill:
         first = connection.scalar(select(func.min(_day_of(ledger, _SENT))))
     days = [day for day, _ in lines] + ([date.fromisoformat(first)] if first else [])
     return LedgerBill(ledger.url, lines, tuple(held), simulated, min(days, default=None))
-
-
-def plain_model(model: str) -> str:
-    """A model id without the date of its snapshot: an alias was sent, the snapshot is on the bill."""
-    return _SNAPSHOT.sub("", model)
 
 
 def _lines(row: Any) -> Iterator[tuple[tuple[date, LineKind], BillSide]]:
@@ -79,8 +79,8 @@ def _held(row: Any) -> Held:
 #: when an attempt that is not settled left; one that was settled as unknown later left before
 _SENT = func.coalesce(AttemptRow.sent_at, AttemptRow.ended_at)
 _TIER = case(
-    (AttemptRow.batch_id.is_not(None), BATCH),
-    else_=func.coalesce(AttemptRow.service_tier, STANDARD),
+    (AttemptRow.batch_id.is_not(None), BATCH_TIER),
+    else_=func.coalesce(AttemptRow.service_tier, STANDARD_TIER),
 ).label("tier")
 _NUMBER_OF_THEM = func.count().label("attempts")
 

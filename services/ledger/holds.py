@@ -6,21 +6,24 @@ The windows' sums live in `budgets` and change in the same transaction as the at
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import uuid4
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
+from rules.endings import answered_before, deferred, unknown_before
 from schemas.attempt import Admission, HeldAttempt, WeighedJob
-from schemas.budget import Window, WindowCap
-from schemas.job import AttemptId, RunId
-from schemas.ledger import AttemptRow, JobRow, PayloadRow, ReviewRow
+from schemas.budget import Window, WindowCap, windows_of
+from schemas.job import AttemptId, QueuedJob, RunId
+from schemas.ledger import AttemptRow, JobRow, PayloadRow
 from schemas.money import usd_text
-from schemas.outcome import AttemptState, Decision, Outcome, Reason, Scope
+from schemas.outcome import LETS_PASS, AttemptState, Decision, Ending, Outcome, Reason, Scope
+from schemas.review_tables import ReviewRow
+from services.ledger.outcomes import RowEnding, end_rows
 from services.ledger.store import Ledger
-from services.ledger.windows import add_to_windows, open_windows, windows_of
+from services.ledger.windows import add_to_windows, open_windows
 
 
 def take(
@@ -56,7 +59,9 @@ def take(
             earlier = prior.get((item.job.job_id, item.job.fingerprint), {})
             if (flying := earlier.get(AttemptState.OPEN)) and flying.batch_id:
                 taken.join(item, flying.attempt_id)
-            elif end := _already_ended(earlier, resend_unknown or _knew(item, earlier, approved_at)):
+            elif end := _already_ended(
+                earlier, resend_unknown=resend_unknown or _knew(item, earlier, approved_at)
+            ):
                 taken.end(item, *end)
             elif item.job.group in admission.short_groups:
                 continue
@@ -66,7 +71,7 @@ def take(
                     if cap.window in free and cap.covers(item.job.group):
                         free[cap.window] -= item.estimate.hold
             elif may_defer and (never := _lacking(caps, at_most, item)):
-                taken.end(item, Outcome.DEFERRED, never.reason, _short_text(never, at_most, item))
+                taken.end(item, deferred(never.reason, _short_text(never, at_most, item)))
             elif lacking.window.group:
                 admission.short_groups.add(lacking.window.group)
             else:
@@ -74,12 +79,9 @@ def take(
                 break
         taken.write(connection)
         payloads = _payloads(connection, run_id, taken.attempts)
-    admission.held = [
-        HeldAttempt(a["attempt_id"], a["row_number"], a["job_id"], a["model"], payloads[a["row_number"]])
-        for a in taken.attempts
-    ]
+    admission.held = taken.held(payloads)
     admission.joined = len(taken.joins)
-    admission.deferred = sum(1 for end in taken.ends if end["v_outcome"] == Outcome.DEFERRED)
+    admission.deferred = sum(end.ending.outcome == Outcome.DEFERRED for end in taken.ends)
     return admission
 
 
@@ -91,7 +93,8 @@ class _Taken:
         self.budget_day = budget_day
         self.now = datetime.now(UTC)
         self.attempts: list[dict[str, Any]] = []
-        self.ends: list[dict[str, Any]] = []
+        self.jobs: list[QueuedJob] = []
+        self.ends: list[RowEnding] = []
         self.joins: list[dict[str, Any]] = []
 
     def hold(self, item: WeighedJob) -> None:
@@ -122,28 +125,35 @@ class _Taken:
             }
         )
 
+        self.jobs.append(job)
+
+    def held(self, payloads: Mapping[int, str]) -> list[HeldAttempt]:
+        """The attempts with all that sending them needs; payloads by row."""
+        return [
+            HeldAttempt(
+                attempt_id=attempt["attempt_id"],
+                row_number=job.row_number,
+                job_id=job.job_id,
+                model=attempt["model"],
+                payload=payloads[job.row_number],
+                traits=job.traits,
+                cache_ttl=job.cache_ttl,
+            )
+            for attempt, job in zip(self.attempts, self.jobs, strict=True)
+        ]
+
     def join(self, item: WeighedJob, attempt_id: str) -> None:
         self.joins.append({"r_row_number": item.job.row_number, "v_attempt_id": attempt_id})
 
-    def end(
-        self,
-        item: WeighedJob,
-        outcome: Outcome,
-        reason: Reason | None,
-        detail: str | None,
-        attempt_id: str | None = None,
-    ) -> None:
+    def end(self, item: WeighedJob, ending: Ending, attempt_id: str | None = None) -> None:
         self.ends.append(
-            {
-                "r_row_number": item.job.row_number,
-                "v_outcome": outcome,
-                "v_decision": Decision.DEFER if outcome == Outcome.DEFERRED else Decision.SEND,
-                "v_reason": reason,
-                "v_detail": detail,
-                "v_attempt_id": attempt_id,
-                "v_expected": item.estimate.expected,
-                "v_worst_case": item.estimate.worst_case,
-            }
+            RowEnding(
+                row_number=item.job.row_number,
+                ending=ending,
+                attempt_id=attempt_id,
+                expected=item.estimate.expected,
+                worst_case=item.estimate.worst_case,
+            )
         )
 
     def write(self, connection: Connection) -> None:
@@ -181,21 +191,7 @@ class _Taken:
                 .values(decision=Decision.SEND, attempt_id=bindparam("v_attempt_id")),
                 self.joins,
             )
-        if self.ends:
-            connection.execute(
-                update(JobRow)
-                .where(*of_row)
-                .values(
-                    decision=bindparam("v_decision"),
-                    outcome=bindparam("v_outcome"),
-                    reason=bindparam("v_reason"),
-                    detail=bindparam("v_detail"),
-                    attempt_id=bindparam("v_attempt_id"),
-                    expected_nano_usd=bindparam("v_expected"),
-                    worst_case_nano_usd=bindparam("v_worst_case"),
-                ),
-                self.ends,
-            )
+        end_rows(connection, self.run_id, self.ends)
 
 
 def _lacking(caps: Sequence[WindowCap], free: dict[Window, int], item: WeighedJob) -> WindowCap | None:
@@ -254,7 +250,7 @@ def _approved_at(connection: Connection, weighed: Sequence[WeighedJob]) -> dict[
     if not ids:
         return {}
     query = select(ReviewRow.id, ReviewRow.decided_at).where(
-        ReviewRow.id.in_(ids), ReviewRow.status.in_(("approved", "edited"))
+        ReviewRow.id.in_(ids), ReviewRow.status.in_(LETS_PASS)
     )
     return {review_id: decided_at for review_id, decided_at in connection.execute(query) if decided_at}
 
@@ -267,20 +263,16 @@ def _knew(item: WeighedJob, prior: dict[AttemptState, _Prior], approved_at: dict
 
 
 def _already_ended(
-    prior: dict[AttemptState, _Prior], resend_unknown: bool
-) -> tuple[Outcome, Reason | None, str | None, str | None] | None:
-    """What a job's earlier attempts make of it, or None when it may be sent."""
+    prior: dict[AttemptState, _Prior], *, resend_unknown: bool
+) -> tuple[Ending, str | None] | None:
+    """What a job's earlier attempts make of it, with the attempt that answered it; None when it may be sent."""
     if succeeded := prior.get(AttemptState.SUCCEEDED):
-        return Outcome.SUCCEEDED, None, None, succeeded.attempt_id
+        return answered_before(), succeeded.attempt_id
     if flying := prior.get(AttemptState.OPEN):
         detail = f"in flight in {flying.run_id}; the next run takes it up"
-        return Outcome.DEFERRED, Reason.IN_FLIGHT_ELSEWHERE, detail, None
+        return deferred(Reason.IN_FLIGHT_ELSEWHERE, detail), None
     if (unknown := prior.get(AttemptState.UNKNOWN)) and not resend_unknown:
-        detail = (
-            f"attempt {unknown.attempt_id} of {unknown.run_id} may have been billed; "
-            "its hold stays until a person decides"
-        )
-        return Outcome.UNKNOWN, Reason.UNKNOWN_OUTCOME, detail, None
+        return unknown_before(unknown.attempt_id, unknown.run_id), None
     return None
 
 

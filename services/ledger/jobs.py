@@ -1,16 +1,19 @@
 """Jobs on record: every input row of a run, from reading to its outcome."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import func, insert, select
 
+from rules.endings import answered_before, deferred
+from rules.endings import rejected as rejected_ending
 from schemas.job import EndedJob, Job, JobUpdate, QueuedJob, RejectedRow, RunId, Shard
 from schemas.ledger import AttemptRow, JobRow, PayloadRow
-from schemas.outcome import AttemptState, Decision, Outcome, Reason
-from schemas.payload.payload import printable
+from schemas.outcome import AttemptState, Outcome, Reason
 from schemas.payload.traits import Traits
-from services.ledger.store import Ledger, storable
+from schemas.words import printable
+from services.ledger.outcomes import end_where, ending_columns, update_rows
+from services.ledger.store import Ledger
 
 QUEUED = (JobRow.outcome.is_(None), JobRow.attempt_id.is_(None))
 
@@ -141,34 +144,19 @@ def _job_row(run_id: RunId, job: Job, paid_by: str | None, end: EndedJob | None)
 def _ended(paid_by: str | None, end: EndedJob | None) -> dict[str, Any]:
     """How a row ends that needs no weighing; what was paid for is answered, whatever was decided since."""
     if paid_by:
-        return {"decision": Decision.SEND, "outcome": Outcome.SUCCEEDED, "attempt_id": paid_by}
+        return ending_columns(answered_before()) | {"attempt_id": paid_by}
     if end is None:
         return {}
-    return {
-        "decision": _DECISIONS[end.outcome],
-        "outcome": end.outcome,
-        "reason": end.reason,
-        "detail": storable(end.detail),
-        "attempt_id": end.attempt_id,
-    }
-
-
-_DECISIONS = {
-    Outcome.SUCCEEDED: Decision.SEND,
-    Outcome.REVIEW: Decision.REVIEW,
-    Outcome.REJECTED: Decision.REJECT,
-}
+    return ending_columns(end.ending) | {"attempt_id": end.attempt_id}
 
 
 def _rejected_row(run_id: RunId, row: RejectedRow) -> dict[str, Any]:
+    ending = rejected_ending(Reason.INVALID_ROW, printable(f"{row.column}: {row.reason}"))
     return _EMPTY_ROW | {
         "run_id": run_id,
         "row_number": row.row_number,
         "job_id": row.job_id,
-        "decision": Decision.REJECT,
-        "outcome": Outcome.REJECTED,
-        "reason": Reason.INVALID_ROW,
-        "detail": printable(f"{row.column}: {row.reason}"),
+        **ending_columns(ending),
     }
 
 
@@ -246,49 +234,15 @@ def next_in_queue(ledger: Ledger, run_id: RunId, size: int, without: Collection[
     return first
 
 
-#: fields of a verdict by the column they are written to
-_VERDICT_COLUMNS = {
-    "model": "model",
-    "input_tokens": "input_tokens",
-    "method": "method",
-    "decision": "decision",
-    "outcome": "outcome",
-    "reason": "reason",
-    "detail": "detail",
-    "expected_nano_usd": "expected",
-    "worst_case_nano_usd": "worst_case",
-}
-
-
-def record(ledger: Ledger, run_id: RunId, verdicts: Iterable[JobUpdate]) -> None:
-    """Write verdicts, in one transaction. A field that a verdict leaves out keeps what is on record."""
-    rows = [
-        {"r_row_number": verdict.row_number}
-        | {f"v_{column}": getattr(verdict, name) for column, name in _VERDICT_COLUMNS.items()}
-        | {"v_detail": storable(verdict.detail)}
-        for verdict in verdicts
-    ]
-    if not rows:
-        return
-    statement = (
-        update(JobRow)
-        .where(JobRow.run_id == run_id, JobRow.row_number == bindparam("r_row_number"))
-        .values({c: func.coalesce(bindparam(f"v_{c}"), getattr(JobRow, c)) for c in _VERDICT_COLUMNS})
-    )
-    with ledger.write() as connection:
-        connection.execute(statement, rows)
+def record(ledger: Ledger, run_id: RunId, updates: Sequence[JobUpdate]) -> None:
+    """Write what is known of rows, in one transaction. A field that is left out keeps what is on record."""
+    if updates:
+        with ledger.write() as connection:
+            update_rows(connection, run_id, updates)
 
 
 def defer_queue(ledger: Ledger, run_id: RunId, why: Reason) -> None:
     """Defer every job that is still queued: no more may be sent."""
+    detail = "the run stopped before this job was decided; the next run takes it up"
     with ledger.write() as connection:
-        connection.execute(
-            update(JobRow)
-            .where(JobRow.run_id == run_id, *QUEUED)
-            .values(
-                decision=Decision.DEFER,
-                outcome=Outcome.DEFERRED,
-                reason=why,
-                detail="the run stopped before this job was decided; the next run takes it up",
-            )
-        )
+        end_where(connection, [JobRow.run_id == run_id, *QUEUED], deferred(why, detail))

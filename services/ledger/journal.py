@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from schemas.attempt import Settlement
 from schemas.job import AttemptId
-from services.ledger.settle import record_sent_and_settled
+from services.ledger.settle import record_leaving, settle
 from services.ledger.store import Ledger
 
 #: how long a group gathers, seconds: short beside any answer's latency, long beside a commit
@@ -57,13 +57,19 @@ class Journal:
                 await asyncio.sleep(_GATHER_SECONDS)
                 group, self._group = self._group, _Group()
                 try:
-                    await asyncio.to_thread(record_sent_and_settled, self._ledger, group.leaving, group.ended)
+                    await self._ledger.off_loop(_write_group, group)
                 except Exception as error:  # noqa: BLE001 - each waiter raises it
                     _wake(group.waiters, error)
                 else:
                     _wake(group.waiters, None)
         finally:
             self._writer = None
+
+
+def _write_group(ledger: Ledger, group: _Group) -> None:
+    with ledger.write() as connection:
+        record_leaving(connection, group.leaving)
+        settle(connection, group.ended)
 
 
 def _wake(waiters: list[asyncio.Future[None]], error: Exception | None) -> None:

@@ -1,12 +1,15 @@
-"""Observations: estimates beside bills, as far as both are whole, for the lessons of the next run."""
+"""Lessons: estimates compared with bills, as far as both are whole, for the estimates to come."""
+
+from datetime import datetime
 
 from sqlalchemy import and_, literal_column, or_, select
 
-from rules.lesson import LessonKey, Observation, Tally, Taught
+from rules.lesson import Lesson, LessonKey, Observation, Tally, Taught, lesson
 from schemas.job import RunId
-from schemas.ledger import AttemptRow, RunRow
+from schemas.ledger import AttemptRow
 from schemas.outcome import Billing, Method
 from schemas.payload.traits import PayloadClass
+from schemas.policy import Margin
 from services.ledger.store import Ledger
 
 #: written out, because a database uses an index of some rows only for a condition that it can read
@@ -28,24 +31,23 @@ _FIGURES = (
 )
 
 
-def latest(ledger: Ledger, run_id: RunId, kind: LessonKey, most: int) -> Tally:
-    """The last answers of one kind before a run began, so that a run taken over later learns the same.
+def observed(ledger: Ledger, key: LessonKey, before: datetime, most: int) -> Tally:
+    """The last answers of one kind that ended before a moment, so that whoever asks again learns the same.
 
     Args:
         ledger: the ledger.
-        run_id: the run that learns.
-        kind: the model and the class of payloads.
-        most: at most so many answers.
+        key: the model and the class of payloads.
+        before: only answers that ended before it.
+        most: at most this many answers.
     """
-    model, payload_class = kind
-    began = select(RunRow.started_at).where(RunRow.run_id == run_id).scalar_subquery()
+    model, payload_class = key
     query = (
         select(*_FIGURES)
         .where(
             _SUCCEEDED,
             AttemptRow.model == model,
             AttemptRow.payload_class == payload_class,
-            AttemptRow.ended_at < began,
+            AttemptRow.ended_at < before,
             COMPLETE,
         )
         .order_by(AttemptRow.ended_at.desc())
@@ -53,6 +55,27 @@ def latest(ledger: Ledger, run_id: RunId, kind: LessonKey, most: int) -> Tally:
     )
     with ledger.read() as connection:
         return Tally(Observation(*row) for row in connection.execute(query))
+
+
+class Lessons:
+    """What was learned before a moment, by model and class of payload; each lesson is read once.
+
+    Args:
+        ledger: where the bills are.
+        before: the moment: the beginning of a run, or now, for an edit.
+        margin: the policy's.
+    """
+
+    def __init__(self, ledger: Ledger, before: datetime, margin: Margin) -> None:
+        self._ledger, self._before, self._margin = ledger, before, margin
+        self._read: dict[LessonKey, Lesson] = {}
+
+    def of(self, key: LessonKey) -> Lesson:
+        """The lesson about one model and one class of payloads."""
+        if key not in self._read:
+            seen = observed(self._ledger, key, self._before, self._margin.last_answers)
+            self._read[key] = lesson(key, seen, self._margin)
+        return self._read[key]
 
 
 def of_run(ledger: Ledger, run_id: RunId) -> dict[LessonKey, Taught]:

@@ -1,4 +1,4 @@
-"""Figures: what the ledger says of a run, for its report and its results."""
+"""Sums of a run, and its rows one by one, for its report and its results."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -48,6 +48,70 @@ class ReasonSum:
     reason: str
     jobs: int
     first_row: int
+    example_job_id: str | None = None
+    example_detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PaidAttempt:
+    """One attempt that a run paid for: what was estimated, and what was billed. Tokens, and nano-USD."""
+
+    attempt_id: str
+    job_id: str
+    model: str
+    group_name: str | None
+    payload_class: str
+    method: str
+    billing: str
+    service_tier: str | None
+    input_tokens: int
+    actual_input_tokens: int
+    cache_write_tokens: int | None
+    cache_write_1h_tokens: int | None
+    cache_read_tokens: int | None
+    actual_output_tokens: int
+    web_searches: int | None
+    inference_geo: str | None
+    batch_id: str | None
+    usage: dict[str, Any] | None
+    thinking_tokens: int | None
+    expected: int
+    expected_low: int | None
+    expected_high: int | None
+    worst_case: int
+    actual: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredRow:
+    """A succeeded row with its answer, whichever run paid for it.
+
+    Attributes:
+        body: the answer's JSON; None when history was pruned. What is known of the attempt is None when it was
+            forgotten.
+    """
+
+    row_number: int
+    job_id: str
+    attempt_id: str | None
+    run_id: str | None
+    model: str | None
+    stop_reason: str | None
+    actual_input_tokens: int | None
+    actual_output_tokens: int | None
+    actual_nano_usd: int | None
+    body: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class UnansweredRow:
+    """A row without an answer, and why."""
+
+    row_number: int
+    job_id: str | None
+    outcome: str
+    reason: str | None
+    detail: str | None
 
 
 def rows_by_outcome(ledger: Ledger, run_id: RunId) -> dict[str | None, int]:
@@ -102,7 +166,7 @@ def held(ledger: Ledger, run_id: RunId) -> int:
         return int(connection.scalar(query) or 0)
 
 
-def by_reason(ledger: Ledger, run_id: RunId) -> list[tuple[ReasonSum, str | None, str | None]]:
+def by_reason(ledger: Ledger, run_id: RunId) -> list[ReasonSum]:
     """Rows that did not succeed, by outcome and reason, each with the id and detail of the first."""
     query = (
         select(JobRow.outcome, JobRow.reason, func.count(), func.min(JobRow.row_number))
@@ -111,22 +175,20 @@ def by_reason(ledger: Ledger, run_id: RunId) -> list[tuple[ReasonSum, str | None
         .order_by(JobRow.outcome, func.count().desc())
     )
     with ledger.read() as connection:
-        sums = [ReasonSum(row[0] or "", row[1] or "", row[2], row[3]) for row in connection.execute(query)]
-        firsts = {
-            row.row_number: (row.job_id, row.detail)
-            for row in connection.execute(
-                select(JobRow.row_number, JobRow.job_id, JobRow.detail).where(
-                    JobRow.run_id == run_id, JobRow.row_number.in_([item.first_row for item in sums])
-                )
-            )
-        }
-    return [(item, *firsts[item.first_row]) for item in sums]
+        sums = connection.execute(query).all()
+        firsts = select(JobRow.row_number, JobRow.job_id, JobRow.detail).where(
+            JobRow.run_id == run_id, JobRow.row_number.in_([first for *_, first in sums])
+        )
+        examples = {number: (job_id, detail) for number, job_id, detail in connection.execute(firsts)}
+    return [
+        ReasonSum(outcome or "", reason or "", number, first, *examples[first])
+        for outcome, reason, number, first in sums
+    ]
 
 
-def paid(ledger: Ledger, run_id: RunId) -> Iterator[Any]:
+def paid(ledger: Ledger, run_id: RunId) -> Iterator[PaidAttempt]:
     """Every attempt this run paid for, one row each, streamed."""
-    yield from _streamed(
-        ledger,
+    query = (
         select(
             AttemptRow.attempt_id,
             AttemptRow.job_id,
@@ -144,7 +206,6 @@ def paid(ledger: Ledger, run_id: RunId) -> Iterator[Any]:
             AttemptRow.actual_output_tokens,
             AttemptRow.web_searches,
             AttemptRow.inference_geo,
-            AttemptRow.billing,
             AttemptRow.batch_id,
             AttemptRow.usage,
             AttemptRow.thinking_tokens,
@@ -155,17 +216,17 @@ def paid(ledger: Ledger, run_id: RunId) -> Iterator[Any]:
             AttemptRow.actual_nano_usd,
         )
         .where(AttemptRow.run_id == run_id, _SUCCEEDED)
-        .order_by(AttemptRow.row_number),
+        .order_by(AttemptRow.row_number)
     )
+    yield from (PaidAttempt(*row) for row in _streamed(ledger, query))
 
 
-def answers(ledger: Ledger, run_id: RunId) -> Iterator[Any]:
+def answers(ledger: Ledger, run_id: RunId) -> Iterator[AnsweredRow]:
     """Every succeeded row of a run with its answer, whichever run paid for it, streamed.
 
     The answer is None when history was pruned; so is all that is known of the attempt, when it was forgotten.
     """
-    yield from _streamed(
-        ledger,
+    query = (
         select(
             JobRow.row_number,
             JobRow.job_id,
@@ -181,28 +242,29 @@ def answers(ledger: Ledger, run_id: RunId) -> Iterator[Any]:
         .outerjoin(AttemptRow, AttemptRow.attempt_id == JobRow.attempt_id)
         .outerjoin(ResponseRow, ResponseRow.attempt_id == JobRow.attempt_id)
         .where(JobRow.run_id == run_id, JobRow.outcome == Outcome.SUCCEEDED)
-        .order_by(JobRow.row_number),
+        .order_by(JobRow.row_number)
     )
+    yield from (AnsweredRow(*row) for row in _streamed(ledger, query))
 
 
 def unanswered(
     ledger: Ledger, run_id: RunId, outcomes: Sequence[Outcome], limit: int | None = None
-) -> Iterator[Any]:
+) -> Iterator[UnansweredRow]:
     """Rows of a run that ended as one of these outcomes, and why, streamed.
 
     Args:
         ledger: the ledger.
         run_id: the run.
         outcomes: which.
-        limit: only the first so many rows of the input.
+        limit: only this many rows, the first of the input.
     """
-    yield from _streamed(
-        ledger,
+    query = (
         select(JobRow.row_number, JobRow.job_id, JobRow.outcome, JobRow.reason, JobRow.detail)
         .where(JobRow.run_id == run_id, JobRow.outcome.in_(outcomes))
         .order_by(JobRow.row_number)
-        .limit(limit),
+        .limit(limit)
     )
+    yield from (UnansweredRow(*row) for row in _streamed(ledger, query))
 
 
 def _streamed(ledger: Ledger, query: Select[Any]) -> Iterator[Any]:

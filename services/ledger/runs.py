@@ -2,19 +2,22 @@
 
 import os
 import socket
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psutil
 from sqlalchemy import Connection, func, insert, select, update
 
+from rules.endings import interrupted_before_decision
 from schemas.errors import BadInput
 from schemas.job import RunId
 from schemas.ledger import AttemptRow, BatchRow, JobRow, RunRow
-from schemas.outcome import AttemptState, BatchState, Decision, Outcome, Reason, RunOutcome
-from schemas.run import NewRun
+from schemas.outcome import AttemptState, BatchState, RunOutcome
+from schemas.run import NewRun, RunOnRecord
 from services.ledger import reviews, settle
 from services.ledger.batches import OPEN_STATES
+from services.ledger.outcomes import end_where
 from services.ledger.store import Ledger
 from services.ledger.windows import one_at_a_time
 
@@ -51,7 +54,7 @@ def begin(ledger: Ledger, run: NewRun) -> None:
                 host=socket.gethostname(),
                 pid=os.getpid(),
                 process_started=int(psutil.Process().create_time()),
-                started_at=now,
+                started_at=run.started_at or now,
                 heartbeat_at=now,
             )
         )
@@ -140,17 +143,7 @@ def close_books(connection: Connection, run_id: str, *, review_unknown: bool) ->
             BatchRow.state.in_(OPEN_STATES),
         )
     )
-    connection.execute(
-        update(JobRow)
-        .where(JobRow.run_id == run_id, JobRow.outcome.is_(None), ~flying.exists())
-        .values(
-            decision=Decision.DEFER,
-            outcome=Outcome.DEFERRED,
-            reason=Reason.INTERRUPTED,
-            detail="the run was interrupted before this job was decided; the next run takes it up",
-            attempt_id=None,
-        )
-    )
+    end_where(connection, [JobRow.run_id == run_id, ~flying.exists()], interrupted_before_decision())
     reviews.drop_payloads(connection, run_id)
     left = (
         select(func.count(AttemptRow.batch_id.distinct()))
@@ -160,7 +153,13 @@ def close_books(connection: Connection, run_id: str, *, review_unknown: bool) ->
     return connection.scalar(left) or 0
 
 
-def take_over(ledger: Ledger) -> list[Any]:
+def close_own_books(ledger: Ledger, run_id: str, *, review_unknown: bool) -> int:
+    """As `close_books`, in a transaction of its own."""
+    with ledger.write() as connection:
+        return close_books(connection, run_id, review_unknown=review_unknown)
+
+
+def take_over(ledger: Ledger) -> list[RunOnRecord]:
     """The unended runs whose process is gone, now this process's to finish. A run goes to one taker only."""
     taken = []
     for run in _dead(ledger):
@@ -191,17 +190,19 @@ def let_go(ledger: Ledger, run_id: RunId) -> None:
         connection.execute(update(RunRow).where(RunRow.run_id == run_id).values(process_started=0))
 
 
-def _dead(ledger: Ledger) -> list[Any]:
+def _dead(ledger: Ledger) -> list[RunOnRecord]:
     with ledger.read() as connection:
-        unended = connection.execute(select(RunRow.__table__).where(RunRow.ended_at.is_(None))).all()
+        unended = [
+            _on_record(row) for row in connection.execute(select(*_COLUMNS).where(RunRow.ended_at.is_(None)))
+        ]
     return [run for run in unended if not _alive(run)]
 
 
-def _parks_unknown(run: Any) -> bool:
+def _parks_unknown(run: RunOnRecord) -> bool:
     return bool(run.policy.get("on_unknown", "review") == "review")
 
 
-def _alive(run: Any) -> bool:
+def _alive(run: RunOnRecord) -> bool:
     if run.host != socket.gethostname():
         return bool(datetime.now(UTC) - run.heartbeat_at < DEAD_AFTER)
     try:
@@ -210,10 +211,18 @@ def _alive(run: Any) -> bool:
         return False
 
 
-def find(ledger: Ledger, run_id: str | None = None) -> RunRow | None:
-    """The named run, or the one begun last."""
-    query = select(RunRow).order_by(RunRow.started_at.desc()).limit(1)
+def find(ledger: Ledger, run_id: str | None = None) -> RunOnRecord | None:
+    """The named run, or, without a name, the one begun last."""
+    query = select(*_COLUMNS).order_by(RunRow.started_at.desc()).limit(1)
     if run_id:
-        query = select(RunRow).where(RunRow.run_id == run_id)
+        query = select(*_COLUMNS).where(RunRow.run_id == run_id)
     with ledger.read() as connection:
-        return connection.execute(query).first()  # type: ignore[return-value]  # a Row with the same attributes
+        row = connection.execute(query).first()
+    return None if row is None else _on_record(row)
+
+
+_COLUMNS = tuple(getattr(RunRow, one.name) for one in fields(RunOnRecord))
+
+
+def _on_record(row: Any) -> RunOnRecord:
+    return RunOnRecord(*row)

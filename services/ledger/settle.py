@@ -7,36 +7,43 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from schemas.attempt import Settlement
-from schemas.budget import Window
+from rules.endings import interrupted
+from schemas.attempt import Charge, Settlement
+from schemas.budget import Window, windows_of
 from schemas.job import AttemptId
-from schemas.ledger import AttemptRow, JobRow, ResponseRow
-from schemas.outcome import AttemptState, Billing, Outcome, Reason
+from schemas.ledger import AttemptRow, ResponseRow
+from schemas.money import NanoUsd
+from schemas.outcome import AttemptState, Billing
+from services.ledger.outcomes import end_waiting
 from services.ledger.store import Ledger, storable
-from services.ledger.windows import add_to_windows, one_at_a_time, windows_of
+from services.ledger.windows import add_to_windows, one_at_a_time
 
 
-def record_sent_and_settled(
-    ledger: Ledger, leaving: Sequence[AttemptId], settlements: Sequence[Settlement]
-) -> None:
-    """Put on record, in one transaction, which attempts are about to leave and how others ended.
+def record_leaving(connection: Connection, attempts: Sequence[AttemptId]) -> None:
+    """Put on record, inside the caller's transaction, that attempts are about to leave."""
+    if attempts:
+        connection.execute(
+            update(AttemptRow)
+            .where(AttemptRow.attempt_id == bindparam("r_id"), AttemptRow.state == AttemptState.OPEN)
+            .values(sent_at=bindparam("v_sent_at")),
+            [{"r_id": attempt_id, "v_sent_at": datetime.now(UTC)} for attempt_id in attempts],
+        )
 
-    Writing a settlement again changes nothing: only an open or unknown attempt can be settled.
-    """
-    with ledger.write() as connection:
-        if leaving:
-            connection.execute(
-                update(AttemptRow)
-                .where(AttemptRow.attempt_id == bindparam("r_id"), AttemptRow.state == AttemptState.OPEN)
-                .values(sent_at=bindparam("v_sent_at")),
-                [{"r_id": attempt_id, "v_sent_at": datetime.now(UTC)} for attempt_id in leaving],
-            )
-        if settlements:
+
+def settle_all(ledger: Ledger, settlements: Sequence[Settlement]) -> None:
+    """Settle attempts in a transaction of their own; see `settle`."""
+    if settlements:
+        with ledger.write() as connection:
             settle(connection, settlements)
 
 
 def settle(connection: Connection, settlements: Sequence[Settlement]) -> None:
-    """Settle attempts inside the caller's transaction; those that have ended already are left as they are."""
+    """Settle attempts inside the caller's transaction.
+
+    Settling one again changes nothing: only an open or unknown attempt can be settled.
+    """
+    if not settlements:
+        return
     one_at_a_time(connection)
     by_id = {settlement.attempt_id: settlement for settlement in settlements}
     standing = connection.execute(
@@ -60,13 +67,15 @@ def settle(connection: Connection, settlements: Sequence[Settlement]) -> None:
         released = 0 if end.state == AttemptState.UNKNOWN else row.held_nano_usd
         for window in windows_of(row.run_id, row.budget_day, row.group_name):
             held[window] -= released
-            settled[window] += end.cost or 0
+            settled[window] += end.charge.cost if end.charge else 0
     if not standing:
         return
     connection.execute(
         _SETTLE, [_settle_values(by_id[row.attempt_id], row.held_nano_usd, now) for row in standing]
     )
-    connection.execute(_END_JOB, [_job_values(by_id[row.attempt_id]) for row in standing])
+    end_waiting(
+        connection, [(end.attempt_id, end.ending) for end in (by_id[row.attempt_id] for row in standing)]
+    )
     answers = [
         {"attempt_id": row.attempt_id, "body": by_id[row.attempt_id].response}
         for row in standing
@@ -78,30 +87,36 @@ def settle(connection: Connection, settlements: Sequence[Settlement]) -> None:
 
 
 def _settle_values(end: Settlement, held: int, now: datetime) -> dict[str, Any]:
+    is_unknown = end.state == AttemptState.UNKNOWN
+    charge = end.charge or _NO_CHARGE
+    billing = charge.billing
+    if billing is None and is_unknown:
+        billing = Billing.PARTIAL
     return {
         "r_id": end.attempt_id,
         "v_state": end.state,
-        "v_held": held if end.state == AttemptState.UNKNOWN else 0,
+        "v_held": held if is_unknown else 0,
         "v_ended_at": now,
         "v_tries": end.tries,
-        "v_input": end.input_tokens,
-        "v_write": end.cache_write_tokens,
-        "v_write_1h": end.cache_write_1h_tokens,
-        "v_read": end.cache_read_tokens,
-        "v_output": end.output_tokens,
-        "v_thinking": end.thinking_tokens,
-        "v_searches": end.web_searches,
-        "v_tier": storable(end.service_tier),
-        "v_geo": storable(end.inference_geo),
-        "v_billing": end.billing or (Billing.PARTIAL if end.state == AttemptState.UNKNOWN else None),
-        "v_cost": end.cost,
-        "v_usage": end.usage,
+        "v_input": charge.input_tokens,
+        "v_write": charge.cache_write_tokens,
+        "v_write_1h": charge.cache_write_1h_tokens,
+        "v_read": charge.cache_read_tokens,
+        "v_output": charge.output_tokens,
+        "v_thinking": charge.thinking_tokens,
+        "v_searches": charge.web_searches,
+        "v_tier": storable(charge.service_tier),
+        "v_geo": storable(charge.inference_geo),
+        "v_billing": billing,
+        "v_cost": end.charge.cost if end.charge else None,
+        "v_usage": charge.usage,
         "v_stop": end.stop_reason,
         "v_request": end.request_id,
-        "v_error": storable(end.detail),
+        "v_error": storable(end.error),
     }
 
 
+_NO_CHARGE = Charge(cost=NanoUsd(0), billing=None)
 _SETTLE = (
     update(AttemptRow)
     .where(AttemptRow.attempt_id == bindparam("r_id"))
@@ -128,31 +143,6 @@ _SETTLE = (
     )
 )
 
-#: an attempt's end is the end of every row that waits for it, in whichever run the row stands
-_END_JOB = (
-    update(JobRow)
-    .where(
-        JobRow.attempt_id == bindparam("r_attempt"),
-        JobRow.outcome.is_(None) | (JobRow.outcome == Outcome.UNKNOWN),
-    )
-    .values(
-        outcome=bindparam("v_outcome"),
-        reason=bindparam("v_reason"),
-        detail=bindparam("v_detail"),
-        attempt_id=bindparam("v_attempt"),
-    )
-)
-
-
-def _job_values(end: Settlement) -> dict[str, Any]:
-    return {
-        "r_attempt": end.attempt_id,
-        "v_outcome": end.outcome,
-        "v_reason": end.reason if end.outcome else None,
-        "v_detail": storable(end.detail) if end.outcome else None,
-        "v_attempt": end.attempt_id if end.outcome else None,
-    }
-
 
 def end_open_attempts(connection: Connection, run_id: str) -> None:
     """End what an interrupted run left open: never sent is failed and released, sent is unknown and held.
@@ -166,24 +156,6 @@ def end_open_attempts(connection: Connection, run_id: str) -> None:
             AttemptRow.batch_id.is_(None),
         )
     ).all()
-    ends = [
-        Settlement(
-            AttemptId(row.attempt_id),
-            AttemptState.FAILED,
-            Outcome.DEFERRED,
-            tries=0,
-            reason=Reason.INTERRUPTED,
-            detail="the run was interrupted before it was sent; nothing was billed",
-        )
-        if row.sent_at is None
-        else Settlement(
-            AttemptId(row.attempt_id),
-            AttemptState.UNKNOWN,
-            Outcome.UNKNOWN,
-            reason=Reason.UNKNOWN_OUTCOME,
-            detail="the run was interrupted while it was in flight; it may have been billed",
-        )
-        for row in rows
-    ]
+    ends = [interrupted(AttemptId(row.attempt_id), sent=row.sent_at is not None) for row in rows]
     for start in range(0, len(ends), 500):
         settle(connection, ends[start : start + 500])

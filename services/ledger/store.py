@@ -1,21 +1,24 @@
 """Opening the ledger, and its two kinds of transaction."""
 
+import asyncio
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from schemas.errors import BadInput, RunFailed
+from schemas.table import Table
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 #: how long a writer waits for another one, seconds
@@ -24,6 +27,9 @@ BUSY_SECONDS = 60
 _CACHE_KIB = 65_536
 #: any constant: the PostgreSQL advisory lock that lets one process migrate at a time
 _MIGRATION_LOCK = 7_190_415
+
+Arguments = ParamSpec("Arguments")
+Found = TypeVar("Found")
 
 #: an error's text ends up in logs and Prefect states, so it must not quote the rows
 _DISCREET: dict[str, Any] = {"hide_parameters": True}
@@ -40,6 +46,13 @@ def _discreet() -> Iterator[None]:
         raise RunFailed(
             f"The ledger refused a statement ({rule}); its transaction was undone, and what was on record before is kept."
         ) from None
+
+
+class NotOwner(Exception):  # noqa: N818 - reads as what it is where it is caught
+    """Another process has taken a run over: this one may neither send nor hold money for it any more."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"{run_id} was taken over by another process")
 
 
 class Ledger:
@@ -75,6 +88,15 @@ class Ledger:
             connection.begin(),
         ):
             yield connection
+
+    async def off_loop(
+        self,
+        step: "Callable[Concatenate[Ledger, Arguments], Found]",
+        *args: Arguments.args,
+        **options: Arguments.kwargs,
+    ) -> Found:
+        """What a function of the ledger returns, called on a thread so that the event loop goes on meanwhile."""
+        return await asyncio.to_thread(step, self, *args, **options)
 
     def close(self) -> None:
         self.engine.dispose()
@@ -166,6 +188,13 @@ def _migrate(engine: Engine) -> None:
                     "The ledger was made by a newer version of Weighbridge; use that version, or another ledger."
                 ) from error
             raise
+
+
+def upsert(connection: Connection, table: type[Table]) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT into a table that takes `on_conflict_do_update`, in the words of the connection's database."""
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table)
+    return sqlite.insert(table)
 
 
 def storable(detail: str | None) -> str | None:

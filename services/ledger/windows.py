@@ -13,12 +13,6 @@ from schemas.outcome import Scope
 _MONEY_LOCK = 7_190_416
 
 
-def windows_of(run_id: str, budget_day: str, *groups: str | None) -> list[Window]:
-    """The windows that money falls under: the run's, the day's and the month's, of all jobs, then of each group."""
-    periods = ((Scope.RUN, run_id), (Scope.DAY, budget_day), (Scope.MONTH, budget_day[:7]))
-    return [Window(scope, period, name) for name in ("", *filter(None, groups)) for scope, period in periods]
-
-
 def one_at_a_time(connection: Connection) -> None:
     """Let no other transaction move money until this one ends, as SQLite does by itself.
 

@@ -8,16 +8,16 @@ from typing import Any
 
 import orjson
 
-from simulator.answers.examples import example_of
+from simulator.answers.schema_examples import example_of
 from simulator.answers.server_tools import kind_of
 from simulator.answers.tool_requests import forced_tool, tool_use
-from simulator.billing.billed_usage import ServerUse, Usage
+from simulator.billing.billed_usage import BilledUsage, ServerUse
 
+#: start of every text
 TEXT_MARK = "[simulated] "
-"""Start of every text."""
 
+#: longest text; longer outputs are billed in full and cut in print
 MAX_TEXT_BYTES = 2_000
-"""Longest text; longer outputs are billed in full and cut in print."""
 
 PAGE = "https://example.org/simulated"
 
@@ -27,16 +27,16 @@ _LONGEST = (TEXT_MARK + _FILLER * MAX_TEXT_BYTES)[:MAX_TEXT_BYTES]
 Blocks = list[dict[str, Any]]
 
 
-def own_blocks(body: dict[str, Any], usage: Usage, message_id: str) -> Blocks | None:
+def own_blocks(body: dict[str, Any], usage: BilledUsage, message_id: str) -> Blocks | None:
     """The blocks of an answer that is not plain text.
 
     Args:
-        body: The checked request.
-        usage: What it uses.
-        message_id: Id of the answer.
+        body: the checked request.
+        usage: what it uses.
+        message_id: id of the answer.
 
     Returns:
-        Every block but thinking; None if there is only text, whose length follows from the usage.
+        every block but thinking; None if there is only text, whose length follows from the usage.
     """
     written = usage.output_tokens - (usage.thinking or 0)
     if usage.refusal is not None or not written:
@@ -45,10 +45,10 @@ def own_blocks(body: dict[str, Any], usage: Usage, message_id: str) -> Blocks | 
     blocks = _server_blocks(body, usage.server, tail) if usage.server is not None else []
     if usage.stop_reason == "pause_turn":
         return blocks
-    tool = forced_tool(body) if usage.stop_reason == "tool_use" else None
+    tool = forced_tool(body)
     form = (body.get("output_config") or {}).get("format")
     if tool is not None:
-        return [*blocks, tool_use(tool, tail)]
+        return [*blocks, tool_use(tool, tail, cut=usage.stop_reason != "tool_use")]
     if form is not None:
         text = orjson.dumps(example_of(form["schema"])).decode()
         # An answer that was cut is not JSON any more.
@@ -56,15 +56,15 @@ def own_blocks(body: dict[str, Any], usage: Usage, message_id: str) -> Blocks | 
     return [*blocks, _plain_text(written)] if blocks else None
 
 
-def content_of(usage: Usage, own: Blocks | None) -> Blocks:
+def content_of(usage: BilledUsage, own: Blocks | None) -> Blocks:
     """The `content` of an answer.
 
     Args:
-        usage: What was used; decides the lengths (four bytes a token, up to a cap).
-        own: What `own_blocks` says.
+        usage: what was used; decides the lengths (four bytes a token, up to a cap).
+        own: what `own_blocks` says.
 
     Returns:
-        The blocks: thinking first; none at all after a refusal before any output.
+        the blocks: thinking first; none at all after a refusal before any output.
     """
     thinking = usage.thinking or 0
     blocks: Blocks = []
@@ -75,6 +75,21 @@ def content_of(usage: Usage, own: Blocks | None) -> Blocks:
     if usage.output_tokens > thinking:
         blocks.append(_plain_text(usage.output_tokens - thinking))
     return blocks
+
+
+def with_text(usage: BilledUsage, own: Blocks | None) -> Blocks:
+    """The blocks of an answer, its text among them, for an answer whose length is not to follow from its usage.
+
+    Args:
+        usage: what the answer was made with.
+        own: what `own_blocks` made of it.
+
+    Returns:
+        every block but thinking.
+    """
+    if own is not None:
+        return own
+    return [block for block in content_of(usage, None) if block["type"] != "thinking"]
 
 
 def _plain_text(tokens: int) -> dict[str, Any]:
@@ -103,6 +118,7 @@ def _server_blocks(body: dict[str, Any], use: ServerUse, tail: str) -> Blocks:
     return blocks
 
 
+#: input and result of a call of each server tool
 _SERVER_CALLS: dict[str, tuple[dict[str, Any], Any]] = {
     "web_search": (
         {"query": "simulated"},
@@ -141,4 +157,3 @@ _SERVER_CALLS: dict[str, tuple[dict[str, Any], Any]] = {
         },
     ),
 }
-"""Input and result of a call of each server tool."""

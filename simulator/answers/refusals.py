@@ -7,22 +7,22 @@ Source: Anthropic release notes (2026-09-24): a refusal before any output is bil
 from dataclasses import dataclass
 from typing import Any
 
+#: values of `stop_details.category` besides null
 CATEGORIES = ("cyber", "bio", "frontier_llm", "reasoning_extraction", "general_harms")
-"""Values of `stop_details.category` besides null."""
 
+#: how plans and requests name a refusal whose category is null
 NO_CATEGORY = "none"
-"""How plans and requests name a refusal whose category is null."""
 
 BILLED_BEFORE_OUTPUT = frozenset({"bio", "frontier_llm", "reasoning_extraction"})
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class AnsweredRefusal:
     """One refusal.
 
-    Args:
-        category: One of `CATEGORIES`, or None.
-        before_output: Whether it came before any output; otherwise in mid-stream.
+    Attributes:
+        category: one of `CATEGORIES`, or None.
+        before_output: whether it came before any output; otherwise in mid-stream.
     """
 
     category: str | None
@@ -42,10 +42,10 @@ class Refusal:
         }
 
 
-def wished_refusal(wishes: dict[str, str]) -> Refusal | None:
+def wished_refusal(wishes: dict[str, str]) -> AnsweredRefusal | None:
     """The refusal that a request asks for, if it does; an unknown category counts as none asked for."""
     for name, before_output in (("refusal_before_output", True), ("refusal", False)):
         category = wishes.get(name)
         if category in CATEGORIES or category == NO_CATEGORY:
-            return Refusal(None if category == NO_CATEGORY else category, before_output)
+            return AnsweredRefusal(None if category == NO_CATEGORY else category, before_output)
     return None

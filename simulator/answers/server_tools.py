@@ -11,11 +11,11 @@ default of Messages, and assumed of batches.
 from dataclasses import dataclass
 from typing import Any
 
-from simulator.answers.directives import number
+from simulator.answers.wishes import number
 from simulator.billing.billed_usage import ServerUse
 
+#: uses of server tools in one message; more end it with "pause_turn"
 MAX_CALLS = 10
-"""Uses of server tools in one message; more end it with "pause_turn"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,11 @@ _KINDS = (
 class ServerWork:
     """What the server tools of one message did.
 
-    Args:
-        use: How often each was used.
-        later_input: Input tokens of all sampling calls after the first.
-        context: Input tokens of the last sampling call.
-        paused: Whether it was stopped before it was done.
+    Attributes:
+        use: how often each was used.
+        later_input: input tokens of all sampling calls after the first.
+        context: input tokens of the last sampling call.
+        paused: whether it was stopped before it was done.
     """
 
     use: ServerUse
@@ -64,14 +64,14 @@ def server_work(
     """What the server tools of a request do.
 
     Args:
-        body: The checked request.
-        wishes: What it asks for.
-        digest: Its `payload_hash`, which decides what is not asked for.
-        first_input: Input tokens of the first sampling call.
-        window: The model's context window, tokens; no use is made that would not fit.
+        body: the checked request.
+        wishes: what it asks for.
+        digest: its `payload_hash`, which decides what is not asked for.
+        first_input: input tokens of the first sampling call.
+        window: the model's context window, tokens; no use is made that would not fit.
 
     Returns:
-        The work; None if the request has no server tool.
+        the work; None if the request has no server tool.
     """
     given = {kind_of(tool): tool for tool in body.get("tools") or ()}
     if not given or set(given) == {None}:

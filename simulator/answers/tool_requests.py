@@ -5,9 +5,10 @@ Source: Anthropic docs, "Tool use" (2026-08).
 
 from typing import Any
 
-from simulator.answers.examples import example_of
+from simulator.answers.schema_examples import example_of
 from simulator.billing.counting import client_tool
 
+#: an input of each client tool of Anthropic, by the start of its type
 CLIENT_INPUTS: dict[str, dict[str, Any]] = {
     "bash": {"command": "true"},
     "text_editor": {"command": "view", "path": "/simulated"},
@@ -15,17 +16,16 @@ CLIENT_INPUTS: dict[str, dict[str, Any]] = {
     "browser": {"action": "screenshot"},
     "memory": {"command": "view", "path": "/memories"},
 }
-"""An input of each client tool of Anthropic, by the start of its type."""
 
 
 def forced_tool(body: dict[str, Any]) -> dict[str, Any] | None:
     """The tool of the caller's that the answer must ask for.
 
     Args:
-        body: The checked request.
+        body: the checked request.
 
     Returns:
-        The one `tool_choice` names, or the first for "any"; None if it forces none or one of the server's.
+        the one `tool_choice` names, or the first for "any"; None if it forces none or one of the server's.
     """
     choice = body.get("tool_choice")
     if choice is None or choice["type"] not in ("any", "tool"):
@@ -37,18 +37,21 @@ def forced_tool(body: dict[str, Any]) -> dict[str, Any] | None:
     return None
 
 
-def tool_use(tool: dict[str, Any], tail: str) -> dict[str, Any]:
+def tool_use(tool: dict[str, Any], tail: str, *, cut: bool) -> dict[str, Any]:
     """A `tool_use` block.
 
     Args:
-        tool: The tool, as the request gives it.
-        tail: End of the block's id.
+        tool: the tool, as the request gives it.
+        tail: end of the block's id.
+        cut: whether the output ended within the block.
 
     Returns:
-        The block, with an input that fits the tool's schema.
+        the block, with an input that fits the tool's schema, or with the first half of its fields.
     """
     client = _client_kind(tool)
     given = example_of(tool["input_schema"]) if client is None else CLIENT_INPUTS[client]
+    if cut and isinstance(given, dict):
+        given = dict(list(given.items())[: len(given) // 2])
     return {"type": "tool_use", "id": f"toolu_sim_{tail}", "name": tool["name"], "input": given}
 
 

@@ -6,93 +6,91 @@ are a 400, is an assumption.
 Source: SDK 2.12.0, `resources/messages/batches.py`; Anthropic docs, "Batch processing" (2026-10-08).
 """
 
+import time
 from typing import Any
-
-from aiohttp import web
 
 from simulator.batches.batch_lives import Batch, Batches
 from simulator.batches.batch_results import ResultStream
 from simulator.checks.batch_frame import read_requests
+from simulator.faults.fault_striker import FaultStriker
+from simulator.http.api_call import ApiCall
 from simulator.http.api_errors import RefusedError
-from simulator.http.faults import FaultPicker, strike_before
 from simulator.http.paging import page_of
-from simulator.plan import EndpointName, Fault
 
+#: `retry-after` when too many requests are queued
 QUEUE_RETRY_SECONDS = 5
-"""`retry-after` when too many requests are queued."""
 
 
 class BatchDesk:
     """Answers the batch endpoints.
 
     Args:
-        batches: The batches of this run.
-        faults: Picks what strikes a request.
-        max_queued: Most requests in batches that have not ended.
+        batches: the batches of this run.
+        striker: lets faults strike.
+        max_queued: most requests in batches that have not ended.
     """
 
-    def __init__(self, batches: Batches, faults: FaultPicker, max_queued: int) -> None:
+    def __init__(self, batches: Batches, striker: FaultStriker, max_queued: int) -> None:
         self._batches = batches
-        self._faults = faults
+        self._striker = striker
         self._max_queued = max_queued
 
-    async def answer(
-        self, request: web.Request, raw: bytes, endpoint: EndpointName, api_key_id: str
-    ) -> tuple[Any, Fault | None]:
-        """Does what a request asks for.
+    async def answer(self, call: ApiCall) -> Any:
+        """Do what a call asks for.
 
         Args:
-            request: The request.
-            raw: Its body.
-            endpoint: One of the batch endpoints.
-            api_key_id: Id of the key it came with.
+            call: a call of one of the batch endpoints.
 
         Returns:
-            The answer, a JSON object or a `ResultStream`, and the fault that strikes it.
+            the answer, a JSON object or a `ResultStream`.
 
         Raises:
-            RefusedError: If the API would refuse it, or a fault does.
-            Cut: If a fault cuts the connection beforehand.
+            RefusedError: if the API would refuse it, or a fault does.
+            BoxPageError, Cut: if a fault answers, or cuts, beforehand.
         """
-        base_url = f"{request.scheme}://{request.host}"
-        if endpoint == "batches_create":
-            batch, fault = await self._create(raw, api_key_id)
-            return batch.shown(base_url), fault
-        if endpoint == "batches_list":
-            batches = self._batches.newest_first()
+        base_url = f"{call.request.scheme}://{call.request.host}"
+        if call.endpoint == "batches_create":
+            return (await self._create(call)).shown(base_url)
+        if call.endpoint == "batches_list":
             page = page_of(
-                batches, request.query, lambda batch: batch.id, lambda batch: batch.shown(base_url)
+                self._batches.newest_first(call.caller.workspace),
+                call.request.query,
+                lambda batch: batch.id,
+                lambda batch: batch.shown(base_url),
             )
-            return page, self._strike(request, endpoint)
-        batch = self._batches.get(request.match_info["id"])
-        _check_state(batch, endpoint)
-        fault = self._strike(request, endpoint)
-        if endpoint == "batches_results":
-            return ResultStream(batch.items, fault), fault
-        if endpoint == "batches_delete":
-            self._batches.delete(batch)
-            return {"id": batch.id, "type": "message_batch_deleted"}, fault
-        if endpoint == "batches_cancel":
-            self._batches.cancel(batch)
-        return batch.shown(base_url), fault
+            self._striker.strike(call, call.path)
+            return page
+        return self._one(call, base_url)
 
-    async def _create(self, raw: bytes, api_key_id: str) -> tuple[Batch, Fault | None]:
-        requests = await read_requests(raw)
+    def _one(self, call: ApiCall, base_url: str) -> Any:
+        """Answer a call about one batch."""
+        batch = self._batches.get(call.request.match_info["id"], call.caller.workspace)
+        _check_state(batch, call.endpoint)
+        call.object_id = batch.id
+        since = batch.settled if call.endpoint == "batches_results" else batch.born
+        self._striker.strike(call, call.path, age=None if since is None else time.monotonic() - since)
+        if call.endpoint == "batches_results":
+            return ResultStream(batch.items, call.fault)
+        if call.endpoint == "batches_delete":
+            self._batches.delete(batch)
+            return {"id": batch.id, "type": "message_batch_deleted"}
+        if call.endpoint == "batches_cancel":
+            self._batches.cancel(batch)
+        return batch.shown(base_url)
+
+    async def _create(self, call: ApiCall) -> Batch:
+        requests = await read_requests(call.raw)
         if self._batches.queued + len(requests) > self._max_queued:
             message = "Number of queued batch requests has exceeded the limit"
             raise RefusedError(429, message, retry_after=QUEUE_RETRY_SECONDS)
-        fault = self._faults.pick("batches_create", raw)
-        strike_before(fault)
-        return self._batches.create(requests, api_key_id), fault
-
-    def _strike(self, request: web.Request, endpoint: EndpointName) -> Fault | None:
-        fault = self._faults.pick(endpoint, request.path_qs.encode())
-        strike_before(fault)
-        return fault
+        self._striker.strike(call, call.raw)
+        batch = self._batches.create(requests, call.caller)
+        call.object_id = batch.id
+        return batch
 
 
-def _check_state(batch: Batch, endpoint: EndpointName) -> None:
-    """Refuses what a batch's state does not allow."""
+def _check_state(batch: Batch, endpoint: str) -> None:
+    """Refuse what a batch's state does not allow."""
     ended = batch.ended_at is not None
     if endpoint == "batches_results" and not ended:
         raise RefusedError(404, f"the batch is {batch.status} and has no results yet")

@@ -6,22 +6,28 @@ Source: Anthropic docs, "Batch processing" (2026-10-08), "Migration to API versi
 import sys
 import traceback
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Literal
 
 import orjson
 
-from simulator.answers.chances import chance
-from simulator.answers.content import Blocks, own_blocks
-from simulator.answers.meter import payload_hash, usage_of
-from simulator.billing.billed_usage import Usage
+from simulator.answers.content import Blocks, own_blocks, with_text
+from simulator.answers.usage_meter import payload_hash, usage_of
+from simulator.billing.billed_usage import BilledUsage
 from simulator.billing.billing_log import entry_of
-from simulator.billing.caching import PromptCache
 from simulator.billing.catalogue import Model
 from simulator.billing.counting import count_tokens
+from simulator.billing.prompt_cache import PromptCache
 from simulator.checks.whole_request import check_body, check_length
+from simulator.faults.fault_picker import FaultPicker
+from simulator.faults.fault_strikes import planned_error, without_usage
+from simulator.faults.odd_shapes import odd_line
 from simulator.http import replies
 from simulator.http.api_errors import RefusedError, invalid
-from simulator.plan import Plan
+from simulator.http.callers import Workspace
+from simulator.plan import Fault, Plan
+from simulator.plan.chances import chance
+from simulator.plan.planned_faults import FAULTS_BEFORE
 
 End = Literal["succeeded", "errored", "canceled", "expired"]
 
@@ -30,16 +36,17 @@ End = Literal["succeeded", "errored", "canceled", "expired"]
 class Item:
     """One request of a batch; its `params` are not kept.
 
-    Args:
-        custom_id: The caller's name for it.
+    Attributes:
+        custom_id: the caller's name for it.
         ids: (request id, message id).
-        place: Where its line stands in the results: lines are sorted by this number (0 to 1).
-        turn: The part of the batch's processing time after which it is done (0 to 1).
-        end: How it ends; until the batch ends, how it would.
+        place: where its line stands in the results: lines are sorted by this number (0 to 1).
+        turn: the part of the batch's processing time after which it is done (0 to 1).
+        end: how it ends; until the batch ends, how it would.
         digest: SHA-256 of its params' canonical JSON; empty if it is not billed.
-        billed: Usage and model if it succeeds.
-        own: The blocks of its answer if that is not plain text.
-        error: The API's error if it errs.
+        billed: usage and model if it succeeds.
+        own: the blocks of its answer if that is not plain text.
+        error: the API's error if it errs.
+        fault: what strikes it, if anything does.
     """
 
     custom_id: str
@@ -48,44 +55,82 @@ class Item:
     turn: float
     end: End = "succeeded"
     digest: str = ""
-    billed: tuple[Usage, Model] | None = None
+    billed: tuple[BilledUsage, Model] | None = None
     own: Blocks | None = None
     error: RefusedError | None = None
+    fault: Fault | None = None
 
 
-def judge(request: tuple[str, dict[str, Any]], ids: tuple[str, str], plan: Plan, cache: PromptCache) -> Item:
-    """Checks one request as Messages would, and settles how it ends if nothing happens to its batch.
+class ItemJudge:
+    """Judges the requests of batches, one by one.
 
     Args:
-        request: (custom_id, params).
-        ids: (request id, message id) of its own.
-        plan: Decides planned ends, by the seed and the custom_id alone.
-        cache: The prefixes seen before; this request's is added if it is to succeed.
-
-    Returns:
-        The item, whose end is "succeeded", "errored" or "expired".
+        plan: settles planned ends, by the seed and the custom_id alone.
     """
-    custom_id, params = request
-    seed, options = plan.seed, plan.batches
-    item = Item(custom_id, ids, chance(seed, "place", custom_id), chance(seed, "turn", custom_id))
-    draw = chance(seed, "end", custom_id)
-    try:
-        model, digest, tokens = _check(params)
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._faults = FaultPicker(plan)
+
+    def judge(self, request: tuple[str, dict[str, Any]], ids: tuple[str, str], workspace: Workspace) -> Item:
+        """Check one request as Messages would, and settle how it ends if nothing happens to its batch.
+
+        Args:
+            request: (custom_id, params).
+            ids: (request id, message id) for it.
+            workspace: its cache learns the prefix of a request that is to succeed, its files may be referred to.
+
+        Returns:
+            the item, whose end is "succeeded", "errored" or "expired".
+        """
+        custom_id, params = request
+        seed = self._plan.seed
+        item = Item(custom_id, ids, chance(seed, "place", custom_id), chance(seed, "turn", custom_id))
+        try:
+            model, digest, tokens = _check(params)
+            workspace.files.check_references(params)
+            self._strike(item, params)
+            item.end = self._planned_end(custom_id)
+            if item.end == "succeeded":
+                item.digest = digest
+                self._answer(item, (params, model, tokens), workspace.cache)
+        except RefusedError as error:
+            item.end, item.error = "errored", error
+        except Exception:  # noqa: BLE001 - a bug of the simulator must still be an end
+            traceback.print_exc(file=sys.stderr)
+            item.end, item.error = "errored", RefusedError(500, "internal error of the simulator")
+        return item
+
+    def _strike(self, item: Item, params: dict[str, Any]) -> None:
+        """Draw the fault of an item; raise if it is to end as errored by it."""
+        if not self._faults.has("batch_items"):
+            return
+        item.fault = self._faults.pick("batch_items", orjson.dumps([item.custom_id, params]))
+        if item.fault is None:
+            return
+        if item.fault.kind in FAULTS_BEFORE:
+            raise planned_error(item.fault)
+        if item.fault.shape == "error_text":
+            raise RefusedError(500, "planned error of the simulator")
+
+    def _planned_end(self, custom_id: str) -> End:
+        options = self._plan.batches
+        draw = chance(self._plan.seed, "end", custom_id)
         if draw < options.errored_probability:
-            raise RefusedError(options.errored_status, "planned error of the simulator")  # noqa: TRY301
-        if draw < options.errored_probability + options.expired_probability:
-            item.end = "expired"
-            return item
-        planned = options.refusal(seed, custom_id)
-        usage = replace(usage_of(params, model, cache, digest, count=tokens, planned=planned), tier="batch")
-        item.digest, item.billed = digest, (usage, model)
-        item.own = own_blocks(params, usage, ids[1])
-    except RefusedError as error:
-        item.end, item.error = "errored", error
-    except Exception:  # noqa: BLE001 - a bug of the simulator must still be an end
-        traceback.print_exc(file=sys.stderr)
-        item.end, item.error = "errored", RefusedError(500, "internal error of the simulator")
-    return item
+            raise RefusedError(options.errored_status, "planned error of the simulator")
+        expired = draw < options.errored_probability + options.expired_probability
+        return "expired" if expired else "succeeded"
+
+    def _answer(self, item: Item, asked: tuple[dict[str, Any], Model, int], cache: PromptCache) -> None:
+        """What an item that succeeds is billed, and the blocks of its answer."""
+        params, model, tokens = asked
+        planned = self._plan.batches.refusal(self._plan.seed, item.custom_id)
+        usage = usage_of(params, model, cache, item.digest, count=tokens, planned=planned)
+        item.own = own_blocks(params, usage, item.ids[1])
+        if item.fault is not None and item.fault.kind == "wrong_usage":
+            item.own = with_text(usage, item.own)
+            usage = usage.times(item.fault.factor or 0)
+        item.billed = (replace(usage, tier="batch"), model)
 
 
 def _check(params: dict[str, Any]) -> tuple[Model, str, int]:
@@ -105,19 +150,27 @@ def _check(params: dict[str, Any]) -> tuple[Model, str, int]:
 
 
 def result_line(item: Item) -> bytes:
-    """The item's line in the results, with its line end."""
+    """The item's line in the results, with its line end, spoiled by the item's fault if that does so."""
     result: dict[str, Any] = {"type": item.end}
     if item.end == "succeeded" and item.billed is not None:
         usage, model = item.billed
         result["message"] = replies.message(item.ids[1], model, usage, item.own)
+        if item.fault is not None and item.fault.kind == "usage_missing":
+            result["message"] = without_usage(result["message"])
     elif item.end == "errored" and item.error is not None:
         result["error"] = item.error.body(item.ids[0])
-    return orjson.dumps({"custom_id": item.custom_id, "result": result}) + b"\n"
+    line = {"custom_id": item.custom_id, "result": result}
+    if item.fault is not None and item.fault.shape is not None:
+        return odd_line(line, item.fault.shape) + b"\n"
+    return orjson.dumps(line) + b"\n"
 
 
-def billing_entry(item: Item, batch_id: str, api_key_id: str | None) -> dict[str, Any] | None:
-    """The item's line in the billing log, in which a refusal may cost nothing; None unless it succeeded."""
+def billing_entry(
+    item: Item, batch_id: str, payer: tuple[str, str | None], at: datetime
+) -> dict[str, Any] | None:
+    """The item's line in the billing log at a time, in which a refusal may cost nothing; None unless it succeeded."""
     if item.end != "succeeded" or item.billed is None:
         return None
-    entry = entry_of(item.ids, (item.digest,) * 2, item.billed, api_key_id=api_key_id, fault=None)
+    kind = None if item.fault is None else item.fault.kind
+    entry = entry_of(item.ids, (item.digest,) * 2, item.billed, payer=payer, fault=kind, at=at)
     return {**entry, "endpoint": "batches", "batch_id": batch_id, "custom_id": item.custom_id}

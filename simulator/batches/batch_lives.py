@@ -14,20 +14,21 @@ import os
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 
-from simulator.answers.chances import chance
-from simulator.batches.batch_items import End, Item, billing_entry, judge
+from simulator.batches.batch_items import End, Item, ItemJudge, billing_entry
 from simulator.billing.billing_log import BillingLog
-from simulator.billing.caching import PromptCache
 from simulator.checks.batch_frame import Requests
+from simulator.faults.fault_log import FaultLog
 from simulator.http.api_errors import RefusedError
+from simulator.http.callers import Caller, Workspace
 from simulator.http.replies import Ids
-from simulator.http.unhurried import unhurried
 from simulator.plan import Plan
+from simulator.plan.chances import chance
+from simulator.unhurried import unhurried
 
 ENDS: tuple[End, ...] = ("succeeded", "errored", "canceled", "expired")
 
@@ -36,32 +37,36 @@ ENDS: tuple[End, ...] = ("succeeded", "errored", "canceled", "expired")
 class Batch:
     """One batch.
 
-    Args:
-        id: Its id.
-        api_key_id: Id of the key it was created with.
-        total: Number of its requests.
-        created_at: When it was accepted.
-        expires_at: When it expires.
-        processing: Seconds it would take to its end.
-        stuck: Whether nothing in it ever completes.
-        due: When it is to end, on the monotonic clock (seconds).
-        cancel_initiated_at: When it was canceled, None if it was not.
-        ended_at: When it ended, None before.
-        items: Its requests, as far as they are judged; once it ended, in the order of the results.
-        ends: Number of requests by end; empty before it ended.
-        hurry: Set when `due` has moved.
+    Attributes:
+        id: its id.
+        caller: who created it.
+        total: number of its requests.
+        created_at: when it was accepted.
+        expires_at: when it expires.
+        processing: seconds it would take to its end.
+        stuck: whether nothing in it ever completes.
+        born: when it was accepted, on the monotonic clock (seconds).
+        due: when it is to end, on the monotonic clock (seconds).
+        cancel_initiated_at: when it was canceled, None if it was not.
+        ended_at: when it ended, None before.
+        settled: when it ended, on the monotonic clock (seconds), None before.
+        items: its requests, as far as they are judged; once it ended, in the order of the results.
+        ends: number of requests by end; empty before it ended.
+        hurry: set when `due` has moved.
     """
 
     id: str
-    api_key_id: str | None
+    caller: Caller
     total: int
     created_at: datetime
     expires_at: datetime
     processing: float
     stuck: bool
+    born: float
     due: float
     cancel_initiated_at: datetime | None = None
     ended_at: datetime | None = None
+    settled: float | None = None
     items: list[Item] = field(default_factory=list)
     ends: Counter[End] = field(default_factory=Counter)
     hurry: asyncio.Event = field(default_factory=asyncio.Event)
@@ -77,7 +82,7 @@ class Batch:
         """The batch as the API's JSON object.
 
         Args:
-            base_url: Where this server was reached; the results' address starts with it.
+            base_url: where this server was reached; the results' address starts with it.
         """
         ended = self.ended_at is not None
         counts = {end: self.ends[end] for end in ENDS}
@@ -99,17 +104,17 @@ class Batches:
     """Every batch of this run.
 
     Args:
-        plan: Decides how long batches take and how their requests end.
-        log: Where succeeded requests are billed.
-        ids: Gives each request its ids.
-        cache: The prefixes seen before, shared with Messages.
+        plan: decides how long batches take and how their requests end.
+        logs: where succeeded requests are billed, and where the faults that struck them are written.
+        ids: gives each request its ids.
     """
 
-    def __init__(self, plan: Plan, log: BillingLog, ids: Ids, cache: PromptCache) -> None:
+    def __init__(self, plan: Plan, logs: tuple[BillingLog, FaultLog], ids: Ids) -> None:
         self._plan = plan
-        self._log = log
+        self._clock = plan.clock()
+        self._log, self._fault_log = logs
         self._ids = ids
-        self._cache = cache
+        self._judge = ItemJudge(plan)
         self._run = os.urandom(6).hex()
         self._batches: dict[str, Batch] = {}
         self._lives: set[asyncio.Task[None]] = set()
@@ -122,46 +127,47 @@ class Batches:
         """Number of requests in batches that have not ended."""
         return sum(batch.total for batch in self._batches.values() if batch.ended_at is None)
 
-    def newest_first(self) -> list[Batch]:
-        """Every batch that is not deleted."""
-        return [*reversed(self._batches.values())]
+    def newest_first(self, workspace: Workspace) -> list[Batch]:
+        """Every batch of a workspace that is not deleted."""
+        return [batch for batch in reversed(self._batches.values()) if batch.caller.workspace is workspace]
 
-    def get(self, batch_id: str) -> Batch:
-        """A batch by its id.
+    def get(self, batch_id: str, workspace: Workspace) -> Batch:
+        """A batch of a workspace by its id.
 
         Raises:
             RefusedError: 404 if there is no such batch.
         """
         batch = self._batches.get(batch_id)
-        if batch is None:
+        if batch is None or batch.caller.workspace is not workspace:
             raise RefusedError(404, "message_batch_id: there is no such batch")
         return batch
 
-    def create(self, requests: Requests, api_key_id: str | None = None) -> Batch:
-        """Accepts a batch and starts its life.
+    def create(self, requests: Requests, caller: Caller) -> Batch:
+        """Accept a batch and start its life.
 
         Args:
             requests: (custom_id, params) of each request; emptied as soon as they are judged.
-            api_key_id: Id of the key they came with.
+            caller: whose key they came with.
 
         Returns:
-            The batch, in progress.
+            the batch, in progress.
         """
         number = next(self._numbers)
         seed, options = self._plan.seed, self._plan.batches
         wobble = options.jitter * (2 * chance(seed, "processing", number) - 1)
         processing = options.processing_seconds * (1 + wobble)
         stuck = chance(seed, "stuck", number) < options.expire_batches_probability
-        now = datetime.now(UTC)
+        now, born = self._clock.now(), time.monotonic()
         batch = Batch(
             id=f"msgbatch_sim_{self._run}{number:08d}",
-            api_key_id=api_key_id,
+            caller=caller,
             total=len(requests),
             created_at=now,
             expires_at=now + timedelta(seconds=options.lifetime),
             processing=processing,
             stuck=stuck,
-            due=time.monotonic() + (options.lifetime if stuck else min(processing, options.lifetime)),
+            born=born,
+            due=born + (options.lifetime if stuck else min(processing, options.lifetime)),
         )
         self._batches[batch.id] = batch
         self.created += 1
@@ -171,20 +177,20 @@ class Batches:
         return batch
 
     def cancel(self, batch: Batch) -> None:
-        """Cancels a batch that has not ended; a second time changes nothing."""
+        """Cancel a batch that has not ended; a second time changes nothing."""
         if batch.cancel_initiated_at is None:
-            batch.cancel_initiated_at = datetime.now(UTC)
+            batch.cancel_initiated_at = self._clock.now()
             batch.due = min(batch.due, time.monotonic() + self._plan.batches.cancel_seconds)
             batch.hurry.set()
 
     def delete(self, batch: Batch) -> None:
-        """Forgets a batch and its results."""
+        """Forget a batch and its results."""
         self._batches.pop(batch.id, None)
 
     async def _live(self, batch: Batch, requests: Requests) -> None:
         """The life of a batch: judge its requests, wait until it is due, end it."""
         async for request in unhurried(requests):
-            batch.items.append(judge(request, self._ids.next(), self._plan, self._cache))
+            batch.items.append(self._judge.judge(request, self._ids.next(), batch.caller.workspace))
         requests.clear()
         while (left := batch.due - time.monotonic()) > 0:
             batch.hurry.clear()
@@ -193,24 +199,40 @@ class Batches:
         await self._end(batch)
 
     async def _end(self, batch: Batch) -> None:
-        """Settles and bills every request; only then does the batch show as ended."""
+        """Settle and bill every request; only then does the batch show as ended."""
         # A cancellation that comes from here on is too late for every request.
         canceled = batch.cancel_initiated_at is not None
         lines: list[bytes] = []
         nano_usd = unbilled = 0
+        at = self._clock.now()
         async for item in unhurried(batch.items):
             item.end = self._final(item, batch, canceled=canceled)
-            entry = billing_entry(item, batch.id, batch.api_key_id)
+            entry = billing_entry(item, batch.id, batch.caller.payer, at)
             if entry is not None:
                 lines.append(orjson.dumps(entry))
                 nano_usd += entry["cost_nano_usd"]
                 unbilled += not entry["billed"]
+            if item.fault is not None:
+                self._record_fault(item, batch, billed=entry is not None and entry["billed"])
         ends = Counter(item.end for item in batch.items)
         batch.items.sort(key=lambda item: item.place)
         self._log.write_all(lines, nano_usd, unbilled)
         batch.ends = ends
-        batch.ended_at = datetime.now(UTC)
+        batch.ended_at, batch.settled = self._clock.now(), time.monotonic()
         self.ends += ends
+
+    def _record_fault(self, item: Item, batch: Batch, *, billed: bool) -> None:
+        if item.fault is not None:
+            self._fault_log.write(
+                item.fault,
+                "batch_items",
+                taken=item.end == "succeeded",
+                billed=billed,
+                api_key_id=batch.caller.api_key_id,
+                workspace_id=batch.caller.workspace.billed_as,
+                batch_id=batch.id,
+                custom_id=item.custom_id,
+            )
 
     def _final(self, item: Item, batch: Batch, *, canceled: bool) -> End:
         """How a request ends, seeing what became of its batch."""

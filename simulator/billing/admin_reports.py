@@ -21,19 +21,20 @@ from simulator.billing.billing_totals import BillingTotals, Kind, Total
 from simulator.billing.catalogue import find_model
 from simulator.http.api_errors import RefusedError, invalid
 
+#: how the keys begin that these reports are for
 ADMIN_KEY_START = "sk-ant-admin"
-"""How the keys begin that these reports are for."""
 
+#: bucket widths: seconds, buckets on a page by default, most buckets on a page
 WIDTHS: dict[str, tuple[int, int, int]] = {
     "1m": (60, 60, 1_440),
     "1h": (3_600, 24, 168),
     "1d": (86_400, 7, 31),
 }
-"""Bucket widths: seconds, buckets on a page unless told, most buckets on a page."""
 
 USAGE_GROUPS = Kind._fields
 COST_GROUPS = ("workspace_id", "description")
 
+#: parameters that restrict the usage report, and what each is compared with
 USAGE_FILTERS = {
     "api_key_ids": "api_key_id",
     "workspace_ids": "workspace_id",
@@ -43,8 +44,8 @@ USAGE_FILTERS = {
     "inference_geos": "inference_geo",
     "speeds": "speed",
 }
-"""Parameters that restrict the usage report, and what each is compared with."""
 
+#: how a description names each `token_type`
 TOKEN_NAMES = {
     "uncached_input_tokens": "Input Tokens",
     "cache_creation.ephemeral_5m_input_tokens": "Input Tokens, Cache Write 5m",
@@ -52,10 +53,9 @@ TOKEN_NAMES = {
     "cache_read_input_tokens": "Input Tokens, Cache Hit",
     "output_tokens": "Output Tokens",
 }
-"""How a description names each `token_type`."""
 
+#: digits after the point that hold the smallest amount, 1/`SHARES_PER_NANO_USD` nano-USD, in cents
 CENTS_DIGITS = 10
-"""Digits after the point that hold the smallest amount, 1/`SHARES_PER_NANO_USD` nano-USD, in cents."""
 
 _COST_FIELDS = (
     "workspace_id", "description", "cost_type", "model", "service_tier", "token_type", "context_window",
@@ -76,7 +76,7 @@ async def usage_report(totals: BillingTotals, query: MultiMapping[str]) -> dict[
     """GET /v1/organizations/usage_report/messages.
 
     Args:
-        totals: What was used.
+        totals: what was used.
         query: `starting_at`, and if wanted `ending_at`, `bucket_width` (1m, 1h or 1d), `group_by[]`, `limit`,
             `page` and the filters.
 
@@ -87,7 +87,7 @@ async def usage_report(totals: BillingTotals, query: MultiMapping[str]) -> dict[
     Raises:
         RefusedError: 400 for a parameter that does not fit.
     """
-    window = _window(query, tuple(WIDTHS), tuple(USAGE_FILTERS))
+    window = _window(query, totals.clock.seconds(), tuple(WIDTHS), tuple(USAGE_FILTERS))
     groups = _groups(query, USAGE_GROUPS)
     wanted = {field: _values(query, name) for name, field in USAGE_FILTERS.items() if _values(query, name)}
 
@@ -106,26 +106,26 @@ async def cost_report(totals: BillingTotals, query: MultiMapping[str]) -> dict[s
     """GET /v1/organizations/cost_report.
 
     Args:
-        totals: What was paid.
+        totals: what was paid.
         query: `starting_at`, and if wanted `ending_at`, `bucket_width` (1d), `group_by[]` (workspace_id,
             description), `limit`, `page`.
 
     Returns:
         `{"data": [{"starting_at", "ending_at", "results"}], "has_more", "next_page"}`; amounts are exact
-        decimals of cents, and what a description tells is null unless the report is grouped by it.
+        decimals of cents, and what a description states is null unless the report is grouped by it.
 
     Raises:
         RefusedError: 400 for a parameter that does not fit.
     """
-    window = _window(query, ("1d",), ())
+    window = _window(query, totals.clock.seconds(), ("1d",), ())
     groups = _groups(query, COST_GROUPS)
 
     def results(found: Iterable[tuple[Kind, Total]]) -> Results:
         sums: dict[tuple[Any, ...], dict[str, int]] = {}
         for kind, total in found:
-            for told, shares in _cost_lines(kind, total):
+            for line, shares in _cost_lines(kind, total):
                 workspace = kind.workspace_id if "workspace_id" in groups else None
-                key = (workspace, *(told if "description" in groups else (None,) * len(told)))
+                key = (workspace, *(line if "description" in groups else (None,) * len(line)))
                 _add(sums.setdefault(key, {}), {"shares": shares})
         return [
             {"currency": "USD", "amount": cents(cost["shares"]), **dict(zip(_COST_FIELDS, key, strict=True))}
@@ -139,10 +139,10 @@ def cents(shares: int) -> str:
     """An amount as the API writes it.
 
     Args:
-        shares: The amount in 1/`SHARES_PER_NANO_USD` nano-USD.
+        shares: the amount in 1/`SHARES_PER_NANO_USD` nano-USD.
 
     Returns:
-        The exact amount in cents, a decimal number without an exponent.
+        the exact amount in cents, a decimal number without an exponent.
     """
     # A cent is 10**7 nano-USD, so a share is 1/(200 * 10**7) = 5/10**10 of a cent.
     whole, part = divmod(abs(shares) * (1_000 // SHARES_PER_NANO_USD), 10**CENTS_DIGITS)
@@ -152,7 +152,7 @@ def cents(shares: int) -> str:
 
 
 def _cost_lines(kind: Kind, total: Total) -> Iterable[tuple[tuple[str | None, ...], int]]:
-    """(what a cost line tells, from the description on; its amount in shares) of one total."""
+    """(what a cost line states, from the description on; its amount in shares) of one total."""
     model = find_model(kind.model)
     name = model.display_name if model is not None else kind.model
     marks = [
@@ -182,8 +182,8 @@ def _cost_lines(kind: Kind, total: Total) -> Iterable[tuple[tuple[str | None, ..
             shares,
         )
     if total.search_nano_usd:
-        told = ("Web Search Usage", "web_search", None, None, None, None, None)
-        yield told, total.search_nano_usd * SHARES_PER_NANO_USD
+        line = ("Web Search Usage", "web_search", None, None, None, None, None)
+        yield line, total.search_nano_usd * SHARES_PER_NANO_USD
 
 
 def _usage_result(key: tuple[Any, ...], figures: Mapping[str, int]) -> dict[str, Any]:
@@ -204,11 +204,11 @@ def _usage_result(key: tuple[Any, ...], figures: Mapping[str, int]) -> dict[str,
 class _Window:
     """The buckets of one page.
 
-    Args:
-        width: Seconds of a bucket.
-        start: Start of the first bucket, in seconds since 1970 UTC.
-        end: Buckets start before it.
-        limit: Most buckets.
+    Attributes:
+        width: seconds of a bucket.
+        start: start of the first bucket, in seconds since 1970 UTC.
+        end: buckets start before it.
+        limit: most buckets.
     """
 
     width: int
@@ -242,7 +242,9 @@ class _Window:
         }
 
 
-def _window(query: MultiMapping[str], widths: tuple[str, ...], filters: tuple[str, ...]) -> _Window:
+def _window(
+    query: MultiMapping[str], now: float, widths: tuple[str, ...], filters: tuple[str, ...]
+) -> _Window:
     _check_names(query, ("starting_at", "ending_at", "bucket_width", "limit", "page"), ("group_by", *filters))
     width_name = query.get("bucket_width", "1d")
     if width_name not in widths:
@@ -255,7 +257,7 @@ def _window(query: MultiMapping[str], widths: tuple[str, ...], filters: tuple[st
         raise invalid("starting_at", "Field required")
     start = int(_seconds(query["starting_at"], "starting_at")) // width * width
     ending_at = query.get("ending_at")
-    end = datetime.now(UTC).timestamp() if ending_at is None else _seconds(ending_at, "ending_at")
+    end = now if ending_at is None else _seconds(ending_at, "ending_at")
     if ending_at is not None and end <= start:
         raise invalid("ending_at", "must be after starting_at")
     if "page" in query:

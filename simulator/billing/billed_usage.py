@@ -3,34 +3,35 @@
 Source: Anthropic docs, "Pricing" (2026-10-10), "Batch processing" (2026-10-08); SDK 2.12.0, `Usage`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from simulator.answers.refusals import Refusal
+from simulator.answers.refusals import AnsweredRefusal
 from simulator.billing.catalogue import Model
 
+#: price of `inference_geo: "us"` in percent. Source: Anthropic docs, "Data residency" (2026-08).
 GEO_PERCENT = 110
-"""Price of `inference_geo: "us"` in percent. Source: Anthropic docs, "Data residency" (2026-08)."""
 
+#: a batch costs one part in this many. Source: Anthropic docs, "Batch processing" (2026-10-08): half.
 BATCH_SHARE = 2
-"""A batch costs one part in this many. Source: Anthropic docs, "Batch processing" (2026-10-08): half."""
 
+#: price of one web search in nano-USD, the same in a batch. Source: Anthropic docs, "Pricing": 10 USD per
+#: 1,000. Web fetches cost their tokens only; code execution is billed by container time, which no usage
+#: holds.
 SEARCH_NANO_USD = 10_000_000
-"""Price of one web search in nano-USD, the same in a batch. Source: Anthropic docs, "Pricing": 10 USD per
-1,000. Web fetches cost their tokens only; code execution is billed by container time, which no usage holds."""
 
+#: tokens are priced in this part of a nano-USD, in which every price is a whole number
 SHARES_PER_NANO_USD = 100 * BATCH_SHARE
-"""Tokens are priced in this part of a nano-USD, in which every price is a whole number."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerUse:
     """How often a message used the tools that run at the API.
 
-    Args:
-        searches: Web searches.
-        fetches: Web pages fetched.
-        executions: Code executions.
+    Attributes:
+        searches: web searches.
+        fetches: web pages fetched.
+        executions: code executions.
     """
 
     searches: int = 0
@@ -44,22 +45,22 @@ class ServerUse:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class BilledUsage:
     """The tokens of one message.
 
-    Args:
-        input_tokens: Input that was neither written to nor read from the cache.
-        output_tokens: Output, thinking included.
-        write_5m: Input written to the five-minute cache.
-        write_1h: Input written to the one-hour cache.
-        read: Input read from the cache.
-        geo: Where it ran: "us" costs more, "global" does not.
+    Attributes:
+        input_tokens: input that was neither written to nor read from the cache.
+        output_tokens: output, thinking included.
+        write_5m: input written to the five-minute cache.
+        write_1h: input written to the one-hour cache.
+        read: input read from the cache.
+        geo: where it ran: "us" costs more, "global" does not.
         speed: "standard" or "fast".
-        stop_reason: Why the output ended.
+        stop_reason: why the output ended.
         tier: "standard", or "batch" at half the price.
-        thinking: The part of the output that is thinking; None if the request does not think.
-        server: Use of server tools; None if the request has none.
-        refusal: The refusal it ended in, if it did.
+        thinking: the part of the output that is thinking; None if the request does not think.
+        server: use of server tools; None if the request has none.
+        refusal: the refusal it ended in, if it did.
     """
 
     input_tokens: int
@@ -73,7 +74,7 @@ class Usage:
     tier: str = "standard"
     thinking: int | None = None
     server: ServerUse | None = None
-    refusal: Refusal | None = None
+    refusal: AnsweredRefusal | None = None
 
     @property
     def total_input(self) -> int:
@@ -84,6 +85,18 @@ class Usage:
     def billed(self) -> bool:
         """Whether it is paid for; its tokens are shown either way."""
         return self.refusal is None or self.refusal.billed
+
+    def times(self, factor: float) -> "BilledUsage":
+        """The same with `factor` times the tokens of every kind, rounded down."""
+        return replace(
+            self,
+            input_tokens=int(self.input_tokens * factor),
+            output_tokens=int(self.output_tokens * factor),
+            write_5m=int(self.write_5m * factor),
+            write_1h=int(self.write_1h * factor),
+            read=int(self.read * factor),
+            thinking=None if self.thinking is None else int(self.thinking * factor),
+        )
 
     def as_reply(self) -> dict[str, Any]:
         """The `usage` object of a reply."""
@@ -111,18 +124,18 @@ class Usage:
         }
 
 
-def token_costs(usage: Usage, model: Model) -> dict[str, int]:
+def token_costs(usage: BilledUsage, model: Model) -> dict[str, int]:
     """What the tokens of one message cost, kind by kind; whether it is billed is not asked.
 
     With server tools the whole input of all sampling calls decides which side of a price threshold the
     message is on: an assumption, as a usage does not tell the calls apart.
 
     Args:
-        usage: Its tokens.
-        model: The model it ran on.
+        usage: its tokens.
+        model: the model it ran on.
 
     Returns:
-        Cost by the cost report's `token_type`, in 1/`SHARES_PER_NANO_USD` nano-USD.
+        cost by the cost report's `token_type`, in 1/`SHARES_PER_NANO_USD` nano-USD.
     """
     prices = model.prices
     if model.prices_above is not None and usage.total_input > model.prices_above[0]:
@@ -141,15 +154,15 @@ def token_costs(usage: Usage, model: Model) -> dict[str, int]:
     }
 
 
-def cost_nano_usd(usage: Usage, model: Model) -> int:
+def cost_nano_usd(usage: BilledUsage, model: Model) -> int:
     """The price of one message.
 
     Args:
-        usage: Its tokens.
-        model: The model it ran on.
+        usage: its tokens.
+        model: the model it ran on.
 
     Returns:
-        Nano-USD; the exact price of its tokens is rounded up once. 0 for an unbilled refusal.
+        nano-USD; the exact price of its tokens is rounded up once. 0 for an unbilled refusal.
     """
     if not usage.billed:
         return 0

@@ -1,6 +1,6 @@
 """The record of what was really paid: one JSON line for every message accepted.
 
-A line is in the file before the first byte of its answer leaves, and those of a batch before anyone is told
+A line is in the file before the first byte of its answer leaves, and those of a batch before anyone can see
 that it ended, so the file is complete at any moment and whatever is killed. It holds no text of a payload
 and of a key only an id made from its hash. A refusal by the model that is not paid for has a line with `"billed": false` and no cost. Counts
 and requests that the API refuses cost nothing and are not in it.
@@ -8,13 +8,13 @@ and requests that the API refuses cost nothing and are not in it.
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from simulator.billing.billed_usage import Usage, cost_nano_usd, usd
+from simulator.billing.billed_usage import BilledUsage, cost_nano_usd, usd
 from simulator.billing.catalogue import Model
 
 
@@ -22,7 +22,7 @@ class BillingLog:
     """An append-only file of accepted messages, and the totals of those that are paid for.
 
     Args:
-        path: The file; it and its folder are created, existing lines are kept.
+        path: the file; it and its folder are created, existing lines are kept.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -36,20 +36,20 @@ class BillingLog:
         self.nano_usd = 0
 
     def write(self, entry: dict[str, Any]) -> None:
-        """Writes one line and adds it to the totals.
+        """Write one line and add it to the totals.
 
         Args:
-            entry: The fields of the line, as `entry_of` makes them.
+            entry: the fields of the line, as `entry_of` makes them.
         """
         self.write_all((orjson.dumps(entry),), entry["cost_nano_usd"], unbilled=int(not entry["billed"]))
 
     def write_all(self, lines: Sequence[bytes], nano_usd: int, unbilled: int) -> None:
-        """Writes many lines at once and adds them to the totals.
+        """Write many lines at once and add them to the totals.
 
         Args:
-            lines: Entries as JSON, without line ends.
-            nano_usd: The sum of their costs.
-            unbilled: Number of those that are not paid for.
+            lines: entries as JSON, without line ends.
+            nano_usd: the sum of their costs.
+            unbilled: number of those that are not paid for.
         """
         rest = memoryview(b"".join(line + b"\n" for line in lines))
         while rest:
@@ -60,17 +60,18 @@ class BillingLog:
         self.nano_usd += nano_usd
 
     def close(self) -> None:
-        """Closes the file."""
+        """Close the file."""
         self._file.close()
 
 
 def entry_of(
     ids: tuple[str, str],
     digests: tuple[str, str],
-    billed: tuple[Usage, Model],
+    billed: tuple[BilledUsage, Model],
     *,
-    api_key_id: str | None,
+    payer: tuple[str | None, str | None],
     fault: str | None,
+    at: datetime,
 ) -> dict[str, Any]:
     """The fields of one line.
 
@@ -78,17 +79,18 @@ def entry_of(
         ids: (request id, message id).
         digests: SHA-256 of the exact bytes of the request body (for an item of a batch, whose bytes are a
             part of a larger body, the same as the second), SHA-256 of the body's canonical JSON.
-        billed: The usage and the model it ran on.
-        api_key_id: Id of the key that the request came with.
-        fault: Kind of the fault that strikes the answer, None if none does.
+        billed: the usage and the model it ran on.
+        payer: (id of the key that the request came with, id of its workspace; None for the default one).
+        at: when it was billed, by the API's clock.
+        fault: kind of the fault that strikes the answer, None if none does.
 
     Returns:
-        The line as a JSON object; `cost_nano_usd` in nano-USD, `cost_usd` the same in USD.
+        the line as a JSON object; `cost_nano_usd` in nano-USD, `cost_usd` the same in USD.
     """
     usage, model = billed
     cost = cost_nano_usd(usage, model)
     return {
-        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "time": at.isoformat(timespec="milliseconds"),
         "simulated": True,
         "request_id": ids[0],
         "message_id": ids[1],
@@ -102,8 +104,8 @@ def entry_of(
         "cost_usd": usd(cost),
         "body_sha256": digests[0],
         "payload_sha256": digests[1],
-        "api_key_id": api_key_id,
-        "workspace_id": None,
+        "api_key_id": payer[0],
+        "workspace_id": payer[1],
         "fault": fault,
     }
 
@@ -112,10 +114,10 @@ def read_billed(path: str | Path) -> list[dict[str, Any]]:
     """The lines of a billing log, in the order they were written.
 
     Args:
-        path: The file; one that is not there yet counts as empty.
+        path: the file; one that is not there yet counts as empty.
 
     Returns:
-        One dictionary per accepted message; `cost_nano_usd` is 0 where `billed` is false.
+        one dictionary per accepted message; `cost_nano_usd` is 0 where `billed` is false.
     """
     path = Path(path)
     if not path.exists():

@@ -15,24 +15,25 @@ import orjson
 from simulator.billing.billed_usage import (
     SEARCH_NANO_USD,
     SHARES_PER_NANO_USD,
+    BilledUsage,
     ServerUse,
-    Usage,
     token_costs,
 )
 from simulator.billing.catalogue import Model, find_model
-from simulator.http.unhurried import unhurried
+from simulator.plan.api_clock import ApiClock
+from simulator.unhurried import unhurried
 
+#: an input above it is in the context window "200k-1M". Source: Anthropic docs, "Usage report".
 LONG_CONTEXT_TOKENS = 200_000
-"""An input above it is in the context window "200k-1M". Source: Anthropic docs, "Usage report"."""
 
 
 class Kind(NamedTuple):
-    """What the reports tell usage apart by, besides time.
+    """What the reports separate usage by, besides time.
 
-    Args:
-        api_key_id: Id of the key it was asked for with; None in lines that have none.
+    Attributes:
+        api_key_id: id of the key it was asked for with; None in lines that have none.
         workspace_id: None, the default workspace.
-        model: Model id.
+        model: model id.
         service_tier: "standard" or "batch".
         context_window: "0-200k" or "200k-1M".
         inference_geo: "global", "us", or "not_available" on models that cannot choose.
@@ -52,11 +53,11 @@ class Kind(NamedTuple):
 class Total:
     """Usage and cost of one kind in one minute.
 
-    Args:
-        usage: Tokens by the usage report's names, and "web_search_requests"; unbilled refusals included.
-        costs: What is paid for tokens, by the cost report's `token_type`, in 1/`SHARES_PER_NANO_USD`
+    Attributes:
+        usage: tokens by the usage report's names, and "web_search_requests"; unbilled refusals included.
+        costs: what is paid for tokens, by the cost report's `token_type`, in 1/`SHARES_PER_NANO_USD`
             nano-USD.
-        search_nano_usd: What is paid for web searches, nano-USD.
+        search_nano_usd: what is paid for web searches, nano-USD.
     """
 
     usage: dict[str, int] = field(default_factory=dict)
@@ -68,10 +69,12 @@ class BillingTotals:
     """The totals of one billing log.
 
     Args:
-        path: The log.
+        path: the log.
+        clock: the API's, by which the log is dated; None for the machine's.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: ApiClock | None = None) -> None:
+        self.clock = clock or ApiClock()
         self._path = path
         self._offset = 0
         self._lines = 0
@@ -82,10 +85,10 @@ class BillingTotals:
         """The totals, up to the last line that is in the log.
 
         Returns:
-            Totals by (start of the minute in seconds since 1970 UTC, kind).
+            totals by (start of the minute in seconds since 1970 UTC, kind).
 
         Raises:
-            ValueError: If a line cannot be understood; those before it are counted, those after it never
+            ValueError: if a line cannot be understood; those before it are counted, those after it never
                 are, so that no report leaves anything out unsaid.
         """
         async with self._reading:
@@ -119,10 +122,10 @@ class BillingTotals:
         total.search_nano_usd += search_nano_usd
 
 
-def _usage(shown: dict[str, Any]) -> Usage:
+def _usage(shown: dict[str, Any]) -> BilledUsage:
     """The usage that a line shows."""
     server = shown.get("server_tool_use")
-    return Usage(
+    return BilledUsage(
         input_tokens=shown["input_tokens"],
         output_tokens=shown["output_tokens"],
         write_5m=shown["cache_creation"]["ephemeral_5m_input_tokens"],
@@ -135,7 +138,7 @@ def _usage(shown: dict[str, Any]) -> Usage:
     )
 
 
-def _kind(line: dict[str, Any], usage: Usage, model: Model) -> Kind:
+def _kind(line: dict[str, Any], usage: BilledUsage, model: Model) -> Kind:
     return Kind(
         api_key_id=line.get("api_key_id"),
         workspace_id=line.get("workspace_id"),
@@ -147,7 +150,7 @@ def _kind(line: dict[str, Any], usage: Usage, model: Model) -> Kind:
     )
 
 
-def _figures(usage: Usage) -> dict[str, int]:
+def _figures(usage: BilledUsage) -> dict[str, int]:
     return {
         "uncached_input_tokens": usage.input_tokens,
         "ephemeral_5m_input_tokens": usage.write_5m,
@@ -158,7 +161,7 @@ def _figures(usage: Usage) -> dict[str, int]:
     }
 
 
-def _costs(line: dict[str, Any], usage: Usage, model: Model) -> tuple[dict[str, int], int]:
+def _costs(line: dict[str, Any], usage: BilledUsage, model: Model) -> tuple[dict[str, int], int]:
     """What a line was billed, by kind of token, and for searches; the line's own cost is the sum.
 
     A line's cost was rounded up to a nano-USD, and the prices of its day may have been others; what that

@@ -13,18 +13,15 @@ names five; that "max" came with Claude 4.6 and "xhigh" with 4.7 is from the mod
 from dataclasses import dataclass, replace
 from typing import Literal
 
-CATALOGUE_DATE = "2026-11-12"
-"""The date to which the table below is known to be right (ISO 8601)."""
-
 Lifecycle = Literal["active", "deprecated", "retired"]
 
+#: Claude 4.7 and later: the scale all token rules are stated in (numerator, denominator)
 NEW_TOKENIZER = (1, 1)
-"""Claude 4.7 and later: the scale all token rules are stated in (numerator, denominator)."""
+#: Claude 4.6 and earlier: the same text gives 1/1.3 of the tokens. Source: Anthropic docs, "Pricing".
 OLD_TOKENIZER = (10, 13)
-"""Claude 4.6 and earlier: the same text gives 1/1.3 of the tokens. Source: Anthropic docs, "Pricing"."""
 
+#: the API's own value for a release date that is not known
 UNKNOWN_DATE = "1970-01-01T00:00:00Z"
-"""The API's own value for a release date that is not known."""
 
 ALL_EFFORTS = ("low", "medium", "high", "xhigh", "max")
 
@@ -33,12 +30,12 @@ ALL_EFFORTS = ("low", "medium", "high", "xhigh", "max")
 class Prices:
     """Prices of one token of each kind, in nano-USD.
 
-    Args:
-        input: Uncached input.
-        write_5m: Input written to the five-minute cache.
-        write_1h: Input written to the one-hour cache.
-        read: Input read from the cache.
-        output: Output, thinking included.
+    Attributes:
+        input: uncached input.
+        write_5m: input written to the five-minute cache.
+        write_1h: input written to the one-hour cache.
+        read: input read from the cache.
+        output: output, thinking included.
     """
 
     input: int
@@ -52,32 +49,32 @@ class Prices:
 class Model:
     """One model.
 
-    Args:
-        id: The model id that requests and replies carry.
-        display_name: Name for people.
-        line: Model line ("haiku", "sonnet", "opus", "fable", "mythos").
-        prices: Prices in nano-USD per token.
+    Attributes:
+        id: the model id that requests and replies carry.
+        display_name: name for people.
+        line: model line ("haiku", "sonnet", "opus", "fable", "mythos").
+        prices: prices in nano-USD per token.
         prices_above: (threshold, prices): a request whose whole input, cache included, is above the
             threshold (tokens) pays these prices for every one of its tokens. None: one price.
-        aliases: Other ids that mean this model.
-        created_at: Release date (RFC 3339).
+        aliases: other ids that mean this model.
+        created_at: release date (RFC 3339).
         lifecycle: "active", "deprecated" or "retired"; requests naming a retired model fail.
-        deprecated_at: Date of deprecation (RFC 3339), None if not deprecated or not known.
-        retires_at: Date of retirement (RFC 3339), None if none is known.
-        max_input_tokens: Context window, tokens.
-        max_tokens: Largest accepted `max_tokens`.
-        tokenizer: Tokens relative to the newest tokenizer, as (numerator, denominator).
-        tool_overhead: Tokens added when tools are given: (auto or none, any or tool); None in the second
+        deprecated_at: date of deprecation (RFC 3339), None if not deprecated or not known.
+        retires_at: date of retirement (RFC 3339), None if none is known.
+        max_input_tokens: context window, tokens.
+        max_tokens: largest accepted `max_tokens`.
+        tokenizer: tokens relative to the newest tokenizer, as (numerator, denominator).
+        tool_overhead: tokens added when tools are given: (auto or none, any or tool); None in the second
             place means that forcing a tool is refused.
-        thinking: Accepted values of `thinking.type`.
-        thinks: Whether a request without `thinking` thinks.
-        efforts: Accepted values of `output_config.effort`.
-        efforts_off: Values of effort accepted while thinking is switched off.
-        min_cacheable: Shortest prefix that is cached, tokens.
-        keeps_thinking: Whether thinking of earlier turns stays in the context and is counted.
-        prefill: Whether a request may end with an assistant message.
-        geo: Whether `inference_geo` is accepted.
-        fast: Price multiplier of `speed: "fast"`; 1 is accepted and not faster, None is refused.
+        thinking: accepted values of `thinking.type`.
+        thinks: whether a request without `thinking` thinks.
+        efforts: accepted values of `output_config.effort`.
+        efforts_off: values of effort accepted while thinking is switched off.
+        min_cacheable: shortest prefix that is cached, tokens.
+        keeps_thinking: whether thinking of earlier turns stays in the context and is counted.
+        prefill: whether a request may end with an assistant message.
+        geo: whether `inference_geo` is accepted.
+        fast: price multiplier of `speed: "fast"`; 1 is accepted and not faster, None is refused.
     """
 
     id: str
@@ -264,8 +261,8 @@ _OLD = [
     )),
 ]  # fmt: skip
 
+#: every known model, newest first
 MODELS: tuple[Model, ...] = (*_NEW, *_OLD)
-"""Every known model, newest first."""
 
 _BY_ID = {name: model for model in MODELS for name in (model.id, *model.aliases)}
 

@@ -30,13 +30,13 @@ IMAGE_TOKENS = 1_500
 PDF_BYTES_PER_TOKEN = 50
 PDF_MIN_TOKENS = 2_000
 
+#: tokens of Anthropic's client tools by the start of their type: (new tokenizer, old tokenizer)
 CLIENT_TOOL_TOKENS: dict[str, tuple[int, int]] = {
     "bash": (325, 244),
     "text_editor": (974, 745),
     "computer": (4_500, 4_500),
     "browser": (6_600, 6_600),
 }
-"""Tokens of Anthropic's client tools by the start of their type: (new tokenizer, old tokenizer)."""
 
 _FORCED_CHOICES = frozenset({"any", "tool"})
 _THINKING = frozenset({"thinking", "redacted_thinking"})
@@ -46,11 +46,11 @@ def count_tokens(body: dict[str, Any], model: Model) -> int:
     """The input tokens of a checked request body under one model.
 
     Args:
-        body: A request body that passed the checks; `max_tokens` and the like change nothing.
-        model: The model whose tokenizer and overheads apply.
+        body: a request body that passed the checks; `max_tokens` and the like change nothing.
+        model: the model whose tokenizer and overheads apply.
 
     Returns:
-        Input tokens, at least 1.
+        input tokens, at least 1.
     """
     total = _Sum()
     system = body.get("system")
@@ -95,7 +95,7 @@ def _current_turn(messages: list[dict[str, Any]]) -> int:
 
 
 def _add_content(content: Any, total: _Sum, *, keep_thinking: bool = True) -> None:
-    """Adds a string or a list of content blocks."""
+    """Add a string or a list of content blocks."""
     if isinstance(content, str):
         total.add_text(content)
         return
@@ -130,7 +130,7 @@ def _add_block(block: dict[str, Any], total: _Sum) -> None:
 
 
 def _add_document(block: dict[str, Any], total: _Sum) -> None:
-    """Adds a document by its source: plain text and content blocks as text, anything else as a PDF."""
+    """Add a document by its source: plain text and content blocks as text, anything else as a PDF."""
     for field in ("title", "context"):
         if isinstance(block.get(field), str):
             total.add_text(block[field])
@@ -173,10 +173,10 @@ def blocks_of(content: Any) -> Iterator[dict[str, Any]]:
     """All content blocks below a `system` or `content` value, those inside other blocks included.
 
     Args:
-        content: A string (which holds no blocks) or a list of blocks.
+        content: a string (which holds no blocks) or a list of blocks.
 
     Yields:
-        Each block, outer ones first.
+        each block, outer ones first.
     """
     items: Iterable[Any] = content if isinstance(content, list) else ()
     for block in items:

@@ -9,13 +9,13 @@ from typing import Any
 
 from simulator.checks.whole_request import check_names, parse
 from simulator.http.api_errors import invalid
-from simulator.http.unhurried import unhurried
+from simulator.unhurried import unhurried
 
+#: largest accepted body of a create, bytes. Source: Anthropic docs, "Batch processing" (256 MB).
 MAX_BATCH_BYTES = 256 * 1024 * 1024
-"""Largest accepted body of a create, bytes. Source: Anthropic docs, "Batch processing" (256 MB)."""
 
+#: most requests in one batch. Source: Anthropic docs, "Batch processing".
 MAX_REQUESTS = 100_000
-"""Most requests in one batch. Source: Anthropic docs, "Batch processing"."""
 
 CUSTOM_ID = "^[a-zA-Z0-9_-]{1,64}$"
 
@@ -23,18 +23,18 @@ _CUSTOM_ID = re.compile(CUSTOM_ID.strip("^$"))
 _BODY_FIELDS = frozenset({"requests"})
 _REQUEST_FIELDS = frozenset({"custom_id", "params"})
 
+#: (custom_id, params) of each request of a batch
 Requests = list[tuple[str, dict[str, Any]]]
-"""(custom_id, params) of each request of a batch."""
 
 
 async def read_requests(raw: bytes) -> Requests:
     """The requests of a create.
 
     Args:
-        raw: The request body as it came.
+        raw: the request body as it came.
 
     Returns:
-        Each custom_id with its `params`, which are not checked yet.
+        each custom_id with its `params`, which are not checked yet.
 
     Raises:
         RefusedError: 400 with the first problem of the frame, 413 for a body above the limit.
@@ -57,7 +57,7 @@ async def read_requests(raw: bytes) -> Requests:
 
 
 def _check_request(request: Any, where: str, seen: set[str]) -> None:
-    """Checks one request's frame and remembers its custom_id."""
+    """Check one request's frame and remembers its custom_id."""
     if not isinstance(request, dict):
         raise invalid(where, "Input should be a valid dictionary")
     check_names(request, _REQUEST_FIELDS, f"{where}.")

@@ -9,16 +9,16 @@ from typing import Any
 from simulator.billing.counting import blocks_of
 from simulator.http.api_errors import invalid
 
+#: most cache markers in one request, the one on the request itself included
 MAX_MARKERS = 4
-"""Most cache markers in one request, the one on the request itself included."""
 
 
 def check_cache_control(value: Any, where: str) -> None:
-    """Checks a cache marker: absent, null, or `{"type": "ephemeral"[, "ttl": "5m" | "1h"]}`.
+    """Check a cache marker: absent, null, or `{"type": "ephemeral"[, "ttl": "5m" | "1h"]}`.
 
     Args:
-        value: The value of `cache_control`.
-        where: Path of the object that holds it.
+        value: the value of `cache_control`.
+        where: path of the object that holds it.
 
     Raises:
         RefusedError: 400 for any other value.
@@ -36,10 +36,10 @@ def check_cache_control(value: Any, where: str) -> None:
 
 
 def check_markers(body: dict[str, Any]) -> None:
-    """Checks the cache markers of a request together.
+    """Check the cache markers of a request together.
 
     Args:
-        body: A request whose parts, and so whose markers, are already checked one by one.
+        body: a request whose parts, and so whose markers, are already checked one by one.
 
     Raises:
         RefusedError: 400 for more than `MAX_MARKERS`, or one of an hour after one of five minutes.

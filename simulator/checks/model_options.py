@@ -12,21 +12,21 @@ from simulator.billing.counting import client_tool
 from simulator.checks.cache_markers import check_cache_control
 from simulator.http.api_errors import invalid
 
+#: smallest `thinking.budget_tokens`. Source: Anthropic docs, "Thinking".
 MIN_THINKING_TOKENS = 1_024
-"""Smallest `thinking.budget_tokens`. Source: Anthropic docs, "Thinking"."""
 
+#: starts of the types of tools that are neither custom nor client tools of Anthropic
 SERVER_TOOLS = ("web_search_", "web_fetch_", "code_execution_", "tool_search_tool_", "mcp_toolset", "memory_")
-"""Starts of the types of tools that are neither custom nor client tools of Anthropic."""
 
 THINKING_TYPES = ("adaptive", "between_tools", "disabled", "enabled")
 
+#: fields of `thinking` by its type. Source: SDK 2.12.0, `ThinkingConfigParam`.
 THINKING_FIELDS: dict[str, frozenset[str]] = {
     "adaptive": frozenset({"type", "display"}),
     "between_tools": frozenset({"type"}),
     "disabled": frozenset({"type"}),
     "enabled": frozenset({"type", "budget_tokens", "display"}),
 }
-"""Fields of `thinking` by its type. Source: SDK 2.12.0, `ThinkingConfigParam`."""
 
 TOOL_CHOICES = ("auto", "any", "tool", "none")
 
@@ -34,11 +34,11 @@ _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 
 
 def check_tools(body: dict[str, Any], model: Model) -> None:
-    """Checks `tools` and `tool_choice`.
+    """Check `tools` and `tool_choice`.
 
     Args:
-        body: The parsed request.
-        model: The model it names.
+        body: the parsed request.
+        model: the model it names.
 
     Raises:
         RefusedError: 400, naming the first problem.
@@ -58,7 +58,7 @@ def check_tools(body: dict[str, Any], model: Model) -> None:
 
 
 def _check_tool(tool: Any, where: str) -> str | None:
-    """Checks one tool and returns its name, if it has one."""
+    """Check one tool and return its name, if it has one."""
     if not isinstance(tool, dict):
         raise invalid(where, "Input should be a valid dictionary")
     check_cache_control(tool.get("cache_control"), where)
@@ -82,7 +82,7 @@ def _check_tool(tool: Any, where: str) -> str | None:
 
 
 def _check_server_tool(tool: dict[str, Any], where: str) -> None:
-    """Checks what bounds the use of a server tool, and its name, which is always that of its kind."""
+    """Check what bounds the use of a server tool, and its name, which is always that of its kind."""
     kind = kind_of(tool)
     if kind is None:
         return
@@ -114,11 +114,11 @@ def _check_choice(choice: Any, body: dict[str, Any], names: set[str], model: Mod
 
 
 def check_output_config(body: dict[str, Any], model: Model) -> None:
-    """Checks `output_config`: effort and output format.
+    """Check `output_config`: effort and output format.
 
     Args:
-        body: The parsed request.
-        model: The model it names.
+        body: the parsed request.
+        model: the model it names.
 
     Raises:
         RefusedError: 400, naming the first problem.
@@ -141,11 +141,11 @@ def check_output_config(body: dict[str, Any], model: Model) -> None:
 
 
 def check_thinking(body: dict[str, Any], model: Model) -> None:
-    """Checks `thinking` against what the model takes.
+    """Check `thinking` against what the model takes.
 
     Args:
-        body: The parsed request; its `output_config` and `max_tokens` are already checked.
-        model: The model it names.
+        body: the parsed request; its `output_config` and `max_tokens` are already checked.
+        model: the model it names.
 
     Raises:
         RefusedError: 400, naming the first problem.

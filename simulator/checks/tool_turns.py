@@ -17,7 +17,7 @@ _Blocks = list[tuple[str, dict[str, Any]]]
 
 
 def check_tool_turns(messages: list[dict[str, Any]]) -> None:
-    """Checks that the tool uses of a turn are answered by the next one, at its start, and nothing else is.
+    """Check that the tool uses of a turn are answered by the next one, at its start, and nothing else is.
 
     Args:
         messages: Messages whose blocks are already checked one by one.
@@ -64,7 +64,7 @@ def _asked(blocks: _Blocks, known: set[str]) -> dict[str, str]:
 
 
 def _check_answers(blocks: _Blocks, asked: dict[str, str]) -> None:
-    """Checks the turn that follows the tool uses."""
+    """Check the turn that follows the tool uses."""
     left = dict(asked)
     talking = False
     for where, block in blocks:

@@ -15,45 +15,45 @@ import orjson
 
 from simulator.billing.catalogue import Model, find_model
 from simulator.billing.counting import blocks_of, client_tool
-from simulator.checks.blocks import UNCOUNTABLE_SOURCES, check_content, check_messages
 from simulator.checks.cache_markers import check_cache_control, check_markers
-from simulator.checks.media import check_number_of_images
+from simulator.checks.content_blocks import UNCOUNTABLE_SOURCES, check_content, check_messages
+from simulator.checks.media_sources import check_number_of_images
 from simulator.checks.model_options import check_output_config, check_thinking, check_tools
 from simulator.http.api_errors import RefusedError, invalid
 
 Endpoint = Literal["messages", "count_tokens", "models"]
 
+#: largest accepted request body, bytes. Source: Anthropic docs, "Errors" (32 MB).
 MAX_BODY_BYTES = 32 * 1024 * 1024
-"""Largest accepted request body, bytes. Source: Anthropic docs, "Errors" (32 MB)."""
 
+#: most messages in one request. Source: Anthropic docs, "Messages".
 MAX_MESSAGES = 100_000
-"""Most messages in one request. Source: Anthropic docs, "Messages"."""
 
+#: top-level fields of count_tokens
 COUNT_FIELDS = frozenset({
     "cache_control", "messages", "model", "output_config", "speed", "system", "thinking", "tool_choice",
     "tools",
 })  # fmt: skip
-"""Top-level fields of count_tokens."""
 
+#: top-level fields of Messages
 MESSAGE_FIELDS = COUNT_FIELDS | {
     "container", "diagnostics", "inference_geo", "max_tokens", "mcp_servers", "metadata", "service_tier",
     "stop_sequences", "stream",
 }  # fmt: skip
-"""Top-level fields of Messages."""
 
+#: refused at any value since API version 2026-10-21
 SAMPLING_FIELDS = ("temperature", "top_p", "top_k")
-"""Refused at any value since API version 2026-10-21."""
 
 
 def parse(raw: bytes, max_bytes: int = MAX_BODY_BYTES) -> dict[str, Any]:
     """The JSON object of a request body.
 
     Args:
-        raw: The body as it came.
-        max_bytes: Its largest accepted size, bytes.
+        raw: the body as it came.
+        max_bytes: its largest accepted size, bytes.
 
     Returns:
-        The parsed object; its fields are not checked yet.
+        the parsed object; its fields are not checked yet.
 
     Raises:
         RefusedError: 400 for anything but one JSON object in valid UTF-8 without lone surrogates, 413 for
@@ -71,14 +71,14 @@ def parse(raw: bytes, max_bytes: int = MAX_BODY_BYTES) -> dict[str, Any]:
 
 
 def check_body(body: dict[str, Any], endpoint: Endpoint) -> Model:
-    """Checks a parsed body.
+    """Check a parsed body.
 
     Args:
-        body: The parsed request.
+        body: the parsed request.
         endpoint: "messages" or "count_tokens".
 
     Returns:
-        The model the request names.
+        the model the request names.
 
     Raises:
         RefusedError: 400 with the first problem found; 404 for a model that is unknown or retired.
@@ -111,6 +111,7 @@ def _is_text_list(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) and item for item in value)
 
 
+#: fields that one test can judge
 _SIMPLE: dict[str, Callable[[Any], bool]] = {
     "container": lambda value: isinstance(value, str | dict),
     "diagnostics": lambda value: isinstance(value, dict) and set(value) <= {"previous_message_id"},
@@ -122,37 +123,36 @@ _SIMPLE: dict[str, Callable[[Any], bool]] = {
     "service_tier": lambda value: value in ("auto", "standard_only"),
     "speed": lambda value: value in ("standard", "fast"),
     "stop_sequences": _is_text_list,
-    "stream": lambda value: value is False,
+    "stream": lambda value: isinstance(value, bool),
 }
-"""Fields that one test can judge."""
 
 _FIELD_NAME = re.compile(r"[A-Za-z0-9_]{1,40}")
 
 
 def check_names(body: dict[str, Any], allowed: frozenset[str], where: str = "") -> None:
-    """Refuses fields that there are not.
+    """Refuse fields that there are not.
 
     Args:
-        body: The object.
-        allowed: Its fields.
-        where: Path of the object with a dot at its end; empty for the request itself.
+        body: the object.
+        allowed: its fields.
+        where: path of the object with a dot at its end; empty for the request itself.
 
     Raises:
         RefusedError: 400, naming the first unknown field.
     """
     for name in body:
         if name not in allowed:
-            # A field's name is told only if it looks like one: anything else could be text of a payload.
+            # A field's name is shown only if it looks like one: anything else could be text of a payload.
             shown = name if _FIELD_NAME.fullmatch(name) else "request"
             raise invalid(f"{where}{shown}", "Extra inputs are not permitted")
 
 
 def check_length(tokens: int, model: Model) -> None:
-    """Refuses a prompt that does not fit into the model.
+    """Refuse a prompt that does not fit into the model.
 
     Args:
-        tokens: Its input tokens.
-        model: The model it is for.
+        tokens: its input tokens.
+        model: the model it is for.
 
     Raises:
         RefusedError: 400 above the context window.
@@ -166,8 +166,6 @@ def _check_fields(body: dict[str, Any], allowed: frozenset[str]) -> None:
         if name in body:
             raise invalid(name, "Extra inputs are not permitted")
     check_names(body, allowed)
-    if body.get("stream") is True:
-        raise invalid("stream", "not supported by the simulator")
     for name in ("model", "messages"):
         if name not in body:
             raise invalid(name, "Field required")
@@ -217,7 +215,7 @@ def _check_model_options(body: dict[str, Any], model: Model) -> None:
 
 
 def _check_countable(body: dict[str, Any]) -> None:
-    """Refuses what Messages takes and count_tokens does not: server tools, MCP, URL and file sources."""
+    """Refuse what Messages takes and count_tokens does not: server tools, MCP, URL and file sources."""
     for position, tool in enumerate(body.get("tools") or ()):
         kind = tool.get("type") or "custom"
         if kind != "custom" and client_tool(kind) is None and not kind.startswith("memory_"):

@@ -5,6 +5,7 @@ Source: Anthropic docs, "Errors" (2026-08-21).
 
 from typing import Any
 
+#: the error type that belongs to each status
 ERROR_TYPES: dict[int, str] = {
     400: "invalid_request_error",
     401: "authentication_error",
@@ -18,10 +19,9 @@ ERROR_TYPES: dict[int, str] = {
     504: "timeout_error",
     529: "overloaded_error",
 }
-"""The error type that belongs to each status."""
 
+#: `error.details.error_code` of the 429 that says the month's spend cap of the API tier is reached
 SPEND_CAP_CODE = "enforced_spend_limit_reached"
-"""`error.details.error_code` of the 429 that says the month's spend cap of the API tier is reached."""
 
 
 class RefusedError(Exception):
@@ -29,9 +29,9 @@ class RefusedError(Exception):
 
     Args:
         status: HTTP status, a key of `ERROR_TYPES`.
-        message: What is wrong, by field name and position; never any text of the payload.
-        error_code: Optional `error.details.error_code`.
-        retry_after: Optional value of the `retry-after` header, seconds.
+        message: what is wrong, by field name and position; never any text of the payload.
+        error_code: optional `error.details.error_code`.
+        retry_after: optional value of the `retry-after` header, seconds.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class RefusedError(Exception):
         """The error as the API's JSON object.
 
         Args:
-            request_id: Id of the refused request.
+            request_id: id of the refused request.
 
         Returns:
             `{"type": "error", "error": {"type", "message"[, "details"]}, "request_id"}`.
@@ -62,10 +62,10 @@ def invalid(where: str, problem: str) -> RefusedError:
     """A 400 that names the field at fault.
 
     Args:
-        where: Path of the field, such as `messages.0.content`; never a value from the payload.
-        problem: What is wrong with it.
+        where: path of the field, such as `messages.0.content`; never a value from the payload.
+        problem: what is wrong with it.
 
     Returns:
-        The error, to be raised by the caller.
+        the error, to be raised by the caller.
     """
     return RefusedError(400, f"{where}: {problem}")

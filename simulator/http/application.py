@@ -1,4 +1,4 @@
-"""The simulator's HTTP application: Messages, Batches, count_tokens, Models and the usage and cost reports.
+"""The simulator's HTTP application: Messages, Batches, count_tokens, Models, Files, and usage and cost reports.
 
 Every answer carries `weighbridge-simulated: true`.
 
@@ -6,34 +6,43 @@ Source: Anthropic docs, "API overview", "Errors", "Rate limits" (2026-08 to 2026
 """
 
 import asyncio
-import hashlib
+import socket
+import struct
 import sys
 import traceback
 from collections import Counter
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, Literal
 
 import orjson
 from aiohttp import web
 
-from simulator.answers.content import own_blocks
-from simulator.answers.meter import payload_hash, usage_of
+from simulator.answers.message_desk import MessageDesk
 from simulator.batches.batch_desk import BatchDesk
 from simulator.batches.batch_lives import ENDS, Batches
 from simulator.batches.batch_results import ResultStream
 from simulator.billing.admin_reports import cost_report, is_admin_key, usage_report
-from simulator.billing.billing_log import BillingLog, entry_of
+from simulator.billing.billing_log import BillingLog
 from simulator.billing.billing_totals import BillingTotals
-from simulator.billing.caching import PromptCache
-from simulator.billing.counting import count_tokens
 from simulator.checks.batch_frame import MAX_BATCH_BYTES
-from simulator.checks.whole_request import MAX_BODY_BYTES, Endpoint, check_body, check_length, parse
+from simulator.checks.whole_request import MAX_BODY_BYTES
+from simulator.faults.box_pages import BoxPageError
+from simulator.faults.broken_bodies import send_broken
+from simulator.faults.fault_log import FaultLog
+from simulator.faults.fault_striker import FaultStriker
+from simulator.faults.fault_strikes import Cut, strike_after
+from simulator.faults.latencies import Latencies
+from simulator.files.file_desk import FileDesk
 from simulator.http import replies
+from simulator.http.api_call import ApiCall
 from simulator.http.api_errors import RefusedError
-from simulator.http.faults import Bucket, Cut, FaultPicker, Latencies, strike_after, strike_before
+from simulator.http.callers import WORKSPACE_HEADER, Callers
+from simulator.http.event_stream import EventStream
 from simulator.http.model_list import list_models, one_model
+from simulator.http.rate_limits import Bucket, LimitHeaders
 from simulator.plan import EndpointName, Fault, Plan
 
+#: every path of the API that is served
 ROUTES: tuple[tuple[str, str, EndpointName], ...] = (
     ("POST", "/v1/messages", "messages"),
     ("POST", "/v1/messages/count_tokens", "count_tokens"),
@@ -47,37 +56,44 @@ ROUTES: tuple[tuple[str, str, EndpointName], ...] = (
     ("DELETE", "/v1/messages/batches/{id}", "batches_delete"),
     ("POST", "/v1/messages/batches/{id}/cancel", "batches_cancel"),
     ("GET", "/v1/messages/batches/{id}/results", "batches_results"),
+    ("POST", "/v1/files", "files_upload"),
+    ("GET", "/v1/files", "files_list"),
+    ("GET", "/v1/files/{id}", "files_retrieve"),
+    ("DELETE", "/v1/files/{id}", "files_delete"),
+    ("GET", "/v1/files/{id}/content", "files_download"),
 )
-"""Every path of the API that is served."""
 
+#: what requests are counted under; "other" is every path that there is not
 ENDPOINTS = (*dict.fromkeys(endpoint for _, _, endpoint in ROUTES), "other")
-"""What requests are counted under; "other" is every path that there is not."""
 
 
 class Simulator:
     """The state behind the endpoints.
 
     Args:
-        plan: Latencies, limits and faults.
-        log: Where billed messages are written.
+        plan: latencies, limits and faults.
+        log: where billed messages are written; faults are written next to it.
     """
 
     def __init__(self, plan: Plan, log: BillingLog) -> None:
         self.log = log
-        self._plan = plan
-        self._faults = FaultPicker(plan)
+        self._clock = plan.clock()
+        self._fault_log = FaultLog(log.path, self._clock)
+        self._striker = FaultStriker(plan, self._fault_log)
         self._latencies = Latencies(plan)
         self._buckets = {
             "messages": Bucket(plan.limits.messages_per_minute),
             "count_tokens": Bucket(plan.limits.count_per_minute),
             "batches": Bucket(plan.limits.batches_per_minute),
         }
-        self._headers = replies.LimitHeaders()
+        self._headers = LimitHeaders(self._clock)
         self._ids = replies.Ids()
-        self._cache = PromptCache()
-        self._totals = BillingTotals(log.path)
-        self._batches = Batches(plan, log, self._ids, self._cache)
-        self._desk = BatchDesk(self._batches, self._faults, plan.limits.queued_batch_requests)
+        self._callers = Callers(plan.workspaces)
+        self._totals = BillingTotals(log.path, self._clock)
+        self._message_desk = MessageDesk(plan, self._striker, log)
+        self._file_desk = FileDesk(self._striker, self._clock)
+        self._batches = Batches(plan, (log, self._fault_log), self._ids)
+        self._batch_desk = BatchDesk(self._batches, self._striker, plan.limits.queued_batch_requests)
         self._received: Counter[str] = Counter()
         self._answers: Counter[tuple[str, str]] = Counter()
 
@@ -86,8 +102,9 @@ class Simulator:
 
         `received` counts a request when it comes, `requests` when its answer is decided: a request that
         hangs is in the first only. A cut connection has the status "cut". `batches` is the number of
-        batches accepted, `batch_items` the number of requests by end in those that have ended. `billed` and
-        `billed_nano_usd` are of what is paid for, `unbilled` is the number of refusals that cost nothing.
+        batches accepted, `batch_items` the number of requests by end in those that have ended, `faults` the number
+        that struck, by kind. `billed` and `billed_nano_usd` are of what is paid for, `unbilled` is the number of
+        refusals that cost nothing.
         """
         requests: dict[str, dict[str, int]] = {endpoint: {} for endpoint in ENDPOINTS}
         for (endpoint, status), number in sorted(self._answers.items()):
@@ -97,6 +114,7 @@ class Simulator:
             "requests": requests,
             "batches": self._batches.created,
             "batch_items": {end: self._batches.ends[end] for end in ENDS},
+            "faults": dict(self._fault_log.by_kind),
             "billed": self.log.billed,
             "unbilled": self.log.unbilled,
             "billed_nano_usd": self.log.nano_usd,
@@ -106,25 +124,33 @@ class Simulator:
     async def answer(
         self, request: web.Request, endpoint: EndpointName | Literal["other"]
     ) -> web.StreamResponse:
-        """Answers one request of any endpoint; every refusal and every fault ends here.
+        """Answer one request of any endpoint; every refusal and every fault ends here.
 
         Args:
-            request: The request.
-            endpoint: What it is counted under.
+            request: the request.
+            endpoint: what it is counted under.
 
         Returns:
-            The response, which may have been sent already.
+            the response, which may have been sent already.
         """
         self._received[endpoint] += 1
         ids = self._ids.next()
+        if self._striker.resets(request, endpoint, ids[0]):
+            self._answers[endpoint, "cut"] += 1
+            return _reset(request)
         headers = {"request-id": ids[0]}
-        status = 200
+        status, fault = 200, None
         try:
-            answer = await self._handle(request, endpoint, ids, headers)
+            call = await self._call(request, endpoint, ids, headers)
+            answer = await self._handle(call)
+            fault = call.fault
         except RefusedError as refused:
             status, answer = refused.status, refused.body(ids[0])
             if refused.retry_after is not None:
                 headers["retry-after"] = str(refused.retry_after)
+        except BoxPageError as page:
+            self._answers[endpoint, str(page.status)] += 1
+            return page.response()
         except (Cut, ConnectionError, web.RequestPayloadError):
             self._answers[endpoint, "cut"] += 1
             if request.transport is not None:
@@ -134,97 +160,107 @@ class Simulator:
             traceback.print_exc(file=sys.stderr)
             status = 500
             answer = RefusedError(500, "internal error of the simulator").body(ids[0])
-        if isinstance(answer, ResultStream):
+        if isinstance(answer, ResultStream | EventStream):
             self._answers[endpoint, answer.status] += 1
-            return await answer.send(request, _marked(headers))
+            return await answer.send(request, self._marked(headers))
+        if fault is not None and fault.kind in ("slow", "cut_body"):
+            return await self._send_broken(call, answer, fault)
         self._answers[endpoint, str(status)] += 1
         return self._response(answer, status, headers)
 
-    async def _handle(
+    async def _call(
         self,
         request: web.Request,
         endpoint: EndpointName | Literal["other"],
         ids: tuple[str, str],
         headers: dict[str, str],
-    ) -> Any:
-        raw = await _read(request, MAX_BATCH_BYTES if endpoint == "batches_create" else MAX_BODY_BYTES)
+    ) -> ApiCall:
+        """A request with its body, if it has a key and its path is one of the API."""
+        raw = b""
+        if endpoint != "files_upload":
+            raw = await _read(request, MAX_BATCH_BYTES if endpoint == "batches_create" else MAX_BODY_BYTES)
         key = _key_of(request)
         if not key:
             raise RefusedError(401, "an API key is required (Authorization: Bearer or x-api-key)")
+        caller = self._callers.of(key)
+        headers[WORKSPACE_HEADER] = caller.workspace.id
         if endpoint == "other":
             raise RefusedError(404, "Not found")
-        self._limit(endpoint, headers)
-        if endpoint == "models":
-            wanted = request.match_info.get("id")
-            answer: Any = one_model(wanted) if wanted is not None else list_models(request.query)
-            fault = self._faults.pick(endpoint, request.path_qs.encode())
-            strike_before(fault)
-        elif endpoint in ("messages", "count_tokens"):
-            answer, fault = self._work(raw, endpoint, ids, _key_id(key))
-        elif endpoint in ("usage_report", "cost_report"):
-            if not is_admin_key(key):
-                raise RefusedError(403, "this needs an Admin API key, which begins with sk-ant-admin")
-            report = usage_report if endpoint == "usage_report" else cost_report
-            answer = await report(self._totals, request.query)
-            fault = self._faults.pick(endpoint, request.path_qs.encode())
-            strike_before(fault)
-        else:
-            answer, fault = await self._desk.answer(request, raw, endpoint, _key_id(key))
-        seconds = self._latencies.next(endpoint) + (fault.seconds or 0 if fault else 0)
+        return ApiCall(request, endpoint, ids, raw, caller, headers)
+
+    async def _handle(self, call: ApiCall) -> Any:
+        """The answer to a call as it is to be sent, after the time it takes."""
+        self._limit(call)
+        answer = await self._taken(call)
+        self._striker.record(call, taken=True)
+        seconds = self._latencies.next(call.endpoint)
+        if call.fault is not None and call.fault.kind == "hang":
+            seconds += call.fault.seconds or 0
         if seconds:
             await asyncio.sleep(seconds)
-        return strike_after(fault, answer)
+        return answer if call.fault is None else strike_after(call.fault, answer)
 
-    def _limit(self, endpoint: str, headers: dict[str, str]) -> None:
-        """Takes a place under the endpoint's limit and states the limit in the headers."""
-        bucket = self._buckets.get("batches" if endpoint.startswith("batches") else endpoint)
+    async def _taken(self, call: ApiCall) -> Any:
+        """Do what a call asks for, and return the answer as it would be without a fault."""
+        if call.endpoint == "messages":
+            return self._message_desk.message(call)
+        if call.endpoint == "count_tokens":
+            return self._message_desk.count(call)
+        if call.endpoint.startswith("batches"):
+            return await self._batch_desk.answer(call)
+        if call.endpoint.startswith("files"):
+            return await self._file_desk.answer(call)
+        if call.endpoint == "models":
+            wanted = call.request.match_info.get("id")
+            answer = list_models(call.request.query) if wanted is None else one_model(wanted)
+        else:
+            if not is_admin_key(_key_of(call.request)):
+                raise RefusedError(403, "this needs an Admin API key, which begins with sk-ant-admin")
+            report = usage_report if call.endpoint == "usage_report" else cost_report
+            answer = await report(self._totals, call.request.query)
+        self._striker.strike(call, call.path)
+        return answer
+
+    def _limit(self, call: ApiCall) -> None:
+        """Take a place under the endpoint's limit and state the limit in the headers."""
+        bucket = self._buckets.get("batches" if call.endpoint.startswith("batches") else call.endpoint)
         if bucket is None:
             return
         wait = bucket.take()
-        headers.update(self._headers.of(bucket, tokens=endpoint == "messages"))
+        call.headers.update(self._headers.of(bucket, tokens=call.endpoint == "messages"))
         if wait is not None:
             raise RefusedError(429, "Number of requests has exceeded the rate limit", retry_after=wait)
 
-    def _work(
-        self, raw: bytes, endpoint: Endpoint, ids: tuple[str, str], api_key_id: str
-    ) -> tuple[Any, Fault | None]:
-        """Checks a body, then counts it or bills it; returns the answer and the fault that strikes it."""
-        try:
-            body = parse(raw)
-            model = check_body(body, endpoint)
-            tokens = count_tokens(body, model)
-            digest = payload_hash(body) if endpoint == "messages" else ""
-        except (RecursionError, orjson.JSONEncodeError):
-            raise RefusedError(400, "The request body is nested too deeply") from None
-        if endpoint == "messages":
-            check_length(tokens, model)
-        fault = self._faults.pick(endpoint, raw)
-        strike_before(fault)
-        if endpoint == "count_tokens":
-            return {"input_tokens": tokens}, fault
-        planned = self._plan.messages.refusal(self._plan.seed, digest)
-        usage = usage_of(body, model, self._cache, digest, count=tokens, planned=planned)
-        # On record before anything else can happen: the answer, a fault, or the end of this process.
-        digests = hashlib.sha256(raw).hexdigest(), digest
-        kind = fault.kind if fault else None
-        self.log.write(entry_of(ids, digests, (usage, model), api_key_id=api_key_id, fault=kind))
-        return replies.message(ids[1], model, usage, own_blocks(body, usage, ids[1])), fault
+    async def _send_broken(self, call: ApiCall, answer: Any, fault: Fault) -> web.StreamResponse:
+        """Send an answer slowly, or not to its end."""
+        self._answers[call.endpoint, "cut" if fault.kind == "cut_body" else "200"] += 1
+        body = answer if isinstance(answer, bytes) else orjson.dumps(answer)
+        headers = self._marked({**call.headers, "content-type": "application/json"})
+        return await send_broken(call.request, body, headers, fault)
 
     def _response(self, answer: Any, status: int, headers: dict[str, str]) -> web.Response:
         headers["content-type"] = "application/json"
         body = answer if isinstance(answer, bytes) else orjson.dumps(answer)
-        return web.Response(body=body, status=status, headers=_marked(headers))
+        return web.Response(body=body, status=status, headers=self._marked(headers))
+
+    def _marked(self, headers: dict[str, str]) -> dict[str, str]:
+        """The headers and those that every answer has."""
+        headers["anthropic-organization-id"] = replies.ORGANIZATION
+        headers["weighbridge-simulated"] = "true"
+        if self._clock.shift_seconds:
+            headers["date"] = self._clock.http_date()
+        return headers
 
 
 def make_app(plan: Plan, log: BillingLog) -> web.Application:
     """The application.
 
     Args:
-        plan: Latencies, limits and faults.
-        log: Where billed messages are written; the caller closes it.
+        plan: latencies, limits and faults.
+        log: where billed messages are written; the caller closes it.
 
     Returns:
-        The application, ready to be run.
+        the application, ready to be run.
     """
     simulator = Simulator(plan, log)
     app = web.Application(client_max_size=MAX_BODY_BYTES)
@@ -248,13 +284,14 @@ async def _read(request: web.Request, max_bytes: int) -> bytes:
         raise too_large from None
 
 
-def _marked(headers: dict[str, str]) -> dict[str, str]:
-    """The headers and those that every answer has."""
-    return {
-        **headers,
-        "anthropic-organization-id": replies.ORGANIZATION,
-        "weighbridge-simulated": "true",
-    }
+def _reset(request: web.Request) -> web.Response:
+    """Close a connection as a server does that gave up an idle one: at once, with a reset."""
+    if request.transport is not None:
+        connection = request.transport.get_extra_info("socket")
+        # Lingering for no time at all turns the close into a reset.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        request.transport.abort()
+    return web.Response()
 
 
 def _key_of(request: web.Request) -> str:
@@ -264,9 +301,3 @@ def _key_of(request: web.Request) -> str:
         return key
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     return key.strip() if scheme.lower() == "bearer" else ""
-
-
-@lru_cache(maxsize=1_024)
-def _key_id(key: str) -> str:
-    """The id of an API key, which does not tell the key."""
-    return f"apikey_sim_{hashlib.sha256(key.encode()).hexdigest()[:16]}"

@@ -19,10 +19,10 @@ def one_model(model_id: str) -> dict[str, Any]:
     """A model by its id or alias.
 
     Args:
-        model_id: The id or alias.
+        model_id: the id or alias.
 
     Returns:
-        The model as a JSON object.
+        the model as a JSON object.
 
     Raises:
         RefusedError: 404 if there is no such model.

@@ -1,4 +1,4 @@
-"""`weighbridge reconcile` over a report that was kept in a file: its exit codes and what it prints."""
+"""`weighbridge check-bill` over a report that was kept in a file: its exit codes and what it prints."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,7 @@ import pytest
 import typer
 from sqlalchemy import update
 
-from cli.check_bill import reconcile
+from cli.check_bill import check_bill
 from schemas.errors import BadInput
 from schemas.ledger import AttemptRow
 from schemas.outcome import AttemptState
@@ -62,7 +62,7 @@ def ended(content, url, **options):
     with Path("report.json").open("w", encoding="utf-8") as file:
         json.dump(content, file)
     with pytest.raises(typer.Exit) as end:
-        reconcile(cost_report="report.json", ledger=url, **{"tolerance": "0", "as_json": False} | options)
+        check_bill(cost_report="report.json", ledger=url, **{"tolerance": "0", "as_json": False} | options)
     return end.value.exit_code
 
 
@@ -86,6 +86,7 @@ def test_what_does_not_match_is_4_unless_it_is_tolerated(url, capsys, tmp_path):
     assert "the report lacks 0.000000001 USD that the ledger has as paid for" in out
     assert ended(content, url, tolerance="0.01") == 0
     assert "within the tolerance" in capsys.readouterr().out
+    quick_ledger(f"sqlite:///{tmp_path}/empty.db").close()
     assert ended(report(), f"sqlite:///{tmp_path}/empty.db") == 4
     assert "other use of the same workspace" in capsys.readouterr().out
     # each report alone
@@ -116,4 +117,4 @@ def test_bad_arguments_are_a_sentence_each(url, options, word):
     with Path("report.json").open("w", encoding="utf-8") as file:
         json.dump(options.pop("content"), file)
     with pytest.raises(BadInput, match=word):
-        reconcile(ledger=url, **options)
+        check_bill(ledger=url, **options)

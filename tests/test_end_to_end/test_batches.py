@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.processes import fetch, until
+from tests.strategies import quick_ledger
 from tests.yards import nano
 
 pytestmark = pytest.mark.prefect
@@ -191,6 +192,7 @@ def test_a_canceled_run_bills_what_was_done_and_defers_the_rest(yard):
 
 
 def test_canceling_an_unknown_run_is_bad_input(yard):
+    quick_ledger(yard.ledger).close()
     with yard.simulator(QUICK):
         ended = yard.weighbridge("cancel", "run-of-nobody")
     assert ended.code == 2, ended.told()

@@ -1,4 +1,4 @@
-"""`weighbridge reconcile`: real runs against the simulator's own bill."""
+"""`weighbridge check-bill`: real runs against the simulator's own bill."""
 
 from decimal import Decimal
 
@@ -41,7 +41,7 @@ def test_the_ledger_matches_the_bill_and_what_others_used_shows_up(yard):
     yard.environment["ANTHROPIC_ADMIN_KEY"] = ADMIN
     with yard.simulator(PLAN) as simulator:
         spent = night(yard)
-        same = yard.weighbridge("reconcile", "--cost-report", "api", "--save", "bill.json", "--json")
+        same = yard.weighbridge("check-bill", "--cost-report", "api", "--save", "bill.json", "--json")
         assert same.code == 0, same.told()
         told = same.json
         billed = sum(line["cost_nano_usd"] for line in simulator.billed())
@@ -57,7 +57,7 @@ def test_the_ledger_matches_the_bill_and_what_others_used_shows_up(yard):
             model="claude-haiku-5-5", max_tokens=50, messages=[{"role": "user", "content": "someone else's"}]
         )
         foreign = simulator.billed()[-1]
-        more = yard.weighbridge("reconcile", "--json", "--tolerance", "0")
+        more = yard.weighbridge("check-bill", "--json", "--tolerance", "0")
         assert more.code == 4, more.told()
         [line] = [line for line in more.json["lines"] if line["verdict"] not in ("matches", "shifted")]
         assert (line["verdict"], line["model"], line["tier"]) == (
@@ -70,20 +70,20 @@ def test_the_ledger_matches_the_bill_and_what_others_used_shows_up(yard):
             line["report"]["use"]["output"] - line["ledger"]["use"]["output"]
             == (foreign["usage"]["output_tokens"])
         )
-        table = yard.weighbridge("reconcile", "--cost-report", simulator.base_url)
+        table = yard.weighbridge("check-bill", "--cost-report", simulator.base_url)
         assert (table.code, table.err) == (4, "")
         assert "other use of the same workspace" in table.out
         assert "simulated: no real money" in table.out
         for key, status in ((ADMIN.replace("admin", "api"), "403"), ("", "ANTHROPIC_ADMIN_KEY")):
-            wrong = yard.weighbridge("reconcile", ANTHROPIC_ADMIN_KEY=key)
+            wrong = yard.weighbridge("check-bill", ANTHROPIC_ADMIN_KEY=key)
             assert wrong.code == 2, wrong.told()
             assert status in wrong.sentence
             assert not key or key not in wrong.sentence
 
     # what was kept is compared again, with nobody there to ask
-    again = yard.weighbridge("reconcile", "--cost-report", "bill.json", "--json", ANTHROPIC_ADMIN_KEY="")
+    again = yard.weighbridge("check-bill", "--cost-report", "bill.json", "--json", ANTHROPIC_ADMIN_KEY="")
     assert again.code == 0, again.told()
     assert again.json["lines"] == told["lines"]
-    silent = yard.weighbridge("reconcile")
+    silent = yard.weighbridge("check-bill")
     assert silent.code == 1, silent.told()
     assert "did not answer" in silent.sentence

@@ -96,7 +96,7 @@ def test_limits_that_make_no_sense_are_refused(yard):
 @pytest.mark.parametrize("days", ["0", "-1", "1.5", "a week", "1000000", ""])
 def test_days_are_whole_and_at_least_one(tmp_path, option, days):
     app = typer.Typer()
-    prune_history.add_to(app)
+    app.command()(prune_history.prune_history)
     ledger = f"sqlite:///{tmp_path}/ledger.db"
     refused = CliRunner().invoke(app, [option, days, "--ledger", ledger])
     assert refused.exit_code == 2

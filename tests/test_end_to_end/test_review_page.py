@@ -15,6 +15,8 @@ from base64 import b64encode
 
 import pytest
 
+from tests.strategies import quick_ledger
+
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = [
     "--no-sandbox",  # as root, in a container
@@ -431,6 +433,7 @@ class TestStarting:
         assert "secret" not in ended.err
 
     def test_another_host_name_is_refused(self, cold_yard):
+        quick_ledger(cold_yard.ledger).close()
         with review_page(cold_yard) as address:
             request = urllib.request.Request(address, headers={"Host": "rebound.example"})
             with pytest.raises(urllib.error.HTTPError) as refused:

@@ -106,7 +106,7 @@ def test_wrong_input_is_said_in_a_sentence_and_changes_nothing(waiting):
         ("edit", review, "--keep-turns", 5): "1 turn(s)",
         ("edit", review, "--payload", "list.json"): "JSON object",
         ("edit", review, "--payload", "wrong.json"): "messages",
-        ("settle", review, "--not-billed"): "no attempt of unknown outcome",
+        ("book", review, "--not-billed"): "no attempt of unknown outcome",
     }.items():
         ended = yard.weighbridge("review", *arguments)
         assert ended.code == 2, (arguments, ended.told())

@@ -10,12 +10,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import func, select
 
-from schemas.attempt import Settlement
 from schemas.ledger import AttemptRow, BatchRow, BudgetRow, JobRow, RunRow
 from schemas.outcome import AttemptState, BatchState, Outcome, Reason
 from services.ledger import batches, jobs, open_ledger, runs
-from services.ledger.settle import record_sent_and_settled, settle
-from tests.strategies import begin, job, take
+from services.ledger.settle import settle
+from tests.strategies import begin, job, settlement, take, write_down
 
 EXPIRES = datetime(2026, 11, 24, tzinfo=UTC)
 CAP = 400
@@ -59,7 +58,7 @@ def out_there(ledger, count=3, run_id="run-1"):
 
 def end(attempt, state=AttemptState.SUCCEEDED, outcome=Outcome.SUCCEEDED, cost=4):
     paid = state == AttemptState.SUCCEEDED
-    return Settlement(
+    return settlement(
         attempt.attempt_id, state, outcome, cost=cost if paid else None, response="{}" if paid else None
     )
 
@@ -83,7 +82,7 @@ def test_a_prepared_batch_and_its_attempts_are_on_record_as_about_to_leave(ledge
 def test_an_attempt_that_has_ended_is_not_drawn_into_a_batch(ledger):
     waiting(ledger, 2)
     gone, there = take(ledger, [10, 10]).held
-    record_sent_and_settled(ledger, (), [end(gone)])
+    write_down(ledger, (), [end(gone)])
     batch = batches.prepare(ledger, "run-1", [gone.attempt_id, there.attempt_id], 5)
     assert attempts(ledger)[gone.attempt_id].batch_id is None
     assert [row.attempt_id for row in batches.attempts_of(ledger, batch.batch_id)] == [there.attempt_id]
@@ -142,10 +141,10 @@ def test_finding_a_batch_and_showing_it_absent_at_once_end_as_one_of_the_two(led
 def test_an_ended_batch_needs_nothing_more(ledger):
     batch, held = out_there(ledger)
     batches.submitted(ledger, batch.batch_id, "msgbatch_1", None)
-    record_sent_and_settled(ledger, (), [end(one) for one in held[:2]])
+    write_down(ledger, (), [end(one) for one in held[:2]])
     assert [row.attempt_id for row in batches.attempts_of(ledger, batch.batch_id)] == [held[2].attempt_id]
     assert batches.open_of_run(ledger, "run-1") == [batches.open_batch(ledger, batch.batch_id)]
-    record_sent_and_settled(ledger, (), [end(one) for one in held])
+    write_down(ledger, (), [end(one) for one in held])
     batches.ended(ledger, batch.batch_id, {"succeeded": 3})
     row = batch_row(ledger, batch.batch_id)
     assert (row.state, row.request_counts) == ("ended", {"succeeded": 3})
@@ -168,7 +167,7 @@ def test_closing_the_books_leaves_what_is_with_the_provider_and_releases_what_ne
     assert ends == [None, None, "deferred", "deferred", "deferred"]
     assert [row.ended_at for row in all_of(ledger, *RunRow.__table__.columns)] == [None]
     # later its results come
-    record_sent_and_settled(ledger, (), [end(one) for one in sent])
+    write_down(ledger, (), [end(one) for one in sent])
     batches.ended(ledger, batch.batch_id, {})
     assert [row.outcome for row in rows_of(ledger, "run-1").values()].count("succeeded") == 2
     assert day(ledger) == (0, 8)
@@ -209,7 +208,7 @@ def test_the_end_of_an_attempt_is_the_end_of_every_row_that_waits_for_it(ledger)
     for run_id in ("run-2", "run-3"):
         waiting(ledger, 3, run_id)
         assert take(ledger, [10] * 3, run_id).joined == 3
-    record_sent_and_settled(
+    write_down(
         ledger,
         (),
         [
@@ -313,8 +312,8 @@ def work(ledger, number):
             ]
             rng.shuffle(ends)
             # others read the same results: some of them twice, some half
-            record_sent_and_settled(ledger, (), ends[: len(ends) // 2])
-            record_sent_and_settled(ledger, (), ends)
+            write_down(ledger, (), ends[: len(ends) // 2])
+            write_down(ledger, (), ends)
             batches.ended(ledger, batch.batch_id, {})
         elif not admission.joined:
             with ledger.read() as connection:

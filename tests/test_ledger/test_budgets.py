@@ -12,13 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from sqlalchemy import func, select
 
-from schemas.attempt import Settlement
+from schemas.budget import windows_of
 from schemas.ledger import AttemptRow, BudgetRow, JobRow
 from schemas.outcome import AttemptState, Outcome, Reason
 from services.ledger import holds, jobs, runs
-from services.ledger.settle import record_sent_and_settled
-from services.ledger.windows import windows_of
-from tests.strategies import begin, caps, examples, job, quick_ledger, take, weighed
+from tests.strategies import begin, caps, examples, job, quick_ledger, settlement, take, weighed, write_down
 
 DAYS = ["2026-11-22", "2026-11-23", "2026-12-01"]
 GROUPS = [None, "ana", "ben"]
@@ -101,10 +99,10 @@ class Nights(RuleBasedStateMachine):
     def settle(self, data, kind, leaves):
         attempt = self.open_attempts.pop(data.draw(st.integers(0, len(self.open_attempts) - 1)))
         cost = data.draw(st.integers(0, self.held_of[attempt.attempt_id])) if kind == "succeeded" else None
-        end = Settlement(attempt.attempt_id, AttemptState(kind), Outcome(kind), cost=cost)
+        end = settlement(attempt.attempt_id, AttemptState(kind), Outcome(kind), cost=cost)
         leaving = [attempt.attempt_id] if leaves else []
-        record_sent_and_settled(self.ledger, leaving, [end])
-        record_sent_and_settled(self.ledger, leaving, [end])
+        write_down(self.ledger, leaving, [end])
+        write_down(self.ledger, leaving, [end])
         if kind == "succeeded":
             self.paid.add(attempt.job_id)
         if kind == "unknown":
@@ -114,7 +112,7 @@ class Nights(RuleBasedStateMachine):
     @precondition(lambda self: self.open_attempts)
     def leave(self, data):
         attempt = data.draw(st.sampled_from(self.open_attempts))
-        record_sent_and_settled(self.ledger, [attempt.attempt_id], [])
+        write_down(self.ledger, [attempt.attempt_id], [])
 
     @rule(data=st.data(), review_unknown=st.booleans())
     @precondition(lambda self: self.runs)
@@ -187,8 +185,8 @@ def test_runs_that_take_money_at_once_never_pass_the_days_cap(ledger):
             assert row.held_nano_usd + row.settled_nano_usd <= cap
             if step % 2 and held:
                 one = held.pop()
-                end = Settlement(one.attempt_id, AttemptState.SUCCEEDED, Outcome.SUCCEEDED, cost=15)
-                record_sent_and_settled(ledger, [one.attempt_id], [end])
+                end = settlement(one.attempt_id, AttemptState.SUCCEEDED, Outcome.SUCCEEDED, cost=15)
+                write_down(ledger, [one.attempt_id], [end])
 
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(work, range(workers)))
@@ -233,7 +231,7 @@ def test_a_group_without_money_is_passed_over_and_the_others_go_on_in_order(ledg
     assert (held_rows(first), first.short, first.short_groups) == ([0, 2, 3, 5], False, {"ana"})
     # the cheap job of the group does not overtake the dear one before it, and waits with it
     assert held_rows(take(ledger, [60], without=["ana"])) == []
-    record_sent_and_settled(ledger, [], [_paid(first.held[0], 40)])
+    write_down(ledger, [], [_paid(first.held[0], 40)])
     assert held_rows(take(ledger, [60, 10], may_defer=False, ana=100)) == [1]
     deferred = take(ledger, [10], may_defer=True, ana=100)
     assert (deferred.held, deferred.deferred) == ([], 1)
@@ -244,13 +242,13 @@ def test_a_group_without_money_is_passed_over_and_the_others_go_on_in_order(ledg
 
 
 def _paid(attempt, cost):
-    return Settlement(attempt.attempt_id, AttemptState.SUCCEEDED, Outcome.SUCCEEDED, cost=cost)
+    return settlement(attempt.attempt_id, AttemptState.SUCCEEDED, Outcome.SUCCEEDED, cost=cost)
 
 
 def test_money_counts_under_the_windows_of_all_and_of_its_group(ledger):
     grouped(ledger, "ana", None)
     admission = take(ledger, [30, 50])
-    record_sent_and_settled(ledger, [], [_paid(admission.held[0], 20)])
+    write_down(ledger, [], [_paid(admission.held[0], 20)])
     month = {window[2]: row for window, row in budget_rows(ledger).items() if window[0] == "month"}
     assert {name: (row.held_nano_usd, row.settled_nano_usd) for name, row in month.items()} == {
         "": (50, 20),

@@ -1,11 +1,11 @@
 """Rows on record: each once, in shards, and in a queue by priority."""
 
-from schemas.job import JobUpdate, RejectedRow, Shard
+from schemas.job import RejectedRow, Shard
 from schemas.ledger import JobRow, PayloadRow
 from schemas.outcome import Outcome, Reason
 from services.ledger import jobs
 from tests.ledgers import outcomes, rows, started
-from tests.strategies import begin, job
+from tests.strategies import begin, job, job_update
 
 
 def test_each_row_is_on_record_once_and_a_second_row_of_an_id_is_rejected(ledger):
@@ -45,9 +45,11 @@ def test_an_odd_parameter_name_in_a_rejection_does_not_stop_the_others(ledger):
 def test_a_verdict_writes_what_it_names_and_keeps_the_rest(ledger):
     started(ledger, 2)
     jobs.record(
-        ledger, "run-1", [JobUpdate(0, model="m", input_tokens=7, method="counted"), JobUpdate(1, model="n")]
+        ledger,
+        "run-1",
+        [job_update(0, model="m", input_tokens=7, method="counted"), job_update(1, model="n")],
     )
-    jobs.record(ledger, "run-1", [JobUpdate(0, outcome=Outcome.REVIEW, reason=Reason.NO_ROUTE)])
+    jobs.record(ledger, "run-1", [job_update(0, outcome=Outcome.REVIEW, reason=Reason.NO_ROUTE)])
     jobs.record(ledger, "run-1", [])
     columns = (JobRow.model, JobRow.input_tokens, JobRow.method, JobRow.outcome, JobRow.detail)
     assert sorted(rows(ledger, JobRow, *columns), key=str) == [
@@ -58,7 +60,7 @@ def test_a_verdict_writes_what_it_names_and_keeps_the_rest(ledger):
 
 def test_shards_cover_every_undecided_row_once(ledger):
     started(ledger, 25)
-    jobs.record(ledger, "run-1", [JobUpdate(row, outcome=Outcome.REVIEW) for row in (0, 7, 8, 24)])
+    jobs.record(ledger, "run-1", [job_update(row, outcome=Outcome.REVIEW) for row in (0, 7, 8, 24)])
     for size in (1, 4, 500):
         shards = jobs.shards(ledger, "run-1", size)
         inside = [[queued.row_number for queued, _ in jobs.of_shard(ledger, "run-1", one)] for one in shards]

@@ -5,13 +5,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import event, insert, select, text, update
 
-from schemas.attempt import Settlement
 from schemas.ledger import AttemptRow
 from schemas.outcome import AttemptState, Outcome
 from schemas.payload.traits import PayloadClass
 from services.ledger import jobs, lessons
-from services.ledger.settle import record_sent_and_settled
-from tests.strategies import begin, job, take
+from tests.strategies import begin, job, settlement, take, write_down
 
 KIND = ("claude-haiku-5-5", PayloadClass.TEXT)
 
@@ -22,7 +20,7 @@ def answered(ledger, bills, run_id="run-1", **written):
     jobs.add(ledger, run_id, [job(n, f"{run_id}-{n}") for n in range(len(bills))], [])
     held = take(ledger, [100] * len(bills), run_id).held
     ends = [
-        Settlement(
+        settlement(
             attempt.attempt_id,
             AttemptState.SUCCEEDED,
             Outcome.SUCCEEDED,
@@ -32,7 +30,7 @@ def answered(ledger, bills, run_id="run-1", **written):
         )
         for attempt, billed in zip(held, bills, strict=True)
     ]
-    record_sent_and_settled(ledger, [attempt.attempt_id for attempt in held], ends)
+    write_down(ledger, [attempt.attempt_id for attempt in held], ends)
     if written:
         with ledger.write() as connection:
             connection.execute(update(AttemptRow).where(AttemptRow.run_id == run_id).values(**written))

@@ -3,16 +3,14 @@
 import pytest
 from sqlalchemy import update
 
-from schemas.attempt import Settlement
 from schemas.errors import RunFailed
-from schemas.job import JobUpdate
-from schemas.ledger import ReviewPayloadRow, ReviewRow
 from schemas.outcome import AttemptState, Outcome, Reason
 from schemas.review import Filter
+from schemas.review_tables import ReviewPayloadRow, ReviewRow
 from services.ledger import jobs, reviews
 from services.ledger.reviews import JobLimits
 from tests.ledgers import parked, settle
-from tests.strategies import begin, job, take
+from tests.strategies import begin, job, job_update, settlement, take
 
 NO_LIMITS = JobLimits(None, None)
 
@@ -68,7 +66,7 @@ def test_a_parked_job_that_is_answered_is_closed_and_does_not_wait_again(ledger)
     begin(ledger, "run-2")
     jobs.add(ledger, "run-2", [job(0)], [])
     [attempt] = take(ledger, [10], "run-2").held
-    settle(ledger, Settlement(attempt.attempt_id, AttemptState.SUCCEEDED, Outcome.SUCCEEDED, cost=1))
+    settle(ledger, settlement(attempt.attempt_id, AttemptState.SUCCEEDED, Outcome.SUCCEEDED, cost=1))
     with ledger.write() as connection:
         reviews.close_answered(connection, "run-2")
     [closed] = reviews.listed(ledger)
@@ -90,7 +88,7 @@ def test_more_jobs_than_a_page_are_all_parked(ledger):
     jobs.record(
         ledger,
         "run-1",
-        [JobUpdate(row, outcome=Outcome.REVIEW, reason=Reason.NO_ROUTE) for row in range(1_001)],
+        [job_update(row, outcome=Outcome.REVIEW, reason=Reason.NO_ROUTE) for row in range(1_001)],
     )
     assert reviews.park_over_budget(ledger, "run-1", NO_LIMITS) == 1_001
     assert len(reviews.listed(ledger, Filter("pending", run_id="run-1"), limit=2_000)) == 1_001

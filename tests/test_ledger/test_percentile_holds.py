@@ -7,13 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from schemas.attempt import Settlement, WeighedJob
+from schemas.attempt import WeighedJob
 from schemas.ledger import AttemptRow, BudgetRow
 from schemas.money import NanoUsd
 from schemas.outcome import AttemptState, Outcome
 from services.ledger import holds, jobs
-from services.ledger.settle import record_sent_and_settled
-from tests.strategies import begin, caps, examples, job, quick_ledger, weighed
+from tests.strategies import begin, caps, examples, job, quick_ledger, settlement, weighed, write_down
 
 #: what is held, how much more the worst case is, and how much of that the answer exceeds its hold by
 costs = st.tuples(st.integers(1, 60), st.integers(0, 80), st.integers(-60, 80))
@@ -66,10 +65,10 @@ def test_the_cap_is_passed_only_by_more_than_the_reserve(wanted, cap, reserve, b
                 if by_percentile:
                     cost = min(cost, held + left)
                     left -= max(0, cost - held)
-                end = Settlement(
+                end = settlement(
                     attempt.attempt_id, AttemptState.SUCCEEDED, Outcome.SUCCEEDED, cost=NanoUsd(cost)
                 )
-                record_sent_and_settled(ledger, [attempt.attempt_id], [end])
+                write_down(ledger, [attempt.attempt_id], [end])
                 assert all(used <= cap for _, used in money(ledger))
         with ledger.read() as connection:
             rows = connection.execute(select(AttemptRow.row_number, AttemptRow.worst_case_nano_usd)).all()

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, event, func, insert, select, text, update
 
-from schemas.attempt import Settlement
 from schemas.estimate import TokenCount
 from schemas.ledger import (
     AttemptRow,
@@ -22,19 +21,16 @@ from schemas.ledger import (
     JobRow,
     PayloadRow,
     ResponseRow,
-    ReviewEventRow,
-    ReviewPayloadRow,
-    ReviewRow,
     RunRow,
-    Table,
 )
 from schemas.outcome import AttemptState, Outcome, RunOutcome
+from schemas.review_tables import ReviewEventRow, ReviewPayloadRow, ReviewRow
+from schemas.table import Table
 from services.ledger import batches, jobs, pruning, runs
 from services.ledger.counts import add
 from services.ledger.pruning import compact, prune
-from services.ledger.settle import record_sent_and_settled
 from tests.nights import KINDS, ended, night, text_row
-from tests.strategies import begin, examples, job, quick_ledger, take
+from tests.strategies import begin, examples, job, quick_ledger, settlement, take, write_down
 
 NOW = datetime.now(UTC)
 MODELS = ["claude-haiku-5-5", "claude-opus-5-5"]
@@ -148,7 +144,7 @@ def settle_as_planned(ledger, plan, attempt):
     if one["end"] != "open":
         paid = one["end"] == "succeeded"
         state = AttemptState(one["end"])
-        end = Settlement(
+        end = settlement(
             attempt.attempt_id,
             state,
             Outcome(one["end"]),
@@ -159,7 +155,7 @@ def settle_as_planned(ledger, plan, attempt):
             request_id="req" if paid else None,
             response="{}" if paid else None,
         )
-        record_sent_and_settled(ledger, [attempt.attempt_id], [end])
+        write_down(ledger, [attempt.attempt_id], [end])
     with ledger.write() as connection:
         connection.execute(
             update(AttemptRow)

@@ -9,16 +9,15 @@ from schemas.outcome import RunOutcome
 from schemas.payload.payload import Payload
 from schemas.review import Filter
 from services.ledger import reviews, runs
-from services.ledger.settle import record_sent_and_settled
 from tests.ledgers import budgets, outcomes, rows, settle, started, succeeded
-from tests.strategies import begin, request, take
+from tests.strategies import begin, request, take, write_down
 
 
 def test_an_interrupted_run_releases_what_never_left_and_holds_on_to_what_did(ledger):
     started(ledger, 4)
     held = take(ledger, [10, 20, 30]).held
     settle(ledger, succeeded(held[0], 7))
-    record_sent_and_settled(ledger, [held[1].attempt_id], [])
+    write_down(ledger, [held[1].attempt_id], [])
     for _ in range(2):
         with ledger.write() as connection:
             runs.close_books(connection, "run-1", review_unknown=True)

@@ -1,14 +1,11 @@
 """Settling: the hold is replaced by the bill, once, in every window."""
 
-from dataclasses import replace
-
 import pytest
 
 from schemas.ledger import AttemptRow, ResponseRow
 from services.ledger import run_sums
-from services.ledger.settle import record_sent_and_settled
 from tests.ledgers import budgets, failed, outcomes, rows, settle, started, succeeded, unknown
-from tests.strategies import take
+from tests.strategies import take, write_down
 
 
 def test_a_hold_is_taken_from_every_window_and_settling_replaces_it_with_the_bill(ledger):
@@ -47,16 +44,16 @@ def test_an_attempt_is_on_record_before_its_bytes_leave_and_only_an_open_one_can
     started(ledger)
     [attempt] = take(ledger, [10]).held
     assert rows(ledger, AttemptRow, AttemptRow.state, AttemptRow.sent_at) == [("open", None)]
-    record_sent_and_settled(ledger, [attempt.attempt_id], [])
+    write_down(ledger, [attempt.attempt_id], [])
     [(sent_at,)] = rows(ledger, AttemptRow, AttemptRow.sent_at)
     assert sent_at.tzinfo is not None
     settle(ledger, failed(attempt))
-    record_sent_and_settled(ledger, [attempt.attempt_id], [])
+    write_down(ledger, [attempt.attempt_id], [])
     assert rows(ledger, AttemptRow, AttemptRow.sent_at) == [(sent_at,)]
 
 
 def test_an_odd_text_in_a_detail_does_not_stop_the_others(ledger):
     started(ledger)
     [attempt] = take(ledger, [10]).held
-    settle(ledger, replace(failed(attempt), detail="HTTP 400: odd \0 text"))
+    settle(ledger, failed(attempt, detail="HTTP 400: odd \0 text"))
     assert outcomes(ledger) == [("failed", "api_unavailable")]

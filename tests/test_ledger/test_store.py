@@ -11,7 +11,9 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, func, insert, inspect, text
 
 from schemas.errors import BadInput, RunFailed
-from schemas.ledger import BudgetRow, PayloadRow, ReviewRow, RunRow, Table
+from schemas.ledger import BudgetRow, PayloadRow, RunRow
+from schemas.review_tables import ReviewRow
+from schemas.table import Table
 from services.ledger import jobs, open_ledger, reviews
 from services.ledger.store import MIGRATIONS
 from tests.ledgers import parked, rows, started

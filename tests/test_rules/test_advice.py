@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.advice import Scales, advise
+from rules.advice import advise
 from rules.lesson import Tally, lesson
 from schemas.job import QueuedJob
 from schemas.model_facts import ModelFacts
@@ -17,7 +17,7 @@ from schemas.outcome import Reason
 from schemas.payload.edit import Edit
 from schemas.payload.payload import Payload
 from schemas.payload.traits import PayloadClass
-from services.ledger.reviews import ParkedJob
+from schemas.review import ParkedJob
 from tests.nights import a_run
 from tests.strategies import policy, request
 
@@ -35,7 +35,7 @@ def scales(tokens=1_000_000, usd="1000", mode="messages"):
         for name in NAMES
         for kind in PayloadClass
     }
-    return Scales(a_run(models=MODELS, lessons=lessons, request=limits, mode=mode))
+    return a_run(models=MODELS, lessons=lessons, request=limits, mode=mode).scale
 
 
 def parked(
@@ -48,7 +48,7 @@ def parked(
         model=model, input_tokens=tokens, method="counted", payload_bytes=1, traits=payload.traits,
     )  # fmt: skip
     bare = ParkedJob(replace(waiting, **own), reason, None, payload.text.decode(), counted or {})
-    return replace(bare, worst_case=weighed.worst_case(bare, model, tokens, payload.max_tokens))
+    return replace(bare, worst_case=weighed.worst_case(bare.job, model, tokens, payload.max_tokens))
 
 
 def talk(turns, size=40):
@@ -75,7 +75,7 @@ def test_each_sentence_is_true(turns, tokens, max_tokens, most, cents, tools, ow
     lighter = {"claude-haiku-5-5": max(1, tokens * 3 // 4), "claude-sonnet-5-5": tokens}
     job = parked(asked, tokens, weighed, own_max_input_tokens=own, counted=lighter)
     said = advise(job, weighed) or ""
-    fits = weighed.passes(job, job.job.model, tokens, max_tokens)
+    fits = weighed.passes(job.job, job.job.model, tokens, max_tokens)
     assert ("raise " in said) == (not fits)
     for sentence in said.splitlines():
         if sentence.startswith("raise"):
@@ -92,7 +92,7 @@ def test_each_sentence_is_true(turns, tokens, max_tokens, most, cents, tools, ow
         elif sentence.startswith("lower"):
             lower = int(number(r"to ([\d,]+):", sentence))
             assert 1 <= lower < max_tokens
-            assert weighed.passes(job, job.job.model, tokens, lower)
+            assert weighed.passes(job.job, job.job.model, tokens, lower)
             assert to_nano(number(r"worst case ([\d.]+)", sentence)) >= weighed.worst_case(
                 job, job.job.model, tokens, lower
             )
@@ -102,13 +102,15 @@ def test_each_sentence_is_true(turns, tokens, max_tokens, most, cents, tools, ow
             assert "estimate" in sentence
             assert len(kept["messages"]) < len(asked["messages"])
             assert about <= tokens
-            assert weighed.passes(job, job.job.model, about, max_tokens)
+            assert weighed.passes(job.job, job.job.model, about, max_tokens)
         elif sentence.startswith("drop"):
             assert "estimate" in sentence
-            assert weighed.passes(job, job.job.model, int(number(r"about ([\d,]+)", sentence)), max_tokens)
+            assert weighed.passes(
+                job.job, job.job.model, int(number(r"about ([\d,]+)", sentence)), max_tokens
+            )
         else:
             model = sentence.split()[0]
-            assert weighed.passes(job, model, lighter[model], max_tokens)
+            assert weighed.passes(job.job, model, lighter[model], max_tokens)
 
 
 def test_the_figures_of_the_demo():
@@ -152,4 +154,4 @@ def test_a_job_of_unknown_outcome_is_told_what_each_decision_means():
     weighed = scales()
     said = advise(parked(request(), 10, weighed, Reason.UNKNOWN_OUTCOME), weighed)
     assert "sent again" in said
-    assert "review settle" in said
+    assert "review book" in said

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from rules.compare_bill import compare, usd
+from rules.compare_bill import compare
 from schemas.bill import TOKENS, WEB_SEARCH, BillSide, Finding, Held, LedgerBill, LineKind, ProviderBill, Use
 from schemas.errors import BadInput
+from schemas.money import usd_exact
 
 DAY = date(2026, 11, 20)
 DAYS = [DAY + timedelta(days=number) for number in range(4)]
@@ -249,5 +250,5 @@ def test_amounts_are_decimal_strings_to_the_last_digit():
     assert told["lines"][0]["difference_usd"] == f"-{exact}"
     assert told["lines"][0]["ledger"]["usd"] == "0.000000000"
     assert (told["from"], told["to"]) == ("2026-11-20", "2026-11-23")
-    assert usd(exact) == str(exact)
-    assert usd(Decimal("1E+2")) == "100.000000000"
+    assert usd_exact(exact) == str(exact)
+    assert usd_exact(Decimal("1E+2")) == "100.000000000"

@@ -9,21 +9,20 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from sqlalchemy import select
 
-from rules.endings import BillingTerms, billed, billing_terms, priced, succeeded
+from rules.endings import answered
 from rules.prices import BilledTokens, PriceCard
-from schemas.attempt import Settlement
-from schemas.job import AttemptId, JobUpdate
+from rules.usage_cost import BillingTerms, billed, billing_terms, priced
+from schemas.job import AttemptId
 from schemas.ledger import AttemptRow, JobRow
 from schemas.money import to_nano
 from schemas.outcome import AttemptState, Billing, Outcome, Reason
 from schemas.payload.payload import Payload
 from schemas.usage import Answer, Usage
 from services.ledger import batches, jobs
-from services.ledger.settle import record_sent_and_settled
 from tasks.admit import admit_next
 from tasks.report_run import report_on
 from tests.nights import a_run
-from tests.strategies import begin, job, request, take
+from tests.strategies import begin, job, job_update, request, settlement, take, write_down
 
 DAY = datetime(2026, 11, 22, tzinfo=UTC)
 CARD = PriceCard("claude-opus-5-5", DAY)
@@ -222,16 +221,16 @@ def refusal(category, content=(), **more):
     ],
 )
 def test_a_refusal_before_any_output_is_billed_by_its_category(refused, billing):
-    end = succeeded(HELD, CARD, refused, "{}")
-    assert end.billing == billing
-    assert end.cost == (0 if billing == Billing.NOT_BILLED else 440_000)
-    assert (end.state, end.outcome) == (AttemptState.SUCCEEDED, Outcome.SUCCEEDED)
-    assert (end.input_tokens, end.output_tokens) == (10, 20)
+    end = answered(HELD, CARD, refused, "{}")
+    assert end.charge.billing == billing
+    assert end.charge.cost == (0 if billing == Billing.NOT_BILLED else 440_000)
+    assert (end.state, end.ending.outcome) == (AttemptState.SUCCEEDED, Outcome.SUCCEEDED)
+    assert (end.charge.input_tokens, end.charge.output_tokens) == (10, 20)
 
 
 def test_before_the_categories_were_published_every_refusal_is_settled_and_said_to_be_a_bound():
     card = PriceCard(CARD.model, datetime(2026, 9, 23, tzinfo=UTC))
-    assert succeeded(HELD, card, refusal("cyber"), "{}").billing == Billing.PARTIAL
+    assert answered(HELD, card, refusal("cyber"), "{}").charge.billing == Billing.PARTIAL
 
 
 def test_what_a_payload_asks_for_decides_where_its_usage_is_silent():
@@ -255,10 +254,10 @@ def test_an_attempt_keeps_what_its_usage_said(ledger):
         "inference_geo": "us",
         "something_new": [1],
     }
-    unknown = Settlement(
+    unknown = settlement(
         other.attempt_id, AttemptState.UNKNOWN, Outcome.UNKNOWN, reason=Reason.UNKNOWN_OUTCOME
     )
-    record_sent_and_settled(ledger, (), [succeeded(one.attempt_id, CARD, answer(used=used), "{}"), unknown])
+    write_down(ledger, (), [answered(one.attempt_id, CARD, answer(used=used), "{}"), unknown])
     with ledger.read() as connection:
         rows = {row.attempt_id: row for row in connection.execute(select(AttemptRow.__table__))}
     kept = rows[one.attempt_id]
@@ -291,12 +290,12 @@ def test_the_same_requests_on_the_largest_model_keep_their_mode_place_searches_a
         "inference_geo": "us",
     }
     ends = [
-        succeeded(now, CARD, answer(used=used), "{}"),
-        succeeded(batched, CARD, answer(used=used), "{}", BillingTerms(batch=True)),
-        succeeded(unbilled, CARD, refusal("cyber"), "{}"),
-        succeeded(fast, CARD, answer(used=used | {"speed": "fast"}), "{}"),
+        answered(now, CARD, answer(used=used), "{}"),
+        answered(batched, CARD, answer(used=used), "{}", BillingTerms(batch=True)),
+        answered(unbilled, CARD, refusal("cyber"), "{}"),
+        answered(fast, CARD, answer(used=used | {"speed": "fast"}), "{}"),
     ]
-    record_sent_and_settled(ledger, (), ends)
+    write_down(ledger, (), ends)
     # the attempts' own model here is claude-haiku-5-5, so none of them is fast on the largest
     card, total = on_largest(ledger, "claude-opus-5-5")
     whole = BilledTokens(11, 7, 5, 3, 13, web_searches=1)
@@ -309,8 +308,8 @@ def test_a_job_that_asks_for_what_has_no_price_waits_for_a_person_and_stops_no_o
     begin(ledger)
     strange = Payload.restored(orjson.dumps(request(inference_geo="mars")))
     jobs.add(ledger, "run-1", [job(0, payload=strange), job(1), job(2)], [])
-    routed = [JobUpdate(0, CARD.model, 10, "counted"), JobUpdate(1, CARD.model, 10, "counted")]
-    jobs.record(ledger, "run-1", [*routed, JobUpdate(2, "claude-unheard-of", 10, "counted")])
+    routed = [job_update(0, CARD.model, 10, "counted"), job_update(1, CARD.model, 10, "counted")]
+    jobs.record(ledger, "run-1", [*routed, job_update(2, "claude-unheard-of", 10, "counted")])
     admission = admit_next(a_run(ledger), 10, may_defer=True)
     assert [attempt.row_number for attempt in admission.held] == [1]
     with ledger.read() as connection:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rules import surcharges
 from rules.prices import BilledTokens, PriceCard, Unpriced
-from simulator.billing.billed_usage import Usage as SimulatedUsage
+from simulator.billing.billed_usage import BilledUsage as SimulatedUsage
 from simulator.billing.billed_usage import cost_nano_usd
 from simulator.billing.catalogue import MODELS
 from tests.strategies import policy

@@ -5,7 +5,7 @@ from decimal import Decimal
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from schemas.money import to_nano, to_usd, usd_short, usd_text
+from schemas.money import to_nano, to_usd, to_usd_or_none, usd_exact, usd_rounded, usd_short, usd_text
 
 nanos = st.integers(-(2**63), 2**63 - 1)
 amounts = st.decimals(0, 10**9, places=15)
@@ -38,3 +38,21 @@ def test_people_read_cents_from_a_dollar_on_and_more_places_below():
         "$1.00",
         "$1,234,567.00",
     ]
+
+
+@given(nanos)
+def test_what_people_read_is_the_same_from_nanos_and_from_usd(nano):
+    assert usd_short(nano) == usd_rounded(to_usd(nano))
+    assert to_usd_or_none(nano) == to_usd(nano)
+
+
+@given(st.decimals(-(10**20), 10**20, places=18) | nanos.map(to_usd))
+def test_a_comparison_shows_every_digit_of_an_amount(usd):
+    shown = usd_exact(usd)
+    assert Decimal(shown) == usd
+    assert len(shown.partition(".")[2]) >= 9
+    assert "E" not in shown.upper()
+
+
+def test_no_amount_is_no_text():
+    assert (usd_short(None), usd_exact(None), to_usd_or_none(None)) == ("", "", None)

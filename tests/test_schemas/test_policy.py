@@ -1,26 +1,17 @@
 """Policies: what a TOML file may say, and the sentence that comes back when it says something else."""
 
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import BadInput
-from schemas.policy import Margin, policy_from_toml, read_policy, validated
-from schemas.settings import DEFAULT_POLICY
+from schemas.policy import Margin, policy_from_toml, validated
 from tests.strategies import policy
 
 ROUTE = '[[routes]]\nname = "a"\nmodel = "m"\nup_to_input_tokens = 10\n'
 MINIMAL = 'name = "p"\n' + ROUTE
-
-
-def test_the_default_policy_is_a_policy():
-    default = read_policy(DEFAULT_POLICY)
-    assert [route.up_to_input_tokens for route in default.routes] == [1_500, 8_000, 200_000]
-    assert (default.cap("run"), default.cap("day")) == (100 * 10**9, 250 * 10**9)
-    assert default.limits.messages_per_minute is None
 
 
 def test_an_amount_is_exact_whether_it_is_written_as_a_number_or_as_text():
@@ -107,16 +98,6 @@ def test_a_wrong_policy_is_a_sentence_that_names_the_field(words, toml):
 def test_every_wrong_field_is_named_at_once():
     with pytest.raises(BadInput, match=r"run\.budget_usd: .*; limits\.tries: "):
         policy_from_toml(MINIMAL + "[run]\nbudget_usd = -1\n[limits]\ntries = 0\n", "x")
-
-
-@pytest.mark.parametrize("content", [None, b"\xff\xfe"])
-def test_a_policy_file_that_cannot_be_read_is_a_sentence(tmp_path, content):
-    path = tmp_path / "policy.toml"
-    if content:
-        path.write_bytes(content)
-    for place in (path, Path(tmp_path)):
-        with pytest.raises(BadInput, match="cannot be read"):
-            read_policy(place)
 
 
 @given(

@@ -15,7 +15,8 @@ from schemas.failures import AccessDenied, MayBeBilled, NotBilled, Refused, Spen
 from schemas.model_facts import ModelFacts
 from schemas.payload.payload import Payload
 from schemas.policy import RateLimits
-from services.gateway import facts_of, open_gateway
+from services.api_answers import model_facts
+from services.gateway import open_gateway
 from simulator import running_simulator
 from simulator.billing.catalogue import MODELS
 from tests.strategies import request
@@ -250,7 +251,7 @@ async def test_what_the_models_state_of_themselves_is_read(gateway):
 )
 def test_what_a_model_does_not_state_is_not_known(stated):
     info = {"lifecycle": "active", "retires_at": None, "max_input_tokens": None, "max_tokens": 5}
-    facts = facts_of("m", ModelInfo.construct(**info, capabilities=stated))
+    facts = model_facts("m", ModelInfo.construct(**info, capabilities=stated))
     assert facts == ModelFacts("m", "active", max_tokens=5)
 
 

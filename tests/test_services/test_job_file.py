@@ -1,15 +1,21 @@
 """Job files: what is refused with a sentence, and what comes out of the odd ones."""
 
+import json
 import math
+from pathlib import Path
+from uuid import UUID
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from rules.read_row import job_from_row
 from schemas.errors import BadInput
 from schemas.payload.payload import InvalidPayload
+from services import job_file
 from services.job_file import ROWS_PER_BATCH, JobFile
-from tasks.read_jobs import job_from_row
 
 
 def write(path, columns, schema=None):
@@ -253,3 +259,98 @@ def test_a_column_without_any_value_is_no_column(tmp_path):
         {"job_id": ["a"], "prompt": ["x"], "system": pa.nulls(1), "tools": pa.nulls(1)},
     )
     assert set(read(rows(path)[0]).payload.request) == {"messages", "max_tokens"}
+
+
+def test_one_file_is_open_at_a_time(tmp_path):
+    for number in range(30):
+        write(tmp_path / f"{number:02}.parquet", {"job_id": [str(number)], "prompt": ["x"]})
+
+    def open_now():
+        targets = list(Path("/proc/self/fd").iterdir())
+        return sum(str(tmp_path) in str(target.readlink()) for target in targets if target.is_symlink())
+
+    file = JobFile(str(tmp_path))
+    assert open_now() == 0
+    seen = [open_now() for _ in file._parts()]
+    assert (len(seen), max(seen)) == (30, 1)
+
+
+def test_a_file_that_changed_after_it_was_checked_is_a_sentence(tmp_path):
+    path = write(tmp_path / "x.parquet", {"job_id": ["a"], "prompt": ["x"]})
+    file = JobFile(path)
+    write(tmp_path / "x.parquet", {"job_id": ["a", "b"], "prompt": ["x", "y"]})
+    with pytest.raises(BadInput, match="changed while it was read"):
+        list(file.batches())
+
+
+@settings(max_examples=20)
+@given(
+    sizes=st.lists(st.sampled_from([1, 10, 1_000, 30_000]), min_size=1, max_size=60),
+    group_size=st.integers(1, 60),
+    nested=st.booleans(),
+    limit=st.none() | st.integers(0, 70),
+)
+def test_large_rows_come_in_small_batches_and_none_is_lost(
+    tmp_path_factory, sizes, group_size, nested, limit
+):
+    folder = tmp_path_factory.mktemp("large")
+    texts = [f"{number}".ljust(size, "x") for number, size in enumerate(sizes)]
+    text_column = [[{"role": "user", "content": text}] for text in texts] if nested else texts
+    name = "messages" if nested else "prompt"
+    table = pa.table({"job_id": [str(number) for number in range(len(sizes))], name: text_column})
+    pq.write_table(table, folder / "x.parquet", row_group_size=group_size)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(job_file, "BYTES_PER_BATCH", 50_000)
+        batches = list(JobFile(str(folder)).batches(limit))
+    assert [row[name] for batch in batches for row in batch] == text_column[:limit]
+    assert all(0 < len(batch) <= ROWS_PER_BATCH for batch in batches)
+    weights = [sum(sizes[int(row["job_id"])] for row in batch) for batch in batches]
+    # what is decoded together goes by the average of its row group, so a batch is passed by at most one such piece
+    heaviest = max((sum(sizes[at : at + group_size]) for at in range(0, len(sizes), group_size)), default=0)
+    assert max(weights, default=0) <= 50_000 + heaviest
+
+
+@pytest.mark.parametrize("fails_at", [0, 1, 37, 99, 100, 101, 249])
+def test_where_arrow_cannot_hold_some_rows_together_they_are_read_one_by_one(tmp_path, monkeypatch, fails_at):
+    ids = [str(number) for number in range(250)]
+    path = write(tmp_path / "x.parquet", {"job_id": ids, "prompt": ["x"] * 250})
+    real = pq.ParquetFile.iter_batches
+
+    def cannot_hold(self, batch_size, **more):
+        for number, batch in enumerate(real(self, batch_size=batch_size, **more)):
+            if batch_size > 1 and number * batch_size <= fails_at < (number + 1) * batch_size:
+                raise pa.ArrowNotImplementedError(
+                    "Nested data conversions not implemented for chunked arrays"
+                )
+            yield batch
+
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", cannot_hold)
+    assert [row["job_id"] for row in rows(path)] == ids
+
+
+def test_parquets_own_json_and_uuids_are_read_as_what_they_mean(tmp_path):
+    messages = '[{"role": "user", "content": [{"type": "x", "x": {"none": null, "n": 0.10}}]}]'
+    uuid = UUID(int=5)
+    inside = pa.StructArray.from_arrays(
+        [
+            pa.array(["user"]),
+            pa.ExtensionArray.from_storage(pa.json_(), pa.array(['[{"type": "x", "n": null}]'])),
+        ],
+        ["role", "content"],
+    )
+    table = pa.table(
+        {
+            "job_id": pa.array([uuid.bytes], pa.uuid()),
+            "messages": pa.ListArray.from_arrays(pa.array([0, 1], pa.int32()), inside),
+            "params": pa.array(['{"system": "s"}'], pa.json_()),
+        }
+    )
+    pq.write_table(table, tmp_path / "nested.parquet", store_schema=False)
+    [job] = [read(row) for row in rows(tmp_path / "nested.parquet")]
+    assert job.job_id == str(uuid)
+    assert job.payload.request["messages"] == [{"role": "user", "content": [{"type": "x", "n": None}]}]
+    assert job.payload.request["system"] == "s"
+    flat = pa.table({"job_id": ["a"], "messages": pa.array([messages], pa.json_())})
+    pq.write_table(flat, tmp_path / "flat.parquet", store_schema=False)
+    [job] = [read(row) for row in rows(tmp_path / "flat.parquet")]
+    assert job.payload.request["messages"] == json.loads(messages)

@@ -13,10 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.bill import LineKind, Use
+from rules.read_bill import bill_of
+from schemas.bill import LineKind, Pages, Use
 from schemas.errors import BadInput, RunFailed
+from schemas.money import EXACT
 from services import gateway, provider_bill
-from services.provider_bill import Pages, fetch_reports, parsed, read_reports, save_reports
+from services.provider_bill import fetch_reports, read_reports, save_reports
 from simulator import running_simulator
 
 DAY = date(2026, 11, 20)
@@ -83,7 +85,7 @@ USE = Use(input=5, cache_writes=3, cache_writes_1h=2, cache_reads=4, output=6, w
 def test_a_file_is_read_in_every_form(tmp_path, content, reports):
     file = tmp_path / "report.json"
     file.write_text(json.dumps(content))
-    bill = parsed(read_reports(file))
+    bill = bill_of(read_reports(file))
     assert bill.usage == (None if reports == "cost" else {(DAY, HAIKU): USE})
     assert bill.cost == (None if reports == "usage" else {(DAY, HAIKU): Decimal("0.015")})
     assert DAY in bill.days
@@ -116,8 +118,8 @@ def test_a_file_that_is_no_report_is_refused_in_a_sentence(tmp_path, content, wo
         (None, [page(bucket([paid(cost_type=None)]))], "not grouped by description"),
         ([USAGE, USAGE], None, "twice"),
         (None, [COST, COST], "twice"),
-        ([page(bucket([], hours=48))], None, "no part of one UTC day"),
-        ([page(bucket([], start=12))], None, "no part of one UTC day"),
+        ([page(bucket([], hours=48))], None, "does not lie within one UTC day"),
+        ([page(bucket([], start=12))], None, "does not lie within one UTC day"),
         ([page(bucket([used("5")]))], None, "uncached_input_tokens"),
         ([page(bucket([used(-5)]))], None, "uncached_input_tokens"),
         (None, [page(bucket([paid(1.5)]))], "amount"),
@@ -130,7 +132,7 @@ def test_a_file_that_is_no_report_is_refused_in_a_sentence(tmp_path, content, wo
 )  # fmt: skip
 def test_a_report_of_another_shape_is_refused(usage, cost, word):
     with pytest.raises(BadInput, match=word):
-        parsed(Pages(usage, cost, None, "x"))
+        bill_of(Pages(usage, cost, None, "x"))
 
 
 def test_snapshots_searches_and_other_costs_find_their_lines():
@@ -140,7 +142,7 @@ def test_snapshots_searches_and_other_costs_find_their_lines():
         paid("3", cost_type="web_search", model=None, service_tier=None),
         paid("4", cost_type="code_execution", model=None, service_tier=None),
     ]
-    bill = parsed(Pages(None, [page(bucket(lines))], None, "x"))
+    bill = bill_of(Pages(None, [page(bucket(lines))], None, "x"))
     assert bill.cost == {
         (DAY, LineKind("tokens", "claude-haiku-4-5", "standard")): Decimal("0.03"),
         (DAY, LineKind("web_search")): Decimal("0.03"),
@@ -152,28 +154,28 @@ def test_one_workspace_of_several():
     lines = [used(1), used(2, workspace_id="wrkspc_1")]
     pages = Pages([page(bucket(lines))], None, None, "x")
     for workspace, tokens in ((None, 3), ("default", 1), ("wrkspc_1", 2)):
-        assert parsed(pages, workspace).usage[DAY, HAIKU].input == tokens
+        assert bill_of(pages, workspace).usage[DAY, HAIKU].input == tokens
     with pytest.raises(BadInput, match="default, wrkspc_1"):
-        parsed(pages, "wrkspc_2")
+        bill_of(pages, "wrkspc_2")
 
 
 def test_hours_add_up_to_days_and_a_day_with_an_hour_missing_is_not_covered():
     hours = [bucket([used(hour)], hours=1, start=hour) for hour in range(24)]
-    whole = parsed(Pages([page(*hours[:9]), page(*hours[9:])], None, None, "x"))
+    whole = bill_of(Pages([page(*hours[:9]), page(*hours[9:])], None, None, "x"))
     assert whole.days == {DAY}
     assert whole.usage[DAY, HAIKU].input == sum(range(24))
-    assert parsed(Pages([page(*hours[1:])], None, None, "x")).days == set()
-    both = parsed(Pages([USAGE], [page(bucket([], DAY + timedelta(days=1)))], None, "x"))
+    assert bill_of(Pages([page(*hours[1:])], None, None, "x")).days == set()
+    both = bill_of(Pages([USAGE], [page(bucket([], DAY + timedelta(days=1)))], None, "x"))
     assert both.days == set()
 
 
 @given(st.lists(st.decimals("-1e25", "1e25", places=20), max_size=20))
 def test_amounts_add_up_exactly(cents):
     lines = [paid(f"{amount:f}") for amount in cents]
-    bill = parsed(Pages(None, [page(bucket(lines))], None, "x"))
-    units = sum(int(amount.scaleb(20, context=provider_bill.EXACT)) for amount in cents)
+    bill = bill_of(Pages(None, [page(bucket(lines))], None, "x"))
+    units = sum(int(amount.scaleb(20, context=EXACT)) for amount in cents)
     found = bill.cost.get((DAY, HAIKU), Decimal(0))
-    assert int(found.scaleb(22, context=provider_bill.EXACT)) == units
+    assert int(found.scaleb(22, context=EXACT)) == units
 
 
 @contextmanager
@@ -245,7 +247,7 @@ async def test_today_is_asked_for_without_an_end():
         ((403, {}, {}), BadInput, "ANTHROPIC_ADMIN_KEY is not accepted"),
         ((400, {}, {}), RunFailed, "HTTP 400"),
         ((500, {"retry-after": "0"}, {}), RunFailed, "HTTP 500"),
-        ((200, {}, b"<html>"), RunFailed, "no JSON object"),
+        ((200, {}, b"<html>"), RunFailed, "not a JSON object"),
         ((200, {}, page(following="page_1")), RunFailed, "lead back"),
         ((302, {"location": "http://127.0.0.1:1/"}, {}), RunFailed, "HTTP 302"),
     ],
@@ -274,9 +276,13 @@ async def test_what_the_simulator_billed_is_fetched_kept_and_read_again(tmp_path
         [line] = simulator.billed()
         with pytest.raises(BadInput, match="HTTP 403"):
             await fetch_reports(simulator.base_url, "sk-ant-api03-x", today, None)
+        behind = await fetch_reports(
+            simulator.base_url.replace("://", "://SECRET@"), "sk-ant-admin01-x", today, None
+        )
+    assert behind.source == simulator.base_url.replace("://", "://***@")
     assert (len(pages.usage), len(pages.cost), pages.simulated) == (3, 3, True)
     assert provider_bill._SIMULATED_HEADER == gateway.SIMULATED_HEADER
-    bill = parsed(pages)
+    bill = bill_of(pages)
     assert len(bill.days) >= 71
     [((day, kind), cost)] = bill.cost.items()
     assert (kind, cost) == (LineKind("tokens", "claude-haiku-5-5", "standard"), Decimal(line["cost_usd"]))

@@ -15,12 +15,13 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from rules.read_row import job_from_row
 from schemas.errors import BadInput
-from schemas.ledger import AttemptRow, JobRow, ReviewRow
+from schemas.ledger import AttemptRow, JobRow
 from schemas.outcome import Outcome
 from schemas.payload.payload import COUNTED_PARAMETERS, InvalidPayload, Payload
+from schemas.review_tables import ReviewRow
 from services.job_file import COLUMNS, JobFile
-from tasks.read_jobs import job_from_row
 from tests.nights import night
 from tests.strategies import MARK, examples, json_texts, marked_texts, mutated, odd_values, quick_ledger
 
@@ -188,7 +189,9 @@ def test_whatever_a_file_holds_every_row_ends_once_and_nothing_uncounted_is_sent
         for body in gateway.sent:
             weighed = {k: v for k, v in body.items() if k in ("model", *COUNTED_PARAMETERS)}
             assert orjson.dumps(weighed, option=orjson.OPT_SORT_KEYS) in counted
-            assert Payload.checked({k: v for k, v in body.items() if k != "model"}).uncountable_parts == ()
+            assert (
+                Payload.checked({k: v for k, v in body.items() if k != "model"}).traits.uncounted.parts == ()
+            )
         assert not [words for words in told(ledger, report, folder / "run-1") if MARK in words]
         ledger.close()
 
@@ -196,7 +199,7 @@ def test_whatever_a_file_holds_every_row_ends_once_and_nothing_uncounted_is_sent
 def words_of(row):
     """All that is told of a row: why it is rejected, or what cannot be counted in it."""
     try:
-        return " ".join(job_from_row(0, {"job_id": "a"} | row, 100).payload.uncountable_parts)
+        return " ".join(job_from_row(0, {"job_id": "a"} | row, 100).payload.traits.uncounted.parts)
     except InvalidPayload as error:
         return f"{error} {error.column} {error.reason}"
 

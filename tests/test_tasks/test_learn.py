@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from rules.estimate import estimated
 from rules.lesson import Observation, Tally, lesson
+from rules.limits import over_limits
 from rules.prices import PriceCard
 from rules.report_text import as_markdown, lesson_rows, money_rows
 from schemas.job import QueuedJob
@@ -20,7 +22,6 @@ from schemas.ledger import AttemptRow
 from schemas.outcome import Mode, Reason
 from schemas.payload.payload import Fingerprint
 from schemas.payload.traits import PayloadClass
-from tasks.admit import estimated, over_own_limits
 from tests.fakes import FakeGateway, tokens_of
 from tests.nights import night, text_row
 from tests.strategies import policy, quick_ledger
@@ -215,7 +216,7 @@ def test_a_limit_of_one_request_looks_at_the_worst_case_whatever_is_held(job):
     )
     learned = lesson(KIND, Tally([Observation(10, 10, 1, 64_000)]), rules.margin)
     found = estimated(job, rules, CARD, learned)
-    over = over_own_limits(job, found, rules)
+    over = over_limits(job, found, rules)
     assert (over is not None) == (found.worst_case > 500_000_000)
     assert over is None or over[0] == Reason.OVER_COST_LIMIT
 

@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from schemas.ledger import AttemptRow, CountRow, JobRow, ReviewRow
+from schemas.ledger import AttemptRow, CountRow, JobRow
 from schemas.outcome import Outcome, RunOutcome
 from schemas.payload.payload import UNCOUNTED_PARAMETERS, Payload
+from schemas.review_tables import ReviewRow
 from tests.fakes import MODELS
 from tests.nights import IMAGE, KINDS, SEARCH, TOOL, ended, night, text_row
 from tests.strategies import examples, quick_ledger
@@ -71,7 +72,9 @@ def test_every_row_ends_once_and_nothing_is_paid_or_counted_twice(case, batch_si
             # unknown spends nothing
             assert MODELS[body["model"]].lifecycle == "active"
             assert body["model"] != "claude-of-no-price"
-            assert Payload.checked({k: v for k, v in body.items() if k != "model"}).uncountable_parts == ()
+            assert (
+                Payload.checked({k: v for k, v in body.items() if k != "model"}).traits.uncounted.parts == ()
+            )
         assert not [
             body for body in first.counted if body["model"] in ("claude-of-no-price", "claude-imaginary-9")
         ]

@@ -9,11 +9,12 @@ import orjson
 import pytest
 from sqlalchemy import select, update
 
-from schemas.ledger import AttemptRow, JobRow, ReviewPayloadRow, ReviewRow
+from schemas.ledger import AttemptRow, JobRow
 from schemas.money import to_usd
 from schemas.outcome import Method, RunOutcome
 from schemas.payload.payload import Payload
 from schemas.review import EditEstimate
+from schemas.review_tables import ReviewPayloadRow, ReviewRow
 from services.ledger import reviews
 from tests.fakes import identity
 from tests.nights import night as run_a_night

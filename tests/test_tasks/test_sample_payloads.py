@@ -8,9 +8,9 @@ import pytest
 
 from data.samples import make_payloads
 from data.samples.make_payloads import HERE, as_text, fits_arrow, nested_table, samples, text_table
+from rules.read_row import job_from_row
 from schemas.payload.payload import InvalidPayload, Payload
 from services.job_file import JobFile
-from tasks.read_jobs import job_from_row
 
 SAMPLES = {sample.kind: sample for sample in samples()}
 JOBS = {kind: sample.as_json()["job"] for kind, sample in SAMPLES.items()}

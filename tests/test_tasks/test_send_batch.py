@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import pairwise
@@ -13,15 +14,16 @@ from anthropic._utils._json import openapi_dumps
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rules.estimate import estimated
 from rules.prices import BilledTokens, PriceCard
-from schemas.attempt import HeldAttempt
+from schemas.attempt import Admission, HeldAttempt
 from schemas.outcome import Mode, Reason
 from schemas.payload.payload import Payload
 from schemas.policy import BatchLimits, RateLimits
 from services.gateway import open_gateway
-from tasks.admit import admit_batch, estimated
-from tasks.learn import lesson_of
-from tasks.send_batch import packed, send_packed
+from tasks.admit import admit
+from tasks.send_batch import packed, send_batch
+from tasks.shards import SHARD_SIZE
 from tests.offices import QUICK, fault, office, some_rows
 from tests.strategies import request, requests
 
@@ -29,8 +31,11 @@ MODELS = ("claude-haiku-5-5", "claude-sonnet-5-5", "claude-opus-5-5")
 
 
 def held(number, body, model=MODELS[0]):
-    payload = Payload.checked(body).text.decode()
-    return HeldAttempt(f"att_{number:032x}", number, f"job-{number}", model, payload)
+    payload = Payload.checked(body)
+    attempt_id, job_id = f"att_{number:032x}", f"job-{number}"
+    return HeldAttempt(
+        attempt_id, number, job_id, model, payload.text.decode(), payload.traits, payload.cache_ttl
+    )
 
 
 def of_length(number, length):
@@ -141,17 +146,17 @@ async def test_holds_and_bills_are_half_and_the_bill_is_the_providers_to_the_nan
             request={"max_input_tokens": 200_000, "max_cost_usd": "5"},
             routes=[{"name": "all", "model": MODELS[0], "up_to_input_tokens": 200_000}],
         )
-        admission = admit_batch(run, may_defer=True)
+        admission = await admit(run, SHARD_SIZE, may_defer=True)
         weighed = {row.row_number: row for row in desk.jobs()}
         assert len(admission.held) == len(weighed) == 32
         for attempt in desk.attempts():
-            card = run.price_card(attempt.model)
+            card = run.models.price_card(attempt.model, NOW)
             ttl = weighed[attempt.row_number].cache_ttl
             full = card.worst_case(attempt.input_bound, attempt.max_tokens, ttl)
             assert attempt.held_nano_usd == attempt.worst_case_nano_usd == -(-full // 2)
             half = card.price(BilledTokens(attempt.input_tokens, max(1, attempt.max_tokens // 4)), batch=True)
             assert attempt.expected_nano_usd == half
-        await send_packed(run, admission.held)
+        await send_batch(run, admission)
         assert desk.outcomes() == {"succeeded": 32}
         desk.assert_books_agree()
         billed = {line["custom_id"]: line["usage"] for line in desk.simulator.billed()}
@@ -168,7 +173,7 @@ async def test_one_batch_has_jobs_of_every_model(tmp_path):
     rows = [row | {"model": MODELS[n % 3]} for n, row in enumerate(some_rows(9))]
     async with office(tmp_path) as desk:
         run = await desk.begin(rows)
-        assert await send_packed(run, admit_batch(run, may_defer=True).held) == 1
+        assert await send_batch(run, await admit(run, SHARD_SIZE, may_defer=True)) == 1
         assert desk.made() == 1
         assert {line["model"] for line in desk.simulator.billed()} == set(MODELS)
         desk.assert_books_agree()
@@ -179,14 +184,15 @@ async def test_the_estimate_of_a_run_in_messages_mode_is_the_full_price(tmp_path
         run = await desk.begin(some_rows(3))
         full_price = run.policy.model_copy(update={"mode": Mode.MESSAGES})
         for job in desk.queue(run):
-            card = run.price_card(job.model)
+            card = run.models.price_card(job.model, NOW)
             full, half = (
-                estimated(job, rules, card, lesson_of(run, (job.model, job.traits.payload_class)))
+                estimated(job, rules, card, run.scale.lesson_of((job.model, job.traits.payload_class)))
                 for rules in (full_price, run.policy)
             )
             assert (half.worst_case, half.expected) == (-(-full.worst_case // 2), -(-full.expected // 2))
 
 
+NOW = datetime.now(UTC)
 NOT_MADE = {
     "refused": ({"kind": "status", "status": 400}, "failed", Reason.REFUSED_BY_API, None),
     "too large": ({"kind": "status", "status": 413}, "failed", Reason.REFUSED_BY_API, None),
@@ -205,11 +211,11 @@ async def test_a_batch_that_is_surely_not_made_costs_nothing_and_holds_nothing(t
     plan = QUICK + fault("batches_create", every_nth=1, **wrong)
     async with office(tmp_path, plan) as desk:
         run = await desk.begin(some_rows(4), batch={"max_requests": 2}, limits={"tries": 4})
-        first = admit_batch(run, may_defer=True)
-        assert await send_packed(run, first.held) == 0
-        assert run.stopped == stops
-        second = admit_batch(run, may_defer=True)
-        assert await send_packed(run, second.held if second else []) == 0
+        first = await admit(run, SHARD_SIZE, may_defer=True)
+        assert await send_batch(run, first) == 0
+        assert run.halt.reason == stops
+        second = await admit(run, SHARD_SIZE, may_defer=True)
+        assert await send_batch(run, second or Admission()) == 0
         assert desk.made() == 0
         assert {row.reason for row in desk.jobs()} == {reason}
         assert desk.outcomes() == {outcome: 4}
@@ -223,9 +229,10 @@ async def test_a_spend_cap_withholds_the_batches_after_it(tmp_path):
     plan = QUICK + fault("batches_create", "spend_cap", first_n=1)
     async with office(tmp_path, plan) as desk:
         run = await desk.begin(some_rows(6))
-        attempts = admit_batch(run, may_defer=True).held
-        run.policy = run.policy.model_copy(update={"batch": BatchLimits(max_requests=2)})
-        assert await send_packed(run, attempts) == 0
+        admission = await admit(run, SHARD_SIZE, may_defer=True)
+        small = run.policy.model_copy(update={"batch": BatchLimits(max_requests=2)})
+        run = replace(run, reference=replace(run.reference, policy=small))
+        assert await send_batch(run, admission) == 0
         assert desk.simulator.stats()["received"]["batches_create"] == 1
         assert desk.outcomes() == {"deferred": 6}
         desk.assert_books_agree()
@@ -243,14 +250,14 @@ async def test_a_create_without_an_answer_is_never_repeated_blindly(tmp_path, ki
         attempts = desk.attempts()
         assert {attempt.state for attempt in attempts} == {"open"}
         assert all(attempt.held_nano_usd == attempt.worst_case_nano_usd for attempt in attempts)
-        assert admit_batch(run, may_defer=True) is None
+        assert await admit(run, SHARD_SIZE, may_defer=True) is None
 
 
 async def test_a_batch_is_on_record_with_its_attempts_before_it_is_created(tmp_path):
     plan = QUICK + fault("batches_create", "hang", seconds=1, every_nth=1)
     async with office(tmp_path, plan) as desk:
         run = await desk.begin(some_rows(3))
-        sending = asyncio.create_task(send_packed(run, admit_batch(run, may_defer=True).held))
+        sending = asyncio.create_task(send_batch(run, await admit(run, SHARD_SIZE, may_defer=True)))
         await desk.until(lambda: desk.made() or sending.done())
         assert desk.batch_states() == {"prepared": 1}
         assert all(attempt.sent_at and attempt.batch_id for attempt in desk.attempts())
@@ -262,12 +269,12 @@ async def test_a_batch_fills_up_to_the_money_and_the_rest_is_deferred(tmp_path):
     async with office(tmp_path) as desk:
         probe = await desk.begin(some_rows(1), "probe")
         [job] = desk.queue(probe)
-        lesson = lesson_of(probe, (job.model, job.traits.payload_class))
-        worst = estimated(job, probe.policy, probe.price_card(job.model), lesson).worst_case
+        lesson = probe.scale.lesson_of((job.model, job.traits.payload_class))
+        worst = estimated(job, probe.policy, probe.models.price_card(job.model, NOW), lesson).worst_case
         budget = Decimal(worst * 3 + worst // 2) / 10**9
         run = await desk.begin(some_rows(8), "run-1", run={"budget_usd": str(budget)})
-        admission = admit_batch(run, may_defer=True)
+        admission = await admit(run, SHARD_SIZE, may_defer=True)
         assert len(admission.held) == 3
         assert admission.short or admission.deferred == 5
-        await send_packed(run, admission.held)
+        await send_batch(run, admission)
         assert sum(line["cost_nano_usd"] for line in desk.simulator.billed()) <= int(budget * 10**9)

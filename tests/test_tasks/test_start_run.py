@@ -8,6 +8,7 @@ import pytest
 
 from schemas.errors import BadInput
 from schemas.model_facts import ModelFacts
+from tasks.check_models import why_not_callable
 from tests.fakes import Listing
 from tests.nights import a_run, with_models_checked
 
@@ -52,11 +53,11 @@ def test_a_model_that_nears_its_end_warns_with_the_date(caplog, words, facts):
 def test_a_model_that_no_batch_can_count_on_is_refused_in_batches_only(words, facts):
     with pytest.raises(BadInput, match=words):
         start(facts, "batches")
-    assert start(facts).models["claude-sonnet-5-5"] is facts
+    assert start(facts).models.callable["claude-sonnet-5-5"] is facts
 
 
 def test_a_model_that_outlives_a_batch_is_used_in_one():
-    assert start(ends_in(hours=25), "batches").models
+    assert "claude-sonnet-5-5" in start(ends_in(hours=25), "batches").models.callable
 
 
 def test_a_retired_model_is_refused():
@@ -66,4 +67,4 @@ def test_a_retired_model_is_refused():
 
 def test_a_pin_to_a_listed_model_is_judged_without_a_call():
     run = start(ModelFacts("claude-opus-4-8", "active"))
-    assert asyncio.run(run.admit_model("claude-opus-4-8")) is None
+    assert asyncio.run(why_not_callable(run.gateway, run.models, "claude-opus-4-8")) is None

@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select, update
 
-import flows.nightly_batch as nightly
 from schemas.ledger import BatchRow
 from schemas.outcome import BatchState, Reason
 from services.ledger import runs
-from tasks.admit import admit_batch
+from tasks.admit import admit
+from tasks.send_queue import SendQueue
+from tasks.shards import SHARD_SIZE
 from tasks.watch_batch import ingest, look, watch
 from tests.offices import QUICK, fault, office, old_enough, some_rows
 
@@ -21,8 +22,6 @@ from tests.offices import QUICK, fault, office, old_enough, some_rows
 def _without_prefect(monkeypatch):
     """The flow's own sending loop, its steps as the plain functions under the tasks."""
     monkeypatch.setattr(logging.getLogger("weighbridge"), "handlers", [])
-    for name in ("admit", "send_batch", "watch_batch"):
-        monkeypatch.setattr(nightly, name, getattr(nightly, name).fn)
 
 
 @pytest.mark.parametrize("older_first", [True, False])
@@ -37,7 +36,7 @@ async def test_two_lost_batches_of_one_size_are_both_found_and_none_is_made_agai
         for batch in lost if older_first else reversed(lost):
             await look(run, batch.batch_id)
         # what was not found is sent again
-        await nightly.send_what_fits(run)
+        await SendQueue(run, SHARD_SIZE).drain()
         assert desk.made() == 2
         assert desk.outcomes() == {"succeeded": 6}
         desk.assert_books_agree()
@@ -50,13 +49,13 @@ async def test_a_batch_that_another_run_is_still_creating_is_not_taken_for_absen
     async with office(tmp_path, plan) as desk:
         first = await desk.begin(some_rows(3), "run-1")
         second = await desk.begin(some_rows(3), "run-2")
-        one = asyncio.create_task(nightly.send_what_fits(first))
+        one = asyncio.create_task(SendQueue(first, SHARD_SIZE).drain())
         await desk.until(lambda: desk.batch_states()["prepared"])
         if waited:
             with desk.ledger.write() as connection:
                 long_ago = datetime.now(UTC) - timedelta(seconds=waited)
                 connection.execute(update(BatchRow).values(prepared_at=long_ago))
-        await asyncio.gather(one, nightly.send_what_fits(second))
+        await asyncio.gather(one, SendQueue(second, SHARD_SIZE).drain())
         assert desk.made() == 1
         assert desk.outcomes("run-1") == desk.outcomes("run-2") == {"succeeded": 3}
         desk.assert_books_agree()
@@ -102,7 +101,7 @@ async def test_a_stranger_batch_whose_results_are_gone_says_nothing_of_ours(tmp_
     async with office(tmp_path, plan) as desk:
         run = await desk.begin(some_rows(2))
         desk.somebody_elses(2)
-        await nightly.send_what_fits(run)
+        await SendQueue(run, SHARD_SIZE).drain()
         assert desk.outcomes() == {"succeeded": 2}
         desk.assert_books_agree()
 
@@ -147,7 +146,7 @@ async def test_a_batch_that_never_arrived_is_shown_absent_and_its_jobs_are_sent_
         assert {attempt.held_nano_usd for attempt in desk.attempts()} == {0}
         assert len(desk.queue(run)) == 5
         assert await look(run, batch.batch_id)
-        await nightly.send_what_fits(run)
+        await SendQueue(run, SHARD_SIZE).drain()
         assert desk.made() == 1
         assert desk.outcomes() == {"succeeded": 5}
         assert desk.batch_states() == {"absent": 1, "ended": 1}
@@ -217,7 +216,7 @@ async def test_results_read_in_any_order_by_two_at_once_settle_each_item_once(tm
     async with office(tmp_path, QUICK + fault("batches_results", "cut_results", every_nth=2)) as desk:
         first, second = await desk.begin(some_rows(40), "run-1"), await desk.begin(some_rows(40), "run-2")
         [batch] = await desk.submit_all(first)
-        assert admit_batch(second, may_defer=True).joined == 40
+        assert (await admit(second, SHARD_SIZE, may_defer=True)).joined == 40
         await asyncio.gather(*(watch(run, batch) for run in (first, second, first)))
         for run_id in ("run-1", "run-2"):
             assert desk.outcomes(run_id) == {"succeeded": 40}

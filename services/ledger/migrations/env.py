@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from schemas.ledger import Table
+from schemas.table import Table
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=Table.metadata)
 with context.begin_transaction():

@@ -6,7 +6,7 @@ there is refused here first, one by one, with its reason.
 
 from schemas.review import JobLimits, ParkedJob
 from services.ledger.reviews.applying import apply_decisions, approved_jobs
-from services.ledger.reviews.booking import book
+from services.ledger.reviews.booking import book, book_attempt, unknown_holds
 from services.ledger.reviews.closing import close_answered, reopen_unsent
 from services.ledger.reviews.deciding import approve, claim, edit, expire, reject, release, reopen
 from services.ledger.reviews.parking import (
@@ -26,6 +26,7 @@ __all__ = [
     "approve",
     "approved_jobs",
     "book",
+    "book_attempt",
     "claim",
     "close_answered",
     "drop_payloads",
@@ -44,4 +45,5 @@ __all__ = [
     "reopen",
     "reopen_unsent",
     "totals",
+    "unknown_holds",
 ]

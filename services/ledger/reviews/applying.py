@@ -1,21 +1,38 @@
-"""Carrying out: what people decided about jobs, for the runs that act on it; and what a run made of it."""
+"""Applying: what people decided about jobs, for the runs that act on it."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from sqlalchemy import Row, Select, case, func, select
+from sqlalchemy import ColumnElement, Connection, case, func, null, or_, select
 
+from rules.endings import answered_before, deferred, parked, rejected, unknown_outcome
 from schemas.job import Approval, EndedJob, Job, RunId
-from schemas.ledger import AttemptRow, JobRow, ReviewPayloadRow, ReviewRow
+from schemas.ledger import AttemptRow, JobRow
 from schemas.money import NanoUsd
-from schemas.outcome import AttemptState, Outcome, Reason
+from schemas.outcome import LETS_PASS, AttemptState, Reason, ReviewStatus
 from schemas.payload.payload import Payload
+from schemas.review import ReviewDetail
+from schemas.review_tables import ReviewPayloadRow, ReviewRow
 from services.ledger.reviews.deciding import expire
+from services.ledger.reviews.reading import detail_of
 from services.ledger.store import Ledger
 
 _PAGE = 500
-_LETS_PASS = ("approved", "edited")
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """An attempt at a job that is in flight, was answered, or may have been billed."""
+
+    attempt_id: str
+    run_id: str
+    state: AttemptState
+    ended_at: datetime | None
+
+
+#: by job and payload
+_Attempts = Mapping[tuple[str, str], Sequence[_Attempt]]
 
 
 def apply_decisions(
@@ -23,18 +40,25 @@ def apply_decisions(
 ) -> tuple[list[Job], list[EndedJob]]:
     """Jobs as people decided about them: those to be weighed, and those whose outcome is decided.
 
+    A payload and its edit are one job: while one of them is in flight, was answered or may have been billed, the other
+    is not sent.
+
     Args:
         ledger: the ledger.
         jobs: as they were read.
         resubmit_approved: whether this run sends what was approved; if not, an approved job is weighed like any other,
             and an edited one waits for the run that sends its edit.
     """
-    decided = _decisions(ledger, jobs)
+    with ledger.read() as connection:
+        decided = _decisions(connection, jobs)
+        attempts = _attempts(connection, ReviewRow.fingerprint.in_([job.payload.fingerprint for job in jobs]))
     weighed: list[Job] = []
     ended: list[EndedJob] = []
     for job in jobs:
         review = decided.get((job.job_id, job.payload.fingerprint))
-        found = _heeded(job, review, resubmit_approved=resubmit_approved) if review else job
+        found: Job | EndedJob = job
+        if review is not None:
+            found = _applied(job, review, attempts, resubmit_approved=resubmit_approved)
         if isinstance(found, EndedJob):
             ended.append(found)
         else:
@@ -42,74 +66,147 @@ def apply_decisions(
     return weighed, ended
 
 
-def _decisions(ledger: Ledger, jobs: Sequence[Job]) -> dict[tuple[str, str], Row[tuple[object, ...]]]:
-    """The reviews of jobs that somebody decided about or that were sent, by job and payload."""
+def _decisions(connection: Connection, jobs: Sequence[Job]) -> dict[tuple[str, str], ReviewDetail]:
+    """The reviews of jobs that were decided about or edited, by job and payload; without the payload, which is at hand."""
     query = (
-        select(
-            *ReviewRow.__table__.columns,
-            ReviewPayloadRow.edited_payload,
-            AttemptRow.state.label("sent_state"),
-        )
+        select(ReviewRow.__table__, null().label("payload"), ReviewPayloadRow.edited_payload)
         .outerjoin(ReviewPayloadRow, ReviewPayloadRow.review_id == ReviewRow.id)
-        .outerjoin(AttemptRow, AttemptRow.attempt_id == ReviewRow.sent_attempt_id)
         .where(
             ReviewRow.fingerprint.in_([job.payload.fingerprint for job in jobs]),
-            ReviewRow.status.in_((*_LETS_PASS, "rejected", "sent")),
+            or_(
+                ReviewRow.status.in_((*LETS_PASS, ReviewStatus.REJECTED)),
+                ReviewRow.edited_fingerprint.is_not(None),
+            ),
         )
     )
-    with ledger.read() as connection:
-        return {(row.job_id, row.fingerprint): row for row in connection.execute(query)}
+    return {(row.job_id, row.fingerprint): detail_of(row) for row in connection.execute(query)}
 
 
-def _heeded(job: Job, review: Row[tuple[object, ...]], *, resubmit_approved: bool) -> Job | EndedJob:
-    if review.status == "rejected":
-        when = f" on {review.decided_at:%Y-%m-%d}" if review.decided_at else ""
-        note = f": {review.note}" if review.note else ""
-        detail = f"rejected by {review.decided_by}{when}{note}"
-        return EndedJob(job, Outcome.REJECTED, Reason.REJECTED_BY_REVIEWER, detail)
-    if review.status == "sent":
-        # an edit was sent in its place, and answered
-        if review.edited_fingerprint and review.sent_state == AttemptState.SUCCEEDED:
-            return EndedJob(job, Outcome.SUCCEEDED, attempt_id=review.sent_attempt_id)
-        return job
+def _attempts(connection: Connection, of_reviews: ColumnElement[bool]) -> _Attempts:
+    """The attempts at either payload of edited reviews, but those that failed."""
+    query = (
+        select(
+            AttemptRow.job_id,
+            AttemptRow.fingerprint,
+            AttemptRow.attempt_id,
+            AttemptRow.run_id,
+            AttemptRow.state,
+            AttemptRow.ended_at,
+        )
+        .join(
+            ReviewRow,
+            (AttemptRow.job_id == ReviewRow.job_id)
+            & or_(
+                AttemptRow.fingerprint == ReviewRow.fingerprint,
+                AttemptRow.fingerprint == ReviewRow.edited_fingerprint,
+            ),
+        )
+        .where(of_reviews, ReviewRow.edited_fingerprint.is_not(None), AttemptRow.state != AttemptState.FAILED)
+    )
+    found: dict[tuple[str, str], list[_Attempt]] = {}
+    for job_id, fingerprint, attempt_id, run_id, state, ended_at in connection.execute(query):
+        attempt = _Attempt(attempt_id, run_id, AttemptState(state), ended_at)
+        found.setdefault((job_id, fingerprint), []).append(attempt)
+    return found
+
+
+def _applied(
+    job: Job, review: ReviewDetail, attempts: _Attempts, *, resubmit_approved: bool
+) -> Job | EndedJob:
+    """A job as its review has it."""
+    if review.status == ReviewStatus.REJECTED:
+        return _rejected(job, review)
     lapsed = review.expires_at is not None and review.expires_at <= datetime.now(UTC)
-    if resubmit_approved and not lapsed:
-        payload = _edit(review) if review.edited_fingerprint else job.payload
-        return _approved(job, payload, review) if payload else _changed_since(job, review)
-    if review.edited_fingerprint:
+    if review.status in LETS_PASS and resubmit_approved and not lapsed:
+        return _as_approved(job, review, attempts)
+    return _as_it_was_read(job, review, attempts)
+
+
+def _rejected(job: Job, review: ReviewDetail) -> EndedJob:
+    when = f" on {review.decided_at:%Y-%m-%d}" if review.decided_at else ""
+    note = f": {review.note}" if review.note else ""
+    detail = f"rejected by {review.decided_by}{when}{note}"
+    return EndedJob(job, rejected(Reason.REJECTED_BY_REVIEWER, detail))
+
+
+def _as_approved(job: Job, review: ReviewDetail, attempts: _Attempts) -> Job | EndedJob:
+    if review.edited_fingerprint is None:
+        return _approved(job, job.payload, review)
+    edited = _restored(review.edited_payload, review.edited_fingerprint)
+    if edited is None:
+        return _changed_since(job, review)
+    return _original_went_out(job, review, attempts) or _approved(job, edited, review)
+
+
+def _as_it_was_read(job: Job, review: ReviewDetail, attempts: _Attempts) -> Job | EndedJob:
+    """The job's own payload, unless an edit of it went out or waits to be sent."""
+    edits = attempts.get((job.job_id, review.edited_fingerprint or ""), ())
+    if taken := _taken(job, edits):
+        return taken
+    if review.status in LETS_PASS and review.edited_fingerprint:
         detail = f"edited by {review.decided_by}; `weighbridge resubmit-approved` sends the edit in its place"
-        return EndedJob(job, Outcome.REVIEW, Reason(review.reason), detail)
+        return EndedJob(job, parked(Reason(review.reason), detail))
     return job
 
 
-def _approved(job: Job, payload: Payload, review: Row[tuple[object, ...]]) -> Job:
+def _original_went_out(job: Job, review: ReviewDetail, attempts: _Attempts) -> EndedJob | None:
+    """Why an edit is not sent: the job's own payload went out, and who decided did not know."""
+    own = attempts.get((job.job_id, review.fingerprint), ())
+    return _taken(job, [attempt for attempt in own if not _knew(review, attempt)])
+
+
+def _knew(review: ReviewDetail, attempt: _Attempt) -> bool:
+    """Whether who decided about a review had read that this attempt may have been billed."""
+    return (
+        attempt.state == AttemptState.UNKNOWN
+        and review.reason == Reason.UNKNOWN_OUTCOME
+        and attempt.ended_at is not None
+        and review.decided_at is not None
+        and review.decided_at > attempt.ended_at
+    )
+
+
+def _taken(job: Job, attempts: Sequence[_Attempt]) -> EndedJob | None:
+    """What attempts at a job's other payload make of it; None when there are none."""
+    by_state = {attempt.state: attempt for attempt in attempts}
+    if answered := by_state.get(AttemptState.SUCCEEDED):
+        return EndedJob(job, answered_before(), answered.attempt_id)
+    if flying := by_state.get(AttemptState.OPEN):
+        detail = f"in flight in {flying.run_id}, edited or as it was; the next run takes it up"
+        return EndedJob(job, deferred(Reason.IN_FLIGHT_ELSEWHERE, detail))
+    if unknown := by_state.get(AttemptState.UNKNOWN):
+        detail = (
+            f"attempt {unknown.attempt_id} of {unknown.run_id} at it, edited or as it was, may have been billed; "
+            "its hold stays until a person decides"
+        )
+        return EndedJob(job, unknown_outcome(detail))
+    return None
+
+
+def _approved(job: Job, payload: Payload, review: ReviewDetail) -> Job:
     approval = Approval(review.id, review.ceiling_tokens, NanoUsd(review.ceiling_nano_usd or 0))
     return replace(job, payload=payload, approval=approval)
 
 
-def _edit(review: Row[tuple[object, ...]]) -> Payload | None:
-    """The edit that was decided about, or None when what is kept is another one."""
-    return _restored(review.edited_payload, review.edited_fingerprint)
-
-
 def _restored(text: str | None, fingerprint: str) -> Payload | None:
+    """A stored payload, or None when what is kept is not the one that was decided about."""
     payload = Payload.restored(text) if text else None
     return payload if payload and payload.fingerprint == fingerprint else None
 
 
-def _changed_since(job: Job, review: Row[tuple[object, ...]]) -> EndedJob:
+def _changed_since(job: Job, review: ReviewDetail) -> EndedJob:
     detail = (
         f"the edit that {review.decided_by} decided about is not the one on record; reopen review {review.id} "
-        "and edit it anew"
+        "and edit it again"
     )
-    return EndedJob(job, Outcome.REVIEW, Reason(review.reason), detail)
+    return EndedJob(job, parked(Reason(review.reason), detail))
 
 
 def approved_jobs(ledger: Ledger, run_id: RunId, first_row: int) -> Iterator[list[Job]]:
     """What people approved and the run has not among its rows, some hundreds at a time, in the order of the reviews.
 
     Of several payloads under one job id, the one parked last is taken: the others wait for the next run. A payload that
-    is not the one that was decided about is not sent.
+    is not the one that was decided about is not sent, nor an edit whose original went out.
 
     Args:
         ledger: the ledger.
@@ -117,46 +214,59 @@ def approved_jobs(ledger: Ledger, run_id: RunId, first_row: int) -> Iterator[lis
         first_row: the number that the first of them gets as a row.
     """
     expire(ledger, datetime.now(UTC))
-    after, row_number = 0, first_row
-    while rows := _page(ledger, _approved_after(run_id, after)):
-        page: list[Job] = []
-        for row in rows:
-            if payload := _edit(row) if row.edited_fingerprint else _restored(row.payload, row.fingerprint):
-                page.append(_job(row, payload, row_number + len(page)))
-        yield page
-        after, row_number = rows[-1].id, row_number + len(page)
-
-
-def _page(ledger: Ledger, query: Select[tuple[object, ...]]) -> Sequence[Row[tuple[object, ...]]]:
     with ledger.read() as connection:
-        return connection.execute(query).all()
+        waiting = sorted(connection.scalars(_LATEST_APPROVED))
+    row_number = first_row
+    for start in range(0, len(waiting), _PAGE):
+        page = list(_jobs_of(ledger, run_id, waiting[start : start + _PAGE], row_number))
+        yield page
+        row_number += len(page)
 
 
-def _approved_after(run_id: RunId, after: int) -> Select[tuple[object, ...]]:
-    own = ReviewRow.edited_fingerprint.is_(None)
-    standing = case((own, ReviewPayloadRow.payload), else_=ReviewPayloadRow.edited_payload)
-    lets_pass = (
-        ReviewRow.status.in_(_LETS_PASS),
-        ReviewPayloadRow.review_id == ReviewRow.id,
-        standing.is_not(None),
-    )
-    latest = select(func.max(ReviewRow.id)).where(*lets_pass).group_by(ReviewRow.job_id).correlate(None)
+#: of each job, the approval of the payload parked last; one look at all of them, because a page has no way to tell
+_SENDABLE = (
+    ReviewRow.status.in_(LETS_PASS),
+    ReviewPayloadRow.review_id == ReviewRow.id,
+    case(
+        (ReviewRow.edited_fingerprint.is_(None), ReviewPayloadRow.payload),
+        else_=ReviewPayloadRow.edited_payload,
+    ).is_not(None),
+)
+_LATEST_APPROVED = select(func.max(ReviewRow.id)).where(*_SENDABLE).group_by(ReviewRow.job_id)
+
+
+def _jobs_of(ledger: Ledger, run_id: RunId, ids: Sequence[int], row_number: int) -> Iterator[Job]:
+    """The jobs of approvals, as far as they still are approved and not among the run's rows."""
     here = select(JobRow.job_id).where(JobRow.run_id == run_id, JobRow.job_id == ReviewRow.job_id)
-    return (
-        select(*ReviewRow.__table__.columns, ReviewPayloadRow.payload, ReviewPayloadRow.edited_payload)
-        .where(*lets_pass, ReviewRow.id > after, ReviewRow.id.in_(latest), ~here.exists())
+    query = (
+        select(ReviewRow.__table__, ReviewPayloadRow.payload, ReviewPayloadRow.edited_payload)
+        .where(*_SENDABLE, ReviewRow.id.in_(ids), ~here.exists())
         .order_by(ReviewRow.id)
-        .limit(_PAGE)
     )
+    with ledger.read() as connection:
+        reviews = [detail_of(row) for row in connection.execute(query)]
+        attempts = _attempts(connection, ReviewRow.id.in_(ids))
+    for job in _restored_jobs(reviews, attempts):
+        yield replace(job, row_number=row_number)
+        row_number += 1
 
 
-def _job(review: Row[tuple[object, ...]], payload: Payload, row_number: int) -> Job:
-    plain = Job(
-        row_number=row_number,
-        job_id=review.job_id,
-        payload=payload,
-        model=review.pinned_model,
-        group=review.group_name,
-        priority=review.priority,
-    )
-    return _approved(plain, payload, review)
+def _restored_jobs(reviews: Iterable[ReviewDetail], attempts: _Attempts) -> Iterator[Job]:
+    for review in reviews:
+        edited = review.edited_fingerprint is not None
+        payload = _restored(
+            review.edited_payload if edited else review.payload,
+            review.edited_fingerprint or review.fingerprint,
+        )
+        if payload is None:
+            continue
+        plain = Job(
+            row_number=0,
+            job_id=review.job_id,
+            payload=payload,
+            model=review.pinned_model,
+            group=review.group_name,
+            priority=review.priority,
+        )
+        if not (edited and _original_went_out(plain, review, attempts)):
+            yield _approved(plain, payload, review)

@@ -1,25 +1,41 @@
-"""Booking what an attempt of unknown outcome cost, once a person has looked it up: its hold ends."""
+"""Booking what an attempt of unknown outcome cost, once a person has looked it up: its hold ends.
 
+Whether the job is sent again is another question, which approving and rejecting answer; a job that was billed must be
+decided about first, because an undecided one is sent again once nothing of it is unknown.
+"""
+
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import insert, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, select
 
+from rules.endings import booked
 from schemas.attempt import Settlement
 from schemas.errors import BadInput
 from schemas.job import AttemptId
-from schemas.ledger import AttemptRow, ReviewEventRow, ReviewRow
+from schemas.ledger import AttemptRow
 from schemas.money import NanoUsd, usd_text
-from schemas.outcome import AttemptState, Billing, Outcome, Reason
+from schemas.outcome import AttemptState, ReviewStatus
+from schemas.review import UnknownHold
+from schemas.review_tables import ReviewEventRow, ReviewRow
 from services.ledger.reviews.deciding import checked_name
+from services.ledger.reviews.reading import is_an_id
 from services.ledger.settle import settle
 from services.ledger.store import Ledger
+from services.ledger.windows import one_at_a_time
+
+_REVIEW = (
+    ReviewRow.id,
+    ReviewRow.job_id,
+    ReviewRow.status,
+    ReviewRow.fingerprint,
+    ReviewRow.edited_fingerprint,
+)
+_UNDECIDED = (ReviewStatus.PENDING, ReviewStatus.CLAIMED, ReviewStatus.EXPIRED)
 
 
 def book(ledger: Ledger, review_id: int, by: str, billed: NanoUsd | None) -> NanoUsd:
-    """End the holds of a job's attempts of unknown outcome.
-
-    Whether the job is sent again is another question, which approving and rejecting answer; a job that was billed
-    must be decided about first, because an undecided one is sent again once nothing of it is unknown.
+    """End the holds of a review's attempts of unknown outcome.
 
     Args:
         ledger: the ledger.
@@ -28,64 +44,131 @@ def book(ledger: Ledger, review_id: int, by: str, billed: NanoUsd | None) -> Nan
         billed: nano-USD that the provider billed; None: nothing, surely.
 
     Returns:
-        What was held for it, in nano-USD.
+        What was held for them, in nano-USD.
 
     Raises:
-        BadInput: there is no such attempt, more than one that was billed, or the figure cannot be.
+        BadInput: there is nothing to book, the job must be decided about first, or the figure cannot be right.
     """
     name = checked_name(by)
     with ledger.write() as connection:
-        review = connection.execute(
-            select(
-                ReviewRow.job_id, ReviewRow.status, ReviewRow.fingerprint, ReviewRow.edited_fingerprint
-            ).where(ReviewRow.id == review_id)
-        ).first()
+        # who comes second finds nothing left to book
+        one_at_a_time(connection)
+        review = None
+        if is_an_id(review_id):
+            review = connection.execute(select(*_REVIEW).where(ReviewRow.id == review_id)).first()
         if review is None:
             raise BadInput(f"There is no review {review_id} in {ledger.url}; nothing was booked.")
-        unknown = connection.execute(
-            select(AttemptRow.attempt_id, AttemptRow.held_nano_usd)
-            .where(
-                AttemptRow.job_id == review.job_id,
-                AttemptRow.fingerprint.in_([review.fingerprint, review.edited_fingerprint]),
-                AttemptRow.state == AttemptState.UNKNOWN,
-            )
-            .order_by(AttemptRow.opened_at)
-        ).all()
+        unknown = _unknown(
+            connection,
+            AttemptRow.job_id == review.job_id,
+            AttemptRow.fingerprint.in_([review.fingerprint, review.edited_fingerprint]),
+        )
         if not unknown:
             raise BadInput(f"Review {review_id} has no attempt of unknown outcome; nothing was booked.")
-        held = NanoUsd(sum(attempt.held_nano_usd for attempt in unknown))
-        if billed is not None:
-            if review.status in ("pending", "claimed", "expired"):
-                raise BadInput(
-                    f"Review {review_id} is {review.status}: approve it (it is sent again) or reject it (it is not) "
-                    "before you book what was billed. Nothing was booked."
-                )
-            if billed > held:
-                raise BadInput(
-                    f"{usd_text(billed)} USD is more than the {usd_text(held)} USD held for it, which is the most it "
-                    "can have cost. Look again; nothing was booked."
-                )
-        words = "it was not billed" if billed is None else f"it was billed {usd_text(billed)} USD"
-        left = billed or 0
-        ends = []
-        for attempt in unknown:
-            cost = min(left, attempt.held_nano_usd)
-            left -= cost
-            ends.append(
-                Settlement(
-                    AttemptId(attempt.attempt_id),
-                    AttemptState.FAILED,
-                    Outcome.FAILED,
-                    reason=Reason.UNKNOWN_OUTCOME,
-                    detail=f"no answer; {words}, booked by {name}",
-                    cost=NanoUsd(cost),
-                    billing=Billing.PARTIAL if cost else None,
-                )
+        return _book(connection, unknown, review, name, billed)
+
+
+def book_attempt(ledger: Ledger, attempt_id: str, by: str, billed: NanoUsd | None) -> NanoUsd:
+    """End the hold of one attempt of unknown outcome, whether its job has a review or not.
+
+    Args:
+        ledger: the ledger.
+        attempt_id: the attempt.
+        by: who looked it up.
+        billed: nano-USD that the provider billed; None: nothing, surely.
+
+    Returns:
+        What was held for it, in nano-USD.
+
+    Raises:
+        BadInput: there is nothing to book, the job must be decided about first, or the figure cannot be right.
+    """
+    name = checked_name(by)
+    with ledger.write() as connection:
+        one_at_a_time(connection)
+        unknown = _unknown(connection, AttemptRow.attempt_id == attempt_id)
+        if not unknown:
+            state = connection.scalar(select(AttemptRow.state).where(AttemptRow.attempt_id == attempt_id))
+            why = f"There is no attempt {attempt_id} in {ledger.url}"
+            if state is not None:
+                why = f"Attempt {attempt_id} is {state}, not of unknown outcome"
+            raise BadInput(f"{why}; nothing was booked.")
+        [attempt] = unknown
+        review = connection.execute(
+            select(*_REVIEW).where(
+                ReviewRow.job_id == attempt.job_id,
+                or_(
+                    ReviewRow.fingerprint == attempt.fingerprint,
+                    ReviewRow.edited_fingerprint == attempt.fingerprint,
+                ),
             )
-        settle(connection, ends)
+        ).first()
+        return _book(connection, unknown, review, name, billed)
+
+
+def unknown_holds(ledger: Ledger) -> list[UnknownHold]:
+    """The attempts of unknown outcome, the oldest first: each keeps its hold until somebody books what it cost."""
+    review_id = (
+        select(func.min(ReviewRow.id))
+        .where(
+            ReviewRow.job_id == AttemptRow.job_id,
+            or_(
+                ReviewRow.fingerprint == AttemptRow.fingerprint,
+                ReviewRow.edited_fingerprint == AttemptRow.fingerprint,
+            ),
+        )
+        .correlate(AttemptRow)
+        .scalar_subquery()
+    )
+    query = (
+        select(
+            AttemptRow.attempt_id,
+            AttemptRow.job_id,
+            AttemptRow.run_id,
+            AttemptRow.model,
+            AttemptRow.held_nano_usd,
+            AttemptRow.ended_at,
+            review_id,
+        )
+        .where(AttemptRow.state == AttemptState.UNKNOWN)
+        .order_by(AttemptRow.ended_at, AttemptRow.attempt_id)
+    )
+    with ledger.read() as connection:
+        rows = connection.execute(query).tuples().all()
+    return [UnknownHold(*row) for row in rows]
+
+
+def _unknown(connection: Connection, *which: ColumnElement[bool]) -> Sequence[Row[tuple[str, str, str, int]]]:
+    return connection.execute(
+        select(AttemptRow.attempt_id, AttemptRow.job_id, AttemptRow.fingerprint, AttemptRow.held_nano_usd)
+        .where(and_(*which), AttemptRow.state == AttemptState.UNKNOWN)
+        .order_by(AttemptRow.opened_at)
+    ).all()
+
+
+def _book(
+    connection: Connection,
+    unknown: Sequence[Row[tuple[str, str, str, int]]],
+    review: Row[tuple[int, str, str, str, str | None]] | None,
+    name: str,
+    billed: NanoUsd | None,
+) -> NanoUsd:
+    held = NanoUsd(sum(attempt.held_nano_usd for attempt in unknown))
+    words = "it was not billed"
+    if billed is not None:
+        _check_figure(billed, held)
+        if review is not None and review.status in _UNDECIDED:
+            raise BadInput(
+                f"Review {review.id} is {review.status}: approve it (it is sent again) or reject it (it is not) "
+                "before you book what was billed. Nothing was booked."
+            )
+        words = f"it was billed {usd_text(billed)} USD"
+    ends = _ends(unknown, billed or 0, f"no answer; {words}, booked by {name}")
+    settle(connection, ends)
+    if review is not None:
         connection.execute(
             insert(ReviewEventRow).values(
-                review_id=review_id,
+                review_id=review.id,
                 at=datetime.now(UTC),
                 by=name,
                 from_status=review.status,
@@ -94,3 +177,23 @@ def book(ledger: Ledger, review_id: int, by: str, billed: NanoUsd | None) -> Nan
             )
         )
     return held
+
+
+def _check_figure(billed: NanoUsd, held: NanoUsd) -> None:
+    if billed < 0:
+        raise BadInput("What was billed cannot be less than nothing; nothing was booked.")
+    if billed > held:
+        raise BadInput(
+            f"{usd_text(billed)} USD is more than the {usd_text(held)} USD held for it, which is the most it "
+            "can have cost. Look again; nothing was booked."
+        )
+
+
+def _ends(unknown: Sequence[Row[tuple[str, str, str, int]]], billed: int, detail: str) -> list[Settlement]:
+    """How the attempts end: the bill goes to the first as far as its hold reaches, the rest to the next."""
+    ends = []
+    for attempt in unknown:
+        cost = min(billed, attempt.held_nano_usd)
+        billed -= cost
+        ends.append(booked(AttemptId(attempt.attempt_id), NanoUsd(cost), detail))
+    return ends

@@ -1,35 +1,32 @@
-"""Closing: what a run made of the reviews that let its jobs pass."""
+"""Closing: what a run made of the reviews whose jobs it had leave to send."""
 
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, and_, case, select, update
 
-from schemas.ledger import AttemptRow, JobRow, ReviewRow
-from schemas.outcome import Outcome, Reason
-from services.ledger.reviews.applying import _LETS_PASS
+from schemas.ledger import AttemptRow, JobRow
+from schemas.outcome import LETS_PASS, OPEN_STATUSES, Outcome, Reason, ReviewStatus
+from schemas.review_tables import ReviewRow
+from services.ledger.reviews.reading import in_doubt
+from services.ledger.windows import one_at_a_time
 
-#: a review that a run closes when its job is answered
-_OPEN = ("pending", "claimed", *_LETS_PASS)
-
-
-#: how a job under an approval may end without the approval having been of use: a person looks again
-_IN_VAIN = (Outcome.REVIEW, Outcome.UNKNOWN, Outcome.REJECTED)
+#: how a job under an approval may end without having been answered: a person looks again
+_UNSENT = (Outcome.REVIEW, Outcome.UNKNOWN, Outcome.REJECTED)
 
 
 def close_answered(connection: Connection, run_id: str) -> None:
     """Close the reviews of the jobs that were answered in a run, or before it."""
+    one_at_a_time(connection)
     answered = (
         select(JobRow.attempt_id, AttemptRow.run_id)
         .join(AttemptRow, AttemptRow.attempt_id == JobRow.attempt_id)
         .where(JobRow.run_id == run_id, JobRow.outcome == Outcome.SUCCEEDED)
     )
     # under an approval: few, and known by their review
-    approved_jobs = answered.add_columns(JobRow.review_id).where(JobRow.review_id.is_not(None))
-    closing = update(ReviewRow).where(ReviewRow.status.in_(_OPEN))
-    for attempt_id, by_run, review_id in connection.execute(approved_jobs).all():
-        connection.execute(
-            closing.where(ReviewRow.id == review_id).values(_sent(attempt_id, by_run)),
-        )
+    approved = answered.add_columns(JobRow.review_id).where(JobRow.review_id.is_not(None))
+    closing = update(ReviewRow).where(ReviewRow.status.in_(OPEN_STATUSES))
+    for attempt_id, by_run, review_id in connection.execute(approved.order_by(JobRow.review_id)).all():
+        connection.execute(closing.where(ReviewRow.id == review_id).values(_sent(attempt_id, by_run)))
     same = answered.where(JobRow.job_id == ReviewRow.job_id, JobRow.fingerprint == ReviewRow.fingerprint)
     attempt = same.with_only_columns(JobRow.attempt_id).correlate(ReviewRow).limit(1)
     by = same.with_only_columns(AttemptRow.run_id).correlate(ReviewRow).limit(1)
@@ -40,7 +37,7 @@ def close_answered(connection: Connection, run_id: str) -> None:
 
 def _sent(attempt: Any, by_run: Any) -> dict[str, Any]:
     return {
-        "status": "sent",
+        "status": ReviewStatus.SENT,
         "sent_attempt_id": attempt,
         "sent_run_id": by_run,
         "version": ReviewRow.version + 1,
@@ -48,19 +45,27 @@ def _sent(attempt: Any, by_run: Any) -> dict[str, Any]:
 
 
 def reopen_unsent(connection: Connection, run_id: str) -> None:
-    """Let a person look again at what they let pass and was over its ceiling, refused, or is of unknown outcome."""
+    """Let a person look again at what they approved and was over its ceiling, refused, or is of unknown outcome.
+
+    A review that says that an attempt may have been billed goes on saying so while that is not known.
+    """
+    one_at_a_time(connection)
     query = select(JobRow.review_id, JobRow.outcome, JobRow.reason, JobRow.detail).where(
-        JobRow.run_id == run_id, JobRow.review_id.is_not(None), JobRow.outcome.in_(_IN_VAIN)
+        JobRow.run_id == run_id, JobRow.review_id.is_not(None), JobRow.outcome.in_(_UNSENT)
     )
-    for row in connection.execute(query).all():
+    says_so = and_(
+        ReviewRow.reason == Reason.UNKNOWN_OUTCOME,
+        in_doubt(ReviewRow.fingerprint, ReviewRow.edited_fingerprint),
+    )
+    for row in connection.execute(query.order_by(JobRow.review_id)).all():
+        reason = row.reason or Reason.UNKNOWN_OUTCOME
+        values: dict[str, Any] = {"reason": reason, "detail": row.detail or ""}
+        if reason != Reason.UNKNOWN_OUTCOME:
+            values = {
+                name: case((says_so, getattr(ReviewRow, name)), else_=value) for name, value in values.items()
+            }
         connection.execute(
             update(ReviewRow)
-            .where(ReviewRow.id == row.review_id, ReviewRow.status.in_(_LETS_PASS))
-            .values(
-                status="pending",
-                run_id=run_id,
-                reason=row.reason or Reason.UNKNOWN_OUTCOME,
-                detail=row.detail or "",
-                version=ReviewRow.version + 1,
-            )
+            .where(ReviewRow.id == row.review_id, ReviewRow.status.in_(LETS_PASS))
+            .values(status=ReviewStatus.PENDING, run_id=run_id, version=ReviewRow.version + 1, **values)
         )

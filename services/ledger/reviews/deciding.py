@@ -1,32 +1,38 @@
 """Deciding about reviews: by a person, optimistically, in one transaction each.
 
 A review that somebody else changed, claimed or decided is left as it is and named among the refused; it is never an
-exception. What is allowed here is what the database's own rules allow.
+exception. Who may do what is said once, in `schemas.review.TRANSITIONS`; the database's own rules say the same.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from typing import Any
+from typing import Any, Unpack
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, not_, or_, select, update
 
 from schemas.errors import BadInput
-from schemas.ledger import ReviewPayloadRow, ReviewRow
-from schemas.money import to_nano, usd_text
-from schemas.payload.payload import Payload, printable
+from schemas.money import NanoUsd, to_nano, usd_text
+from schemas.payload.payload import Payload
 from schemas.review import (
     APPROVAL_HOLDS,
+    MAX_APPROVAL_HOLDS,
+    MAX_CEILING_TOKENS,
+    MAX_CEILING_USD,
     MAX_NAME_CHARACTERS,
+    ApprovalTerms,
     Decided,
     EditEstimate,
+    EditTerms,
     Filter,
     RefusedDecision,
     Totals,
 )
-from services.ledger.reviews.reading import matching, totals_within
-from services.ledger.store import Ledger
+from schemas.review_tables import ReviewPayloadRow, ReviewRow
+from schemas.transitions import TRANSITIONS, Verb, Who, why_not
+from schemas.words import printable
+from services.ledger.reviews.reading import is_an_id, matching, totals_within
+from services.ledger.store import Ledger, storable
 from services.ledger.windows import one_at_a_time
 
 #: reviews named one by one, in one statement
@@ -41,18 +47,78 @@ _STANDING = (
     ReviewRow.input_tokens,
     ReviewRow.version,
 )
-Why = Callable[[Row[Any]], str]
+_NO_CEILING = {"ceiling_nano_usd": None, "ceiling_tokens": None, "expires_at": None}
+
+
+@dataclass(frozen=True, slots=True)
+class _Ceilings:
+    """The most that a person allows: nano-USD and tokens; None: what the review says."""
+
+    cost: NanoUsd | None = None
+    tokens: int | None = None
+
+    def condition(self) -> ColumnElement[bool]:
+        """What may be approved up to these ceilings."""
+        within: list[ColumnElement[bool]] = [ReviewRow.worst_case_nano_usd.is_not(None)]
+        if self.cost is not None:
+            within.append(ReviewRow.worst_case_nano_usd <= self.cost)
+        if self.tokens is not None:
+            within.append(func.coalesce(ReviewRow.input_tokens, 0) <= self.tokens)
+        return and_(*within)
+
+    def why_not(self, row: Row[Any]) -> str:
+        """Why a review cannot be approved up to these ceilings."""
+        if row.worst_case_nano_usd is None:
+            return (
+                f"it has no worst case ({row.reason}), and what nobody can price is not sent; "
+                "edit it, or follow its advice"
+            )
+        if self.cost is not None and row.worst_case_nano_usd > self.cost:
+            worst_case, ceiling = usd_text(row.worst_case_nano_usd), usd_text(self.cost)
+            return f"its worst case is {worst_case} USD, over the ceiling of {ceiling} USD"
+        return f"it weighs {row.input_tokens:,} input tokens, over the ceiling of {self.tokens:,}"
 
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """A change of reviews: which may have it, what it writes, and why the others may not."""
+    """A change of reviews.
 
-    allowed: ColumnElement[bool]
-    values: dict[str, Any]
-    why: Why
-    versions: Mapping[int, int] | None = None
+    Attributes:
+        verb: what is done.
+        name: by whom.
+        values: what is written, next to the status.
+        ceilings: of an approval.
+        versions: by id: what was read; a review that was changed since is refused.
+        confirmed: what a filter came to when it was confirmed; if it comes to anything else, nothing is changed.
+    """
+
+    verb: Verb
+    name: str
+    values: Mapping[str, Any]
+    ceilings: _Ceilings | None = None
+    versions: Mapping[int, int] = field(default_factory=dict)
     confirmed: Totals | None = None
+
+    @property
+    def allowed(self) -> ColumnElement[bool]:
+        who = _may(self.verb, self.name)
+        return who if self.ceilings is None else and_(who, self.ceilings.condition())
+
+    def why_not(self, row: Row[Any]) -> str:
+        why = why_not(self.verb, row, self.name)
+        if why is None and self.ceilings is not None:
+            return self.ceilings.why_not(row)
+        return why or ""
+
+
+def _may(verb: Verb, name: str) -> ColumnElement[bool]:
+    """Whether this person may do this to a review: `schemas.review.why_not` as a condition."""
+    transition = TRANSITIONS[verb]
+    return or_(
+        ReviewRow.status.in_(transition.statuses(Who.ANYBODY)),
+        and_(ReviewRow.status.in_(transition.statuses(Who.CLAIMER)), ReviewRow.claimed_by == name),
+        and_(ReviewRow.status.in_(transition.statuses(Who.DECIDER)), ReviewRow.decided_by == name),
+    )
 
 
 def claim(ledger: Ledger, ids: Sequence[int], by: str, *, take_over: bool = False) -> Decided:
@@ -65,93 +131,81 @@ def claim(ledger: Ledger, ids: Sequence[int], by: str, *, take_over: bool = Fals
         take_over: also those that somebody else has claimed.
     """
     name = checked_name(by)
-    mine = ReviewRow.status == "claimed"
-    if not take_over:
-        mine = and_(mine, ReviewRow.claimed_by == name)
-    values = {"status": "claimed", "claimed_by": name, "claimed_at": datetime.now(UTC)}
-    return _changed(
-        ledger, ids, _Change(or_(ReviewRow.status == "pending", mine), values, lambda row: _taken(row, name))
-    )
+    verb = Verb.TAKE_OVER if take_over else Verb.CLAIM
+    return _changed(ledger, ids, _Change(verb, name, {"claimed_by": name, "claimed_at": datetime.now(UTC)}))
 
 
 def release(ledger: Ledger, ids: Sequence[int], by: str) -> Decided:
     """Give claimed reviews back, so that anybody may decide about them."""
-    name = checked_name(by)
-    allowed = and_(ReviewRow.status == "claimed", ReviewRow.claimed_by == name)
-    return _changed(ledger, ids, _Change(allowed, {"status": "pending"}, lambda row: _taken(row, name)))
+    return _changed(ledger, ids, _Change(Verb.RELEASE, checked_name(by), {}))
 
 
 def reopen(ledger: Ledger, ids: Sequence[int], by: str, *, note: str | None = None) -> Decided:
     """Take back decisions that were not acted on yet: the reviews wait again, for anybody."""
-    allowed = ReviewRow.status.in_(("approved", "edited", "rejected", "expired"))
-    values = {"status": "pending", "decided_by": checked_name(by), "note": note}
-    return _changed(ledger, ids, _Change(allowed, values, lambda row: f"it is {row.status}, not decided"))
+    name = checked_name(by)
+    return _changed(ledger, ids, _Change(Verb.REOPEN, name, {"decided_by": name, "note": storable(note)}))
 
 
-def approve(  # noqa: PLR0913 - what a person says in approving
+def approve(
     ledger: Ledger,
     which: Sequence[int] | Filter,
     by: str,
     *,
-    note: str | None = None,
-    ceiling_usd: Decimal | None = None,
-    ceiling_tokens: int | None = None,
-    expires_in: timedelta = APPROVAL_HOLDS,
     versions: Mapping[int, int] | None = None,
     confirmed: Totals | None = None,
+    **terms: Unpack[ApprovalTerms],
 ) -> Decided:
-    """Let jobs pass, up to a ceiling and for some time.
+    """Allow jobs to be sent, up to a ceiling and for some time.
 
     Args:
         ledger: the ledger.
         which: the reviews: by id, or all that a filter means in one statement.
         by: the person.
-        note: what they say about it.
-        ceiling_usd: the most that the worst case may be when it is sent; None: what it is now. A review that is
-            dearer now is refused.
-        ceiling_tokens: the most input tokens it may weigh when it is sent; None: what it weighs now.
-        expires_in: how long the approval holds.
         versions: by id: what was read; a review that was changed since is refused.
         confirmed: what the filter came to when it was confirmed; if it comes to anything else, nothing is changed.
+        **terms: how far and how long; see `ApprovalTerms`.
 
     Raises:
         BadInput: no name, or a ceiling or time that makes no sense.
     """
     name = checked_name(by)
-    if (ceiling_usd is not None and ceiling_usd < 0) or (ceiling_tokens is not None and ceiling_tokens < 0):
-        raise BadInput("A ceiling cannot be less than nothing; nothing was decided.")
-    if expires_in <= timedelta(0):
-        raise BadInput("An approval must hold for some time; nothing was decided.")
-    most = None if ceiling_usd is None else to_nano(ceiling_usd)
-    allowed = and_(_decidable(name, ("approved", "edited")), ReviewRow.worst_case_nano_usd.is_not(None))
-    if most is not None:
-        allowed = and_(allowed, ReviewRow.worst_case_nano_usd <= most)
-    if ceiling_tokens is not None:
-        allowed = and_(allowed, func.coalesce(ReviewRow.input_tokens, 0) <= ceiling_tokens)
+    ceilings = _checked_ceilings(terms)
     now = datetime.now(UTC)
-    values = {
-        "status": "approved",
-        "decided_by": name,
-        "decided_at": now,
-        "note": note,
-        "ceiling_nano_usd": ReviewRow.worst_case_nano_usd if most is None else most,
-        "ceiling_tokens": ReviewRow.input_tokens if ceiling_tokens is None else ceiling_tokens,
-        "expires_at": now + expires_in,
+    values = _decision(name, now, terms.get("note")) | {
+        "ceiling_nano_usd": ReviewRow.worst_case_nano_usd if ceilings.cost is None else ceilings.cost,
+        "ceiling_tokens": ReviewRow.input_tokens if ceilings.tokens is None else ceilings.tokens,
+        "expires_at": now + _checked_time(terms.get("expires_in", APPROVAL_HOLDS)),
     }
+    change = _Change(
+        verb=Verb.APPROVE,
+        name=name,
+        values=values,
+        ceilings=ceilings,
+        versions=versions or {},
+        confirmed=confirmed,
+    )
+    return _changed(ledger, which, change)
 
-    def why(row: Row[Any]) -> str:
-        if undecidable := _undecidable(row, name, ("approved", "edited")):
-            return undecidable
-        if row.worst_case_nano_usd is None:
-            return (
-                f"it has no worst case ({row.reason}), and what nobody can price is not sent; "
-                "edit it, or see what would let it pass"
-            )
-        if most is not None and row.worst_case_nano_usd > most:
-            return f"its worst case is {usd_text(row.worst_case_nano_usd)} USD, over the ceiling of {usd_text(most)} USD"
-        return f"it weighs {row.input_tokens:,} input tokens, over the ceiling of {ceiling_tokens:,}"
 
-    return _changed(ledger, which, _Change(allowed, values, why, versions, confirmed))
+def _checked_ceilings(terms: ApprovalTerms) -> _Ceilings:
+    usd, tokens = terms.get("ceiling_usd"), terms.get("ceiling_tokens")
+    if usd is not None and not (usd.is_finite() and 0 <= usd <= MAX_CEILING_USD):
+        raise BadInput(f"A ceiling is from 0 to {MAX_CEILING_USD:,} USD; nothing was decided.")
+    if tokens is not None and not 0 <= tokens <= MAX_CEILING_TOKENS:
+        raise BadInput(f"A ceiling is from 0 to {MAX_CEILING_TOKENS:,} input tokens; nothing was decided.")
+    return _Ceilings(None if usd is None else to_nano(usd), tokens)
+
+
+def _checked_time(expires_in: timedelta) -> timedelta:
+    if not timedelta(0) < expires_in <= MAX_APPROVAL_HOLDS:
+        raise BadInput(
+            f"An approval holds for some time, at most {MAX_APPROVAL_HOLDS.days:,} days; nothing was decided."
+        )
+    return expires_in
+
+
+def _decision(name: str, now: datetime, note: str | None) -> dict[str, Any]:
+    return {"decided_by": name, "decided_at": now, "note": storable(note)}
 
 
 def reject(
@@ -165,32 +219,18 @@ def reject(
 ) -> Decided:
     """Decide that jobs are not sent; the arguments are those of `approve`."""
     name = checked_name(by)
-    values = {
-        "status": "rejected",
-        "decided_by": name,
-        "decided_at": datetime.now(UTC),
-        "note": note,
-        "ceiling_nano_usd": None,
-        "ceiling_tokens": None,
-        "expires_at": None,
-    }
-    own = ("approved", "edited")
-    change = _Change(
-        _decidable(name, own), values, lambda row: _undecidable(row, name, own) or "", versions, confirmed
-    )
+    values = _decision(name, datetime.now(UTC), note) | _NO_CEILING
+    change = _Change(Verb.REJECT, name, values, versions=versions or {}, confirmed=confirmed)
     return _changed(ledger, which, change)
 
 
-def edit(  # noqa: PLR0913 - what a person says in editing
+def edit(
     ledger: Ledger,
     review_id: int,
     by: str,
     payload: Payload,
     figures: EditEstimate,
-    *,
-    note: str | None = None,
-    version: int | None = None,
-    expires_in: timedelta = APPROVAL_HOLDS,
+    **terms: Unpack[EditTerms],
 ) -> Decided:
     """Decide that a changed payload is sent in the job's place, up to the figures it was counted and priced at.
 
@@ -199,18 +239,12 @@ def edit(  # noqa: PLR0913 - what a person says in editing
         review_id: the review.
         by: the person.
         payload: what is to be sent.
-        figures: its weight and price, counted anew.
-        note: what they say about it.
-        version: what was read; a review that was changed since is refused.
-        expires_in: how long the decision holds.
+        figures: its weight and price, freshly counted.
+        **terms: see `EditTerms`.
     """
     name = checked_name(by)
     now = datetime.now(UTC)
-    values = {
-        "status": "edited",
-        "decided_by": name,
-        "decided_at": now,
-        "note": note,
+    values = _decision(name, now, terms.get("note")) | {
         "edited_fingerprint": payload.fingerprint,
         "payload_class": payload.traits.payload_class,
         "max_tokens": payload.max_tokens,
@@ -223,13 +257,13 @@ def edit(  # noqa: PLR0913 - what a person says in editing
         "would_pass": figures.would_pass,
         "ceiling_nano_usd": figures.worst_case,
         "ceiling_tokens": figures.input_tokens,
-        "expires_at": now + expires_in,
+        "expires_at": now + APPROVAL_HOLDS,
     }
-    versions = None if version is None else {review_id: version}
-    change = _Change(_decidable(name, ()), values, lambda row: _undecidable(row, name, ()) or "", versions)
+    version = terms.get("version")
+    versions = {} if version is None else {review_id: version}
     with ledger.write() as connection:
         one_at_a_time(connection)
-        decided = _by_id(connection, [review_id], change)
+        decided = _by_id(connection, [review_id], _Change(Verb.EDIT, name, values, versions=versions))
         if decided.changed:
             _keep_edit(connection, review_id, payload)
     return decided
@@ -244,12 +278,13 @@ def _keep_edit(connection: Connection, review_id: int, payload: Payload) -> None
 
 def expire(ledger: Ledger, now: datetime) -> int:
     """Turn approvals and edits whose time has passed to `expired`; how many."""
+    expiring = TRANSITIONS[Verb.EXPIRE]
     with ledger.write() as connection:
         one_at_a_time(connection)
         return connection.execute(
             update(ReviewRow)
-            .where(ReviewRow.status.in_(("approved", "edited")), ReviewRow.expires_at <= now)
-            .values(status="expired", version=ReviewRow.version + 1)
+            .where(ReviewRow.status.in_(expiring.statuses(Who.A_RUN)), ReviewRow.expires_at <= now)
+            .values(status=expiring.to, version=ReviewRow.version + 1)
         ).rowcount
 
 
@@ -261,34 +296,6 @@ def checked_name(by: str) -> str:
             f"A decision needs the name of who decides, at most {MAX_NAME_CHARACTERS} characters; nothing was decided."
         )
     return name
-
-
-def _decidable(name: str, own: Sequence[str]) -> ColumnElement[bool]:
-    """Whether this person may decide; of what is decided already, only `own` and only what they decided."""
-    return or_(
-        ReviewRow.status.in_(("pending", "expired")),
-        and_(ReviewRow.status == "claimed", ReviewRow.claimed_by == name),
-        and_(ReviewRow.status.in_(own), ReviewRow.decided_by == name),
-    )
-
-
-def _undecidable(row: Row[Any], name: str, own: Sequence[str]) -> str | None:
-    """Why this person may not decide, or None when they may."""
-    if row.status in ("pending", "expired") or (row.status in own and row.decided_by == name):
-        return None
-    if row.status == "claimed":
-        return None if row.claimed_by == name else f"it is claimed by {row.claimed_by}; take it over first"
-    if row.status == "sent":
-        return "it was sent"
-    return f"it is {row.status} already, by {row.decided_by}; reopen it first"
-
-
-def _taken(row: Row[Any], name: str) -> str:
-    if row.status == "claimed" and row.claimed_by != name:
-        return f"it is claimed by {row.claimed_by}; take it over first"
-    if row.status == "pending":
-        return "nobody has claimed it"
-    return f"it is {row.status}, so it cannot be claimed or released; reopen it first"
 
 
 def _changed(ledger: Ledger, which: Sequence[int] | Filter, change: _Change) -> Decided:
@@ -308,42 +315,42 @@ def _changed(ledger: Ledger, which: Sequence[int] | Filter, change: _Change) -> 
 def _by_filter(connection: Connection, which: Filter, change: _Change) -> Decided:
     meant = matching(which)
     if change.confirmed is not None and totals_within(connection, which) != change.confirmed:
-        return Decided(
-            0, (RefusedDecision(None, "the selection has changed since it was confirmed; look at it again"),)
-        )
+        why = "the selection has changed since it was confirmed; look at it again"
+        return Decided(0, (RefusedDecision(None, why),))
     refused = connection.execute(select(*_STANDING).where(*meant, not_(change.allowed))).all()
     changed = _write(connection, [*meant, change.allowed], change)
-    return Decided(changed, tuple(RefusedDecision(row.id, change.why(row)) for row in refused))
+    return Decided(changed, tuple(RefusedDecision(row.id, change.why_not(row)) for row in refused))
 
 
 def _by_id(connection: Connection, ids: Sequence[int], change: _Change) -> Decided:
     # a SQL shell knows nothing of our lock, so on PostgreSQL the rows themselves are locked too
-    query = select(*_STANDING, change.allowed.label("allowed")).where(ReviewRow.id.in_(ids))
+    named = ReviewRow.id.in_([review_id for review_id in ids if is_an_id(review_id)])
+    query = select(*_STANDING, change.allowed.label("allowed")).where(named)
     standing = {
         row.id: row for row in connection.execute(query.order_by(ReviewRow.id).with_for_update()).all()
     }
     refused: list[RefusedDecision] = []
     going: list[int] = []
     for review_id in ids:
-        row = standing.get(review_id)
-        read = (change.versions or {}).get(review_id)
-        if row is None:
-            refused.append(RefusedDecision(review_id, "there is no such review"))
-        elif not row.allowed:
-            refused.append(RefusedDecision(review_id, change.why(row)))
-        elif read is not None and read != row.version:
-            refused.append(
-                RefusedDecision(
-                    review_id, f"it was changed since you read it (version {read}, now {row.version})"
-                )
-            )
+        if why := _refusal(standing.get(review_id), change.versions.get(review_id), change):
+            refused.append(RefusedDecision(review_id, why))
         else:
             going.append(review_id)
     changed = _write(connection, [ReviewRow.id.in_(going)], change) if going else 0
     return Decided(changed, tuple(refused))
 
 
+def _refusal(row: Row[Any] | None, read: int | None, change: _Change) -> str | None:
+    """Why a change is refused for a review, of which some version was read; None when it is not."""
+    if row is None:
+        return "there is no such review"
+    if not row.allowed:
+        return change.why_not(row)
+    if read is not None and read != row.version:
+        return f"it was changed since you read it (version {read}, now {row.version})"
+    return None
+
+
 def _write(connection: Connection, where: Sequence[ColumnElement[bool]], change: _Change) -> int:
-    return connection.execute(
-        update(ReviewRow).where(*where).values(**change.values, version=ReviewRow.version + 1)
-    ).rowcount
+    values = {**change.values, "status": TRANSITIONS[change.verb].to, "version": ReviewRow.version + 1}
+    return connection.execute(update(ReviewRow).where(*where).values(values)).rowcount

@@ -5,17 +5,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, func, not_, or_, select
 
 from schemas.job import RunId
-from schemas.ledger import CountRow, JobRow, PayloadRow, ReviewPayloadRow, ReviewRow
-from schemas.outcome import Outcome, Reason
+from schemas.ledger import CountRow, JobRow, PayloadRow
+from schemas.outcome import LETS_PASS, Outcome, Reason, ReviewStatus
 from schemas.review import UNKNOWN_ADVICE, JobLimits, ParkedJob
+from schemas.review_tables import ReviewPayloadRow, ReviewRow
 from services.ledger.jobs import QUEUED_COLUMNS, queued
-from services.ledger.store import Ledger
+from services.ledger.reviews.reading import in_doubt
+from services.ledger.store import Ledger, upsert
+from services.ledger.windows import one_at_a_time
 
-#: what would let a job pass, one sentence a line, or None when nothing is known that would
+#: what would bring a job within its limits, one sentence a line, or None when nothing is known that would
 Advise = Callable[[ParkedJob], str | None]
 
 _COLUMNS = (
@@ -58,6 +60,8 @@ def _park(ledger: Ledger, parking: _Parking) -> int:
     parked, after = 0, -1
     while True:
         with ledger.write() as connection:
+            # else two that write many reviews in orders of their own could wait for each other for ever
+            one_at_a_time(connection)
             last = _park_page(connection, parking, after)
         if last is None:
             return parked
@@ -98,7 +102,7 @@ def _park_page(connection: Connection, parking: _Parking, after: int) -> tuple[i
     return len(rows), rows[-1].row_number
 
 
-def _values(row: Any, parking: _Parking, counted: Mapping[str, int], now: datetime) -> dict[str, object]:
+def _values(row: Row[Any], parking: _Parking, counted: Mapping[str, int], now: datetime) -> dict[str, Any]:
     reason = row.reason or Reason.UNKNOWN_OUTCOME
     job = queued(row)
     parked = ParkedJob(job, reason, row.worst_case_nano_usd, row.body, counted)
@@ -112,7 +116,7 @@ def _values(row: Any, parking: _Parking, counted: Mapping[str, int], now: dateti
         "reason": reason,
         "detail": row.detail or "",
         "would_pass": parking.advise(parked),
-        "status": "pending",
+        "status": ReviewStatus.PENDING,
         "model": row.model,
         "method": row.method,
         "payload_class": job.traits.payload_class,
@@ -128,8 +132,8 @@ def _values(row: Any, parking: _Parking, counted: Mapping[str, int], now: dateti
     }
 
 
-def _fingerprint(row: Any) -> str:
-    """A job that an approval let pass belongs to that review, also when what was sent is an edit of its payload."""
+def _fingerprint(row: Row[Any]) -> str:
+    """An approved job belongs to the review that approved it, also when what was sent is an edit of its payload."""
     return str(row.review_fingerprint or row.fingerprint)
 
 
@@ -139,58 +143,69 @@ def _tighter(own: int | None, policy: int | None) -> int | None:
 
 
 _FRESH = (
-    "run_id", "row_number", "edited_fingerprint", "reason", "detail", "would_pass", "model", "method", "payload_class",
-    "input_tokens", "max_tokens", "limit_tokens", "limit_nano_usd", "worst_case_nano_usd", "group_name", "priority",
-    "pinned_model",
+    "run_id", "row_number", "edited_fingerprint", "model", "method", "payload_class", "input_tokens", "max_tokens",
+    "limit_tokens", "limit_nano_usd", "worst_case_nano_usd", "group_name", "priority", "pinned_model",
 )  # fmt: skip
+#: what a review says of its job; of an attempt that may have been billed it is said until that is known
+_SAID = ("reason", "detail", "would_pass")
 
 
-def _upsert(connection: Connection, values: Sequence[dict[str, object]]) -> None:
+def _upsert(connection: Connection, values: Sequence[dict[str, Any]]) -> None:
     """One row per job and payload. What a person has decided stays; what still waits is brought up to date.
 
-    A claim stays with who has it. An approval that has expired, or whose ceiling the job outgrew, waits again.
+    A claim stays with who has it. An approval that has expired, or whose ceiling the job outgrew, waits again. A
+    review of an attempt that may have been billed goes on saying so, whatever else keeps the job back meanwhile.
     """
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(ReviewRow)
+    statement = upsert(connection, ReviewRow)
     fresh = statement.excluded
-    outgrown = and_(_is("approved", "edited"), fresh.reason == Reason.OVER_CEILING)
-    waits = _is("pending", "claimed")
+    outgrown = and_(_is(*LETS_PASS), fresh.reason == Reason.OVER_CEILING)
+    waits = _is(ReviewStatus.PENDING, ReviewStatus.CLAIMED)
+    says_so = and_(
+        ReviewRow.reason == Reason.UNKNOWN_OUTCOME,
+        fresh.reason != Reason.UNKNOWN_OUTCOME,
+        in_doubt(ReviewRow.fingerprint, ReviewRow.edited_fingerprint),
+    )
+    # its figures, and what is sent when it is approved, are the edit's
+    edit_in_doubt = and_(
+        fresh.edited_fingerprint.is_distinct_from(ReviewRow.edited_fingerprint),
+        in_doubt(ReviewRow.edited_fingerprint),
+    )
     connection.execute(
         statement.on_conflict_do_update(
             index_elements=["job_id", "fingerprint"],
             set_={name: fresh[name] for name in _FRESH}
+            | {name: case((says_so, getattr(ReviewRow, name)), else_=fresh[name]) for name in _SAID}
             | {
-                "status": case((ReviewRow.status == "claimed", "claimed"), else_="pending"),
+                "status": case(
+                    (ReviewRow.status == ReviewStatus.CLAIMED, ReviewStatus.CLAIMED),
+                    else_=ReviewStatus.PENDING,
+                ),
                 "created_at": case((waits, ReviewRow.created_at), else_=fresh.created_at),
             },
-            where=or_(waits, _is("sent", "expired"), outgrown),
+            where=and_(
+                or_(waits, _is(ReviewStatus.SENT, ReviewStatus.EXPIRED), outgrown), not_(edit_in_doubt)
+            ),
         ),
         values,
     )
 
 
-def _keep_payloads(connection: Connection, run_id: str, rows: Sequence[Any]) -> None:
+def _keep_payloads(connection: Connection, run_id: str, rows: Sequence[Row[Any]]) -> None:
     """Keep the payloads of what was put into the table or brought up to date; of what is decided, they stay."""
     query = select(ReviewRow.job_id, ReviewRow.fingerprint, ReviewRow.id).where(
         ReviewRow.fingerprint.in_([_fingerprint(row) for row in rows]),
         ReviewRow.run_id == run_id,
-        ReviewRow.status.in_(("pending", "claimed")),
+        ReviewRow.status.in_((ReviewStatus.PENDING, ReviewStatus.CLAIMED)),
     )
     ids = {(job_id, fingerprint): number for job_id, fingerprint, number in connection.execute(query)}
-    values = []
-    for row in rows:
-        if number := ids.get((row.job_id, _fingerprint(row))):
-            edited = _fingerprint(row) != row.fingerprint
-            kept = (
-                {"payload": None, "edited_payload": row.body}
-                if edited
-                else {"payload": row.body, "edited_payload": None}
-            )
-            values.append({"review_id": number} | kept)
+    values = [
+        _payloads_of(row, ids[row.job_id, _fingerprint(row)])
+        for row in rows
+        if (row.job_id, _fingerprint(row)) in ids
+    ]
     if not values:
         return
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(ReviewPayloadRow)
+    statement = upsert(connection, ReviewPayloadRow)
     payload = func.coalesce(statement.excluded.payload, ReviewPayloadRow.payload)
     edited = statement.excluded.edited_payload
     connection.execute(
@@ -205,6 +220,14 @@ def _keep_payloads(connection: Connection, run_id: str, rows: Sequence[Any]) -> 
         ),
         values,
     )
+
+
+def _payloads_of(row: Row[Any], review_id: int) -> dict[str, Any]:
+    """A job's payload, where it belongs: under an edit, what the run has is the edit."""
+    kept = {"review_id": review_id, "payload": row.body, "edited_payload": None}
+    if _fingerprint(row) != row.fingerprint:
+        kept |= {"payload": None, "edited_payload": row.body}
+    return kept
 
 
 def _is(*statuses: str) -> ColumnElement[bool]:

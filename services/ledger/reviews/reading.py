@@ -1,22 +1,28 @@
 """Reading the review table: lists, totals, one review, its history."""
 
-from collections.abc import Sequence
+from collections import Counter
+from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, false, func, or_, select
+from sqlalchemy.orm import InstrumentedAttribute
 
-from schemas.ledger import JobRow, ReviewEventRow, ReviewPayloadRow, ReviewRow
+from schemas.ledger import AttemptRow, JobRow
 from schemas.money import NanoUsd, to_nano
-from schemas.review import Filter, JobLimits, Order, Totals
+from schemas.outcome import AttemptState, ReviewStatus
+from schemas.review import Filter, JobLimits, Order, Review, ReviewDetail, ReviewEvent, Totals
+from schemas.review_tables import ReviewEventRow, ReviewPayloadRow, ReviewRow
 from services.ledger.store import Ledger
 
+#: the largest id that the table can have; a database refuses to compare with a larger one
+_MAX_ID = 2**31 - 1
 _ORDERS: dict[Order, ColumnElement[Any]] = {
     Order.LATEST: ReviewRow.id.desc(),
     Order.OLDEST: ReviewRow.id.asc(),
     Order.DEAREST: func.coalesce(ReviewRow.worst_case_nano_usd, -1).desc(),
     Order.HEAVIEST: func.coalesce(ReviewRow.input_tokens, -1).desc(),
 }
-_FACETS = {
+_FACETS: dict[str, InstrumentedAttribute[Any]] = {
     "status": ReviewRow.status,
     "reason": ReviewRow.reason,
     "group": ReviewRow.group_name,
@@ -26,30 +32,22 @@ _FACETS = {
 
 def matching(which: Filter) -> list[ColumnElement[bool]]:
     """A filter as conditions on the review table."""
-    asked: list[ColumnElement[bool]] = [
-        column == value
-        for column, value in (
-            (ReviewRow.status, which.status),
-            (ReviewRow.reason, which.reason),
-            (ReviewRow.group_name, which.group),
-            (ReviewRow.model, which.model),
-            (ReviewRow.run_id, which.run_id),
-        )
-        if value is not None
-    ]
+    columns = (
+        (ReviewRow.status, which.status),
+        (ReviewRow.reason, which.reason),
+        (ReviewRow.group_name, which.group),
+        (ReviewRow.model, which.model),
+        (ReviewRow.run_id, which.run_id),
+    )
+    if any("\0" in value for value in (which.search, *(value for _, value in columns)) if value):
+        # no database text holds a NUL, and PostgreSQL refuses to look for one
+        return [false()]
+    asked: list[ColumnElement[bool]] = [column == value for column, value in columns if value is not None]
     if which.over_usd is not None:
         asked.append(ReviewRow.worst_case_nano_usd > to_nano(which.over_usd))
-    if which.over_tokens is not None:
-        asked.append(ReviewRow.input_tokens > which.over_tokens)
     if which.search:
-        asked.append(
-            or_(
-                *(
-                    column.icontains(which.search, autoescape=True)
-                    for column in (ReviewRow.job_id, ReviewRow.detail, ReviewRow.note)
-                )
-            )
-        )
+        texts = (ReviewRow.job_id, ReviewRow.detail, ReviewRow.note)
+        asked.append(or_(*(column.icontains(which.search, autoescape=True) for column in texts)))
     return asked
 
 
@@ -60,22 +58,20 @@ def listed(
     limit: int = 50,
     offset: int = 0,
     order: Order = Order.LATEST,
-) -> Sequence[Row[Any]]:
+) -> list[Review]:
     """Reviews, without their payloads.
 
     Args:
         ledger: the ledger.
         which: only these.
-        limit: at most so many.
-        offset: past so many.
+        limit: at most this many.
+        offset: without the first this many.
         order: by age, worst case or weight.
-
-    Returns:
-        Rows with the attributes of `ReviewRow`.
     """
     query = select(ReviewRow.__table__).where(*matching(which)).order_by(_ORDERS[order], ReviewRow.id.desc())
     with ledger.read() as connection:
-        return connection.execute(query.limit(limit).offset(offset)).all()
+        rows = connection.execute(query.limit(limit).offset(offset)).all()
+    return [Review(**_values(row)) for row in rows]
 
 
 def totals(ledger: Ledger, which: Filter = Filter()) -> Totals:  # noqa: B008 - frozen
@@ -102,38 +98,73 @@ def totals_within(connection: Connection, which: Filter) -> Totals:
 
 
 def facets(ledger: Ledger, which: Filter = Filter()) -> dict[str, dict[str | None, int]]:  # noqa: B008 - frozen
-    """How many of the reviews that a filter means have each status, reason, group and model; most first."""
-    found: dict[str, dict[str | None, int]] = {}
+    """How many of the reviews that a filter means have each status, reason, group and model; most first.
+
+    One statement reads them all at once: there are few combinations, and many reviews.
+    """
+    columns = list(_FACETS.values())
+    query = select(*columns, func.count()).where(*matching(which)).group_by(*columns)
+    counted: dict[str, Counter[str | None]] = {name: Counter() for name in _FACETS}
     with ledger.read() as connection:
-        for name, column in _FACETS.items():
-            number = func.count().label("number")
-            query = select(column, number).where(*matching(which)).group_by(column)
-            rows = connection.execute(query.order_by(number.desc(), column)).tuples()
-            found[name] = dict(iter(rows))
-    return found
+        for *values, number in connection.execute(query):
+            for name, value in zip(_FACETS, values, strict=True):
+                counted[name][value] += number
+    return {name: dict(counter.most_common()) for name, counter in counted.items()}
 
 
-def one_review(ledger: Ledger, review_id: int) -> Row[Any] | None:
-    """One review, or None; a row with the attributes of `ReviewRow` and its `payload` and `edited_payload`."""
+def one_review(ledger: Ledger, review_id: int) -> ReviewDetail | None:
+    """One review with its payloads, or None."""
+    if not is_an_id(review_id):
+        return None
     query = (
         select(ReviewRow.__table__, ReviewPayloadRow.payload, ReviewPayloadRow.edited_payload)
         .outerjoin(ReviewPayloadRow, ReviewPayloadRow.review_id == ReviewRow.id)
         .where(ReviewRow.id == review_id)
     )
     with ledger.read() as connection:
-        return connection.execute(query).first()
+        row = connection.execute(query).first()
+    return None if row is None else detail_of(row)
 
 
-def events(ledger: Ledger, review_id: int) -> Sequence[Row[Any]]:
-    """What happened to a review, the first first: rows with id, at, by, from_status, to_status, note and ceilings."""
-    columns = [column for column in ReviewEventRow.__table__.columns if column.key != "by"]
-    query = (
-        select(*columns, ReviewEventRow.by.label("by"))
-        .where(ReviewEventRow.review_id == review_id)
-        .order_by(ReviewEventRow.id)
-    )
+def is_an_id(number: int) -> bool:
+    """Whether a review can have this id."""
+    return 0 < number <= _MAX_ID
+
+
+def detail_of(row: Row[Any]) -> ReviewDetail:
+    """A row of all columns of `reviews`, then payload and edited_payload."""
+    return ReviewDetail(**_values(row))
+
+
+def _values(row: Row[Any]) -> dict[str, Any]:
+    return {**row._mapping, "status": ReviewStatus(row.status)}  # noqa: SLF001 - the public name of a Row's mapping
+
+
+def events(ledger: Ledger, review_id: int) -> list[ReviewEvent]:
+    """What happened to a review, the first first."""
+    columns = [getattr(ReviewEventRow, column.name) for column in fields(ReviewEvent)]
+    query = select(*columns).where(ReviewEventRow.review_id == review_id).order_by(ReviewEventRow.id)
     with ledger.read() as connection:
-        return connection.execute(query).all()
+        rows = connection.execute(query).tuples().all()
+    return [ReviewEvent(*row) for row in rows]
+
+
+def in_doubt(*fingerprints: Any) -> ColumnElement[bool]:
+    """Whether an attempt at a review's job, with one of these payloads, may have been billed.
+
+    Args:
+        fingerprints: columns of `reviews`: the payload's, the edit's, or both.
+    """
+    attempt = (
+        select(AttemptRow.attempt_id)
+        .where(
+            AttemptRow.job_id == ReviewRow.job_id,
+            or_(*(AttemptRow.fingerprint == fingerprint for fingerprint in fingerprints)),
+            AttemptRow.state == AttemptState.UNKNOWN,
+        )
+        .correlate(ReviewRow)
+    )
+    return attempt.exists()
 
 
 def own_limits(ledger: Ledger, run_id: str, row_number: int) -> JobLimits:

@@ -1,12 +1,16 @@
 """The rules of the models, held against an independent witness: the simulator's own checks of the same requests."""
 
+import tomllib
 from itertools import product
+from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from schemas.model_facts import ModelFacts
 from schemas.outcome import Mode
-from schemas.payload.api_rules import RULES, limits_of, refusal, sentences
+from schemas.payload import api_rules
+from schemas.payload.api_rules import RULES, ApiRules, limits_of, refusal, sentences
 from schemas.payload.payload import InvalidPayload, Payload
 from schemas.payload.traits import Traits
 from simulator.billing.catalogue import MODELS
@@ -111,11 +115,11 @@ def test_the_table_and_the_simulator_know_the_same_sizes(model):
         assert (limits.context_window, limits.max_tokens) == (model.max_input_tokens, model.max_tokens)
 
 
-def test_every_rule_and_bound_says_where_it_comes_from_and_every_mend_is_of_a_known_value():
+def test_every_rule_and_bound_says_where_it_comes_from_and_every_fix_is_of_a_known_value():
     assert all(one.source for one in (*RULES.rules, *RULES.bounds, *RULES.parameters, *RULES.blocks.values()))
     for rule in RULES.rules:
-        assert rule.mend or rule.mends
-        assert set(rule.mends) <= RULES.values.get(rule.trait, frozenset())
+        assert rule.fix or rule.fixes
+        assert set(rule.fixes) <= RULES.values.get(rule.trait, frozenset())
 
 
 def test_what_the_provider_states_goes_before_the_table():
@@ -156,3 +160,12 @@ def test_a_refusal_of_several_models_is_said_once_with_all_of_them():
         "is 100,000, above the 64,000 taken by claude-haiku-4-5 "
         "(ask for fewer, or pin the job to a model that takes more)"
     )
+
+
+@pytest.mark.parametrize("change", [{"trait": "thinkin"}, {"taken": "effort"}, {"when": {"sped": ["fast"]}}])
+def test_a_rule_that_looks_at_what_is_not_there_is_found_when_the_table_is_read(change):
+    table = tomllib.loads(Path(api_rules.__file__).with_suffix(".toml").read_text("utf-8"))
+    assert ApiRules.model_validate(table) == RULES
+    table["rules"][3] |= change
+    with pytest.raises(ValidationError, match=r"which no (payload|model) has"):
+        ApiRules.model_validate(table)

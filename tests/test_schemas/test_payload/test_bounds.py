@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.model_facts import ModelFacts
-from schemas.payload.bounds import Bound, bound_of
+from schemas.payload.bounds import input_bound
 from schemas.payload.payload import Payload
 from simulator.billing.catalogue import MODELS
 from simulator.billing.counting import count_tokens
@@ -33,7 +33,7 @@ def said(*content):
 
 
 def bound(changes, counted=100, facts=MODEL):
-    return bound_of(Payload.checked(request() | changes).traits, counted, facts)
+    return input_bound(Payload.checked(request() | changes).traits, counted, facts)
 
 
 remote = st.sampled_from([image("url"), image("file"), document("url"), document("file")])
@@ -59,29 +59,29 @@ def test_a_bound_is_never_below_what_is_billed(sent, model):
     payload = Payload.checked(sent)
     counted = payload.bound_body(model.id)
     check_body(counted, "count_tokens")  # takes it: nothing that cannot be counted is left
-    found = bound_of(payload.traits, count_tokens(counted, model), ModelFacts(model.id, "active"))
-    assert found.input_tokens >= count_tokens(payload.message_body(model.id), model)
+    found = input_bound(payload.traits, count_tokens(counted, model), ModelFacts(model.id, "active"))
+    assert found >= count_tokens(payload.message_body(model.id), model)
 
 
 @given(requests)
 def test_of_a_payload_that_is_counted_in_full_both_bodies_are_the_same(sent):
     payload = Payload.checked(sent)
     assert payload.bound_body("m") == payload.count_body("m")
-    assert (payload.traits.sampling_calls, payload.traits.web_searches) == (1, 0)
-    assert bound_of(payload.traits, 7, MODEL) == Bound(7, 1, 0)
+    assert (payload.traits.uncounted.sampling_calls, payload.traits.uncounted.web_searches) == (1, 0)
+    assert input_bound(payload.traits, 7, MODEL) == 7
 
 
 @pytest.mark.parametrize(
     ("found", "changes"),
     [
-        (Bound(100 + 4_784, 1, 0), said(image())),
-        (Bound(100 + 2 * 4_784, 1, 0), said(image(), image("file"))),
-        (Bound(1_000_000, 1, 0), said(document())),
-        (Bound(1_000_000, 1, 0), said(image(), document("file"))),
-        (Bound(6_000_000, 6, 5), {"tools": [SEARCH | {"max_uses": 5}]}),
-        (Bound(3_000_000, 3, 0), {"tools": [FETCH | {"max_uses": 2, "max_content_tokens": 9}]}),
+        (100 + 4_784, said(image())),
+        (100 + 2 * 4_784, said(image(), image("file"))),
+        (1_000_000, said(document())),
+        (1_000_000, said(image(), document("file"))),
+        (6_000_000, {"tools": [SEARCH | {"max_uses": 5}]}),
+        (3_000_000, {"tools": [FETCH | {"max_uses": 2, "max_content_tokens": 9}]}),
         (
-            Bound(4_000_000, 4, 1),
+            4_000_000,
             {"tools": [SEARCH | {"max_uses": 1}, FETCH | {"max_uses": 2, "max_content_tokens": 9}]},
         ),
         (None, {"tools": [SEARCH]}),
@@ -101,17 +101,23 @@ def test_each_part_has_its_bound_or_the_whole_has_none(found, changes):
     assert bound(changes) == found
 
 
+def test_searches_are_counted_apart_since_each_is_billed():
+    tools = [SEARCH | {"max_uses": 5}, FETCH | {"max_uses": 2, "max_content_tokens": 9}]
+    uncounted = Payload.checked(request(tools=tools)).traits.uncounted
+    assert (uncounted.sampling_calls, uncounted.web_searches) == (8, 5)
+
+
 def test_an_image_is_never_more_than_the_window_and_a_rest_over_the_window_stays_over_it():
     small = ModelFacts("claude-haiku-5-5", "active", max_input_tokens=3_000)
-    assert bound(said(image()), 100, small) == Bound(3_000, 1, 0)
-    assert bound(said(image()), 3_001, small) == Bound(3_001, 1, 0)
+    assert bound(said(image()), 100, small) == 3_000
+    assert bound(said(image()), 3_001, small) == 3_001
 
 
 def test_under_a_model_that_nobody_knows_only_a_stated_window_bounds():
     assert bound(said(image()), 1, ModelFacts("claude-of-tomorrow", "active")) is None
     assert bound(said(document()), 1, ModelFacts("claude-of-tomorrow", "active")) is None
     stated = ModelFacts("claude-of-tomorrow", "active", max_input_tokens=50)
-    assert bound(said(image()), 1, stated) == Bound(50, 1, 0)
+    assert bound(said(image()), 1, stated) == 50
 
 
 def test_the_body_that_is_counted_keeps_all_the_rest():

@@ -58,7 +58,7 @@ DOCUMENT = {"type": "document", "source": {"type": "text", "media_type": "text/p
         ("messages", "100,001 messages", {"messages": [HI, *[SO, HI] * 50_000]}),
         ("messages", "media_type", user(image("aGk=", f"image/{SECRET}"))),
         ("messages", "media_type", user(image("aGk=", "application/pdf"))),
-        *(("messages", "no base64", user(image(data))) for data in (
+        *(("messages", "not base64", user(image(data))) for data in (
             SECRET, "data:image/png;base64,aGk=", "aG k", "aGk=\n", "a=Gk", "=aGk", "aGk=aGk=", "====", "aé==",
         )),
         ("messages", "no data", user(image(""))),
@@ -75,7 +75,7 @@ DOCUMENT = {"type": "document", "source": {"type": "text", "media_type": "text/p
         ("tools", "tools.1 needs a name", {"tools": [TOOL, TOOL | {"name": f"{SECRET}!"}]}),
         ("tools", "tools.0 needs a name", {"tools": [TOOL | {"name": "n" * 129}]}),
         ("tools", "input_schema", {"tools": [{"name": SECRET}]}),
-        ("tools", "type that is no text", {"tools": [TOOL | {"type": [SECRET]}]}),
+        ("tools", "type that is not text", {"tools": [TOOL | {"type": [SECRET]}]}),
         ("tool_choice", "without tools", {"tool_choice": {"type": "auto"}}),
         ("tool_choice", "not among tools", {"tools": [TOOL], "tool_choice": {"type": "tool", "name": SECRET}}),
         ("tool_choice", "not among tools", {"tools": [TOOL], "tool_choice": {"type": "tool", "name": None}}),

@@ -60,9 +60,9 @@ def user(content):
         ("messages", user([{"type": "text"}])),
         ("messages", user([{"type": "text", "text": "  "}])),
         ("messages", user("\ud800" + SECRET)),
-        ("messages", {"metadata": {"n": 2**65}}),
-        ("messages", {"metadata": {1: SECRET}}),
-        ("messages", {"metadata": {"x": {SECRET}}}),
+        ("metadata", {"metadata": {"n": 2**65}}),
+        ("metadata", {"metadata": {1: SECRET}}),
+        ("metadata", {"metadata": {"x": {SECRET}}}),
         ("system", {"system": 5}),
         ("system", {"system": {SECRET: 1}}),
         ("tools", {"tools": {SECRET: 1}}),
@@ -134,7 +134,7 @@ def test_whatever_json_it_is_given_it_is_a_payload_or_refused(anything):
     else:
         assert payload.max_tokens >= 1
         assert payload.cache_ttl in (None, "5m", "1h")
-        assert all(payload.uncountable_parts)
+        assert all(payload.traits.uncounted.parts)
         assert Traits.from_json(orjson.loads(orjson.dumps(payload.traits.as_json()))) == payload.traits
 
 
@@ -242,14 +242,14 @@ def answered(content):
     ],
 )
 def test_what_the_provider_does_not_count_is_found_wherever_it_stands(part, changes):
-    found = Payload.checked(request() | changes).uncountable_parts
+    found = Payload.checked(request() | changes).traits.uncounted.parts
     assert found == (() if part is None else (part,))
     assert SECRET not in "".join(found)
 
 
 def test_a_url_image_inside_a_document_of_content_blocks_is_found():
     document = {"type": "document", "source": {"type": "content", "content": [URL]}}
-    assert Payload.checked(request() | user([document])).uncountable_parts == (
+    assert Payload.checked(request() | user([document])).traits.uncounted.parts == (
         "image block with a url source",
     )
 

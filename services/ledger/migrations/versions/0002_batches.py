@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from schemas.ledger import UtcDateTime
+from schemas.table import UtcDateTime
 
 revision = "0002"
 down_revision = "0001"

@@ -1,0 +1,43 @@
+"""`weighbridge cancel RUN`: ask the provider to stop working on the batches of a run."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from cli.options import LedgerOption, opened_ledger
+from schemas.errors import BadInput
+from schemas.job import RunId
+from schemas.policy import RateLimits
+from services.gateway import client_for, open_gateway
+from services.ledger import Ledger, batches, runs
+
+
+def cancel(
+    run: Annotated[str, typer.Argument(help="The run id.")],
+    ledger: LedgerOption = None,
+) -> None:
+    """Ask the provider to stop working on the batches of a run.
+
+    Requests that are already being answered may still end, and be billed.
+    """
+    opened = opened_ledger(ledger)
+    if runs.find(opened, run) is None:
+        raise BadInput(f"The ledger {opened.url} has no run {run}. Nothing was canceled.")
+    client_for()
+    canceled = asyncio.run(_cancel_batches(opened, RunId(run)))
+    print(
+        f"The provider was asked to stop {canceled} batch(es) of {run}. When they have ended, `weighbridge collect` "
+        "settles them."
+    )
+
+
+async def _cancel_batches(ledger: Ledger, run_id: RunId) -> int:
+    """Ask for the end of every open batch of a run; how many were asked for."""
+    canceled = 0
+    async with open_gateway(RateLimits()) as gateway:
+        for batch in batches.open_of_run(ledger, run_id):
+            if batch.provider_batch_id:
+                await gateway.cancel_batch(batch.provider_batch_id)
+                canceled += 1
+    return canceled

@@ -1,0 +1,37 @@
+"""Commands that are imported when they are called: Prefect, the SDK and the web server take seconds to import."""
+
+from importlib import import_module
+from typing import Any, cast
+
+from typer import Typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+
+class LazyCommand(TyperCommand):
+    """A command, or a group of commands, that stands in for one whose module is not imported yet.
+
+    Args:
+        name: what a person types.
+        source: "module:name" of the command's function, or of a `TyperGroup`.
+        summary: its line in the overview: the first paragraph of the function's docstring, or the group's help.
+        hidden: leave it out of the overview, as an old name of a command.
+    """
+
+    def __init__(self, name: str, source: str, summary: str, *, hidden: bool = False) -> None:
+        super().__init__(name, help=summary, hidden=hidden)
+        self._source = source
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """The context of the real command, which is what the caller then invokes."""
+        return self.imported().make_context(info_name, args, parent=parent, **extra)
+
+    def imported(self) -> TyperCommand | TyperGroup:
+        """The real command."""
+        module, _, attribute = self._source.partition(":")
+        found = getattr(import_module(module), attribute)
+        if isinstance(found, TyperGroup):
+            return found
+        alone = Typer(add_completion=False, pretty_exceptions_enable=False)
+        alone.command(self.name)(found)
+        return cast("TyperCommand", get_command(alone))

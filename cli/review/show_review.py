@@ -1,0 +1,112 @@
+"""`weighbridge review show`."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from cli.options import JsonOption, LedgerOption, opened_ledger
+from cli.review.review_options import IdArgument
+from cli.review.review_values import as_json_values
+from cli.screen import screen, shown_tokens, shown_usd
+from schemas.errors import BadInput
+from schemas.words import printable
+from services.ledger import reviews
+
+
+def show_review(review: IdArgument, ledger: LedgerOption = None, as_json: JsonOption = False) -> None:
+    """Show one review: its weight and price, its limits, and its conversation.
+
+    Also what would let it pass, and its history.
+    """
+    opened = opened_ledger(ledger)
+    row = reviews.one_review(opened, review)
+    if row is None:
+        raise BadInput(
+            f"There is no review {review} in {opened.url}; `weighbridge review list --status all` shows those there are."
+        )
+    events = reviews.events(opened, review)
+    if as_json:
+        history = [as_json_values(event) for event in events]
+        print(json.dumps(as_json_values(row) | {"events": history}))
+    else:
+        _print_review(screen(), row, events)
+
+
+def _print_review(console: Console, row: Any, events: Sequence[Any]) -> None:
+    for name, value in _figures(row):
+        if value not in (None, ""):
+            console.print(f"[dim]{name}:[/dim] {escape(_without_controls(str(value)))}", highlight=False)
+    if row.would_pass:
+        console.print("[dim]what would let it pass:[/dim]")
+        for line in row.would_pass.splitlines():
+            console.print(f"  - {escape(printable(line))}", highlight=False)
+    title = "edited conversation" if row.edited_payload else "conversation"
+    console.print(f"[dim]{title}:[/dim]")
+    for speaker, text in _conversation(row.edited_payload or row.payload):
+        console.print(f"[bold]{escape(speaker)}[/bold] {escape(_without_controls(text))}", highlight=False)
+    console.print("[dim]history:[/dim]")
+    for event in events:
+        note = f": {event.note}" if event.note else ""
+        change = f"{event.from_status or 'new'} to {event.to_status}, {event.by or 'nobody'}{note}"
+        console.print(f"  {event.at:%Y-%m-%d %H:%M} {escape(printable(change))}", highlight=False)
+
+
+def _figures(row: Any) -> Iterator[tuple[str, object]]:
+    """The fields of a review by name; its figures next to their limits."""
+    for name in ("id", "job_id", "status", "group_name", "model", "reason", "detail", "run_id"):
+        yield name, getattr(row, name)
+    tokens = shown_tokens(row.input_tokens, "not counted")
+    yield "tokens", f"{tokens} (limit {shown_tokens(row.limit_tokens, 'none')}, {row.method or 'no method'})"
+    worst_case = shown_usd(row.worst_case_nano_usd, "not known")
+    yield "worst case", f"{worst_case} (limit {shown_usd(row.limit_nano_usd, 'none')})"
+    yield "max_tokens", shown_tokens(row.max_tokens)
+    for name in ("claimed_by", "decided_by", "note", "ceiling_usd", "ceiling_tokens", "expires_at"):
+        yield name, getattr(row, name)
+
+
+def _conversation(payload: str | None) -> Iterator[tuple[str, str]]:
+    """Who says what in a request; images as their size, tools as their names."""
+    if payload is None:
+        yield "", "the payload was pruned"
+        return
+    request = json.loads(payload)
+    if system := request.get("system"):
+        yield "system", _content_text(system)
+    if tools := request.get("tools"):
+        yield "tools", ", ".join(str(tool.get("name") or tool.get("type")) for tool in tools)
+    for message in request["messages"]:
+        yield str(message["role"]), _content_text(message["content"])
+
+
+def _content_text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    return "\n".join(_block_text(block) for block in content if isinstance(block, dict))
+
+
+def _block_text(block: Mapping[str, Any]) -> str:
+    kind = str(block.get("type"))
+    if kind == "text":
+        return str(block.get("text"))
+    if kind == "tool_use":
+        return f"[calls {block.get('name')} {json.dumps(block.get('input'), ensure_ascii=False)}]"
+    if kind == "tool_result":
+        return f"[result: {_content_text(block.get('content') or '')}]"
+    source = block.get("source")
+    if isinstance(source, dict):
+        form = str(source.get("media_type") or source.get("type")).rpartition("/")[2]
+        size = f", {_size_text(len(str(source['data'])) * 3 // 4)}" if "data" in source else ""
+        return f"[{kind} {form}{size}]"
+    return f"[{kind}]"
+
+
+def _size_text(octets: int) -> str:
+    return f"{octets:,} B" if octets < 1_000 else f"{octets // 1_000:,} kB"
+
+
+def _without_controls(text: str) -> str:
+    """A text that cannot move a terminal's cursor; its lines stay lines."""
+    return "\n".join(printable(line) for line in text.splitlines())

@@ -1,0 +1,76 @@
+"""The estimate of a job: what it is expected to cost, and the most it can cost, under the model it is routed to."""
+
+from dataclasses import replace
+
+from rules.lesson import Lesson
+from rules.prices import BilledTokens, PriceCard
+from rules.surcharges import container_seconds
+from schemas.estimate import Estimate
+from schemas.job import QueuedJob
+from schemas.money import NanoUsd
+from schemas.outcome import Method, Mode
+from schemas.policy import Policy
+
+
+def estimated(job: QueuedJob, policy: Policy, card: PriceCard, lesson: Lesson) -> Estimate:
+    """The estimate of a routed job under its model, by what was observed of such jobs.
+
+    Args:
+        job: the job, with its model and its weight.
+        policy: its margin, its mode, and what is assumed while too little was observed.
+        card: the prices of its model on the day of the call.
+        lesson: what was observed of the model and the class of payload.
+
+    Raises:
+        Unpriced: it asks for something that has no price.
+    """
+    tokens = job.input_tokens or 0
+    method = Method(job.method or Method.COUNTED)
+    # a lesson is about the provider's counts
+    margin = lesson.margin if method == Method.COUNTED else policy.margin
+    bound = margin.bound(tokens)
+    assumed = Estimate(
+        model=card.model,
+        input_tokens=tokens,
+        method=method,
+        input_bound=bound,
+        expected=_expected(job, policy, card, int(job.max_tokens * policy.output.expected_share)),
+        worst_case=_worst_case(job, policy, card, bound, job.max_tokens),
+    )
+    if not lesson.enough:
+        return assumed
+    answers, percentile = lesson.outputs, policy.hold.output_percentile
+    mean = answers.mean(job.max_tokens)
+    likely = None
+    if percentile is not None:
+        likely = _worst_case(job, policy, card, bound, answers.enough_for(percentile, job.max_tokens))
+    return replace(
+        assumed,
+        expected=_expected(job, policy, card, mean),
+        expected_low=_expected(job, policy, card, min(mean, answers.usual(5, job.max_tokens))),
+        expected_high=_expected(job, policy, card, max(mean, answers.usual(95, job.max_tokens))),
+        likely=likely,
+    )
+
+
+def _expected(job: QueuedJob, policy: Policy, card: PriceCard, output_tokens: int) -> NanoUsd:
+    """What the job costs at its counted input and this output."""
+    billed = BilledTokens(job.input_tokens or 0, max(1, output_tokens))
+    batch = policy.mode == Mode.BATCHES
+    return card.price(billed, batch=batch, geo=job.traits.geo, speed=job.traits.speed)
+
+
+def _worst_case(job: QueuedJob, policy: Policy, card: PriceCard, bound: int, output_tokens: int) -> NanoUsd:
+    """The most that the job can cost with at most this input and this output in each sampling call."""
+    traits = job.traits
+    return card.worst_case(
+        bound,
+        output_tokens,
+        job.cache_ttl,
+        batch=policy.mode == Mode.BATCHES,
+        geo=traits.geo,
+        speed=traits.speed,
+        sampling_calls=traits.uncounted.sampling_calls or 1,
+        web_searches=traits.uncounted.web_searches,
+        container_seconds=container_seconds(traits.uncounted.parts),
+    )

@@ -1,0 +1,276 @@
+"""A row becomes a job, or a rejection with the column and the reason."""
+
+import math
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from schemas.job import MAX_GROUP_CHARACTERS, MAX_JOB_ID_CHARACTERS, Job, RejectedRow
+from schemas.model_facts import MODEL_NAME, ModelFacts
+from schemas.money import NanoUsd, to_nano
+from schemas.outcome import Mode
+from schemas.payload.api_rules import refusal, sentences
+from schemas.payload.exact_json import NO_JSON, NOT_A_NUMBER, Path, Unfit, exact_json, exact_number
+from schemas.payload.invalid import InvalidPayload, invalid_at
+from schemas.payload.payload import Payload
+from schemas.row import Entries, JsonText, Row
+
+#: the columns that are Messages parameters of the same name, in the order they are sent
+_PARAMETER_COLUMNS = (
+    "system",
+    "tools",
+    "tool_choice",
+    "thinking",
+    "output_config",
+    "metadata",
+    "stop_sequences",
+)
+_JSON_SHAPES = {"messages": list, "tools": list, "stop_sequences": list}
+_INT64 = 2**63
+_MOST_USD = 1_000_000
+#: under these names stands JSON of the author's own, in which an empty object means something
+_OWN_JSON = frozenset({"input", "input_schema", "schema"})
+#: objects that may be empty: the input of a call without arguments, the properties of a tool that takes none
+_MAY_BE_EMPTY = frozenset({"input", "properties"})
+_NO_VALUES = (
+    "is a struct without any value, which may be an empty object or none; write the column as JSON text"
+)
+#: stands for a field that is not there
+_ABSENT = object()
+
+
+def job_from_row(row_number: int, row: Row, default_max_tokens: int) -> Job:
+    """The job in one row.
+
+    Args:
+        row_number: its place in the input, from 0.
+        default_max_tokens: for a row that names none.
+
+    Raises:
+        InvalidPayload: with the column and the reason.
+    """
+    for column, value in row.items():
+        if isinstance(value, Unfit):
+            raise InvalidPayload(column, value.reason)
+        if isinstance(value, bytes):
+            raise InvalidPayload(column, "is not valid UTF-8 text")
+    job_id = _job_id(row.get("job_id"))
+    payload = Payload.checked(_request(row, default_max_tokens))
+    group = _text(row, "group")
+    if group and (len(group) > MAX_GROUP_CHARACTERS or not group.isprintable()):
+        raise InvalidPayload("group", f"must be printable text of at most {MAX_GROUP_CHARACTERS} characters")
+    model = _text(row, "model")
+    if model and not MODEL_NAME.fullmatch(model):
+        raise InvalidPayload("model", "is not a model id")
+    return Job(
+        row_number=row_number,
+        job_id=job_id,
+        payload=payload,
+        model=model,
+        max_input_tokens=_whole(row, "max_input_tokens", least=1),
+        max_cost=_cost(row.get("max_cost_usd")),
+        group=group,
+        priority=_whole(row, "priority") or 0,
+    )
+
+
+def check_models(job: Job, models: Sequence[ModelFacts], mode: Mode) -> None:
+    """Check that some model a job could go to would take it.
+
+    Args:
+        models: all that it could go to; of none, nothing is refused.
+
+    Raises:
+        InvalidPayload: with the column, what each model refuses, and what to do about it.
+    """
+    traits, max_tokens = job.payload.traits, job.payload.max_tokens
+    refused = []
+    for facts in models:
+        why = refusal(traits, max_tokens, facts, mode)
+        if why is None:
+            return
+        refused.append((facts.model, why))
+    if refused:
+        raise InvalidPayload(refused[0][1].column, sentences(refused))
+
+
+def rejected_row(row_number: int, row: Row, error: InvalidPayload) -> RejectedRow:
+    """The rejection of a row; an id that is over-long or cannot be printed is shown cut."""
+    value = row.get("job_id")
+    job_id = None
+    if isinstance(value, str | int):
+        shown = str(value)[:MAX_JOB_ID_CHARACTERS]
+        job_id = "".join(c if c.isprintable() else "?" for c in shown) or None
+    return RejectedRow(row_number, job_id, error.column, error.reason)
+
+
+def _job_id(value: object) -> str:
+    if value is None or not (text := str(value)).strip():
+        raise InvalidPayload("job_id", "is empty")
+    if len(text) > MAX_JOB_ID_CHARACTERS:
+        raise InvalidPayload("job_id", f"is {len(text):,} characters long, over {MAX_JOB_ID_CHARACTERS}")
+    if not text.isprintable():
+        raise InvalidPayload("job_id", "has characters that cannot be printed")
+    return text
+
+
+# --- the request -----------------------------------------------------------------------------------------------
+
+
+def _request(row: Row, default_max_tokens: int) -> dict[str, Any]:
+    request: dict[str, Any] = {"messages": _messages(row)}
+    for column in _PARAMETER_COLUMNS:
+        value = _system(row) if column == "system" else _nested(row, column)
+        if value is not None:
+            request[column] = value
+    max_tokens = _whole(row, "max_tokens")
+    if max_tokens is not None:
+        request["max_tokens"] = max_tokens
+    more = _nested(row, "params")
+    if more is not None:
+        if twice := request.keys() & more.keys():
+            raise InvalidPayload("params", f"names {min(twice)}, which has a column of its own in this row")
+        request |= more
+    request.setdefault("max_tokens", default_max_tokens)
+    return request
+
+
+def _messages(row: Row) -> Any:
+    prompt, messages = row.get("prompt"), _nested(row, "messages")
+    if prompt is not None and messages is not None:
+        raise InvalidPayload("messages", "stands next to a prompt; give one of the two")
+    if prompt is not None:
+        return [{"role": "user", "content": prompt}]
+    if messages is None:
+        raise InvalidPayload("messages", "is empty, and so is prompt")
+    return messages
+
+
+def _nested(row: Row, column: str) -> Any:
+    """A column's JSON text or Arrow value as plain JSON of the right outer shape; None: it has none."""
+    value = row.get(column)
+    if value is None:
+        return None
+    if isinstance(value, JsonText):
+        value = value.text
+    value = exact_json(column, value) if isinstance(value, str) else _plain(value, (column,))
+    if value is _ABSENT:
+        return None
+    shape = _JSON_SHAPES.get(column, dict)
+    if not isinstance(value, shape):
+        raise InvalidPayload(column, f"must be {'a list' if shape is list else 'an object'}")
+    return value
+
+
+def _system(row: Row) -> Any:
+    """A system text; or system blocks, nested or as JSON text that is a list of objects."""
+    value = row.get("system")
+    if isinstance(value, JsonText):
+        return exact_json("system", value.text)
+    if not isinstance(value, str):
+        blocks = _plain(value, ("system",))
+        return None if blocks is _ABSENT else blocks
+    if not value.lstrip().startswith("[{"):
+        return value
+    try:
+        blocks = exact_json("system", value)
+    except InvalidPayload:
+        return value
+    return blocks if all(isinstance(block, dict) and "type" in block for block in blocks) else value
+
+
+def _plain(value: Any, path: Path) -> Any:
+    """An Arrow value as JSON, without the fields that its struct type has and this row does not have.
+
+    Raises:
+        InvalidPayload: with the place of what JSON cannot carry.
+    """
+    plain: Any
+    match value:
+        case None | bool() | int() | str():
+            plain = value
+        case dict():
+            plain = _plain_struct(value, path)
+        case list():
+            plain = [_plain_item(item, (*path, at)) for at, item in enumerate(value)]
+        case Entries():
+            plain = {name: _plain_item(item, (*path, name)) for name, item in value.values.items()}
+        case JsonText():
+            plain = exact_json(str(path[0]), value.text)
+        case float():
+            plain = value if math.isfinite(value) else NOT_A_NUMBER
+        case Decimal():
+            plain = exact_number(value)
+        case _:
+            plain = value if isinstance(value, Unfit) else NO_JSON
+    if isinstance(plain, Unfit):
+        raise invalid_at(path, plain.reason)
+    return plain
+
+
+def _plain_struct(struct: dict[str, Any], path: Path) -> Any:
+    """A struct's fields that have a value. One without any is not there either, if that is what it must mean.
+
+    A writer that knows no missing structs writes one whose fields are all null; the API knows no object of its own
+    that may be empty. In JSON of the author's own, it may mean something.
+    """
+    fields = {}
+    for name, item in struct.items():
+        if item is not None:
+            inside = _plain(item, (*path, name))
+            if inside is not _ABSENT:
+                fields[name] = inside
+    if str(fields.get("type", "")).endswith("tool_use") and struct.get("input") is not None:
+        fields.setdefault("input", {})
+    if fields or not struct:
+        return fields
+    if path[-1] in _MAY_BE_EMPTY and _OWN_JSON.intersection(path[:-1]):
+        return {}
+    if _OWN_JSON.intersection(path[:-1]):
+        raise invalid_at(path, _NO_VALUES)
+    return _ABSENT
+
+
+def _plain_item(value: Any, path: Path) -> Any:
+    """An item of a list or a map, which is there whatever it holds."""
+    plain = _plain(value, path)
+    if plain is _ABSENT:
+        raise invalid_at(path, _NO_VALUES)
+    return plain
+
+
+# --- limits and names ------------------------------------------------------------------------------------------
+
+
+def _whole(row: Row, column: str, least: int | None = None) -> int | None:
+    value = row.get(column)
+    if value is None or (
+        isinstance(value, float) and math.isnan(value)
+    ):  # how pandas writes a missing integer
+        return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InvalidPayload(column, "is not a whole number")
+    if not -_INT64 <= value < _INT64:
+        raise InvalidPayload(column, "is too large")
+    if least is not None and value < least:
+        raise InvalidPayload(column, f"is {value}, must be at least {least}")
+    return value
+
+
+def _cost(value: object) -> NanoUsd | None:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    try:
+        usd = Decimal(str(value))
+    except InvalidOperation:
+        raise InvalidPayload("max_cost_usd", "is not an amount") from None
+    if not usd.is_finite() or usd < 0 or usd > _MOST_USD:
+        raise InvalidPayload("max_cost_usd", f"must lie between 0 and {_MOST_USD:,} USD")
+    return to_nano(usd)
+
+
+def _text(row: Row, column: str) -> str | None:
+    value = row.get(column)
+    return value.strip() or None if isinstance(value, str) else None

@@ -1,0 +1,101 @@
+"""The scale: what jobs are weighed and priced with, in a run or for one edit of a review."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from rules.estimate import estimated
+from rules.lesson import Lesson, LessonKey
+from rules.limits import job_limits
+from rules.models import Models
+from rules.prices import Unpriced
+from rules.route import Demand
+from schemas.estimate import Estimate
+from schemas.job import QueuedJob
+from schemas.money import NanoUsd
+from schemas.outcome import Method
+from schemas.policy import Policy, Route
+from schemas.review import JobLimits
+
+
+def now_utc() -> datetime:
+    """The moment, in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """The policy, the models that may be called and their prices, and what was learned of earlier bills.
+
+    Attributes:
+        lesson_of: the lesson about a model and a class of payloads.
+        clock: the moment of a call; its UTC day's prices hold.
+    """
+
+    policy: Policy
+    models: Models
+    lesson_of: Callable[[LessonKey], Lesson]
+    clock: Callable[[], datetime] = now_utc
+
+    def estimate(self, job: QueuedJob) -> Estimate:
+        """The estimate of a routed job.
+
+        Raises:
+            Unpriced: it asks for something that has no price.
+        """
+        model = job.model or ""
+        card = self.models.price_card(model, self.clock())
+        return estimated(job, self.policy, card, self.lesson_of((model, job.traits.payload_class)))
+
+    def worst_case(self, job: QueuedJob, model: str, tokens: int, max_tokens: int) -> NanoUsd:
+        """The most that a job would cost with this model, weight and cap on output.
+
+        Raises:
+            Unpriced: it asks for something that has no price.
+        """
+        return self.estimate(replace(job, model=model, input_tokens=tokens, max_tokens=max_tokens)).worst_case
+
+    def worst_case_if_read(self, job: QueuedJob, model: str, tokens: int) -> NanoUsd | None:
+        """The worst case of a job on a model, or None where the model cannot read it or nothing prices it."""
+        if tokens > self.models.reads(model, job.traits):
+            return None
+        try:
+            return self.estimate(
+                replace(job, model=model, input_tokens=tokens, method=method_of(job))
+            ).worst_case
+        except Unpriced:
+            return None
+
+    def limits(self, job: QueuedJob) -> JobLimits:
+        """The limits in force for a job, an approval left aside."""
+        return job_limits(job, self.policy)
+
+    def passes(self, job: QueuedJob, model: str, tokens: int, max_tokens: int) -> bool:
+        """Whether a job would be within its limits with this model, weight and cap on output."""
+        limits = self.limits(job)
+        if limits.tokens is not None and tokens > limits.tokens:
+            return False
+        return limits.cost is None or self.worst_case(job, model, tokens, max_tokens) <= limits.cost
+
+    def demand(self, job: QueuedJob) -> Demand:
+        """What a job asks of a model."""
+        return Demand(job.traits, job.max_tokens, self.policy.mode)
+
+    def routes(self, job: QueuedJob) -> Sequence[Route]:
+        """The policy's routes, or the one to the model that the job is pinned to, up to all that it can read.
+
+        What a person approved may take all that the last route's model can read.
+        """
+        if job.pinned_model is None and job.review_id is None:
+            return self.policy.routes
+        last = self.policy.routes[-1]
+        if job.pinned_model:
+            reads = self.models.reads(job.pinned_model, job.traits)
+            return (Route(name="pinned", model=job.pinned_model, up_to_input_tokens=reads),)
+        most = max(self.models.reads(last.model, job.traits), last.up_to_input_tokens)
+        return (*self.policy.routes[:-1], last.model_copy(update={"up_to_input_tokens": most}))
+
+
+def method_of(job: QueuedJob) -> Method:
+    """How a job's figure is got: by the provider, or, where it does not count all of it, by a bound."""
+    return Method.BOUNDED if job.traits.uncounted.parts else Method.COUNTED

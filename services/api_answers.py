@@ -1,0 +1,82 @@
+"""The answers of the API, taken apart: what cannot be read is a failure, never a guess."""
+
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, ValidationError
+
+from schemas.batch import ProviderBatch
+from schemas.failures import MayBeBilled, Transient
+from schemas.model_facts import ModelFacts
+from schemas.usage import Answer
+
+
+def counted_tokens(raw: bytes) -> int:
+    try:
+        tokens = orjson.loads(raw)["input_tokens"]
+    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise Transient("the count could not be read") from error
+    if not isinstance(tokens, int) or tokens < 0:
+        raise Transient("the count is no number of tokens")
+    return tokens
+
+
+def paid_answer(raw: bytes, request_id: str | None) -> tuple[Answer, str, str | None]:
+    try:
+        text = raw.decode()
+        return Answer.model_validate(orjson.loads(raw)), text, request_id
+    except (UnicodeDecodeError, orjson.JSONDecodeError, ValidationError):
+        raise MayBeBilled(
+            "HTTP 200 whose body or usage cannot be read (billing partial)", request_id=request_id
+        ) from None
+
+
+def json_or_none(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def provider_batch(batch: Any) -> ProviderBatch:
+    counts = batch.request_counts.model_dump()
+    return ProviderBatch(
+        batch.id,
+        batch.processing_status == "ended",
+        sum(counts.values()),
+        counts,
+        batch.created_at,
+        batch.expires_at,
+    )
+
+
+def model_facts(name: str, info: Any) -> ModelFacts:
+    stated = info.capabilities
+    return ModelFacts(
+        name,
+        info.lifecycle,
+        info.retires_at,
+        info.max_input_tokens,
+        info.max_tokens,
+        thinking=_supported(getattr(getattr(stated, "thinking", None), "types", None)),
+        efforts=_supported(getattr(stated, "effort", None)),
+        images=_stated(stated, "image_input"),
+        pdfs=_stated(stated, "pdf_input"),
+        batch=_stated(stated, "batch"),
+        structured_outputs=_stated(stated, "structured_outputs"),
+    )
+
+
+def _stated(capabilities: Any, name: str) -> bool | None:
+    """Whether the provider says that it is supported; answers are not validated, so any part may be missing."""
+    supported = getattr(getattr(capabilities, name, None), "supported", None)
+    return supported if isinstance(supported, bool) else None
+
+
+def _supported(choices: Any) -> frozenset[str] | None:
+    """The choices that the provider says are supported, by name; None when it speaks of none."""
+    names = type(choices).model_fields if isinstance(choices, BaseModel) else ()
+    stated = {name: _stated(choices, name) for name in names}
+    if all(one is None for one in stated.values()):
+        return None
+    return frozenset(name for name, one in stated.items() if one)

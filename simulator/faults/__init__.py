@@ -1,0 +1,1 @@
+"""The faults and latencies of a plan, as they strike requests and answers."""

@@ -1,0 +1,1 @@
+"""The Files API: what was uploaded, and what requests may refer to."""

@@ -1,0 +1,29 @@
+"""The clock that the simulator shows: the machine's, shifted by what the plan states."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import formatdate
+
+
+class ApiClock:
+    """What time the API has. Waiting and ages do not follow it: they are on the monotonic clock.
+
+    Args:
+        shift_seconds: how far it is ahead of the machine's clock; below zero behind it.
+    """
+
+    def __init__(self, shift_seconds: float = 0.0) -> None:
+        self.shift_seconds = shift_seconds
+        self._shift = timedelta(seconds=shift_seconds)
+
+    def now(self) -> datetime:
+        """The time, in UTC."""
+        return datetime.now(UTC) + self._shift
+
+    def seconds(self) -> float:
+        """The time in seconds since 1970 UTC."""
+        return time.time() + self.shift_seconds
+
+    def http_date(self) -> str:
+        """The time as the `Date` header has it."""
+        return formatdate(self.seconds(), usegmt=True)

@@ -1,0 +1,51 @@
+"""Check models: whether they may be called in a run, as the provider, the prices and the mode say."""
+
+import logging
+from datetime import UTC, datetime
+
+from rules.models import Models, nearing_its_end
+from schemas.errors import BadInput, RunFailed
+from schemas.failures import CallFailed
+from schemas.policy import Policy
+from services.gateway import Gateway
+
+log = logging.getLogger("weighbridge")
+
+
+async def checked_models(gateway: Gateway, policy: Policy) -> Models:
+    """The models that the provider lists, those of the policy's routes checked.
+
+    Raises:
+        BadInput: a route's model cannot be used. Nothing was sent.
+        RunFailed: the provider could not be asked.
+    """
+    models = Models(policy, (await gateway.models()).values())
+    for route in policy.routes:
+        try:
+            why = await why_not_callable(gateway, models, route.model)
+        except CallFailed as error:
+            raise RunFailed(
+                f"The model {route.model} could not be looked up: {error}. Nothing was sent."
+            ) from error
+        if why:
+            raise BadInput(
+                f"The policy {policy.name!r} sends route {route.name!r} to {route.model}, which cannot be used: "
+                f"{why}. Name another model; nothing was sent."
+            )
+    return models
+
+
+async def why_not_callable(gateway: Gateway, models: Models, model: str) -> str | None:
+    """Why a model cannot be called in a run, or None when it can; the provider is asked about one it did not list.
+
+    Raises:
+        CallFailed: the provider could not be asked.
+    """
+    if models.is_judged(model):
+        return models.why_not(model, None, datetime.now(UTC))
+    facts = models.listed.get(model) or await gateway.model(model)
+    now = datetime.now(UTC)
+    why = models.why_not(model, facts, now)
+    if why is None and facts is not None and (ending := nearing_its_end(facts, now)):
+        log.warning("%s %s; choose its successor in the policy.", model, ending)
+    return why

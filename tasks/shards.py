@@ -1,0 +1,55 @@
+"""Shards: the undecided rows of a run, worked on some at a time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from schemas.job import Shard
+from schemas.policy import Policy
+from services.ledger import jobs
+from tasks.run import Run
+
+#: shards worked on at once: enough that the next one's jobs fill the gaps of the last one's stragglers
+LANES = 4
+#: jobs that one transaction holds the money for, at least where there are that many
+SHARD_SIZE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Jobs a shard of each stage, at most, so that no stage makes more than the policy's `max_task_runs` of them.
+
+    Attributes:
+        count: one, for a small run, so that each job shows as a task run.
+        admit: what one transaction holds the money for; a group commit is cheaper the larger it is.
+    """
+
+    count: int
+    admit: int
+
+    @classmethod
+    def of(cls, policy: Policy, waiting: int) -> "Sizes":
+        """The sizes for this many jobs that are to be weighed."""
+        share = -(-waiting // policy.max_task_runs)
+        return cls(count=max(1, share), admit=max(SHARD_SIZE, share))
+
+
+async def in_shards(step: Callable[[Run, Shard], Awaitable[Any]], run: Run, size: int) -> None:
+    """Run a step over the undecided jobs, some shards at a time.
+
+    Args:
+        step: works on one shard.
+        run: the run.
+        size: jobs a shard, at most.
+    """
+    lanes = asyncio.Semaphore(max(LANES, run.policy.limits.max_in_flight // size))
+
+    async def one(shard: Shard) -> None:
+        async with lanes:
+            await step(run, shard)
+
+    shards = await run.ledger.off_loop(jobs.shards, run.run_id, size)
+    async with asyncio.TaskGroup() as group:
+        for shard in shards:
+            group.create_task(one(shard))

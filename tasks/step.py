@@ -1,0 +1,86 @@
+"""A step: one function that is a Prefect task inside a flow run, and the plain function anywhere else."""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Any, Generic, ParamSpec, TypeVar, overload
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.context import FlowRunContext, TaskRunContext
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+class Step(Generic[Arguments, Result]):
+    """One verb of a run. In a flow run it shows as a task run; without one, it is just awaited.
+
+    The ledger is the cache and the record, so Prefect caches nothing and keeps no result. A function that is not async
+    runs on a thread, so that the event loop, and with it the heartbeat of the run, goes on meanwhile.
+
+    Attributes:
+        plain: the step without Prefect.
+    """
+
+    def __init__(self, function: Callable[Arguments, Any], task_run_name: str | None = None) -> None:
+        self.__doc__ = function.__doc__
+        self.__name__ = function.__name__
+        self.plain: Callable[Arguments, Awaitable[Result]] = _awaitable(function)
+        as_task = task(
+            name=function.__name__,
+            task_run_name=task_run_name,
+            cache_policy=NO_CACHE,
+            persist_result=False,
+        )
+        self._task = as_task(self.plain)
+
+    def __call__(self, *args: Arguments.args, **options: Arguments.kwargs) -> Awaitable[Result]:
+        """The step's result, once it is awaited."""
+        if FlowRunContext.get() is None and TaskRunContext.get() is None:
+            return self.plain(*args, **options)
+        return self._task(*args, **options)
+
+
+def _awaitable(function: Callable[Arguments, Any]) -> Callable[Arguments, Awaitable[Any]]:
+    if inspect.iscoroutinefunction(function):
+        return function
+
+    @wraps(function)
+    async def off_loop(*args: Arguments.args, **options: Arguments.kwargs) -> Any:
+        return await asyncio.to_thread(function, *args, **options)
+
+    return off_loop
+
+
+def run_log() -> "logging.Logger | logging.LoggerAdapter[Any]":
+    """Where a flow says what it does: the log of the flow run, or, outside of one, the project's own."""
+    if FlowRunContext.get() is None:
+        return logging.getLogger("weighbridge")
+    return get_run_logger()
+
+
+@overload
+def step(function: Callable[Arguments, Awaitable[Result]]) -> Step[Arguments, Result]: ...
+@overload
+def step(function: Callable[Arguments, Result]) -> Step[Arguments, Result]: ...
+def step(function: Callable[Arguments, Any]) -> Step[Arguments, Any]:
+    """Make a step of a function."""
+    return Step(function)
+
+
+def shard_step(
+    task_run_name: str,
+) -> Callable[[Callable[Arguments, Awaitable[Result]]], Step[Arguments, Result]]:
+    """Make a step that works on one shard, and whose task runs are named after it.
+
+    Args:
+        task_run_name: with the function's parameters in braces, as Prefect fills them in.
+    """
+
+    def decorate(function: Callable[Arguments, Awaitable[Result]]) -> Step[Arguments, Result]:
+        return Step(function, task_run_name)
+
+    return decorate

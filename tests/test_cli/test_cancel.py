@@ -1,0 +1,85 @@
+"""`weighbridge cancel RUN`: what is asked of the provider, and what is said when it does not answer."""
+
+from contextlib import asynccontextmanager
+
+import pytest
+
+from cli import cancel as cancel_module
+from schemas.failures import Transient
+from services.ledger import batches, jobs
+from tests.strategies import begin, job, take
+
+
+@pytest.fixture
+def with_batches(ledger):
+    """A run with two batches at the provider and one that was not submitted yet."""
+    begin(ledger)
+    jobs.add(ledger, "run-1", [job(n, text=f"hello {n}") for n in range(3)], [])
+    held = take(ledger, [100, 100, 100]).held
+    for number, attempt in enumerate(held):
+        batch = batches.prepare(ledger, "run-1", [attempt.attempt_id], 10)
+        if number < 2:
+            batches.submitted(ledger, batch.batch_id, f"msgbatch_{number}", None)
+    return ledger
+
+
+class Office:
+    """A gateway that notes what it is asked to cancel, or fails."""
+
+    def __init__(self, error=None):
+        self.error, self.asked = error, []
+
+    async def cancel_batch(self, provider_batch_id):
+        if self.error:
+            raise self.error
+        self.asked.append(provider_batch_id)
+
+
+@pytest.fixture
+def office(monkeypatch):
+    made = Office()
+
+    @asynccontextmanager
+    async def opened(_limits):
+        yield made
+
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "test")
+    monkeypatch.setattr(cancel_module, "open_gateway", opened)
+    return made
+
+
+def test_only_what_is_with_the_provider_is_asked_to_stop(weighbridge, with_batches, office):
+    ended = weighbridge("cancel", "run-1")
+    assert (ended.code, ended.err) == (0, "")
+    assert sorted(office.asked) == ["msgbatch_0", "msgbatch_1"]
+    assert "2 batch(es) of run-1" in ended.out
+    assert "weighbridge collect" in ended.out
+
+
+def test_a_run_that_is_not_on_record_is_bad_input(weighbridge, with_batches, office):
+    ended = weighbridge("cancel", "run-of-nobody")
+    assert ended.code == 2
+    assert "has no run run-of-nobody. Nothing was canceled" in ended.sentence
+    assert office.asked == []
+
+
+def test_without_a_key_nothing_is_asked(weighbridge, with_batches):
+    ended = weighbridge("cancel", "run-1")
+    assert ended.code == 2
+    assert "ANTHROPIC_API_KEY" in ended.sentence
+
+
+def test_an_api_that_is_away_ends_it_with_1_and_a_sentence(weighbridge, with_batches, silent_api):
+    ended = weighbridge("cancel", "run-1")
+    assert ended.code == 1
+    assert ended.sentence.endswith(".")
+    assert "Traceback" not in ended.err
+    assert "sk-secret" not in ended.err
+
+
+def test_any_failed_call_that_gets_out_is_a_sentence(weighbridge, with_batches, office):
+    office.error = Transient("HTTP 529 overloaded_error")
+    ended = weighbridge("cancel", "run-1")
+    assert ended.code == 1
+    assert "HTTP 529 overloaded_error" in ended.sentence
+    assert "kept in the ledger" in ended.sentence

@@ -1,0 +1,167 @@
+"""The command line as a whole: what it lists, what it imports, and how it ends when something fails."""
+
+import json
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+
+from cli import main as main_module
+from cli.lazy_command import LazyCommand
+from cli.main import COMMANDS, command_group
+from cli.review import review
+from schemas.errors import BadInput, Interrupted, RunFailed
+from schemas.failures import AccessDenied, MayBeBilled
+
+HEAVY = ("prefect", "anthropic", "uvicorn", "pandas", "aiohttp")
+#: runs a command, then prints which of the heavy packages it imported
+WATCHED = f"""
+import json, sys
+sys.argv = ["weighbridge", *sys.argv[1:]]
+from cli.main import main
+try:
+    main()
+except SystemExit as end:
+    code = end.code
+print(json.dumps([code or 0, [name for name in {HEAVY!r} if name in sys.modules]]), file=sys.stderr)
+"""
+
+
+def imported(folder, *arguments):
+    """The exit code of a command in a process of its own, and the heavy packages that it imported."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("WEIGHBRIDGE_")}
+    ended = subprocess.run(
+        [sys.executable, "-c", WATCHED, *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    return json.loads(ended.stderr.splitlines()[-1])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["review", "--help"],
+        ["review", "list", "--help"],
+        ["review", "list", "--json"],
+        ["review", "show", "1"],
+        ["review", "approve", "1", "--by", "ana"],
+        ["check-bill", "--help"],
+        ["prune-history", "--dry-run"],
+    ],
+    ids=" ".join,
+)
+def test_what_only_reads_or_decides_imports_neither_prefect_nor_the_sdk(tmp_path, waiting, arguments):
+    assert imported(tmp_path, *arguments) == [0, []]
+
+
+def test_a_report_imports_neither_prefect_nor_the_sdk(tmp_path, waiting):
+    # the run has not ended, so that its report is refused with 2, after everything was imported
+    assert imported(tmp_path, "report") == [2, []]
+
+
+def test_a_run_does_import_prefect_so_that_the_test_above_can_fail(tmp_path):
+    code, packages = imported(tmp_path, "run", "--help")
+    assert code == 0
+    assert {"prefect", "anthropic"} <= set(packages)
+
+
+def all_commands():
+    yield from ((command, f"weighbridge {command.name}") for command in COMMANDS)
+    yield from ((command, f"weighbridge review {command.name}") for command in review.commands.values())
+
+
+@pytest.mark.parametrize(("command", "name"), [pytest.param(*pair, id=pair[1]) for pair in all_commands()])
+def test_the_line_in_the_overview_is_the_first_paragraph_of_the_commands_own_help(command, name):
+    assert isinstance(command, LazyCommand)
+    real = command.imported()
+    assert (real.help or "").partition("\n\n")[0].replace("\n", " ") == command.help, name
+
+
+def test_the_overview_lists_each_command_once_and_no_old_names(weighbridge):
+    shown = weighbridge("--help")
+    assert (shown.code, shown.err) == (0, "")
+    assert all(f"│ {name} " in shown.out for name in ("run", "check-bill", "review", "cancel"))
+    assert "reconcile" not in shown.out
+    shown = weighbridge("review", "--help")
+    assert "│ book " in shown.out
+    assert "settle" not in shown.out
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [(["reconcile"], ["check-bill"]), (["review", "settle"], ["review", "book"])]
+)
+def test_an_old_name_is_the_same_command(weighbridge, old, new):
+    old_help, new_help = weighbridge(*old, "--help"), weighbridge(*new, "--help")
+    assert old_help.code == new_help.code == 0
+    # all but the usage line, which has the name
+    assert old_help.out.splitlines()[2:] == new_help.out.splitlines()[2:]
+
+
+def test_the_version_is_that_of_the_package(weighbridge):
+    assert weighbridge("--version").out == f"weighbridge {version('weighbridge')}\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["review"]])
+def test_no_command_shows_the_help_and_ends_with_2(weighbridge, arguments):
+    ended = weighbridge(*arguments)
+    assert ended.code == 2
+    assert "Commands" in ended.out + ended.err
+
+
+@pytest.mark.parametrize("arguments", [["reprot"], ["review", "lits"], ["report", "--legder", "x"]])
+def test_a_misspelled_word_ends_with_2_and_a_suggestion(weighbridge, arguments):
+    ended = weighbridge(*arguments)
+    assert ended.code == 2
+    assert "Did you mean" in ended.err or "--ledger" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (BadInput("The file is empty."), 2, "The file is empty."),
+        (RunFailed("The ledger does not answer."), 1, "The ledger does not answer."),
+        (Interrupted(143), 143, "The run was interrupted."),
+        (
+            MayBeBilled("HTTP 504 timeout_error"),
+            1,
+            "HTTP 504 timeout_error. What was held or settled is kept",
+        ),
+        (AccessDenied("HTTP 401 authentication_error"), 1, "check the API's address and key"),
+    ],
+)
+def test_an_expected_error_is_one_sentence_and_an_exit_code(weighbridge, monkeypatch, error, code, words):
+    monkeypatch.setattr(main_module, "command_group", lambda: mock_group(error))
+    ended = weighbridge("anything")
+    assert ended.code == code
+    assert words in ended.sentence
+
+
+def test_an_unexpected_error_has_its_traceback_and_a_last_sentence(weighbridge, monkeypatch):
+    monkeypatch.setattr(main_module, "command_group", lambda: mock_group(ZeroDivisionError("x")))
+    ended = weighbridge("anything")
+    assert ended.code == 1
+    assert "Traceback" in ended.err
+    assert ended.err.splitlines()[-1].startswith(
+        "weighbridge: an unexpected ZeroDivisionError ended the command"
+    )
+
+
+def mock_group(error):
+    def group():
+        raise error
+
+    return group
+
+
+def test_each_call_makes_a_group_of_its_own():
+    assert command_group() is not command_group()
+    assert set(command_group().commands) == {command.name for command in COMMANDS}

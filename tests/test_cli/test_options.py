@@ -1,0 +1,114 @@
+"""What several commands share: amounts of USD, and a ledger that reading never makes."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cli.options import opened_ledger, require_ledger, usd_amount
+from schemas.errors import BadInput
+from tests.strategies import quick_ledger, texts
+
+READING = [
+    ["report"],
+    ["review", "list"],
+    ["review", "show", "1"],
+    ["review", "claim", "1", "--by", "ana"],
+    ["review", "release", "1", "--by", "ana"],
+    ["review", "reopen", "1", "--by", "ana"],
+    ["review", "approve", "1", "--by", "ana"],
+    ["review", "reject", "--yes", "--by", "ana"],
+    ["review", "edit", "1", "--max-tokens", "5", "--by", "ana"],
+    ["review", "book", "1", "--not-billed", "--by", "ana"],
+    ["review", "serve", "--port", "0"],
+    ["check-bill", "--cost-report", "report.json"],
+    ["prune-history"],
+    ["collect"],
+    ["cancel", "run-1"],
+]
+
+
+@pytest.mark.parametrize("arguments", READING, ids=" ".join)
+def test_in_an_empty_folder_nothing_is_made_and_the_sentence_says_where_it_looked(
+    weighbridge, tmp_path, arguments
+):
+    ended = weighbridge(*arguments)
+    assert ended.code == 2
+    assert f"There is no ledger at {tmp_path}/data/ledger.db." in ended.sentence
+    assert "--ledger or WEIGHBRIDGE_LEDGER" in ended.sentence
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_ledger_that_an_option_or_the_environment_names_is_looked_for(weighbridge, tmp_path, monkeypatch):
+    assert f"{tmp_path}/other.db" in weighbridge("report", "--ledger", "sqlite:///other.db").sentence
+    monkeypatch.setenv("WEIGHBRIDGE_LEDGER", "sqlite:///third.db")
+    assert f"{tmp_path}/third.db" in weighbridge("report").sentence
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_ledger_of_simulated_runs_is_pointed_at_when_it_is_the_only_one(weighbridge, tmp_path):
+    quick_ledger(f"sqlite:///{tmp_path}/data/simulated/ledger.db").close()
+    ended = weighbridge("report")
+    assert "sqlite:///data/simulated/ledger.db" in ended.sentence
+    assert "has no runs" in weighbridge("report", "--ledger", "sqlite:///data/simulated/ledger.db").sentence
+
+
+@pytest.mark.parametrize(
+    ("address", "word"),
+    [
+        ("nowhere", "ledger URL"),
+        ("sqlite:///", "no ledger"),
+        ("sqlite:///:memory:", "no ledger"),
+        ("nobase:///x", "ledger URL"),
+        ("http://localhost:x/y", "ledger URL"),
+    ],
+)
+def test_an_address_that_is_no_ledger_is_bad_input(weighbridge, tmp_path, address, word):
+    ended = weighbridge("report", "--ledger", address)
+    assert ended.code == 2
+    assert word in ended.sentence
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_or_another_file_in_its_place_is_a_sentence_too(weighbridge, tmp_path):
+    (tmp_path / "text.db").write_text("not a database, but long enough to look like a file " * 20)
+    for name in (".", "text.db"):
+        ended = weighbridge("report", "--ledger", f"sqlite:///{name}")
+        assert ended.code == 1
+        assert "cannot be opened" in ended.sentence
+
+
+def test_only_who_asks_for_it_makes_a_ledger(tmp_path):
+    address = f"sqlite:///{tmp_path}/deep/ledger.db"
+    with pytest.raises(BadInput, match="no ledger"):
+        opened_ledger(address)
+    opened_ledger(address, create=True).close()
+    opened_ledger(address).close()
+    require_ledger(f"sqlite:///file:{tmp_path}/deep/ledger.db?uri=true")
+
+
+def test_other_databases_are_not_looked_for_as_files():
+    require_ledger("postgresql+psycopg://nobody@localhost/nothing")
+
+
+@given(st.decimals(0, 999_999, places=9))
+def test_an_amount_is_read_exactly(amount):
+    assert usd_amount(f"{amount:f}", "--over") == amount
+
+
+def test_an_option_that_was_left_out_is_no_amount():
+    assert usd_amount(None, "--over") is None
+
+
+@given(
+    st.sampled_from(["nan", "-1", "inf", "-0.01", "1000000", "1e9", "", "1,5", "$1"])
+    | texts.map("x{}".format)
+)
+def test_anything_else_is_refused_with_the_options_name(text):
+    with pytest.raises(BadInput, match=r"--over .* is not an amount of USD"):
+        usd_amount(text, "--over")
+
+
+def test_the_largest_amount_is_just_under_a_million():
+    assert usd_amount("999999.999999999", "--over") == Decimal("999999.999999999")

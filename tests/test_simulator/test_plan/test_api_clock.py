@@ -1,0 +1,56 @@
+"""A clock of the API's own: whatever the simulator dates is shifted, and nothing takes longer for it."""
+
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+import httpx2
+import pytest
+
+from simulator.plan import PlanError, read_plan
+from tests.test_simulator.calls import ended, items, params, sdk, serving
+
+PLAN = """
+clock_shift_seconds = {shift}
+[batches]
+processing_seconds = 0.05
+[[faults]]
+endpoint = "count_tokens"
+kind = "wrong_count"
+tokens = 0
+probability = 1
+"""
+
+
+@pytest.mark.parametrize("shift", [-7_200, 0, 86_400])
+def test_everything_that_is_dated_is_shifted_by_the_plan(tmp_path_factory, shift):
+    def assert_shifted(moment):
+        assert abs(moment - datetime.now(UTC) - timedelta(seconds=shift)) < timedelta(seconds=30)
+
+    with serving(tmp_path_factory, PLAN.format(shift=shift)) as simulator, sdk(simulator) as client:
+        answer = client.messages.with_raw_response.create(**params())
+        assert_shifted(parsedate_to_datetime(answer.headers["date"]))
+        assert_shifted(datetime.fromisoformat(answer.headers["anthropic-ratelimit-requests-reset"]))
+        batch = ended(client, client.messages.batches.create(requests=items(1)))
+        for moment in (batch.created_at, batch.ended_at, batch.expires_at - timedelta(days=1)):
+            assert_shifted(moment)
+        assert_shifted(client.beta.files.upload(file=("a.txt", b"x", "text/plain")).created_at)
+        client.messages.count_tokens(model="claude-haiku-5-5", messages=params()["messages"])
+        for line in (*simulator.billed(), *simulator.faults()):
+            assert_shifted(datetime.fromisoformat(line["time"]))
+        assert_shifted(
+            parsedate_to_datetime(httpx2.get(f"{simulator.base_url}/simulator/stats").headers["date"])
+        )
+        start = (datetime.now(UTC) + timedelta(seconds=shift)).strftime("%Y-%m-%dT%H:00:00Z")
+        page = httpx2.get(
+            f"{simulator.base_url}/v1/organizations/usage_report/messages",
+            params={"starting_at": start, "bucket_width": "1h"},
+            headers={"x-api-key": "sk-ant-admin01-x"},
+        ).json()
+        assert len(page["data"]) in (1, 2)
+
+
+def test_a_shift_beyond_sense_is_refused(tmp_path):
+    plan = tmp_path / "plan.toml"
+    plan.write_text("clock_shift_seconds = 1e12")
+    with pytest.raises(PlanError, match="clock_shift_seconds"):
+        read_plan(plan)
