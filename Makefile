@@ -4,15 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo browser test check chaos lock clean
+.PHONY: help setup demo browser test test-slow test-all check chaos lock clean
 
 help:
 	@echo "make demo   run the nightly flow on sample jobs against the local simulator (no key needed)"
-	@echo "make test   run the test suite"
+	@echo "make test   run the tests, without those that are marked slow"
 	@echo "make check  lint, types, the import direction, and the size and names of the code"
+	@echo "make test-slow  run those that are marked slow"
+	@echo "make test-all   run every test, with more examples of everything that is generated"
 	@echo "make chaos  kill the real command at random instants and ask the simulator what was paid"
 	@echo "make setup  create $(VENV) with everything pinned in requirements.txt"
-	@echo "make lock   resolve pyproject.toml anew into requirements.txt"
+	@echo "make lock   resolve pyproject.toml again into requirements.txt"
 
 setup: $(VENV)/.ready
 
@@ -35,8 +37,17 @@ demo: setup
 browser:
 	@bash tests/install_browser.sh
 
+# Two workers: each starts a Prefect server of its own.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
+
 test: setup browser
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(PYTEST) -m "not slow"
+
+test-slow: setup browser
+	$(PYTEST) -m slow
+
+test-all: setup browser
+	$(PYTEST) --hypothesis-profile=thorough
 
 check: setup
 	$(BIN)/ruff check .

@@ -1,23 +1,47 @@
-"""What the tests share: a Hypothesis profile without a clock, and ledgers on both databases."""
+"""What the tests share: Hypothesis profiles without a clock, servers of a session, ledgers on both databases."""
 
 import os
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.processes import postgresql_database, postgresql_server
-from tests.strategies import quick_ledger
+from tests.processes import (
+    ONE_CERTIFICATE,
+    clean_environment,
+    postgresql_database,
+    postgresql_server,
+    prefect_server,
+)
+from tests.strategies import EXAMPLES, quick_ledger
 
 # the steps are tried outside flow runs too
-os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
+for name, value in {"PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore", **ONE_CERTIFICATE}.items():
+    os.environ.setdefault(name, value)
+_CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 settings.register_profile(
     "weighbridge",
     deadline=None,
     derandomize=True,
-    max_examples=60,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=EXAMPLES,
+    suppress_health_check=_CHECKS,
+)
+# other examples each time; a failure prints how to see it again
+settings.register_profile(
+    "thorough",
+    settings.get_profile("weighbridge"),
+    derandomize=False,
+    max_examples=3 * EXAMPLES,
+    print_blob=True,
 )
 settings.load_profile("weighbridge")
+
+
+@pytest.fixture(scope="session")
+def prefect_api(tmp_path_factory):
+    """The API address of a Prefect server that the whole session shares."""
+    home = tmp_path_factory.mktemp("prefect")
+    with prefect_server(home, clean_environment(home)) as api:
+        yield api
 
 
 @pytest.fixture(scope="session")

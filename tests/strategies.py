@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from sqlalchemy import event, select, update
 
@@ -21,6 +22,15 @@ from schemas.policy import Policy, validated
 from schemas.run import NewRun, RunKey
 from services.ledger import Ledger, holds, jobs, open_ledger, runs
 from services.ledger.settle import record_leaving, settle
+
+#: of a test that says nothing else
+EXAMPLES = 60
+
+
+def examples(number):
+    """How many examples a dear test makes: `number`, and as many times more as the profile in force makes more."""
+    return number * settings.default.max_examples // EXAMPLES
+
 
 #: any text that JSON can carry
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)

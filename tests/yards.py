@@ -20,7 +20,7 @@ from services.ledger.verify import verify
 from simulator.billing.catalogue import find_model
 from simulator.process import running_simulator
 from tests.commands import Command
-from tests.processes import clean_environment
+from tests.processes import ONE_CERTIFICATE, clean_environment
 
 NANO = 10**9
 
@@ -293,5 +293,5 @@ def open_yard(folder, api=None, warm=None):
     home.mkdir()
     if api is None:
         return Yard(folder, None, clean_environment(home), f"sqlite:///{folder}/data/simulated/ledger.db")
-    environment = clean_environment(home, PREFECT_API_URL=api, ANTHROPIC_API_KEY="test")
+    environment = clean_environment(home, PREFECT_API_URL=api, ANTHROPIC_API_KEY="test", **ONE_CERTIFICATE)
     return Yard(folder, api, environment, f"sqlite:///{folder}/data/ledger.db", warm)

@@ -1,25 +1,19 @@
-"""Yards in which the real processes run, with one Prefect server for the whole session."""
+"""Yards in which the real processes run."""
 
 import pytest
 
 from tests.commands import warm_server
-from tests.processes import clean_environment, prefect_server
+from tests.processes import ONE_CERTIFICATE, clean_environment
 from tests.yards import open_yard
-
-
-@pytest.fixture(scope="session")
-def prefect_api(tmp_path_factory):
-    """The API address of a Prefect server that all runs of this session share."""
-    home = tmp_path_factory.mktemp("prefect")
-    with prefect_server(home, clean_environment(home)) as api:
-        yield api
 
 
 @pytest.fixture(scope="session")
 def warm(tmp_path_factory, prefect_api):
     """The socket of a server that forks this session's commands, all of which use its Prefect server."""
     home = tmp_path_factory.mktemp("warm")
-    with warm_server(home, clean_environment(home, PREFECT_API_URL=prefect_api)) as address:
+    with warm_server(
+        home, clean_environment(home, PREFECT_API_URL=prefect_api, **ONE_CERTIFICATE)
+    ) as address:
         yield address
 
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("end-to-end-1")]
+pytestmark = pytest.mark.prefect
 
 PARKED = {f"job-{number:03}" for number in range(7, 300, 50)}
 MIDDLE = {f"job-{number:03}" for number in range(0, 300, 20)}
@@ -141,6 +141,7 @@ def test_three_nights_on_the_default_ledger_agree_and_pay_once(yard):
     assert yard.one("SELECT count(*) FROM payloads") == 0
 
 
+@pytest.mark.slow
 def test_three_nights_on_postgresql_agree_and_pay_once(yard, postgres_url):
     yard.ledger = postgres_url
     three_nights(yard, 120)

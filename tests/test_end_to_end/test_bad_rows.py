@@ -5,7 +5,7 @@ import json
 import pyarrow as pa
 import pytest
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("end-to-end-2")]
+pytestmark = pytest.mark.prefect
 
 #: stands in every payload and must be seen nowhere
 SECRET = "HIDDENWORD"

@@ -15,7 +15,7 @@ from tests.processes import fetch, until
 from tests.strategies import quick_ledger
 from tests.yards import nano
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("end-to-end-batches")]
+pytestmark = pytest.mark.prefect
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = 60
@@ -252,6 +252,7 @@ def test_two_runs_at_once_in_batches_mode_pay_nothing_twice(yard, engine, reques
         assert len(billed) == yard.one(done) == ROWS
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_killed_at_random_instants_nothing_is_lost_paid_twice_or_left_held(tmp_path):
     command = [sys.executable, "bench/chaos.py", "--kills", "4", "--seed", "1", "--keep", tmp_path / "rounds"]

@@ -7,7 +7,7 @@ import pytest
 
 from tests.yards import nano
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("end-to-end-reconcile")]
+pytestmark = pytest.mark.prefect
 
 ADMIN = "sk-ant-admin01-test"
 PLAN = "seed = 1\n[batches]\nprocessing_seconds = 0.3\n"

@@ -11,7 +11,7 @@ import pytest
 
 from tests.processes import fetch, until
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("end-to-end-1")]
+pytestmark = pytest.mark.prefect
 
 
 def jobs_of(yard, number, text="hello"):

@@ -19,13 +19,20 @@ from aiohttp import ClientSession, web
 from simulator.process import running_simulator
 from tests.yards import Yard, nano, open_yard
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("end-to-end-payloads")]
+pytestmark = pytest.mark.prefect
 
 FOLDER = Path(__file__).resolve().parents[2] / "data" / "samples"
 SAMPLES = {
     path.stem: json.loads(path.read_text("utf-8")) for path in sorted((FOLDER / "payloads").glob("*.json"))
 }
-MODES = ("messages", "batches")
+#: what the tests of a mode are marked with; the payloads are the same in both
+MODES = {"messages": (), "batches": (pytest.mark.slow,)}
+
+
+def in_mode(mode, *more):
+    """A case of a mode: one worker makes the night of each."""
+    marks = [pytest.mark.xdist_group(f"payloads in {mode}"), *MODES[mode]]
+    return pytest.param(mode, *more, marks=marks)
 
 
 def expected_of(kind, mode):
@@ -41,7 +48,6 @@ UNCOUNTED = {"max_tokens", "stop_sequences", "metadata", "service_tier", "infere
 DEFAULT_MAX_TOKENS = 1_024
 
 
-#: the kinds that do not become what their files say, and why
 def nights(*, answered=None):
     """The nights and the kinds to look at in each: all, or those that are to be answered, or the others."""
     cases = [
@@ -51,9 +57,7 @@ def nights(*, answered=None):
         if answered in (None, expected_of(kind, mode)["outcome"] == "succeeded")
     ]
     return pytest.mark.parametrize(
-        ("night", "kind"),
-        [(mode, kind) for mode, kind in cases],
-        indirect=["night"],
+        ("night", "kind"), [in_mode(mode, kind) for mode, kind in cases], indirect=["night"]
     )
 
 
@@ -205,7 +209,7 @@ def made(tmp_path_factory, prefect_api, warm):
     return functools.cache(lambda mode: made_night(mode, tmp_path_factory.mktemp(mode), prefect_api, warm))
 
 
-@pytest.fixture(params=MODES)
+@pytest.fixture(params=[in_mode(mode) for mode in MODES])
 def night(request, made):
     """The night of a mode."""
     return made(request.param)

@@ -9,7 +9,7 @@ import pytest
 from tests.processes import fetch
 from tests.yards import nano
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("end-to-end-2")]
+pytestmark = pytest.mark.prefect
 
 
 def one_job():

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("end-to-end-1")]
+pytestmark = pytest.mark.prefect
 
 PASSING = {
     "rate-limited": 'kind = "status"\nstatus = 429\nretry_after = 1\nfirst_n = 2',

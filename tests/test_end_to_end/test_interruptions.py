@@ -6,11 +6,14 @@ from collections import Counter
 import pytest
 
 from tests.processes import until
+from tests.yards import Yard
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("end-to-end-2")]
+pytestmark = pytest.mark.prefect
 
 ROWS = 90
 SLOW = "[latency]\nmessage_seconds = 1.0\n"
+FORKED, FROM_FILE = Yard.start, Yard.start_from_file
+HOW = {FORKED: "forked", FROM_FILE: "from its file"}.get
 
 
 def many_jobs(yard):
@@ -22,11 +25,11 @@ def many_jobs(yard):
     )
 
 
-def interrupted(yard, signal_number):
+def interrupted(yard, signal_number, start):
     """Start a run, and end it with a signal while some of its jobs are answered and some are in flight."""
     jobs = many_jobs(yard)
     policy = yard.policy(max_in_flight=25)
-    with yard.start_from_file("run", jobs, "--json", "--policy", policy) as command:
+    with start(yard, "run", jobs, "--json", "--policy", policy) as command:
         until(lambda: yard.called()[1] >= 35 or command.has_ended(), "requests")
         assert not command.has_ended()
         command.signal(signal_number)
@@ -75,19 +78,27 @@ def assert_the_next_run_finishes(yard, jobs, policy, died, simulator):
     return report
 
 
-def test_after_a_kill_in_the_middle_of_sending_the_next_run_finishes_and_pays_nothing_twice(yard):
+@pytest.mark.parametrize("start", [FORKED, pytest.param(FROM_FILE, marks=pytest.mark.slow)], ids=HOW)
+def test_after_a_kill_in_the_middle_of_sending_the_next_run_finishes_and_pays_nothing_twice(yard, start):
     with yard.simulator(SLOW) as simulator:
-        jobs, policy, ended = interrupted(yard, signal.SIGKILL)
+        jobs, policy, ended = interrupted(yard, signal.SIGKILL, start)
         assert ended.code == -signal.SIGKILL
         [run] = yard.rows("SELECT * FROM runs")
         assert run["ended_at"] is None
         assert_the_next_run_finishes(yard, jobs, policy, run["run_id"], simulator)
 
 
-@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
-def test_an_interrupted_run_says_so_in_a_sentence_and_closes_its_books(yard, signal_number):
+@pytest.mark.parametrize(
+    ("signal_number", "start"),
+    [
+        pytest.param(signal.SIGINT, FROM_FILE, id="ctrl-c, from its file"),
+        pytest.param(signal.SIGTERM, FORKED, id="sigterm, forked"),
+        pytest.param(signal.SIGTERM, FROM_FILE, id="sigterm, from its file", marks=pytest.mark.slow),
+    ],
+)
+def test_an_interrupted_run_says_so_in_a_sentence_and_closes_its_books(yard, signal_number, start):
     with yard.simulator(SLOW) as simulator:
-        jobs, policy, ended = interrupted(yard, signal_number)
+        jobs, policy, ended = interrupted(yard, signal_number, start)
         [run] = yard.rows("SELECT * FROM runs")
         assert_books_are_closed(yard, run["run_id"])
         assert_the_next_run_finishes(yard, jobs, policy, run["run_id"], simulator)

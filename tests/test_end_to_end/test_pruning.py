@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from cli import prune_history
 from schemas.errors import BadInput
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("end-to-end-1")]
+pytestmark = pytest.mark.prefect
 
 _MOMENTS = {
     "runs": ("started_at", "ended_at"),

@@ -3,6 +3,7 @@
 import inspect
 import sqlite3
 import subprocess
+from contextlib import closing
 from importlib import import_module
 from zoneinfo import ZoneInfo
 
@@ -12,7 +13,7 @@ import pytest
 import yaml
 
 from simulator.process import running_simulator
-from tests.processes import BIN, ROOT, clean_environment, fetch, prefect_server, process, until
+from tests.processes import BIN, ROOT, clean_environment, fetch, process, until
 
 DEPLOYMENTS = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
 
@@ -44,42 +45,37 @@ def ended(run):
 
 
 @pytest.mark.prefect
-@pytest.mark.xdist_group("deployments")
-def test_the_deployments_are_made_and_a_worker_runs_the_one_that_a_person_starts(tmp_path):
+def test_the_deployments_are_made_and_a_worker_runs_the_one_that_a_person_starts(tmp_path, prefect_api):
     jobs = tmp_path / "jobs.parquet"
-    pq.write_table(
-        pa.table({"job_id": ["a", "b"], "prompt": ["Weigh this. [[output_tokens=5]]", "And this."]}), jobs
-    )
-    env = clean_environment(tmp_path)
+    rows = {"job_id": ["a", "b"], "prompt": ["Weigh this. [[output_tokens=5]]", "And this."]}
+    pq.write_table(pa.table(rows), jobs)
     log = tmp_path / "worker.log"
-    with (
-        running_simulator(log=tmp_path / "billed.jsonl") as simulator,
-        prefect_server(tmp_path, env) as api,
-    ):
-        env |= {
-            "PREFECT_API_URL": api,
-            "ANTHROPIC_BASE_URL": simulator.base_url,
-            "ANTHROPIC_API_KEY": "simulated",
-        }
-        for command in (["work-pool", "create", "weighbridge", "--type", "process"], ["deploy", "--all"]):
-            prefect(env, *command)
-        made = {d["name"]: d for d in fetch(f"{api}/deployments/filter", {})}
+    with running_simulator(log=tmp_path / "billed.jsonl") as simulator:
+        env = clean_environment(
+            tmp_path,
+            PREFECT_API_URL=prefect_api,
+            ANTHROPIC_BASE_URL=simulator.base_url,
+            ANTHROPIC_API_KEY="simulated",
+        )
+        prefect(env, "work-pool", "create", "weighbridge", "--type", "process")
+        prefect(env, "deploy", "--all")
+        made = {one["name"]: one for one in fetch(f"{prefect_api}/deployments/filter", {})}
         assert set(made) == {"nightly", "collect-batches", "resubmit-approved", "on-demand"}
         assert made["nightly"]["schedules"][0]["schedule"]["timezone"] == "Europe/Berlin"
-        assert planned_deployments(api, 3) == {
+        assert planned_deployments(prefect_api, 3) == {
             made[name]["id"] for name in ("nightly", "collect-batches", "resubmit-approved")
         }
 
         places = {"ledger": f"sqlite:///{tmp_path}/ledger.db", "results": str(tmp_path / "results")}
         asked = {"parameters": {"jobs": str(jobs), **places}}
-        run = fetch(f"{api}/deployments/{made['on-demand']['id']}/create_flow_run", asked)
+        run = fetch(f"{prefect_api}/deployments/{made['on-demand']['id']}/create_flow_run", asked)
         worker = [BIN / "prefect", "worker", "start", "--pool", "weighbridge", "--type", "process"]
         with process(worker, env, log, ROOT):
-            address = f"{api}/flow_runs/{run['id']}"
+            address = f"{prefect_api}/flow_runs/{run['id']}"
             state = until(lambda: ended(found := fetch(address)) and found["state"], "the end of the run")
 
         assert (state["type"], state["name"]) == ("COMPLETED", "Completed"), log.read_text()[-1500:]
-        with sqlite3.connect(tmp_path / "ledger.db") as ledger:
+        with closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger:
             assert ledger.execute("SELECT prefect_flow_run_id, outcome FROM runs").fetchall() == [
                 (run["id"], "complete")
             ]

@@ -17,7 +17,18 @@ from schemas.ledger import AttemptRow, BudgetRow, JobRow
 from schemas.outcome import AttemptState, Outcome, Reason
 from schemas.run import RunKey
 from services.ledger import holds, jobs, runs
-from tests.strategies import begin, caps, job, owner_of, quick_ledger, settlement, take, weighed, write_down
+from tests.strategies import (
+    begin,
+    caps,
+    examples,
+    job,
+    owner_of,
+    quick_ledger,
+    settlement,
+    take,
+    weighed,
+    write_down,
+)
 
 DAYS = ["2026-11-22", "2026-11-23", "2026-12-01"]
 GROUPS = [None, "ana", "ben"]
@@ -166,7 +177,7 @@ class Nights(RuleBasedStateMachine):
 
 
 TestNights = Nights.TestCase
-TestNights.settings = settings(max_examples=15, stateful_step_count=20)
+TestNights.settings = settings(max_examples=examples(15), stateful_step_count=20)
 
 
 def test_runs_that_take_money_at_once_never_pass_the_days_cap(ledger):

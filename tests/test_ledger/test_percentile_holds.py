@@ -13,7 +13,17 @@ from schemas.money import NanoUsd
 from schemas.outcome import AttemptState, Outcome
 from schemas.run import RunKey
 from services.ledger import holds, jobs
-from tests.strategies import begin, caps, job, owner_of, quick_ledger, settlement, weighed, write_down
+from tests.strategies import (
+    begin,
+    caps,
+    examples,
+    job,
+    owner_of,
+    quick_ledger,
+    settlement,
+    weighed,
+    write_down,
+)
 
 #: what is held, how much more the worst case is, and how much of that the answer exceeds its hold by
 costs = st.tuples(st.integers(1, 60), st.integers(0, 80), st.integers(-60, 80))
@@ -26,7 +36,7 @@ def money(ledger):
         ).all()
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(
     st.lists(costs, min_size=1, max_size=14),
     st.integers(0, 300),

@@ -30,7 +30,17 @@ from services.ledger import batches, jobs, pruning, runs
 from services.ledger.counts import add
 from services.ledger.pruning import compact, prune
 from tests.nights import KINDS, ended, night, text_row
-from tests.strategies import begin, end_early, job, key_of, quick_ledger, settlement, take, write_down
+from tests.strategies import (
+    begin,
+    end_early,
+    examples,
+    job,
+    key_of,
+    quick_ledger,
+    settlement,
+    take,
+    write_down,
+)
 
 NOW = datetime.now(UTC)
 MODELS = ["claude-haiku-5-5", "claude-opus-5-5"]
@@ -230,7 +240,7 @@ def add_reviews(ledger, run_id, planned):
             )
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(
     plans=st.lists(run_plans, min_size=2, max_size=4),
     limits=st.tuples(st.integers(0, 4), st.integers(1, 6)),

@@ -23,7 +23,7 @@ from schemas.payload.payload import COUNTED_PARAMETERS, InvalidPayload, Payload
 from schemas.review_tables import ReviewRow
 from services.job_file import COLUMNS, JobFile
 from tests.nights import night
-from tests.strategies import MARK, json_texts, marked_texts, mutated, odd_values, quick_ledger
+from tests.strategies import MARK, examples, json_texts, marked_texts, mutated, odd_values, quick_ledger
 
 FOLDER = Path(__file__).resolve().parents[2] / "data" / "samples" / "payloads"
 #: rows that the pipeline takes or refuses for a reason, each with the mark in its text
@@ -156,7 +156,7 @@ def told(ledger, report, folder):
     return words
 
 
-@settings(max_examples=80)
+@settings(max_examples=examples(80))
 @given(tables(), st.integers(1, 5), st.integers(1, 5))
 def test_whatever_a_file_holds_every_row_ends_once_and_nothing_uncounted_is_sent(table, shard, admission):
     with tempfile.TemporaryDirectory() as place:
