@@ -19,6 +19,7 @@ START_FABLE_TOKENS_PER_MINUTE = (500_000, 100_000)
 _HEADER = "anthropic-ratelimit-{}-{}"
 RATE_HEADER = _HEADER.format("requests", "limit")
 _MINUTE = 60.0
+_BURST_SECONDS = 0.25
 #: the longest sleep before another look, seconds: a new rate and a corrected weight count within it
 _LOOK_SECONDS = 1.0
 #: what the API rounds remaining tokens to
@@ -52,8 +53,9 @@ class _Taken:
 class RequestPace:
     """Requests a minute, spread evenly, since the API may enforce a minute's rate by the second.
 
-    A leaky bucket of one second's worth, which no window of a minute takes more than the rate from. A new rate changes
-    how fast it leaks, and leaves what is in it.
+    A leaky bucket of a quarter of a second's worth, which no window of a minute takes more than the rate from: a whole
+    second's would leave no room for requests that are delayed on their way and arrive together. A new rate changes how
+    fast it leaks, and leaves what is in it.
 
     Args:
         given: the policy's rate, never exceeded; None follows the account.
@@ -70,7 +72,7 @@ class RequestPace:
         """Seconds until there is room for one more."""
         per_second = self.per_minute / 61
         self._leak(now)
-        return max(0.0, (self._level + 1 - max(1.0, per_second) - 1e-9) / per_second)
+        return max(0.0, (self._level + 1 - max(1.0, per_second * _BURST_SECONDS) - 1e-9) / per_second)
 
     def take(self, now: float) -> None:
         self._leak(now)
