@@ -17,7 +17,18 @@ from schemas.failures import (
     SpendLimitReached,
     Transient,
 )
-from schemas.words import printable
+from schemas.words import masked_url, printable
+
+
+class Call(Enum):
+    """What a call costs, and so what its failure can have cost."""
+
+    #: nothing: whatever became of it, it may be made again
+    FREE = auto()
+    #: a message: the API's own error object proves that it was not billed
+    PAID = auto()
+    #: a batch: an error within the API may come after the batch was made
+    CREATION = auto()
 
 
 class Proof(Enum):
@@ -49,6 +60,8 @@ PROOFS = {
     "request_too_large": Proof.REFUSED,
     "conflict_error": Proof.REFUSED,
 }
+#: error types that are given before a batch is made, also with a 5xx status
+CREATION_NOT_REACHED = ("rate_limit_error", "overloaded_error")
 #: the API's error codes for money limits, which no retry gets past (source: Anthropic rate limits page)
 SPEND_CODES = ("enforced_spend_limit_reached", "contract_spend_limit_reached")
 #: how a 400 begins when the account has no money left, or a limit the customer set is reached; only the beginning of
@@ -84,8 +97,8 @@ class ApiError:
         if not isinstance(error, dict) or not isinstance(error.get("type"), str):
             return None
         message, details = error.get("message"), error.get("details")
-        code = details.get("error_code") if isinstance(details, dict) else None
-        code = code or error.get("code") or error.get("error_code")
+        codes = details if isinstance(details, dict) else error
+        code = codes.get("error_code") or codes.get("code")
         return cls(
             kind=printable(error["type"][:60]),
             message=printable(message[:300]) if isinstance(message, str) else "",
@@ -93,36 +106,67 @@ class ApiError:
         )
 
 
-def failure_of_status(
-    status: int, error: ApiError | None, *, request_id: str | None = None, retry_after: float | None = None
-) -> CallFailure:
-    """What an HTTP answer other than 2xx is.
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """An HTTP answer other than 2xx, as far as it matters.
 
-    Args:
+    Attributes:
         status: the HTTP status.
         error: the API's own error object; None: the answer has none, so it is not the API's.
         request_id: the API's id of the request.
         retry_after: seconds that the answer asks to wait.
+        location: where a redirect leads.
     """
-    failure = _by_proof(status, error, request_id=request_id, retry_after=retry_after)
-    failure.status = status
+
+    status: int
+    error: ApiError | None = None
+    request_id: str | None = None
+    retry_after: float | None = None
+    location: str | None = None
+
+
+def failure_of(answer: HttpAnswer, call: Call = Call.PAID) -> CallFailure:
+    """What an HTTP answer other than 2xx proves about a call."""
+    failure = _without_error_object(answer)
+    if answer.error is not None:
+        failure = _by_proof(answer, answer.error, call)
+    failure.status = answer.status
     return failure
 
 
-def _by_proof(
-    status: int, error: ApiError | None, *, request_id: str | None = None, retry_after: float | None = None
-) -> CallFailure:
-    if error is None:
-        return _without_error_object(status, request_id)
-    text = f"HTTP {status} {error.kind}"
+def of_call(failure: CallFailure, call: Call) -> CallFailure:
+    """A failure as it is for this kind of call: one that costs nothing may be made again."""
+    if call is not Call.FREE or not isinstance(failure, MayBeBilled):
+        return failure
+    free = Transient(str(failure), request_id=failure.request_id)
+    free.status = failure.status
+    return free
+
+
+def without_batches(request_id: str | None, endpoint: str) -> EndpointUnusable:
+    """The failure of a batch's creation at an address that has no batches: no job can be blamed for it."""
+    failure = EndpointUnusable(
+        f"HTTP 404: {endpoint} has no Message Batches, so nothing was made there; run with --mode messages, or set "
+        "ANTHROPIC_BASE_URL to an address that has them",
+        request_id=request_id,
+    )
+    failure.status = 404
+    return failure
+
+
+def _by_proof(answer: HttpAnswer, error: ApiError, call: Call) -> CallFailure:
+    text, request_id = f"HTTP {answer.status} {error.kind}", answer.request_id
     if error.code in SPEND_CODES or error.message.startswith(SPEND_SENTENCES):
         return SpendLimitReached(f"{text}: {_NO_MONEY}", request_id=request_id)
-    match PROOFS.get(error.kind, Proof.REFUSED if 400 <= status < 500 else Proof.NOTHING):
+    proof = PROOFS.get(error.kind, Proof.REFUSED if 400 <= answer.status < 500 else Proof.NOTHING)
+    if call is Call.CREATION and answer.status >= 500 and error.kind not in CREATION_NOT_REACHED:
+        proof = Proof.NOTHING
+    match proof:
         case Proof.TRANSIENT:
             return Transient(
                 text,
                 request_id=request_id,
-                retry_after=retry_after,
+                retry_after=answer.retry_after,
                 everyone=error.kind == "rate_limit_error",
             )
         case Proof.REFUSED:
@@ -139,14 +183,17 @@ _NO_MONEY = "the account's spend limit is reached, or its credit is used up"
 _NO_ACCESS = "the API key is not accepted, or may not do this"
 
 
-def _without_error_object(status: int, request_id: str | None) -> CallFailure:
-    if status in _REDIRECTS:
+def _without_error_object(answer: HttpAnswer) -> CallFailure:
+    if answer.status in _REDIRECTS:
+        where = masked_url(answer.location[:300]) if answer.location else "elsewhere"
         return EndpointUnusable(
-            f"HTTP {status}: the address redirects elsewhere; set ANTHROPIC_BASE_URL to the address of the API itself",
-            request_id=request_id,
+            f"HTTP {answer.status}: the address redirects to {where}, and a paid request is not sent twice; set "
+            "ANTHROPIC_BASE_URL to the address of the API itself",
+            request_id=answer.request_id,
         )
     return MayBeBilled(
-        f"HTTP {status} that is not the API's own answer (a proxy's page)", request_id=request_id
+        f"HTTP {answer.status} that is not the API's own answer (a proxy's page)",
+        request_id=answer.request_id,
     )
 
 

@@ -140,18 +140,22 @@ class Hold(_Section):
 
 
 class RateLimits(_Section):
-    """Requests per minute per endpoint, and how many at once.
+    """Requests and tokens per minute per endpoint, those of messages for each model, and how many at once.
 
     A rate left out follows the account: the Start tier's published figure until the API's own headers
-    (anthropic-ratelimit-requests-limit) name the account's. A rate given is never exceeded.
+    (anthropic-ratelimit-*) name the account's. A rate given is never exceeded by one process.
     """
 
     messages_per_minute: Annotated[int, Field(ge=1)] | None = None
+    #: counted input of the paid calls; once a call is answered, what it read from the cache is taken off
+    input_tokens_per_minute: Tokens | None = None
+    #: the output that paid calls are expected to bring; once a call is answered, what it brought
+    output_tokens_per_minute: Tokens | None = None
     count_per_minute: Annotated[int, Field(ge=1)] | None = None
     max_in_flight: Annotated[int, Field(ge=1, le=1000)] = 100
     #: how long a paid call may take, seconds; longer answers belong in a batch
     request_timeout_seconds: Annotated[int, Field(ge=1)] = 600
-    #: tries at one call that surely was not billed (429, 529, 5xx but 504, no connection)
+    #: tries at one call that surely was not billed: the API's own error object said so, or no connection was made
     tries: Annotated[int, Field(ge=1, le=20)] = 6
     #: the longest wait that a Retry-After is obeyed for, seconds; beyond it the job is left for the next run
     max_wait_seconds: Annotated[int, Field(ge=1)] = 120

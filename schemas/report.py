@@ -78,12 +78,18 @@ class PassedCap(_ReportPart):
 
 
 class CallFigures(_ReportPart):
-    """Calls to the API: free counts, paid messages, batches created, and tries beyond the first."""
+    """Calls to the API: free counts, paid messages and creations of batches, answered or not.
+
+    Attributes:
+        retried: tries beyond the first, of calls of any kind.
+        failed: those of the three kinds that brought no answer in all their tries.
+    """
 
     count: int = 0
     message: int = 0
     batch_create: int = 0
     retried: int = 0
+    failed: int = 0
 
 
 class ModelFigures(_ReportPart):

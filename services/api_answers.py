@@ -11,13 +11,16 @@ from schemas.model_facts import ModelFacts
 from schemas.usage import Answer
 from services.result_lines import json_or_none, kept_text
 
+#: more than any request can have; a larger number is an error of what counted
+MOST_TOKENS = 10**9
+
 
 def counted_tokens(raw: bytes) -> int:
     try:
         tokens = orjson.loads(raw)["input_tokens"]
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise Transient("the count could not be read") from error
-    if not isinstance(tokens, int) or tokens < 0:
+    if not isinstance(tokens, int) or isinstance(tokens, bool) or not 0 <= tokens <= MOST_TOKENS:
         raise Transient("the count is no number of tokens")
     return tokens
 

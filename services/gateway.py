@@ -6,39 +6,40 @@ surely not billed.
 
 import asyncio
 import copy
-import os
-import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-import stamina
-from anthropic import AnthropicError, AsyncAnthropic, DefaultAioHttpClient, Timeout
-from httpx2 import HTTPError
+from anthropic import AnthropicError, AsyncAnthropic, Timeout
+from httpx2 import HTTPError, Response
 
+from rules.call_failures import Call, without_batches
 from schemas.batch import ProviderBatch, ResultLine
-from schemas.errors import BadInput, RunFailed
-from schemas.failures import CallFailed, MayBeBilled, Refused, Transient
+from schemas.errors import RunFailed
+from schemas.failures import CallFailed, Refused
 from schemas.model_facts import MODEL_NAME, ModelFacts
 from schemas.policy import RateLimits
 from schemas.report import CallFigures
 from schemas.usage import Answer
+from schemas.words import masked_url
 from services.api_answers import counted_tokens, model_facts, paid_answer, provider_batch
+from services.api_client import Heard, client_for, http_client
 from services.classify import classified
-from services.limiter import EndpointLimiter
+from services.limiter import NO_WEIGHT, CallWeight, EndpointLimiter, RequestPace, message_limiter
 from services.result_lines import result_lines
+from services.tries import CallPlan, Done, tried
+
+__all__ = ["Gateway", "Reply", "client_for", "open_gateway"]
 
 #: requests per minute of the Start tier (source: Anthropic rate limits page, 2026-10-08, and token counting page)
-START_MESSAGES_PER_MINUTE = 1_000
 START_COUNT_PER_MINUTE = 5_000
 START_BATCH_CALLS_PER_MINUTE = 1_000
 #: the simulator says so in every answer
 SIMULATED_HEADER = "weighbridge-simulated"
 _CONNECT_SECONDS = 10
-# each retry is in the tally; a log line for each is noise
-stamina.instrumentation.set_on_retry_hooks([])
 T = TypeVar("T")
 _FREE_CALL_SECONDS = 60
 
@@ -64,21 +65,39 @@ class Gateway:
     """A connection to one endpoint of the API, with its rates and the tally of its calls.
 
     Made by `open_gateway`.
+
+    Attributes:
+        endpoint: the API's address as it may be shown.
+        simulated: whether the simulator answers there; known once the models were listed.
     """
 
-    def __init__(self, client: AsyncAnthropic, limits: RateLimits) -> None:
+    def __init__(
+        self, client: AsyncAnthropic, paid: AsyncAnthropic, heard: Heard, limits: RateLimits
+    ) -> None:
         self._client = client
+        self._paid = paid
+        self._heard = heard
         self._limits = limits
-        self._messages = EndpointLimiter(limits.messages_per_minute, START_MESSAGES_PER_MINUTE)
-        self._counts = EndpointLimiter(limits.count_per_minute, START_COUNT_PER_MINUTE)
-        self._batches = EndpointLimiter(None, START_BATCH_CALLS_PER_MINUTE)
+        self._messages: dict[str, EndpointLimiter] = {}
+        self._counts = EndpointLimiter(RequestPace(limits.count_per_minute, START_COUNT_PER_MINUTE))
+        self._batches = EndpointLimiter(RequestPace(None, START_BATCH_CALLS_PER_MINUTE))
+        self._free_count = CallPlan(self._counts, Call.FREE)
+        self._free_batch = CallPlan(self._batches, Call.FREE)
         self._message_slots = asyncio.Semaphore(limits.max_in_flight)
         self._count_slots = asyncio.Semaphore(limits.max_in_flight)
         self.tally = CallFigures()
         self.simulated = False
-        self.endpoint = str(client.base_url)
-        self.workspace: str | None = None
-        self.clock_skew: timedelta | None = None
+        self.endpoint = masked_url(str(client.base_url))
+
+    @property
+    def clock_skew(self) -> timedelta | None:
+        """How far this machine's clock is ahead of the API's; None: not known yet."""
+        return self._heard.clock_skew
+
+    @property
+    def workspace(self) -> str | None:
+        """The id of the workspace that the calls are charged to; None: no answer has named one."""
+        return self._heard.workspace
 
     def counting_in(self, tally: CallFigures) -> "Gateway":
         """The same gateway, with the same limits, whose calls are counted in a tally of one run's own."""
@@ -102,46 +121,73 @@ class Gateway:
             return counted_tokens(await response.read())
 
         async with self._count_slots:
-            tokens, tries = await self._tried(once, self._counts, free=True)
-        self.tally.count += 1
-        self.tally.retried += tries - 1
-        return tokens
+            self.tally.count += 1
+            with self._in_tally():
+                return (await self._tried(once, self._free_count)).result
 
-    async def send(self, body: Mapping[str, Any], *, leaving: Callable[[], Awaitable[None]]) -> Reply:
+    async def send(
+        self,
+        body: Mapping[str, Any],
+        *,
+        leaving: Callable[[], Awaitable[None]],
+        weight: CallWeight = NO_WEIGHT,
+    ) -> Reply:
         """The answer to a Messages body. Paid.
 
         Args:
             body: the request, model included.
             leaving: called once, when it is this request's turn and before its first byte leaves.
+            weight: its counted input and expected output, for the limits of its model in tokens a minute.
 
         Raises:
             MayBeBilled: it may have been billed and no readable answer came back. Not tried again.
             NotBilled: surely not billed (refused, or unavailable in the tries allowed, or out of money).
             AccessDenied: the key is not accepted.
         """
-
-        async def once() -> tuple[Answer, str, str | None]:
-            seconds = self._limits.request_timeout_seconds
-            # the read time-out runs anew with every byte, so that the whole call has one of its own
-            async with asyncio.timeout(seconds + _CONNECT_SECONDS):
-                response = await self._client.messages.with_raw_response.create(
-                    **body, timeout=Timeout(seconds, connect=_CONNECT_SECONDS)
-                )
-                self._messages.observe(response.headers)
-                raw = await response.read()
-            return paid_answer(raw, response.headers.get("request-id"))
-
+        limiter = self._limiter_of(body["model"])
+        if too_heavy := limiter.too_heavy(weight):
+            raise Refused("not sent", explanation=too_heavy)
         async with self._message_slots:
-            await self._messages.turn()
-            await leaving()
-            self.tally.message += 1
+            turn = await limiter.turn(weight)
             try:
-                (answer, text, request_id), tries = await self._tried(once, self._messages, waited=True)
-            except CallFailed as error:
-                self.tally.retried += error.tries - 1
+                await leaving()
+            except BaseException:
+                turn.weighed(NO_WEIGHT)
                 raise
-        self.tally.retried += tries - 1
-        return Reply(answer, text, request_id, tries)
+            self.tally.message += 1
+            with self._in_tally():
+                plan = CallPlan(limiter, Call.PAID, weight, turn)
+                done = await self._tried(lambda: self._message(body, limiter), plan)
+        answer, text, request_id = done.result
+        usage = answer.usage
+        done.turn.weighed(CallWeight(usage.input_tokens + usage.cache_write_tokens, usage.output_tokens))
+        return Reply(answer, text, request_id, done.tries)
+
+    async def _message(
+        self, body: Mapping[str, Any], limiter: EndpointLimiter
+    ) -> tuple[Answer, str, str | None]:
+        seconds = self._limits.request_timeout_seconds
+        # the body was checked when its row was read; the SDK's walk over it would cost more than all else here
+        content = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        # the read time-out runs anew with every byte, so that the whole call has one of its own
+        async with asyncio.timeout(seconds + _CONNECT_SECONDS):
+            response = await self._paid.post(
+                "/v1/messages",
+                content=content,
+                cast_to=Response,
+                options={
+                    "timeout": Timeout(seconds, connect=_CONNECT_SECONDS),
+                    "headers": {"content-type": "application/json"},
+                },
+            )
+        limiter.observe(response.headers)
+        return paid_answer(response.content, response.headers.get("request-id"))
+
+    def _limiter_of(self, model: str) -> EndpointLimiter:
+        """The limiter of Messages for a model."""
+        if model not in self._messages:
+            self._messages[model] = message_limiter(model, self._limits)
+        return self._messages[model]
 
     async def models(self) -> dict[str, ModelFacts]:
         """What the provider says of every model it serves.
@@ -156,7 +202,7 @@ class Gateway:
             return SIMULATED_HEADER in response.headers, page.data
 
         try:
-            (self.simulated, listed), _ = await self._tried(once, self._counts, free=True)
+            self.simulated, listed = (await self._tried(once, self._free_count)).result
         except CallFailed as error:
             raise RunFailed(
                 f"The models of {self.endpoint} could not be listed: {error}. Nothing was sent."
@@ -177,7 +223,7 @@ class Gateway:
             return await self._client.models.retrieve(name)
 
         try:
-            info, _ = await self._tried(once, self._counts, free=True)
+            info = (await self._tried(once, self._free_count)).result
         except Refused:
             return None
         return model_facts(name, info)
@@ -190,23 +236,39 @@ class Gateway:
 
         Raises:
             MayBeBilled: it may exist: look for it before another is made.
-            NotBilled: it surely does not exist.
+            NotBilled: it surely does not exist; EndpointUnusable: there are no batches at this address.
             AccessDenied: the key is not accepted.
         """
 
         async def once() -> ProviderBatch:
             seconds = self._limits.request_timeout_seconds
             async with asyncio.timeout(seconds + _CONNECT_SECONDS):
-                made = await self._client.messages.batches.create(
+                made = await self._paid.messages.batches.create(
                     requests=requests,  # type: ignore[arg-type]  # checked when the jobs were read
                     timeout=Timeout(seconds, connect=_CONNECT_SECONDS),
                 )
             return provider_batch(made)
 
         self.tally.batch_create += 1
-        batch, tries = await self._tried(once, self._batches)
-        self.tally.retried += tries - 1
-        return batch
+        with self._in_tally():
+            try:
+                return (await self._tried(once, CallPlan(self._batches, Call.CREATION))).result
+            except CallFailed as error:
+                if error.status == 404 and await self._has_no_batches():
+                    raise without_batches(error.request_id, self.endpoint) from error
+                raise
+
+    async def _has_no_batches(self) -> bool:
+        """Whether the list of batches is not found either: where there is no list, no batch was made."""
+
+        async def once() -> None:
+            await self._client.messages.batches.list(limit=1)
+
+        try:
+            await self._tried(once, self._free_batch)
+        except CallFailed as error:
+            return error.status == 404
+        return False
 
     async def batch(self, provider_batch_id: str) -> ProviderBatch:
         """How a batch stands. Free.
@@ -218,7 +280,7 @@ class Gateway:
         async def once() -> ProviderBatch:
             return provider_batch(await self._client.messages.batches.retrieve(provider_batch_id))
 
-        return (await self._tried(once, self._batches, free=True))[0]
+        return (await self._tried(once, self._free_batch)).result
 
     async def batches_since(self, moment: datetime) -> list[ProviderBatch]:
         """The batches created since a moment, the newest first. Free."""
@@ -231,7 +293,7 @@ class Gateway:
                 found.append(provider_batch(listed))
             return found
 
-        return (await self._tried(once, self._batches, free=True))[0]
+        return (await self._tried(once, self._free_batch)).result
 
     async def cancel_batch(self, provider_batch_id: str) -> ProviderBatch:
         """Ask the provider to stop working on a batch. What is in flight may still end, and be billed.
@@ -244,7 +306,7 @@ class Gateway:
             return provider_batch(await self._client.messages.batches.cancel(provider_batch_id))
 
         try:
-            return (await self._tried(once, self._batches, free=True))[0]
+            return (await self._tried(once, self._free_batch)).result
         except CallFailed as error:
             raise RunFailed(
                 f"The batch {provider_batch_id} could not be cancelled: {error}. It goes on with the provider; cancel it "
@@ -266,82 +328,19 @@ class Gateway:
                 async for line in result_lines(response.iter_bytes()):
                     yield line
         except (AnthropicError, TimeoutError, OSError, HTTPError) as error:
-            raise classified(error) from error
+            raise classified(error, Call.FREE, handed_over=True) from error
 
-    async def _tried(
-        self,
-        once: Callable[[], Awaitable[T]],
-        limiter: EndpointLimiter,
-        *,
-        free: bool = False,
-        waited: bool = False,
-    ) -> tuple[T, int]:
-        """The result of a call, and how many tries it took. Tries again only what was surely not billed.
+    @contextmanager
+    def _in_tally(self) -> Iterator[None]:
+        """Counts a call that fails."""
+        try:
+            yield
+        except CallFailed:
+            self.tally.failed += 1
+            raise
 
-        Args:
-            once: makes the call.
-            limiter: the endpoint's.
-            free: the call costs nothing, so that any failure that passes may be tried again.
-            waited: the first try has had its turn already.
-        """
-        tries = 0
-        retry = stamina.retry_context(
-            on=self._delay,
-            attempts=self._limits.tries,
-            timeout=None,
-            wait_initial=0.5,
-            wait_max=30,
-            wait_jitter=1,
-        )
-        async for attempt in retry:
-            with attempt:
-                tries += 1
-                if tries > 1 or not waited:
-                    await limiter.turn()
-                try:
-                    return await once(), tries
-                except Exception as error:
-                    failure = error if isinstance(error, CallFailed) else classified(error)
-                    if free and isinstance(failure, MayBeBilled):
-                        failure = Transient(str(failure), request_id=failure.request_id)
-                    failure.tries = tries
-                    if isinstance(failure, Transient) and failure.everyone and failure.retry_after:
-                        limiter.pause(min(failure.retry_after, self._limits.max_wait_seconds))
-                    raise failure from error
-        raise AssertionError("unreachable: the retry context returns or raises")
-
-    def _delay(self, error: Exception) -> bool | float:
-        """Whether to try again, and after how many seconds if the API says so."""
-        if not isinstance(error, Transient):
-            return False
-        if error.retry_after is None:
-            return True
-        if error.retry_after > self._limits.max_wait_seconds:
-            return False
-        return error.retry_after + random.uniform(0, 1)  # noqa: S311 - jitter, so that not all come back at once
-
-
-def client_for(base_url: str | None = None) -> AsyncAnthropic:
-    """The SDK's client, its retries off; the environment says the rest, as the SDK does.
-
-    Args:
-        base_url: the endpoint; None leaves it to ANTHROPIC_BASE_URL and the SDK's default.
-
-    Raises:
-        BadInput: there is neither a key nor an address.
-    """
-    # a redirect would send a paid request twice
-    transport = DefaultAioHttpClient(follow_redirects=False)
-    client = AsyncAnthropic(base_url=base_url, max_retries=0, http_client=transport)
-    if client.api_key or client.auth_token or client.credentials:
-        return client
-    if base_url or os.environ.get("ANTHROPIC_BASE_URL"):
-        # an endpoint of one's own may need no key; the client wants one
-        return AsyncAnthropic(api_key="none", base_url=base_url, max_retries=0, http_client=transport)
-    raise BadInput(
-        "There is no API key. Set ANTHROPIC_API_KEY to use the real API, ANTHROPIC_BASE_URL to use another endpoint, "
-        "or add --simulate to `run` to try it without either. Nothing was counted or sent."
-    )
+    async def _tried(self, once: Callable[[], Awaitable[T]], plan: CallPlan) -> Done[T]:
+        return await tried(once, plan, self._limits, self.tally)
 
 
 @asynccontextmanager
@@ -353,8 +352,10 @@ async def open_gateway(limits: RateLimits, base_url: str | None = None) -> Async
         base_url: the endpoint; None leaves it to ANTHROPIC_BASE_URL and the SDK's default.
 
     Raises:
-        BadInput: there is neither a key nor an address.
+        BadInput: there is neither a key nor an address, or the key is none that can be sent.
     """
-    client = client_for(base_url)
-    async with client:
-        yield Gateway(client, limits)
+    heard = Heard()
+    client = client_for(base_url, heard)
+    paid = client.with_options(http_client=http_client(heard, paid=True))
+    async with client, paid:
+        yield Gateway(client, paid, heard, limits)

@@ -1,15 +1,61 @@
-"""How fast an endpoint may be called: a rate per minute, and a pause when the API asks for one."""
+"""How fast an endpoint may be called: requests and tokens a minute, and a pause when the API asks for one.
+
+The account's limits are per model, so the Messages endpoint has a limiter for each (source: Anthropic rate limits page,
+2026-10-08). The API fills its limits evenly, so that "remaining" says all that its header "reset" does.
+"""
 
 import asyncio
+import math
+from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from aiolimiter import AsyncLimiter
+from schemas.policy import RateLimits
 
-RATE_HEADER = "anthropic-ratelimit-requests-limit"
+#: of the Start tier, by how a model's name begins (source: Anthropic rate limits page, 2026-10-08)
+START_MESSAGES_PER_MINUTE = 1_000
+START_TOKENS_PER_MINUTE = (2_000_000, 400_000)
+START_FABLE_TOKENS_PER_MINUTE = (500_000, 100_000)
+_HEADER = "anthropic-ratelimit-{}-{}"
+RATE_HEADER = _HEADER.format("requests", "limit")
+_MINUTE = 60.0
+_BURST_SECONDS = 0.25
+#: the longest sleep before another look, seconds: a new rate and a corrected weight count within it
+_LOOK_SECONDS = 1.0
+#: what the API rounds remaining tokens to
+_ROUNDED_TO = 1_000
 
 
-class EndpointLimiter:
-    """Requests per minute of one endpoint, spread evenly: the API may enforce a minute's rate by the second.
+@dataclass(frozen=True, slots=True)
+class CallWeight:
+    """What a call takes of the tokens a minute.
+
+    Attributes:
+        input_tokens: its input as counted; what the cache holds of it is not known before.
+        output_tokens: the output it is expected to bring.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+NO_WEIGHT = CallWeight()
+
+
+@dataclass(slots=True)
+class _Taken:
+    """Tokens that were taken; `until` is when they count no more, seconds of the event loop's clock."""
+
+    until: float
+    tokens: int
+
+
+class RequestPace:
+    """Requests a minute, spread evenly, since the API may enforce a minute's rate by the second.
+
+    A leaky bucket of a quarter of a second's worth, which no window of a minute takes more than the rate from: a whole
+    second's would leave no room for requests that are delayed on their way and arrive together. A new rate changes how
+    fast it leaks, and leaves what is in it.
 
     Args:
         given: the policy's rate, never exceeded; None follows the account.
@@ -19,41 +65,184 @@ class EndpointLimiter:
     def __init__(self, given: int | None, start: int) -> None:
         self._follows_account = given is None
         self.per_minute = given or start
-        self._bucket = _bucket(self.per_minute)
-        self._queue = asyncio.Lock()
-        self._open = asyncio.Event()
-        self._open.set()
-        self._paused_until = 0.0
+        self._level = 0.0
+        self._at = 0.0
 
-    async def turn(self) -> None:
-        """Wait for the next turn. Callers queue here, not at the bucket, so that a new rate holds for all of them."""
-        async with self._queue:
-            while not self._open.is_set():
-                await self._open.wait()
-            await self._bucket.acquire()
+    def wait(self, now: float) -> float:
+        """Seconds until there is room for one more."""
+        per_second = self.per_minute / 61
+        self._leak(now)
+        return max(0.0, (self._level + 1 - max(1.0, per_second * _BURST_SECONDS) - 1e-9) / per_second)
 
-    def observe(self, headers: Mapping[str, str]) -> None:
+    def take(self, now: float) -> None:
+        self._leak(now)
+        self._level += 1
+
+    def observe(self, headers: Mapping[str, str], now: float) -> None:
         """Take up the account's own rate, where the policy leaves the rate to it."""
-        stated = headers.get(RATE_HEADER, "") if self._follows_account else ""
-        if stated.isdigit() and int(stated) > 0 and int(stated) != self.per_minute:
-            self.per_minute = int(stated)
-            self._bucket = _bucket(self.per_minute)
+        stated = _figure(headers, "requests", "limit") if self._follows_account else None
+        if stated:
+            self._leak(now)
+            self.per_minute = stated
+
+    def _leak(self, now: float) -> None:
+        self._level = max(0.0, self._level - (now - self._at) * self.per_minute / 61)
+        self._at = now
+
+
+class TokenWindow:
+    """Tokens a minute: what was taken within the last minute is at most the rate.
+
+    Args:
+        name: as the API's headers have it, "input-tokens" or "output-tokens".
+        given: the policy's rate, never exceeded; None follows the account.
+        start: the rate to start at when the policy gives none.
+    """
+
+    def __init__(self, name: str, given: int | None, start: int) -> None:
+        self.name = name
+        self.given = given
+        #: None: there is no such limit
+        self.per_minute: int | None = given or start
+        self._taken: deque[_Taken] = deque()
+        self._sum = 0
+
+    def wait(self, tokens: int, now: float) -> float:
+        """Seconds until there is room for so many. What is more than a whole minute's goes alone."""
+        self._forget(now)
+        if self.per_minute is None or not tokens:
+            return 0.0
+        over, until = self._sum + tokens - self.per_minute, now
+        for taken in self._taken:
+            if over <= 0:
+                break
+            over, until = over - taken.tokens, taken.until
+        return until - now
+
+    def take(self, tokens: int, now: float) -> _Taken:
+        taken = _Taken(now + _MINUTE, tokens)
+        self._taken.append(taken)
+        self._sum += tokens
+        return taken
+
+    def correct(self, taken: _Taken, tokens: int, now: float) -> None:
+        """Count so many in place of those that were taken, for as long as they count at all."""
+        self._forget(now)
+        if taken.until > now:
+            self._sum += tokens - taken.tokens
+            taken.tokens = tokens
+
+    def observe(self, headers: Mapping[str, str], now: float, *, answered: bool) -> None:
+        """Take up the account's rate, and what others than this process have used of it.
+
+        Args:
+            headers: of any answer.
+            now: seconds of the event loop's clock.
+            answered: the call was answered, so that a rate which is not stated is one that is not there.
+        """
+        if self.given is not None:
+            return
+        limit = _figure(headers, self.name, "limit")
+        if not limit:
+            if answered:
+                self.per_minute = None
+            return
+        self.per_minute = limit
+        remaining = _figure(headers, self.name, "remaining")
+        if remaining is not None:
+            self._forget(now)
+            unseen = limit - remaining - self._sum
+            if unseen > _ROUNDED_TO:
+                self.take(unseen, now)
+
+    def _forget(self, now: float) -> None:
+        while self._taken and self._taken[0].until <= now:
+            self._sum -= self._taken.popleft().tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A call's turn, whose weight can be corrected once its real one is known."""
+
+    taken: tuple[tuple[TokenWindow, _Taken], ...] = ()
+
+    def weighed(self, weight: CallWeight) -> None:
+        """Count this weight in place of the one that was expected."""
+        now = asyncio.get_running_loop().time()
+        tokens = (weight.input_tokens, weight.output_tokens)
+        for (window, taken), number in zip(self.taken, tokens, strict=False):
+            window.correct(taken, number, now)
+
+
+@dataclass(slots=True)
+class EndpointLimiter:
+    """The limits of one endpoint, or of one model at the endpoint. Callers get their turns in the order they come.
+
+    Attributes:
+        pace: requests a minute.
+        windows: tokens a minute: none, or input and output.
+    """
+
+    pace: RequestPace
+    windows: tuple[TokenWindow, ...] = ()
+    _queue: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _paused_until: float = -math.inf
+
+    async def turn(self, weight: CallWeight = CallWeight()) -> Turn:
+        """Wait for the next turn, and take it."""
+        tokens = (weight.input_tokens, weight.output_tokens)
+        loop = asyncio.get_running_loop()
+        async with self._queue:
+            wait = self._wait(tokens, loop.time())
+            while wait > 0:
+                await asyncio.sleep(min(wait, _LOOK_SECONDS))
+                wait = self._wait(tokens, loop.time())
+            now = loop.time()
+            self.pace.take(now)
+            pairs = zip(self.windows, tokens, strict=False)
+            return Turn(tuple((window, window.take(number, now)) for window, number in pairs))
+
+    def too_heavy(self, weight: CallWeight) -> str | None:
+        """Why a call can never have its turn, since the policy's rates are never exceeded; None: it can."""
+        tokens = (weight.input_tokens, weight.output_tokens)
+        for window, number in zip(self.windows, tokens, strict=False):
+            if window.given is not None and number > window.given:
+                name = window.name.replace("-", "_")
+                return (
+                    f"its {number:,} {window.name.replace('-', ' ')} are more than limits.{name}_per_minute "
+                    f"({window.given:,}) lets leave in a minute; raise that, or make the job smaller"
+                )
+        return None
+
+    def observe(self, headers: Mapping[str, str], *, answered: bool = True) -> None:
+        """Take up what the API's headers say of the account's limits, where the policy leaves them to it."""
+        now = asyncio.get_running_loop().time()
+        self.pace.observe(headers, now)
+        for window in self.windows:
+            window.observe(headers, now, answered=answered)
 
     def pause(self, seconds: float) -> None:
         """Hold every caller back for so long: the API said so to one of them, and means all."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + seconds
-        if until > self._paused_until:
-            self._paused_until = until
-            self._open.clear()
-            loop.call_at(until, self._resume)
+        self._paused_until = max(self._paused_until, asyncio.get_running_loop().time() + seconds)
 
-    def _resume(self) -> None:
-        if asyncio.get_running_loop().time() >= self._paused_until:
-            self._open.set()
+    def _wait(self, tokens: tuple[int, int], now: float) -> float:
+        waits = [window.wait(number, now) for window, number in zip(self.windows, tokens, strict=False)]
+        return max(self._paused_until - now, self.pace.wait(now), *waits, 0.0)
 
 
-def _bucket(per_minute: int) -> AsyncLimiter:
-    """A leaky bucket of one second's worth, which no window of a minute takes more than `per_minute` from."""
-    per_second = per_minute / 61
-    return AsyncLimiter(per_second, 1) if per_second >= 1 else AsyncLimiter(1, 1 / per_second)
+def message_limiter(model: str, limits: RateLimits) -> EndpointLimiter:
+    """The limits of Messages for one model: the policy's, or the account's where it leaves them out."""
+    start = START_FABLE_TOKENS_PER_MINUTE if "fable" in model else START_TOKENS_PER_MINUTE
+    return EndpointLimiter(
+        RequestPace(limits.messages_per_minute, START_MESSAGES_PER_MINUTE),
+        (
+            TokenWindow("input-tokens", limits.input_tokens_per_minute, start[0]),
+            TokenWindow("output-tokens", limits.output_tokens_per_minute, start[1]),
+        ),
+    )
+
+
+def _figure(headers: Mapping[str, str], limit: str, part: str) -> int | None:
+    """A figure of the rate-limit headers; None where there is none that can be read."""
+    stated = headers.get(_HEADER.format(limit, part), "")
+    return int(stated) if stated.isascii() and stated.isdigit() and len(stated) < 16 else None

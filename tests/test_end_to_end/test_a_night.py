@@ -67,7 +67,13 @@ def three_nights(yard, number):
         ) - parked
         calls = (number + len(middle) + 2 * len(parked), number - len(parked))
         assert yard.called() == calls
-        assert first["calls"] == {"count": calls[0], "message": calls[1], "batch_create": 0, "retried": 0}
+        assert first["calls"] == {
+            "count": calls[0],
+            "message": calls[1],
+            "batch_create": 0,
+            "retried": 0,
+            "failed": 0,
+        }
         waiting = yard.rows("SELECT * FROM reviews JOIN review_payloads ON review_id = reviews.id")
         assert {row["job_id"] for row in waiting} == parked
         assert {(row["reason"], row["status"]) for row in waiting} == {("over_input_limit", "pending")}
@@ -83,7 +89,7 @@ def three_nights(yard, number):
         second = yard.run(jobs, "--max-input-tokens", 4000)
         yard.assert_accounted(second, number)
         assert second["jobs"] == first["jobs"]
-        assert second["calls"] == {"count": 0, "message": 0, "batch_create": 0, "retried": 0}
+        assert second["calls"] == {"count": 0, "message": 0, "batch_create": 0, "retried": 0, "failed": 0}
         assert yard.called() == calls
         assert second["from_earlier_runs"] == number - len(parked)
         assert second["usd"]["actual"] == "0.000000000"
@@ -118,7 +124,7 @@ def test_three_nights_on_the_default_ledger_agree_and_pay_once(yard):
         "jobs": ["read", "succeeded", "review", "deferred", "rejected", "failed", "unknown"],
         "tokens": ["estimated_input", "actual_input", "actual_output"],
         "usd": ["worst_case", "estimated", "actual", "all_on_largest"],
-        "calls": ["count", "message", "batch_create", "retried"],
+        "calls": ["count", "message", "batch_create", "retried", "failed"],
         "seconds": float,
         "simulated": bool,
     }

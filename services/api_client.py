@@ -1,0 +1,139 @@
+"""The SDK's client as the gateway uses it: which connections calls go over, which key, and what every answer states."""
+
+import logging
+import os
+from collections import deque
+from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from statistics import median
+
+import httpx2
+from anthropic import AsyncAnthropic, DefaultAioHttpClient
+
+from schemas.errors import BadInput
+
+log = logging.getLogger("weighbridge")
+
+#: the limit of `limits.max_in_flight`, so that no call waits for a connection
+_MAX_CONNECTIONS = 1_000
+#: how long a connection of free calls is kept, seconds: shorter than servers keep idle ones
+_FREE_KEPT_SECONDS = 2.0
+#: servers of one's own are reached directly, also where the environment names a proxy for everything
+_NOT_BY_PROXY = ("all://localhost", "all://127.0.0.1", "all://[::1]")
+_WORKSPACE_HEADER = "anthropic-workspace-id"
+#: answers that the skew is the median of
+_SKEWS = 9
+_SKEW_TO_WARN = timedelta(minutes=5)
+#: whether the call under way has been given to the transport; before, no byte of it can have left
+HANDED_OVER: ContextVar[bool] = ContextVar("HANDED_OVER", default=False)
+
+
+class Heard:
+    """What the answers of an endpoint state, whatever was asked.
+
+    Attributes:
+        workspace: the id of the workspace that calls are charged to; None: no answer named one.
+        clock_skew: how far this machine's clock is ahead of the API's; None: not known.
+    """
+
+    def __init__(self) -> None:
+        self.workspace: str | None = None
+        self.clock_skew: timedelta | None = None
+        self._skews: deque[float] = deque(maxlen=_SKEWS)
+        self._date = ""
+        self._warned = False
+
+    async def hear(self, response: httpx2.Response) -> None:
+        """Take note of one answer's headers."""
+        headers = response.headers
+        self.workspace = headers.get(_WORKSPACE_HEADER) or self.workspace
+        date = headers.get("date", "")
+        if date != self._date:  # the same second again says nothing new
+            self._date = date
+            self._compare_clocks(date)
+
+    def _compare_clocks(self, date: str) -> None:
+        try:
+            theirs = parsedate_to_datetime(date)
+        except ValueError:
+            return
+        if theirs.tzinfo is None:
+            return
+        self._skews.append((datetime.now(UTC) - theirs).total_seconds())
+        self.clock_skew = timedelta(seconds=median(self._skews))
+        if abs(self.clock_skew) > _SKEW_TO_WARN and not self._warned:
+            self._warned = True
+            log.warning(
+                "The clock of this machine is %s the API's by %s. Days, prices and batches go by it; correct it "
+                "(NTP). The run goes on.",
+                "ahead of" if self.clock_skew > timedelta(0) else "behind",
+                timedelta(seconds=round(abs(self.clock_skew).total_seconds())),
+            )
+
+
+def http_client(heard: Heard, *, paid: bool) -> httpx2.AsyncClient:
+    """The connections of free calls, or of paid ones.
+
+    Every paid call has a connection of its own: a server may close one that it kept just as the next request leaves,
+    and nobody could tell afterwards whether that request was read. It costs a connection's set-up, which is little
+    against an answer. Redirects are not followed, since a paid request would be sent twice.
+    """
+    return DefaultAioHttpClient(
+        follow_redirects=False,
+        limits=httpx2.Limits(
+            max_connections=_MAX_CONNECTIONS,
+            keepalive_expiry=0.0 if paid else _FREE_KEPT_SECONDS,
+        ),
+        mounts=dict.fromkeys(_NOT_BY_PROXY),
+        event_hooks={"request": [_handed_over], "response": [heard.hear]},
+    )
+
+
+async def _handed_over(_request: httpx2.Request) -> None:
+    HANDED_OVER.set(True)
+
+
+def client_for(base_url: str | None = None, heard: Heard | None = None) -> AsyncAnthropic:
+    """The SDK's client for free calls, its retries off; the environment says the rest, as the SDK does.
+
+    Args:
+        base_url: the endpoint; None leaves it to ANTHROPIC_BASE_URL and the SDK's default.
+        heard: takes note of what the answers state.
+
+    Raises:
+        BadInput: there is neither a key nor an address, or the key is none that can be sent.
+    """
+    transport = http_client(heard or Heard(), paid=False)
+    client = _with_usable_key(AsyncAnthropic(base_url=base_url, max_retries=0, http_client=transport))
+    if client.api_key or client.auth_token or client.credentials:
+        return client
+    if base_url or os.environ.get("ANTHROPIC_BASE_URL"):
+        # an endpoint of one's own may need no key; the client wants one
+        return AsyncAnthropic(api_key="none", base_url=base_url, max_retries=0, http_client=transport)
+    raise BadInput(
+        "There is no API key. Set ANTHROPIC_API_KEY to use the real API, ANTHROPIC_BASE_URL to use another endpoint, "
+        "or add --simulate to `run` to try it without either. Nothing was counted or sent."
+    )
+
+
+def _with_usable_key(client: AsyncAnthropic) -> AsyncAnthropic:
+    """The client, its key without the white space that files and pipes leave around one.
+
+    Raises:
+        BadInput: a key or a header of one's own has a character that no HTTP header takes.
+    """
+    client.api_key = _usable("ANTHROPIC_API_KEY", client.api_key)
+    client.auth_token = _usable("ANTHROPIC_AUTH_TOKEN", client.auth_token)
+    return client
+
+
+def _usable(name: str, value: str | None) -> str | None:
+    stripped = (value or "").strip()
+    wrong = [place for place, one in enumerate(stripped, 1) if not "!" <= one <= "~"]
+    if wrong:
+        raise BadInput(
+            f"The key in {name} cannot be sent: its character {wrong[0]} of {len(stripped)} is one that no HTTP header "
+            "takes. Copy the key again, without quotes and line breaks. Nothing was counted or sent."
+        )
+    return stripped or None

@@ -1,0 +1,112 @@
+"""The one retry policy of all calls: what was surely not billed, or costs nothing, is tried again."""
+
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import stamina
+from anthropic import APIStatusError
+
+from rules.call_failures import Call
+from schemas.failures import CallFailed, NotBilled, Transient
+from schemas.policy import RateLimits
+from schemas.report import CallFigures
+from services.api_client import HANDED_OVER
+from services.classify import classified
+from services.limiter import NO_WEIGHT, CallWeight, EndpointLimiter, Turn
+
+T = TypeVar("T")
+# each retry is in the tally; a log line for each is noise
+stamina.instrumentation.set_on_retry_hooks([])
+
+
+@dataclass(frozen=True, slots=True)
+class CallPlan:
+    """How a call is made.
+
+    Attributes:
+        limiter: the endpoint's.
+        call: what it costs.
+        weight: what each try takes of the tokens a minute.
+        turn: the first try's, if it has had it already.
+    """
+
+    limiter: EndpointLimiter
+    call: Call
+    weight: CallWeight = NO_WEIGHT
+    turn: Turn | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[T]):
+    """A call that was answered: its result, the tries it took, and the turn of the last."""
+
+    result: T
+    tries: int
+    turn: Turn
+
+
+async def tried(
+    once: Callable[[], Awaitable[T]], plan: CallPlan, limits: RateLimits, tally: CallFigures
+) -> Done[T]:
+    """The result of a call.
+
+    Args:
+        once: makes the call.
+        plan: whose turn it waits for.
+        limits: how many tries, and the longest wait.
+        tally: counts the tries beyond the first.
+
+    Raises:
+        CallFailed: the failure of the last try.
+    """
+    tries, turn = 0, plan.turn
+    retry = stamina.retry_context(
+        on=lambda error: _delay(error, limits),
+        attempts=limits.tries,
+        timeout=None,
+        wait_initial=0.5,
+        wait_max=30,
+        wait_jitter=1,
+    )
+    async for attempt in retry:
+        with attempt:
+            tries += 1
+            turn = turn or await plan.limiter.turn(plan.weight)
+            if tries > 1:
+                tally.retried += 1
+            HANDED_OVER.set(False)
+            try:
+                return Done(await once(), tries, turn)
+            except Exception as error:
+                failure = _heeded(error, plan, limits)
+                failure.tries = tries
+                if isinstance(failure, NotBilled):
+                    turn.weighed(NO_WEIGHT)
+                turn = None
+                raise failure from error
+    raise AssertionError("unreachable: the retry context returns or raises")
+
+
+def _heeded(error: Exception, plan: CallPlan, limits: RateLimits) -> CallFailed:
+    """The failure that an error is, and what it says to all who call the endpoint."""
+    if isinstance(error, CallFailed):
+        return error
+    if isinstance(error, APIStatusError):
+        plan.limiter.observe(error.response.headers, answered=False)
+    failure = classified(error, plan.call, handed_over=HANDED_OVER.get())
+    if isinstance(failure, Transient) and failure.everyone and failure.retry_after:
+        plan.limiter.pause(min(failure.retry_after, limits.max_wait_seconds))
+    return failure
+
+
+def _delay(error: Exception, limits: RateLimits) -> bool | float:
+    """Whether to try again, and after how many seconds if the API says so."""
+    if not isinstance(error, Transient):
+        return False
+    if error.retry_after is None:
+        return True
+    if error.retry_after > limits.max_wait_seconds:
+        return False
+    return error.retry_after + random.uniform(0, 1)  # noqa: S311 - jitter, so that not all come back at once
