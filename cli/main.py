@@ -127,6 +127,9 @@ def _set_up_prefect() -> None:
     """Set what Prefect reads when it is imported, which the module of a command does."""
     for name, value in _PREFECT_SETTINGS.items():
         os.environ.setdefault(name, value)
+    # a server on this machine is not behind a proxy: neither Prefect's own nor the simulator
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1,localhost")))
     # at every exit Prefect logs how many events it still has to send to its server
     logging.getLogger("EventsWorker").setLevel(logging.ERROR)
 

@@ -12,6 +12,7 @@ from schemas.outcome import AttemptState, Reason
 from schemas.payload.payload import Payload
 from services.ledger.journal import NoRoomToday
 from services.ledger.store import NotOwner
+from services.limiter import NO_WEIGHT, CallWeight
 from tasks.run import Run
 from tasks.step import step
 
@@ -51,7 +52,8 @@ async def _sent(run: Run, attempt: HeldAttempt) -> Settlement:
     payload = Payload.restored(attempt.payload)
     try:
         card = run.models.price_card(attempt.model, run.scale.clock())
-        reply = await run.gateway.send(payload.message_body(attempt.model), leaving=leaving)
+        body = payload.message_body(attempt.model)
+        reply = await run.gateway.send(body, leaving=leaving, weight=_weight(attempt))
     except CallFailed as error:
         failure = error.as_failure()
         run.brake.seen(failure, run.halt)
@@ -66,3 +68,10 @@ async def _sent(run: Run, attempt: HeldAttempt) -> Settlement:
     settlement = answered(attempt.attempt_id, card, reply.answer, reply.body, terms)
     settlement = run.judged(settlement, attempt.expects)
     return replace(settlement, tries=reply.tries, request_id=reply.request_id)
+
+
+def _weight(attempt: HeldAttempt) -> CallWeight:
+    """What a call takes of its model's tokens a minute: the counted input, and all the output that it may have."""
+    if attempt.expects is None:
+        return NO_WEIGHT
+    return CallWeight(input_tokens=attempt.expects.counted, output_tokens=attempt.expects.max_tokens)

@@ -77,7 +77,7 @@ class FakeGateway:
     def usage(self, body):
         return {"input_tokens": tokens_of(body), "output_tokens": min(3, body["max_tokens"])}
 
-    async def send(self, body, *, leaving):
+    async def send(self, body, *, leaving, weight=None):
         await asyncio.sleep(0)
         await leaving()
         self.sent.append(body)
