@@ -6,6 +6,7 @@ import pytest
 
 from cli import collect as collect_module
 from flows.collect_batches import one_collection
+from schemas.batch import Collection
 from schemas.outcome import RunOutcome
 from schemas.report import RunReport
 
@@ -25,7 +26,7 @@ def report(run_id):
 
 
 def test_it_looks_once_and_prints_what_is_finished_and_what_is_left(weighbridge, ledger, rounds):
-    rounds += [([report("run-1")], 2), ([], 0)]
+    rounds += [Collection([report("run-1")], 2), Collection()]
     ended = weighbridge("collect")
     assert (ended.code, ended.err) == (0, "")
     assert "run-1" in ended.out
@@ -34,10 +35,18 @@ def test_it_looks_once_and_prints_what_is_finished_and_what_is_left(weighbridge,
 
 
 def test_with_wait_it_goes_on_until_nothing_is_left_and_prints_one_object(weighbridge, ledger, rounds):
-    rounds += [([report("run-1")], 2), ([], 1), ([report("run-2")], 0)]
+    rounds += [Collection([report("run-1")], 2), Collection([], 1), Collection([report("run-2")])]
     told = weighbridge("collect", "--wait", "--json").json
     assert [run["run_id"] for run in told["runs"]] == ["run-1", "run-2"]
     assert told["batches_still_out"] == 0
+    assert rounds == []
+
+
+def test_waiting_ends_when_all_that_is_left_belongs_elsewhere(weighbridge, ledger, rounds):
+    rounds += [Collection([], 3, 2), Collection([report("run-1")], 2, 2)]
+    ended = weighbridge("collect", "--wait")
+    assert ended.code == 0
+    assert "2 of them belong to another endpoint or workspace" in ended.out
     assert rounds == []
 
 
