@@ -1,4 +1,14 @@
+"""What a failed call proves: the same error of the API ends a job the same way, wherever it comes."""
 
+from datetime import UTC, datetime
+
+import pytest
+
+from rules import endings as endings_of
+from rules.call_failures import ApiError, failure_of_item, failure_of_status
+from schemas.attempt import UnsettledAttempt
+from schemas.outcome import Reason
+from schemas.payload.traits import Traits
 
 STOPPING = {
     "billing": ({"type": "billing_error"}, Reason.PROVIDER_SPEND_LIMIT),
