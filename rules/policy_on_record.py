@@ -7,8 +7,8 @@ from pydantic import ValidationError
 from schemas.policy import Policy
 from schemas.run import RunOnRecord
 
-#: stands in for routes that cannot be read: nothing new is sent under such a policy
-_NO_ROUTE = {"name": "not on record", "model": "unknown", "up_to_input_tokens": 1}
+#: what a report compares with where no route of the run can be read
+_LARGEST = "claude-opus-5-5"
 #: what says how a run is priced and shown
 _KEPT_LONGEST = {"name", "mode", "on_unknown", "routes", "prices"}
 
@@ -35,6 +35,14 @@ def policy_on_record(found: RunOnRecord) -> tuple[Policy, list[str]]:
             sections |= _needed(found, sections)
 
 
+def _route(on_record: Any) -> dict[str, Any]:
+    """Stands in for routes that are not valid: nothing new is sent under such a policy."""
+    routes = on_record if isinstance(on_record, list) else []
+    models = [route["model"] for route in routes if isinstance(route, dict) and "model" in route]
+    model = models[-1] if models and isinstance(models[-1], str) else _LARGEST
+    return {"name": "on record", "model": model, "up_to_input_tokens": 1}
+
+
 def _needed(found: RunOnRecord, sections: dict[str, Any]) -> dict[str, Any]:
     """What a policy cannot be without, where it is missing."""
     on_unknown = "review" if found.parks_unknown else "resend"
@@ -42,6 +50,6 @@ def _needed(found: RunOnRecord, sections: dict[str, Any]) -> dict[str, Any]:
         "name": found.run_id,
         "mode": found.mode,
         "on_unknown": on_unknown,
-        "routes": (_NO_ROUTE,),
+        "routes": (_route(found.policy.get("routes")),),
     }
     return {name: value for name, value in needed.items() if name not in sections}

@@ -280,7 +280,7 @@ class BatchRow(Table):
 
 
 class ResponseRow(Table):
-    """The answer to a succeeded attempt, as the API gave it: written in the transaction that settles it."""
+    """The answer to a succeeded attempt, as the API gave it, or what came of an unknown one and cannot be read: written in the transaction that settles it."""
 
     __tablename__ = "responses"
 

@@ -49,6 +49,9 @@ async def collect(ledger: Ledger, gateway: Gateway) -> Collection:
     results and the report of its run are written again. A run or a batch that cannot be collected stops no other.
     """
     collecting = _Round(ledger, gateway)
+    left: dict[RunId, list[OpenBatch]] = defaultdict(list)
+    for batch in await ledger.off_loop(batches.left_by_ended_runs):
+        left[batch.run_id].append(batch)
     await ledger.off_loop(runs.close_dead_runs)
     for found, token in await ledger.off_loop(runs.take_over):
         key = RunKey(found.run_id, token)
@@ -59,9 +62,6 @@ async def collect(ledger: Ledger, gateway: Gateway) -> Collection:
             if not isinstance(error, Exception):
                 raise
             _could_not(collecting, found.run_id, error)
-    left: dict[RunId, list[OpenBatch]] = defaultdict(list)
-    for batch in await ledger.off_loop(batches.left_by_ended_runs):
-        left[batch.run_id].append(batch)
     for run_id, of_run in left.items():
         try:
             await _look_again(collecting, run_id, of_run)

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from cli import cancel as cancel_module
+from schemas.errors import RunFailed
 from schemas.failures import Transient
 from services.ledger import batches, jobs
 from tests.strategies import begin, job, key_of, take
@@ -26,7 +27,8 @@ def with_batches(ledger):
 class Office:
     """A gateway that notes what it is asked to cancel, or fails."""
 
-    endpoint, workspace = "http://x", None
+    endpoint = "http://x"
+    workspace = None
 
     def __init__(self, error=None):
         self.error, self.asked = error, []
@@ -77,6 +79,28 @@ def test_an_api_that_is_away_ends_it_with_1_and_a_sentence(weighbridge, with_bat
     assert ended.sentence.endswith(".")
     assert "Traceback" not in ended.err
     assert "sk-secret" not in ended.err
+
+
+def test_one_that_cannot_be_cancelled_keeps_no_other_from_it(weighbridge, with_batches, office, monkeypatch):
+    real = office.cancel_batch
+
+    async def cancel(provider_batch_id):
+        if provider_batch_id == "msgbatch_0":
+            raise RunFailed("The batch msgbatch_0 could not be cancelled: HTTP 529.")
+        await real(provider_batch_id)
+
+    monkeypatch.setattr(office, "cancel_batch", cancel)
+    ended = weighbridge("cancel", "run-1")
+    assert (ended.code, office.asked) == (1, ["msgbatch_1"])
+    assert "msgbatch_0 could not be cancelled" in ended.sentence
+    assert "1 batch(es) of run-1 were asked to stop" in ended.sentence
+
+
+def test_batches_of_another_endpoint_are_not_asked_for(weighbridge, with_batches, office):
+    office.endpoint = "http://elsewhere"
+    ended = weighbridge("cancel", "run-1")
+    assert (ended.code, office.asked) == (1, [])
+    assert "belongs to http://x, and this is http://elsewhere" in ended.sentence
 
 
 def test_any_failed_call_that_gets_out_is_a_sentence(weighbridge, with_batches, office):

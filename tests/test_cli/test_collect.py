@@ -42,6 +42,14 @@ def test_with_wait_it_goes_on_until_nothing_is_left_and_prints_one_object(weighb
     assert rounds == []
 
 
+def test_waiting_ends_when_all_that_is_left_belongs_elsewhere(weighbridge, ledger, rounds):
+    rounds += [Collection([], 3, 2), Collection([report("run-1")], 2, 2)]
+    ended = weighbridge("collect", "--wait")
+    assert ended.code == 0
+    assert "2 of them belong to another endpoint or workspace" in ended.out
+    assert rounds == []
+
+
 def test_without_a_key_nothing_is_asked(weighbridge, ledger):
     ended = weighbridge("collect")
     assert ended.code == 2
