@@ -16,19 +16,8 @@ from schemas.budget import windows_of
 from schemas.ledger import AttemptRow, BudgetRow, JobRow
 from schemas.outcome import AttemptState, Outcome, Reason
 from schemas.run import RunKey
-from services.ledger import holds, jobs, runs
-from tests.strategies import (
-    begin,
-    caps,
-    examples,
-    job,
-    owner_of,
-    quick_ledger,
-    settlement,
-    take,
-    weighed,
-    write_down,
-)
+from services.ledger import holds, jobs, run_sums, runs, windows
+from tests.strategies import begin, caps, job, owner_of, quick_ledger, settlement, take, weighed, write_down
 
 DAYS = ["2026-11-22", "2026-11-23", "2026-12-01"]
 GROUPS = [None, "ana", "ben"]
@@ -126,6 +115,22 @@ class Nights(RuleBasedStateMachine):
         attempt = data.draw(st.sampled_from(self.open_attempts))
         write_down(self.ledger, [attempt.attempt_id], [])
 
+    @rule(data=st.data(), date=st.sampled_from(DAYS))
+    @precondition(lambda self: self.open_attempts)
+    def leave_on_another_day(self, data, date):
+        leaving = data.draw(st.lists(st.sampled_from(self.open_attempts), min_size=1, unique_by=id))
+        ids = [attempt.attempt_id for attempt in leaving]
+        before = {row.attempt_id: row for row in attempts(self.ledger)}
+        cap = caps(self.runs[0], **self.caps, date=date, **self.group_caps)
+        with self.ledger.write() as connection:
+            staying = windows.move_day(connection, ids, date, cap)
+        assert set(staying) <= set(ids)
+        for row in attempts(self.ledger):
+            was = before[row.attempt_id]
+            moves = row.attempt_id in set(ids) - set(staying)
+            assert row.budget_day == (date if moves else was.budget_day)
+            assert row.held_nano_usd == was.held_nano_usd
+
     @rule(data=st.data(), review_unknown=st.booleans())
     @precondition(lambda self: self.runs)
     def interrupt(self, data, review_unknown):
@@ -156,9 +161,9 @@ class Nights(RuleBasedStateMachine):
             for window in windows_of(row.run_id, row.budget_day, row.group_name):
                 held[window] += row.held_nano_usd
                 settled[window] += row.actual_nano_usd or 0
-        windows = budget_rows(self.ledger)
-        assert set(held) <= set(windows)
-        for window, row in windows.items():
+        on_record = budget_rows(self.ledger)
+        assert set(held) <= set(on_record)
+        for window, row in on_record.items():
             assert (row.held_nano_usd, row.settled_nano_usd) == (held[window], settled[window])
             scope, _, group = window
             cap = self.caps[scope] if not group else self.group_caps[group] if scope == "day" else None
@@ -177,7 +182,7 @@ class Nights(RuleBasedStateMachine):
 
 
 TestNights = Nights.TestCase
-TestNights.settings = settings(max_examples=examples(15), stateful_step_count=20)
+TestNights.settings = settings(max_examples=15, stateful_step_count=20)
 
 
 def test_runs_that_take_money_at_once_never_pass_the_days_cap(ledger):
@@ -202,8 +207,7 @@ def test_runs_that_take_money_at_once_never_pass_the_days_cap(ledger):
 
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(work, range(workers)))
-    windows = budget_rows(ledger)
-    day = windows["day", "2026-11-22", ""]
+    day = budget_rows(ledger)["day", "2026-11-22", ""]
     rows = attempts(ledger)
     assert day.held_nano_usd == sum(row.held_nano_usd for row in rows)
     assert day.settled_nano_usd == sum(row.actual_nano_usd or 0 for row in rows)
@@ -277,3 +281,66 @@ def test_a_reserve_is_never_held(ledger):
         ledger, RunKey("run-1", owner_of("run-1")), asked, reserved, may_defer=False, resend_unknown=False
     )
     assert (held_rows(admission), admission.short) == ([0], True)
+
+
+def move(ledger, held, day, cap):
+    with ledger.write() as connection:
+        return windows.move_day(connection, [attempt.attempt_id for attempt in held], day, cap)
+
+
+def test_a_hold_that_leaves_after_midnight_counts_under_the_new_day_and_month(ledger):
+    grouped(ledger, "ana", None)
+    held = take(ledger, [30, 50], date="2026-11-30").held
+    assert move(ledger, held, "2026-12-01", caps(date="2026-12-01", ana=30, day=80, month=80)) == []
+    rows = {window: row.held_nano_usd for window, row in budget_rows(ledger).items()}
+    assert {window: nano for window, nano in rows.items() if nano} == {
+        ("run", "run-1", ""): 80,
+        ("run", "run-1", "ana"): 30,
+        ("day", "2026-12-01", ""): 80,
+        ("day", "2026-12-01", "ana"): 30,
+        ("month", "2026-12", ""): 80,
+        ("month", "2026-12", "ana"): 30,
+    }
+    # its bill is settled there, and moving it again changes nothing
+    assert move(ledger, held, "2026-12-01", caps(date="2026-12-01", ana=30, day=1)) == []
+    write_down(ledger, [], [_paid(held[0], 20)])
+    day = budget_rows(ledger)["day", "2026-12-01", "ana"]
+    assert (day.held_nano_usd, day.settled_nano_usd) == (0, 20)
+
+
+def test_what_finds_no_room_on_the_new_day_stays_and_must_not_leave(ledger):
+    grouped(ledger, None, None, "ana")
+    held = take(ledger, [30, 50, 10], date="2026-11-22").held
+    tight = caps(date="2026-11-23", day=45, ana=9)
+    first, dear, of_ana = (attempt.attempt_id for attempt in held)
+    assert move(ledger, held, "2026-11-23", tight) == [dear, of_ana]
+    days = {row.attempt_id: row.budget_day for row in attempts(ledger)}
+    assert days == {first: "2026-11-23", dear: "2026-11-22", of_ana: "2026-11-22"}
+    # nothing says how much the group may hold: it stays
+    assert move(ledger, held[2:], "2026-11-23", caps(date="2026-11-23")) == [of_ana]
+    assert move(ledger, [], "2026-11-23", tight) == []
+
+
+def test_what_has_ended_is_not_moved(ledger):
+    grouped(ledger, None)
+    held = take(ledger, [30]).held
+    write_down(ledger, [], [_paid(held[0], 20)])
+    assert move(ledger, held, "2026-11-23", caps(date="2026-11-23")) == []
+    assert [row.budget_day for row in attempts(ledger)] == ["2026-11-22"]
+
+
+def test_a_bill_over_its_hold_closes_the_window_that_it_passed(ledger):
+    grouped(ledger, None, None)
+    held = take(ledger, [30], day=100).held
+    write_down(ledger, [], [_paid(held[0], 130)])
+    assert budget_rows(ledger)["day", "2026-11-22", ""].settled_nano_usd == 130
+    taken = take(ledger, [1], day=100, may_defer=True)
+    assert (taken.held, taken.deferred) == ([], 1)
+    assert run_sums.over_holds(ledger, "run-1") == (1, 100)
+    settled = run_sums.settled_in_windows(ledger, "run-1")
+    assert settled == {
+        ("run", "run-1", ""): 130,
+        ("day", "2026-11-22", ""): 130,
+        ("month", "2026-11", ""): 130,
+    }
+    assert run_sums.settled_in_windows(ledger, "run-of-nobody") == {}

@@ -1,5 +1,6 @@
 """Observations: only what was counted by the provider and billed in full is one, and the newest come first."""
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,7 +9,7 @@ from sqlalchemy import event, insert, select, text, update
 from schemas.ledger import AttemptRow
 from schemas.outcome import AttemptState, Outcome
 from schemas.payload.traits import PayloadClass
-from services.ledger import jobs, lessons, runs
+from services.ledger import jobs, lessons
 from tests.strategies import begin, job, settlement, take, write_down
 
 KIND = ("claude-haiku-5-5", PayloadClass.TEXT)
@@ -36,19 +37,27 @@ def answered(ledger, bills, run_id="run-1", **written):
             connection.execute(update(AttemptRow).where(AttemptRow.run_id == run_id).values(**written))
 
 
-def errors(ledger, run_id, most=100):
-    return list(lessons.observed(ledger, KIND, runs.find(ledger, run_id).started_at, most).error_tokens)
+def moment():
+    """Between what has ended and what is yet to."""
+    time.sleep(0.002)
+    return datetime.now(UTC)
 
 
-def test_what_was_observed_before_the_run_is_learned_newest_first(ledger):
+def errors(ledger, before, most=100):
+    return list(lessons.observed(ledger, KIND, before, most).error_tokens)
+
+
+def test_what_was_observed_before_a_moment_is_learned_newest_first(ledger):
     answered(ledger, [11, 11], "run-1")
+    early = moment()
     answered(ledger, [12, 12], "run-2")
-    begin(ledger, "next")
+    late = moment()
     answered(ledger, [13], "run-3")
-    assert errors(ledger, "next", 3) == [2, 2, 1]
-    assert errors(ledger, "next") == [2, 2, 1, 1]
+    assert errors(ledger, late, 3) == [2, 2, 1]
+    assert errors(ledger, late) == [2, 2, 1, 1]
     # a run that began earlier learns what it learned then, whenever it is taken over
-    assert errors(ledger, "run-2") == [1, 1]
+    assert errors(ledger, early) == [1, 1]
+    assert errors(ledger, datetime(2020, 1, 1, tzinfo=UTC)) == []
 
 
 @pytest.mark.parametrize(
@@ -69,8 +78,7 @@ def test_what_was_observed_before_the_run_is_learned_newest_first(ledger):
 def test_what_is_not_whole_or_not_of_the_kind_is_no_lesson(ledger, written):
     answered(ledger, [15, 15], "run-1", **written)
     answered(ledger, [11], "run-2", billing="full")
-    begin(ledger, "next")
-    assert errors(ledger, "next") == [1]
+    assert errors(ledger, moment()) == [1]
 
 
 def test_a_run_teaches_only_by_what_is_whole_and_counts_the_rest(ledger):
@@ -89,6 +97,23 @@ def test_a_run_teaches_only_by_what_is_whole_and_counts_the_rest(ledger):
     assert sorted(seen.tally.error_tokens) == [1, 2, 490]
     assert sorted(seen.tally.error_share) == [10_000, 20_000, 4_900_000]
     assert list(taught[KIND[0], PayloadClass.PDF].tally.error_tokens) == [-1]
+
+
+def test_usage_that_has_nothing_to_do_with_its_count_is_told_on_the_first_night(ledger):
+    """Each was counted at 10 tokens, with a bound of 30."""
+    answered(ledger, [0, 1, 4, 31, 20], "run-1")
+    with ledger.write() as connection:
+        connection.execute(update(AttemptRow).values(input_bound=13))
+        connection.execute(
+            update(AttemptRow).where(AttemptRow.row_number == 4).values(actual_output_tokens=999)
+        )
+        connection.execute(update(AttemptRow).where(AttemptRow.row_number == 0).values(billing="partial"))
+    seen = lessons.of_run(ledger, "run-1")[KIND]
+    assert (seen.without_input, seen.far_off, seen.over_output, seen.over_bound) == (1, 3, 1, 2)
+    with ledger.write() as connection:
+        connection.execute(update(AttemptRow).values(method="bounded"))
+    seen = lessons.of_run(ledger, "run-1")[KIND]
+    assert (seen.without_input, seen.far_off, seen.over_output) == (0, 0, 0)
 
 
 def test_the_view_has_a_signed_error_only_where_the_usage_is_whole(ledger):
@@ -126,7 +151,7 @@ def test_the_newest_are_found_through_the_index_and_not_by_sorting(ledger):
         connection.execute(text("ANALYZE attempts"))
     asked = []
     event.listen(ledger.engine, "before_cursor_execute", lambda *call: asked.append(call[2:4]))
-    lessons.observed(ledger, (KIND[0], PayloadClass.PDF), datetime.now(UTC), 20)
+    lessons.observed(ledger, (KIND[0], PayloadClass.PDF), moment(), 20)
     statement, parameters = next(call for call in asked if "FROM attempts" in call[0])
     explain = "EXPLAIN QUERY PLAN " if ledger.engine.dialect.name == "sqlite" else "EXPLAIN "
     with ledger.read() as connection:

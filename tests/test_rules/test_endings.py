@@ -9,18 +9,21 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from sqlalchemy import select
 
-from rules.endings import answered
+from rules.endings import MOST_TRIES, answered, failed, item_failed
 from rules.prices import BilledTokens, PriceCard
 from rules.usage_cost import BillingTerms, billed, billing_terms, priced
+from schemas.attempt import UnsettledAttempt
 from schemas.job import AttemptId
 from schemas.ledger import AttemptRow, JobRow
 from schemas.money import to_nano
 from schemas.outcome import AttemptState, Billing, Outcome, Reason
 from schemas.payload.payload import Payload
+from schemas.payload.traits import PLAIN
 from schemas.usage import Answer, Usage
 from services.ledger import batches, jobs
 from tasks.admit import admit_next
 from tasks.report_run import report_on
+from tests.fakes import FAILURES
 from tests.nights import a_run
 from tests.strategies import begin, job, job_update, key_of, request, settlement, take, write_down
 
@@ -318,3 +321,17 @@ def test_a_job_that_asks_for_what_has_no_price_waits_for_a_person_and_stops_no_o
     assert rows[0].detail == (
         "no price is known for claude-opus-5-5 with inference_geo 'mars'; what has no price is not sent"
     )
+
+
+@given(st.sampled_from(sorted(FAILURES)), st.integers(1, MOST_TRIES))
+def test_the_same_failure_ends_a_job_the_same_way_in_both_modes(name, tried):
+    """But one that may pass, which a batch tries again."""
+    failure = FAILURES[name]().as_failure()
+    item = UnsettledAttempt(HELD, "claude-opus-5-5", DAY, None, PLAIN, tried)
+    message, in_batch = failed(HELD, failure), item_failed(item, failure)
+    if name == "passing" and tried < MOST_TRIES:
+        assert in_batch.ending is None
+    else:
+        assert in_batch == message
+    if name == "refused":
+        assert message.ending.outcome is Outcome.REJECTED

@@ -22,8 +22,9 @@ from schemas.ledger import AttemptRow
 from schemas.outcome import Mode, Reason
 from schemas.payload.payload import Fingerprint
 from schemas.payload.traits import PayloadClass
+from tasks.weigh_edit import EditScale
 from tests.fakes import FakeGateway, tokens_of
-from tests.nights import night, text_row
+from tests.nights import a_run, night, text_row, with_models_checked
 from tests.strategies import policy, quick_ledger
 
 MODEL = "claude-opus-5-5"
@@ -152,6 +153,26 @@ def test_a_policy_that_does_not_learn_keeps_its_margin_and_still_tells(tmp_path)
     assert (used.n, used.margin.source, used.margin.tokens) == (120, "policy", 20)
     assert report.over_bound == 120
     assert len(report.drift) == 1
+    ledger.close()
+
+
+def test_an_edit_is_priced_with_what_a_run_of_the_same_moment_has_learned(tmp_path):
+    ledger = quick_ledger(f"sqlite:///{tmp_path}/ledger.db")
+    run_night(ledger, tmp_path, 1, Scale(overhead=30, percent=10))
+    waiting = QueuedJob(
+        row_number=0, job_id="a", fingerprint=Fingerprint("f"), group=None, pinned_model=None, max_tokens=50,
+        own_max_input_tokens=None, own_max_cost=None, cache_ttl=None, model=MODEL, input_tokens=20_000,
+        method="counted", payload_bytes=1,
+    )  # fmt: skip
+
+    async def both():
+        edit = await EditScale.of(ledger, FakeGateway(), policy())
+        run = await with_models_checked(a_run(ledger))
+        return edit.scale.estimate(waiting), run.scale.estimate(waiting)
+
+    edit, run = asyncio.run(both())
+    assert edit == run
+    assert edit.input_bound == 23_000  # one and a half times what was observed
     ledger.close()
 
 
