@@ -13,7 +13,8 @@ from typing import Any
 import psycopg
 
 from bench.chaos.conditions import AMPLE, LITTLE, POLICY, drawn_jobs
-from bench.chaos.hosts import Host, Running, locked_file, nap
+from bench.chaos.hosts import Host, Running
+from bench.chaos.ledger_faults import lock_sqlite
 from simulator.process import RunningSimulator
 from tests.yards import Yard
 
@@ -103,7 +104,7 @@ class Arena:
         running = self.run(host, key)
         deadline = time.monotonic() + QUIET_SECONDS
         while running.code is None and self.requests() == before and time.monotonic() < deadline:
-            nap(0.05)
+            time.sleep(0.05)
         return running
 
     def requests(self) -> int:
@@ -159,8 +160,7 @@ class Arena:
 
     def lock_ledger(self, seconds: float) -> None:
         """Have another program hold the ledger's write lock for so long."""
-        with locked_file(self.ledger_file, seconds):
-            pass
+        lock_sqlite(self.ledger_file, seconds)
 
     def spoil_results(self) -> None:
         """Make the results folder disappear; in half of the cases nothing can be put in its place either."""
@@ -188,7 +188,7 @@ class Arena:
         report = None
         for _ in range(8):
             if self.has_ledger() and self._unended():
-                nap(LEASE_SECONDS + 1)
+                time.sleep(LEASE_SECONDS + 1)
             last = self.run()
             self.must_end(last)
             self.must_end(self.collect())

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -135,29 +134,3 @@ def _may_unshare() -> bool:
 def _children(pid: int) -> list[int]:
     listed = (_PROC / str(pid) / "task" / str(pid) / "children").read_text()
     return [int(child) for child in listed.split()]
-
-
-@contextmanager
-def locked_file(path: Path, seconds: float) -> Iterator[None]:
-    """Another program that holds a SQLite file's write lock for so many seconds, from the block's beginning on.
-
-    The block ends when it has let go.
-    """
-    script = (
-        "import sqlite3, sys, time\n"
-        "file = sqlite3.connect(sys.argv[1], timeout=60, isolation_level=None)\n"
-        "file.execute('BEGIN IMMEDIATE')\n"
-        "print('locked', flush=True)\n"
-        "time.sleep(float(sys.argv[2]))\n"
-    )
-    command = [sys.executable, "-c", script, str(path), str(seconds)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as locker:
-        assert locker.stdout is not None
-        locker.stdout.readline()
-        yield
-        locker.wait(seconds + 60)
-
-
-def nap(seconds: float) -> None:
-    """Let time pass."""
-    time.sleep(seconds)

