@@ -70,7 +70,7 @@ def other_host_runs(arena: Arena) -> None:
     """Another host runs over the same input while a run is alive here."""
     first = arena.run_at_work()
     arena.random_while(first, 1.0)
-    second = arena.run_at_work(arena.other)
+    second = arena.run_at_work(arena.other, policy="fast")
     arena.random_while(second)
     if arena.rng.random() < 0.5:
         arena.end_by(arena.rng.choice([first, second]), signal.SIGKILL)
@@ -83,8 +83,10 @@ def clock_of_ledger(arena: Arena) -> None:
     running = arena.run_at_work()
     arena.random_while(running, 1.0)
     arena.expire_leases()
-    come = arena.rng.choice([arena.run, arena.collect])
-    arena.must_end(come(arena.other))
+    if arena.rng.random() < 0.5:
+        arena.must_end(arena.collect(arena.other))
+    else:
+        arena.must_end(arena.run(arena.other, policy="fast"))
     _end_somehow(arena, running)
 
 
@@ -100,7 +102,7 @@ def stopped(arena: Arena) -> None:
     arena.random_while(first)
     first.signal(signal.SIGSTOP)
     time.sleep(LEASE_SECONDS + 1.5)
-    second = arena.run_at_work(arena.rng.choice([arena.here, arena.other]))
+    second = arena.run_at_work(arena.rng.choice([arena.here, arena.other]), policy="fast")
     arena.random_while(second, 1.0)
     first.signal(signal.SIGCONT)
     arena.must_end(first)
@@ -170,12 +172,17 @@ def _end_somehow(arena: Arena, running: Running) -> None:
     arena.must_end(running)
 
 
-SLOW = (0.4, 1.0)
+#: a run that is met by another one has most of its jobs still to send
+SLOW = (0.4, 0.8)
+FEW = 3
+MORE_MESSAGES = ("messages", "messages", "batches")
 SCENARIOS = {
     "killed": Scenario(killed, weight=8),
     "interrupted": Scenario(interrupted, weight=4),
     "other_host_collects": Scenario(
         other_host_collects,
+        modes=MORE_MESSAGES,
+        in_flight=FEW,
         engines=(SQLITE, POSTGRESQL),
         message_seconds=SLOW,
         processing_seconds=3,
@@ -183,16 +190,22 @@ SCENARIOS = {
     ),
     "other_host_runs": Scenario(
         other_host_runs,
+        modes=MORE_MESSAGES,
+        in_flight=FEW,
         engines=(SQLITE, POSTGRESQL),
         message_seconds=SLOW,
         processing_seconds=3,
         needs_other_host=True,
     ),
-    "clock_of_ledger": Scenario(clock_of_ledger, message_seconds=SLOW, processing_seconds=3),
+    "clock_of_ledger": Scenario(
+        clock_of_ledger, modes=MORE_MESSAGES, in_flight=FEW, message_seconds=SLOW, processing_seconds=3
+    ),
     "clock_of_api": Scenario(
         clock_of_api, modes=("batches", "batches", "messages"), most_clock_shift=3 * 86_400
     ),
-    "stopped": Scenario(stopped, message_seconds=SLOW, processing_seconds=3),
+    "stopped": Scenario(
+        stopped, modes=MORE_MESSAGES, in_flight=FEW, message_seconds=SLOW, processing_seconds=3
+    ),
     "locked_briefly": Scenario(locked_briefly),
     "locked_for_minutes": Scenario(locked_for_minutes, weight=1, takes_minutes=True),
     "postgresql_killed": Scenario(postgresql_killed, engines=(POSTGRESQL,), message_seconds=SLOW),
