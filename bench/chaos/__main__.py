@@ -2,13 +2,14 @@
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 
 import bench.chaos
 from bench.chaos.hosts import hosts
@@ -21,6 +22,7 @@ from tests.processes import clean_environment, prefect_server
 def main() -> None:
     """Play rounds until there were as many kills as asked for, and print what they came to."""
     arguments = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that nothing stays behind
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="chaos-") as name:
         folder = arguments.keep or Path(name)
@@ -41,24 +43,37 @@ def main() -> None:
 def _played(ground: Ground, arguments: argparse.Namespace) -> Findings:
     """The findings of all rounds; each lane plays one after the other while kills are missing."""
     total = Findings()
-    lock = Lock()
+    enough, writing = Event(), Lock()
     names = names_to_draw(ground, arguments.only)
     seeds = iter(range(arguments.seed, arguments.seed + max(1, 3 * arguments.kills)))
 
     def lane() -> None:
         for seed in seeds:
-            found = play_round(ground, seed, names)
-            with lock:
+            found = _round(ground, seed, names)
+            with writing:
                 total.add(found)
                 for sentence in found.wrong:
                     print(sentence, file=sys.stderr, flush=True)
                 if total.kills >= arguments.kills:
-                    return
+                    enough.set()
+            if enough.is_set():
+                return
 
     with ThreadPoolExecutor(arguments.workers) as pool:
-        for played in [pool.submit(lane) for _ in range(arguments.workers)]:
-            played.result()
+        try:
+            for played in [pool.submit(lane) for _ in range(arguments.workers)]:
+                played.result()
+        finally:
+            enough.set()
     return total
+
+
+def _round(ground: Ground, seed: int, names: list[str]) -> Findings:
+    """The findings of one round; one that could not be played is wrong, and the others go on."""
+    try:
+        return play_round(ground, seed, names)
+    except Exception as error:  # noqa: BLE001 - it is on record in the findings
+        return Findings(wrong=[f"seed {seed} was not played to its end: {type(error).__name__}: {error}"])
 
 
 def _arguments() -> argparse.Namespace:
