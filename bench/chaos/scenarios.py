@@ -206,12 +206,21 @@ SCENARIOS = {
     "stopped": Scenario(
         stopped, modes=MORE_MESSAGES, in_flight=FEW, message_seconds=SLOW, processing_seconds=3
     ),
-    "locked_briefly": Scenario(locked_briefly),
-    "locked_for_minutes": Scenario(locked_for_minutes, weight=1, takes_minutes=True),
-    "postgresql_killed": Scenario(postgresql_killed, engines=(POSTGRESQL,), message_seconds=SLOW),
+    "locked_briefly": Scenario(locked_briefly, modes=MORE_MESSAGES, in_flight=FEW, message_seconds=SLOW),
+    "locked_for_minutes": Scenario(
+        locked_for_minutes,
+        weight=1,
+        modes=MORE_MESSAGES,
+        in_flight=FEW,
+        message_seconds=SLOW,
+        takes_minutes=True,
+    ),
+    "postgresql_killed": Scenario(
+        postgresql_killed, engines=(POSTGRESQL,), modes=MORE_MESSAGES, in_flight=FEW, message_seconds=SLOW
+    ),
     "proxy_pages": Scenario(proxy_pages, faults=PROXY_FAULTS),
     "other_workspace": Scenario(other_workspace, modes=("batches",), processing_seconds=3),
-    "results_gone": Scenario(results_gone),
+    "results_gone": Scenario(results_gone, modes=MORE_MESSAGES, in_flight=FEW, message_seconds=SLOW),
 }
 
 
