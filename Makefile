@@ -12,7 +12,7 @@ help:
 	@echo "make check  lint, types, the import direction, and the size and names of the code"
 	@echo "make test-slow  run those that are marked slow"
 	@echo "make test-all   run every test, with more examples of everything that is generated"
-	@echo "make chaos  kill the real command at random instants and ask the simulator what was paid"
+	@echo "make chaos  kill and disturb the real command at random and ask the simulator what was paid"
 	@echo "make setup  create $(VENV) with everything pinned in requirements.txt"
 	@echo "make lock   resolve pyproject.toml again into requirements.txt"
 
@@ -56,10 +56,12 @@ check: setup
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/test_ratchet.py
 
-# Kills the real command at random instants; takes about half an hour on two cores.
-KILLS ?= 200
+# Disturbs the real command in every way of bench/chaos/scenarios.py; ONLY=killed plays one of them.
+KILLS ?= 300
+SEED ?= 1
+ONLY ?=
 chaos: setup
-	$(BIN)/python bench/chaos.py --kills $(KILLS)
+	$(BIN)/python -m bench.chaos --kills $(KILLS) --seed $(SEED) $(if $(ONLY),--only $(ONLY))
 
 lock:
 	$(PYTHON) -m venv $(VENV)-lock
