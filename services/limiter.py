@@ -161,7 +161,7 @@ class TokenWindow:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class QueuedCall:
     """A call's turn, whose weight can be corrected once its real one is known."""
 
     taken: tuple[tuple[TokenWindow, _Taken], ...] = ()
@@ -188,7 +188,7 @@ class EndpointLimiter:
     _queue: asyncio.Lock = field(default_factory=asyncio.Lock)
     _paused_until: float = -math.inf
 
-    async def turn(self, weight: CallWeight = CallWeight()) -> Turn:
+    async def turn(self, weight: CallWeight = CallWeight()) -> QueuedCall:
         """Wait for the next turn, and take it."""
         tokens = (weight.input_tokens, weight.output_tokens)
         loop = asyncio.get_running_loop()
@@ -200,7 +200,7 @@ class EndpointLimiter:
             now = loop.time()
             self.pace.take(now)
             pairs = zip(self.windows, tokens, strict=False)
-            return Turn(tuple((window, window.take(number, now)) for window, number in pairs))
+            return QueuedCall(tuple((window, window.take(number, now)) for window, number in pairs))
 
     def too_heavy(self, weight: CallWeight) -> str | None:
         """Why a call can never have its turn, since the policy's rates are never exceeded; None: it can."""

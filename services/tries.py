@@ -14,7 +14,7 @@ from schemas.policy import RateLimits
 from schemas.report import CallFigures
 from services.api_client import HANDED_OVER
 from services.classify import classified
-from services.limiter import NO_WEIGHT, CallWeight, EndpointLimiter, Turn
+from services.limiter import NO_WEIGHT, CallWeight, EndpointLimiter, QueuedCall
 
 T = TypeVar("T")
 # each retry is in the tally; a log line for each is noise
@@ -35,7 +35,7 @@ class CallPlan:
     limiter: EndpointLimiter
     call: Call
     weight: CallWeight = NO_WEIGHT
-    turn: Turn | None = None
+    turn: QueuedCall | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Done(Generic[T]):
 
     result: T
     tries: int
-    turn: Turn
+    turn: QueuedCall
 
 
 async def tried(

@@ -167,7 +167,8 @@ def item_end(run: Run, attempt: UnsettledAttempt, result: Any, models: Models) -
         return unknown(attempt.attempt_id, "its result is not an object")
     match result.get("type"):
         case "succeeded":
-            return _answered(attempt, result.get("message"), models)
+            end = _answered(attempt, result.get("message"), models)
+            return run.judged(end, attempt.expects)
         case "errored":
             return _errored(run, attempt, result.get("error"))
         case "expired":

@@ -13,9 +13,9 @@ from threading import Event, Lock
 
 import bench.chaos
 from bench.chaos.hosts import hosts
+from bench.chaos.judgement import NANO, Findings
 from bench.chaos.rounds import Ground, names_to_draw, play_round
 from bench.chaos.scenarios import SCENARIOS
-from bench.chaos.verdict import NANO, Findings
 from tests.processes import clean_environment, prefect_server
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from bench.chaos.arena import Arena, Drawn
 from bench.chaos.conditions import plan_text
 from bench.chaos.hosts import Host
+from bench.chaos.judgement import Findings, judged
 from bench.chaos.ledger_faults import own_postgresql
 from bench.chaos.scenarios import POSTGRESQL, SCENARIOS, Scenario, draw
-from bench.chaos.verdict import Findings, judged
 from tests.yards import Yard, open_yard
 
 

@@ -6,11 +6,12 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from rules.endings import answered_too_late
-from schemas.attempt import Charge, Settlement, UnsettledAttempt
+from schemas.attempt import Charge, Expectation, Settlement, UnsettledAttempt
 from schemas.budget import windows_of
 from schemas.job import AttemptId, RunId
 from schemas.ledger import AttemptRow, JobRow, ResponseRow
-from schemas.outcome import AttemptState, Ending
+from schemas.money import NanoUsd
+from schemas.outcome import AttemptState, Ending, Method
 from schemas.payload.traits import Traits
 from services.ledger.outcomes import end_where
 from services.ledger.settle import settle
@@ -52,6 +53,10 @@ def attempts_of(
             JobRow.cache_ttl,
             JobRow.traits,
             tried.c.tried,
+            AttemptRow.input_tokens,
+            AttemptRow.method,
+            AttemptRow.max_tokens,
+            AttemptRow.worst_case_nano_usd,
         )
         .join(JobRow, (JobRow.run_id == AttemptRow.run_id) & (JobRow.row_number == AttemptRow.row_number))
         .join(tried, (tried.c.run_id == AttemptRow.run_id) & (tried.c.row_number == AttemptRow.row_number))
@@ -66,6 +71,12 @@ def attempts_of(
                 cache_ttl=row.cache_ttl,
                 traits=Traits.from_json(row.traits),
                 tried=row.tried,
+                expects=Expectation(
+                    counted=row.input_tokens,
+                    is_counted=row.method == Method.COUNTED,
+                    max_tokens=row.max_tokens,
+                    worst_case=NanoUsd(row.worst_case_nano_usd),
+                ),
             )
             for row in connection.execute(query)
         ]

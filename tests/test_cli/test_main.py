@@ -57,7 +57,6 @@ def imported(folder, *arguments):
         ["check-bill", "--help"],
         ["prune-history", "--dry-run"],
         ["verify", "--help"],
-        ["verify", "--json"],
     ],
     ids=" ".join,
 )

@@ -16,7 +16,7 @@ from schemas.payload.payload import Payload
 from schemas.review_tables import ReviewRow
 from services.ledger import holds, jobs
 from services.ledger.prior import paid_again
-from tests.strategies import begin, caps, job, request, settlement, take, weighed, write_down
+from tests.strategies import begin, caps, job, key_of, request, settlement, take, weighed, write_down
 
 HAIKU, OPUS, OLD = "claude-haiku-5-5", "claude-opus-5-5", "claude-haiku-4-5"
 models = st.sampled_from([HAIKU, OPUS, OLD, f"{OLD}-20251001"])
@@ -141,7 +141,7 @@ def test_only_who_was_shown_that_it_may_have_been_billed_can_have_it_sent_again(
     doubts = holds.in_doubt(ledger, [queued])
     assert (doubts == {}) == may_go
     taken = holds.take(
-        ledger, "run-2", [weighed(queued, 10)], caps("run-2"), may_defer=True, resend_unknown=False
+        ledger, key_of("run-2"), [weighed(queued, 10)], caps("run-2"), may_defer=True, resend_unknown=False
     )
     assert len(taken.held) == may_go
     if not may_go:

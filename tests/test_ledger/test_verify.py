@@ -26,7 +26,17 @@ from services.ledger.pruning import prune
 from services.ledger.verify import verify
 from tests.nights import KINDS, night
 from tests.processes import postgresql_database
-from tests.strategies import begin, end_early, job, quick_ledger, settlement, take, write_down
+from tests.strategies import (
+    abandon,
+    begin,
+    end_early,
+    job,
+    key_of,
+    quick_ledger,
+    settlement,
+    take,
+    write_down,
+)
 
 CHECKS = [
     "schema", "windows", "holds", "rows", "answers", "paid_once", "batches", "reviews", "results",
@@ -46,7 +56,7 @@ def settled_batch(ledger):
     begin(ledger, "run-9")
     jobs.add(ledger, "run-9", [job(0, "x", "batch 0", group="blue"), job(1, "y", "batch 1")], [])
     first, second = (one.attempt_id for one in take(ledger, [100, 100], "run-9").held)
-    batch = batches.prepare(ledger, "run-9", [first, second], 10)
+    batch = batches.prepare(ledger, key_of("run-9"), [first, second], 10)
     batches.submitted(ledger, batch.batch_id, "msgbatch_1", None)
     answered = settlement(
         first,
@@ -338,6 +348,7 @@ def test_open_attempts_of_a_run_that_nobody_works_on_are_named(ledger):
     begin(ledger)
     jobs.add(ledger, "run-1", [job(n, text=f"text {n}") for n in range(5)], [])
     held = take(ledger, [10] * 5).held
+    abandon(ledger, "run-1")
     found = verified(ledger)
     assert all(check.ok for check in found.values())
     assert "open attempts of a run that nobody works on: 5" in found["holds"].found

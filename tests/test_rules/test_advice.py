@@ -88,13 +88,13 @@ def test_each_sentence_is_true(turns, tokens, max_tokens, most, cents, tools, ow
             lifted_job = replace(
                 job, job=replace(job.job, own_max_input_tokens=int(own_tokens) if own_tokens else own)
             )
-            assert lifted.passes(lifted_job, job.job.model, tokens, max_tokens), sentence
+            assert lifted.passes(lifted_job.job, job.job.model, tokens, max_tokens), sentence
         elif sentence.startswith("lower"):
             lower = int(number(r"to ([\d,]+):", sentence))
             assert 1 <= lower < max_tokens
             assert weighed.passes(job.job, job.job.model, tokens, lower)
             assert to_nano(number(r"worst case ([\d.]+)", sentence)) >= weighed.worst_case(
-                job, job.job.model, tokens, lower
+                job.job, job.job.model, tokens, lower
             )
         elif sentence.startswith("keep"):
             kept = Edit(keep_turns=int(number(r"last (\d+) of", sentence))).of(asked)

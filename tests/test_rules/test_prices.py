@@ -283,7 +283,7 @@ def test_a_contract_band_holds_above_its_tokens():
     card = PriceCard("claude-opus-5-5", DAY, contract(entry))
     assert card.price(BilledTokens(500, 0)) == 500 * 4_000
     assert card.price(BilledTokens(501, 1)) == 501 * 1_000 + 20_000
-    assert card.worst_case(501, 0, None) == 500 * 4_000
+    assert card.worst_case(501, 0, None, geo="global") == 500 * 4_000
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from rules import endings as endings_of
-from rules.call_failures import ApiError, failure_of_item, failure_of_status
+from rules.call_failures import ApiError, HttpAnswer, failure_of, failure_of_item
 from schemas.attempt import UnsettledAttempt
 from schemas.outcome import Reason
 from schemas.payload.traits import Traits
@@ -28,7 +28,7 @@ STOPPING = {
 @pytest.mark.parametrize("what", STOPPING)
 def test_what_no_row_is_to_blame_for_defers_in_all_four_places_and_stops_the_run(what):
     error, reason = STOPPING[what]
-    called, item = failure_of_status(400, ApiError.of(error)), failure_of_item(ApiError.of(error))
+    called, item = failure_of(HttpAnswer(400, ApiError.of(error))), failure_of_item(ApiError.of(error))
     attempt = UnsettledAttempt("att_1", "m", datetime(2026, 11, 26, tzinfo=UTC), None, Traits(), 3)
     endings = {
         "count": endings_of.uncounted(called),
