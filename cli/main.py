@@ -113,7 +113,7 @@ def command_group() -> TyperGroup:
 
 def main() -> None:
     """The `weighbridge` command."""
-    _set_up_prefect()
+    set_up_prefect()
     try:
         command_group()()
     except Exception as error:  # noqa: BLE001 - whatever it is, the last words are a sentence
@@ -123,7 +123,7 @@ def main() -> None:
         sys.exit(exit_code(error) if isinstance(error, WeighbridgeError) else 1)
 
 
-def _set_up_prefect() -> None:
+def set_up_prefect() -> None:
     """Set what Prefect reads when it is imported, which the module of a command does."""
     for name, value in _PREFECT_SETTINGS.items():
         os.environ.setdefault(name, value)

@@ -6,7 +6,7 @@ from services.ledger import runs
 from services.ledger.store import NotOwner
 from tasks.park_for_review import park_for_review
 from tasks.publish import publish
-from tasks.report_run import report_on, report_run, write_report
+from tasks.report_run import finish_with_report, report_on, write_report
 from tasks.run import Run
 
 log = logging.getLogger("weighbridge")
@@ -25,7 +25,7 @@ def end_early(run: Run) -> None:
         if out:
             _leave_batches(run, out)
         else:
-            report_run.function(run)
+            finish_with_report(run)
     except NotOwner:
         log.warning("Another process has taken %s over; it closes its books.", run.run_id)
     except Exception as error:  # noqa: BLE001 - the first error is the one to be raised

@@ -1,5 +1,6 @@
 """Report: estimate compared with actual, per job, per model and per run; and the end of the run on record."""
 
+import asyncio
 import logging
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -7,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
-from prefect.artifacts import create_markdown_artifact
+from prefect.artifacts import acreate_markdown_artifact
 from prefect.context import FlowRunContext
 
 from rules.prices import BilledTokens
@@ -76,17 +77,23 @@ _TO_FIX = (Outcome.REJECTED, Outcome.FAILED, Outcome.UNKNOWN)
 
 
 @step
-def report_run(run: Run) -> RunReport:
+async def report_run(run: Run) -> RunReport:
     """Compare estimates with actuals, write the report's files, end the run on record; its report, also as artifact."""
+    report = await asyncio.to_thread(finish_with_report, run)
+    if FlowRunContext.get() is not None:
+        await acreate_markdown_artifact(
+            as_markdown(report), key="weighbridge-report", description=f"Report of {run.run_id}"
+        )
+    return report
+
+
+def finish_with_report(run: Run) -> RunReport:
+    """The run's report, once its files are written and the run is ended on record."""
     report = report_on(run)
     for line in alarm_lines(report):
         log.warning("%s", line)
     write_report(run, report)
     runs.finish(run.ledger, run.run_id, report.outcome, report.model_dump(mode="json"))
-    if FlowRunContext.get() is not None:
-        create_markdown_artifact(
-            as_markdown(report), key="weighbridge-report", description=f"Report of {run.run_id}"
-        )
     return report
 
 

@@ -28,7 +28,8 @@ LATER = ("pandas", "fastapi")
 def read_modules() -> Any:
     """Read all that a command may read; the module of the command."""
     sys.path[0] = str(ROOT)
-    main = import_module("cli.main")  # first: it has settings for Prefect
+    main = import_module("cli.main")
+    main.set_up_prefect()  # before Prefect is read
     for package in map(import_module, PACKAGES):
         for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if ".migrations." not in found.name and not found.name.endswith("__main__"):

@@ -154,7 +154,7 @@ def test_after_a_kill_collect_finishes_the_dead_run_itself(yard):
         died = killed_with_batches_out(yard, jobs, policy, 3)
         early = yard.weighbridge("collect", "--json")
         assert early.code == 0, early.told()
-        assert early.json == {"runs": [], "batches_still_out": 3}
+        assert early.json == {"runs": [], "batches_still_out": 3, "batches_elsewhere": 0}
         ended = yard.weighbridge("collect", "--wait", "--json")
         assert ended.code == 0, ended.told()
         assert ended.json["batches_still_out"] == 0

@@ -105,7 +105,7 @@ def test_prefect_shows_a_task_run_for_each_item_and_the_report(yard):
     counted = [run["name"] for run in runs if run["name"].startswith("count ")]
     assert sorted(counted) == sorted(f"count row {number}" for number in range(30))
     steps = {run["name"].rsplit("-", 1)[0] for run in runs} - set(counted)
-    assert {"read_jobs", "admit", "send", "park_for_review", "publish", "reconcile"} <= steps
+    assert {"read_jobs", "admit", "send", "park_for_review", "publish", "report_run"} <= steps
     made = fetch(f"{yard.api}/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [flow_run_id]}}})
     artifacts = {artifact["type"]: artifact for artifact in made}
     assert set(artifacts) == {"markdown", "progress"}
