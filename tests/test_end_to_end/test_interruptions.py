@@ -55,12 +55,12 @@ def assert_books_are_closed(yard, run_id):
     return unknown
 
 
-def assert_the_next_run_finishes(yard, jobs, policy, died, simulator):
+def assert_the_next_run_finishes(yard, jobs, policy, died, simulator, code=4):
     """Run again: the rest is sent, what was in flight waits for a person, and nothing is billed twice."""
-    report = yard.run(jobs, "--policy", policy, code=4)
+    report = yard.run(jobs, "--policy", policy, code=code)
     yard.assert_accounted(report, ROWS)
     unknown = assert_books_are_closed(yard, died)
-    assert unknown
+    assert bool(unknown) == (code == 4)
     assert report["jobs"]["unknown"] == len(unknown)
     assert report["jobs"]["succeeded"] == ROWS - len(unknown)
     assert len(yard.results(report)) == report["jobs"]["succeeded"]
@@ -100,11 +100,12 @@ def test_an_interrupted_run_says_so_in_a_sentence_and_closes_its_books(yard, sig
     with yard.simulator(SLOW) as simulator:
         jobs, policy, ended = interrupted(yard, signal_number, start)
         [run] = yard.rows("SELECT * FROM runs")
-        assert_books_are_closed(yard, run["run_id"])
-        assert_the_next_run_finishes(yard, jobs, policy, run["run_id"], simulator)
+        # the calls in flight have a while to end: only one that brought no answer is in doubt
+        unknown = assert_books_are_closed(yard, run["run_id"])
+        assert_the_next_run_finishes(yard, jobs, policy, run["run_id"], simulator, code=4 if unknown else 0)
     assert ended.code == 128 + signal_number, ended.told()
     assert "Traceback" not in ended.err, ended.told()
-    assert "interrupted" in ended.sentence
+    assert "interrupted" in ended.err.splitlines()[-1], ended.told()
 
 
 def test_a_run_killed_while_counting_leaves_the_next_one_everything(yard):
