@@ -3,9 +3,9 @@
 import pytest
 
 from bench.chaos.hosts import hosts
+from bench.chaos.judgement import FORBIDDEN
 from bench.chaos.rounds import Ground, names_to_draw, play_round
 from bench.chaos.scenarios import SCENARIOS
-from bench.chaos.verdict import FORBIDDEN
 from tests.processes import clean_environment
 
 pytestmark = [
