@@ -337,7 +337,7 @@ async def test_a_run_that_cannot_be_finished_is_named_and_the_others_go_on(
 
 async def test_the_report_of_a_collected_run_has_its_own_seconds_and_calls(ledger, gateway, tmp_path):
     await left_behind(ledger, gateway, tmp_path)
-    calls = {"count": 3, "message": 0, "batch_create": 1, "retried": 2}
+    calls = {"count": 3, "message": 0, "batch_create": 1, "retried": 2, "failed": 1}
     change(ledger, RunRow, calls=calls, started_at=datetime.now(UTC) - timedelta(hours=1))
     gateway.tally.count = gateway.tally.message = 77
     [report] = (await collect(ledger, gateway)).reports
