@@ -63,18 +63,6 @@ expire_batches_probability = 0.5
 """
 
 
-@pytest.fixture(scope="module")
-def simulator(tmp_path_factory):
-    with serving(tmp_path_factory, PLAN) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def client(simulator):
-    with sdk(simulator) as made:
-        yield made
-
-
 BAD = {
     "temperature": (400, {"temperature": 0.5}),
     "stream": (400, {"stream": True}),

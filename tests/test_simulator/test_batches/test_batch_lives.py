@@ -12,7 +12,7 @@ from anthropic import AnthropicError
 
 from tests.test_simulator.calls import billed, ended, item, items, params, results, sdk, serving
 
-QUICK = "[batches]\nprocessing_seconds = 0.05\n"
+PLAN = "[batches]\nprocessing_seconds = 0.05\n"
 
 SLOW = """
 [limits]
@@ -26,18 +26,6 @@ endpoint = "batches_cancel"
 kind = "cut_after"
 match = "fault=cancel"
 """
-
-
-@pytest.fixture(scope="module")
-def simulator(tmp_path_factory):
-    with serving(tmp_path_factory, QUICK) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def client(simulator):
-    with sdk(simulator) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

@@ -40,18 +40,6 @@ PLAN = "\n".join(
 )
 
 
-@pytest.fixture(scope="module")
-def simulator(tmp_path_factory):
-    with serving(tmp_path_factory, PLAN) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def client(simulator):
-    with sdk(simulator) as made:
-        yield made
-
-
 def messages(simulator):
     """The bills of Messages; a batch of an earlier test may still be ending."""
     return [line for line in simulator.billed() if line["endpoint"] == "messages"]

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from simulator.faults.odd_shapes import HUGE, SEPARATORS, odd_answer, odd_line
-from tests.test_simulator.calls import ended, params, sdk, serving
+from tests.test_simulator.calls import ended, params, sdk
 
 ANSWERS = ("whole_floats", "usage_huge", "stop_reason_missing", "bom", "lone_surrogate", "line_separator")
 LINES = ("result_text", "unknown_type")
@@ -16,12 +16,6 @@ PLAN = "[batches]\nprocessing_seconds = 0.05\n" + "".join(
     for shape in shapes
 )
 KEY = {"x-api-key": "any"}
-
-
-@pytest.fixture(scope="module")
-def simulator(tmp_path_factory):
-    with serving(tmp_path_factory, PLAN) as running:
-        yield running
 
 
 def assert_odd(raw, message, shape):

@@ -4,7 +4,7 @@ import anthropic
 import httpx2
 import pytest
 
-from tests.test_simulator.calls import ended, params, results, sdk, serving
+from tests.test_simulator.calls import ended, params, results
 
 PDF = ("papers/report.pdf", b"%PDF-1.4 " + b"x" * 991, "application/pdf")
 PLAN = """
@@ -15,18 +15,6 @@ endpoint = "files_upload"
 kind = "cut_after"
 match = "fault=lost"
 """
-
-
-@pytest.fixture(scope="module")
-def simulator(tmp_path_factory):
-    with serving(tmp_path_factory, PLAN) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def client(simulator):
-    with sdk(simulator) as made:
-        yield made
 
 
 def referring(file_id, kind="document"):

@@ -7,7 +7,7 @@ from anthropic import Anthropic
 
 from simulator.http.callers import DEFAULT_WORKSPACE, MAX_REMEMBERED, Callers
 from simulator.plan import PlanError, read_plan
-from tests.test_simulator.calls import ended, items, params, results, serving
+from tests.test_simulator.calls import ended, items, params, results
 
 PLAN = """
 [batches]
@@ -18,12 +18,6 @@ processing_seconds = 0.05
 "sk-day" = "wrkspc_day"
 """
 NAMES = {"sk-night": "wrkspc_night", "sk-day": "wrkspc_day", "sk-any": DEFAULT_WORKSPACE}
-
-
-@pytest.fixture(scope="module")
-def simulator(tmp_path_factory):
-    with serving(tmp_path_factory, PLAN) as running:
-        yield running
 
 
 @pytest.fixture

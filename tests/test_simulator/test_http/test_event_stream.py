@@ -16,7 +16,7 @@ from simulator.billing.prompt_cache import PromptCache
 from simulator.checks.whole_request import check_body
 from simulator.http import replies
 from simulator.http.event_stream import events_of
-from tests.test_simulator.calls import params, sdk, serving
+from tests.test_simulator.calls import params
 
 SCHEMA = {
     "type": "object",
@@ -47,18 +47,6 @@ PLAN = "\n".join(
         "malformed_body": "", "slow": "seconds = 0.2", "wrong_usage": "factor = 3",
     }.items()
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def simulator(tmp_path_factory):
-    with serving(tmp_path_factory, PLAN) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def client(simulator):
-    with sdk(simulator) as made:
-        yield made
 
 
 def plain(message):
