@@ -25,7 +25,7 @@ _SHOWN = 3
 
 def usd(nano: int | None) -> str:
     """USD for a table: cents from one dollar on, more places below; nothing for what has no price."""
-    return "" if nano is None else usd_short(nano)
+    return usd_short(nano)
 
 
 def usd_exact(nano: int | None) -> str:

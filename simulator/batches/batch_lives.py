@@ -27,6 +27,7 @@ from simulator.http.api_errors import RefusedError
 from simulator.http.callers import Caller, Workspace
 from simulator.http.replies import Ids
 from simulator.plan import Plan
+from simulator.plan.api_clock import rfc3339
 from simulator.plan.chances import chance
 from simulator.unhurried import unhurried
 
@@ -247,4 +248,4 @@ class Batches:
 
 def _stamp(moment: datetime | None) -> str | None:
     """RFC 3339 in UTC."""
-    return None if moment is None else moment.isoformat().replace("+00:00", "Z")
+    return None if moment is None else rfc3339(moment)

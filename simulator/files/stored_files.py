@@ -16,6 +16,7 @@ from typing import Any
 from simulator.billing.counting import blocks_of
 from simulator.checks.content_blocks import SOURCES
 from simulator.http.api_errors import RefusedError, invalid
+from simulator.plan.api_clock import rfc3339
 
 #: largest accepted file, bytes. Source: Anthropic docs, "Files API" (500 MB).
 MAX_FILE_BYTES = 500 * 1024 * 1024
@@ -61,9 +62,9 @@ class StoredFile:
             "filename": self.name,
             "mime_type": self.mime_type,
             "size_bytes": self.size,
-            "created_at": _stamp(self.created_at),
+            "created_at": rfc3339(self.created_at),
             "downloadable": False,
-            "expires_at": None if self.expires_at is None else _stamp(self.expires_at),
+            "expires_at": None if self.expires_at is None else rfc3339(self.expires_at),
             "scope": None,
         }
 
@@ -156,7 +157,3 @@ def _references(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
             source = block.get("source") if block.get("type") in SOURCES else None
             if isinstance(source, dict) and source.get("type") == "file":
                 yield block["type"], source["file_id"]
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")

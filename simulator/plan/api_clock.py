@@ -5,6 +5,11 @@ from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 
 
+def rfc3339(moment: datetime) -> str:
+    """A moment in UTC as the API's objects have it."""
+    return moment.isoformat().replace("+00:00", "Z")
+
+
 class ApiClock:
     """What time the API has. Waiting and ages do not follow it: they are on the monotonic clock.
 
