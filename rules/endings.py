@@ -4,7 +4,6 @@ Every ending of a job is made here, whatever step it happens in and whatever mod
 refusal ends the same way everywhere.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import assert_never
 
@@ -246,11 +245,6 @@ def booked(attempt_id: AttemptId, cost: NanoUsd, detail: str) -> Settlement:
         error=detail,
         charge=Charge(cost=cost, billing=billing),
     )
-
-
-def each_unknown(attempts: Sequence[UnsettledAttempt], why: str) -> list[Settlement]:
-    """What is left of a batch that the provider no longer reports on."""
-    return [unknown(attempt.attempt_id, why) for attempt in attempts]
 
 
 def _reason_to_stop(failure: SpendLimitReached | AccessDenied | EndpointUnusable) -> Reason:

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from schemas.job import RunId
-from schemas.model_facts import ModelFacts
 from schemas.policy import Policy
 
 
@@ -18,14 +17,13 @@ class RunKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RunReference:
-    """What a run is, small and picklable: another process opens its services from it.
+    """What a run is, small and picklable: another process could open its services from it.
 
     Attributes:
         ledger_url: with its password, so it is not shown.
         results: the folder of the run's own results.
         base_url: the API's address; None leaves it to the environment.
         started_at: its lessons are what had ended before.
-        models: what the provider says of the models that its routes may call.
         prefect_flow_run_id: the flow run that shows it.
         owner: the fencing token with which this process may send for it.
     """
@@ -36,7 +34,6 @@ class RunReference:
     results: str
     started_at: datetime
     base_url: str | None = None
-    models: tuple[ModelFacts, ...] = ()
     prefect_flow_run_id: str | None = None
     owner: str = field(default="", repr=False)
 
@@ -62,19 +59,6 @@ class NewRun:
     owner: str | None = None
     parks_unknown: bool = True
     workspace: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Ownership:
-    """Who owned a run when it was looked at.
-
-    Attributes:
-        owner: the fencing token; None: nobody.
-        is_alive: whether its owner counts as alive.
-    """
-
-    owner: str | None
-    is_alive: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,7 @@
 """A run under way: what it is, which services its steps use, and what its jobs are weighed with."""
 
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 from rules.caps import day_caps
@@ -19,8 +16,8 @@ from schemas.outcome import Reason
 from schemas.policy import Policy
 from schemas.report import CallFigures
 from schemas.run import RunReference
-from services.gateway import Gateway, open_gateway
-from services.ledger import Ledger, open_ledger
+from services.gateway import Gateway
+from services.ledger import Ledger
 from services.ledger.journal import Journal
 from services.ledger.lessons import Lessons
 
@@ -132,17 +129,3 @@ class Run:
             log.warning("Attempt %s was %s; its bill is booked.", settlement.attempt_id, why)
         self.halt.stop(self.bills.reason_to_stop(settlement, expects))
         return settlement
-
-
-@asynccontextmanager
-async def opened_run(reference: RunReference) -> AsyncIterator[Run]:
-    """A run in a process of its own: services are opened from its reference, and closed at the end."""
-    ledger = open_ledger(reference.ledger_url)
-    try:
-        async with open_gateway(reference.policy.limits, reference.base_url) as gateway:
-            models = Models(reference.policy, reference.models)
-            for facts in reference.models:
-                models.why_not(facts.model, facts, datetime.now(UTC))
-            yield Run.of(reference, ledger, gateway, models)
-    finally:
-        ledger.close()

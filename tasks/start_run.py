@@ -61,7 +61,6 @@ async def start_run(options: RunOptions) -> AsyncIterator[tuple[Run, JobFile | N
                 results=str(results),
                 started_at=datetime.now(UTC),
                 base_url=options.base_url,
-                models=tuple(models.callable.values()),
                 prefect_flow_run_id=options.prefect_flow_run_id,
                 owner=new_token(),
             )
