@@ -84,8 +84,9 @@ def test_the_one_line_that_was_changed_is_the_one_that_is_reported(lines, data):
     field = data.draw(st.sampled_from(("usd", *FIELDS) if before.use else ("usd",)))
     less = data.draw(st.booleans())
     if field == "usd":
-        # more than rounding can explain
-        by = before.attempts + data.draw(st.integers(1, 10**12))
+        # more than rounding can explain, on this day and over all of them
+        attempts = sum(side.attempts for (_, kind), side in lines.items() if kind == key[1])
+        by = attempts + data.draw(st.integers(1, 10**12))
         changed = before.model_copy(update={"usd": before.usd + (-by if less else by) * Decimal("1e-9")})
     else:
         by = data.draw(st.integers(1, 10**6))
