@@ -9,7 +9,7 @@ from cli.options import LedgerOption, opened_ledger
 from schemas.batch import BatchPlace
 from schemas.errors import BadInput, RunFailed
 from schemas.job import RunId
-from schemas.policy import RateLimits
+from schemas.policy_sections import RateLimits
 from services.gateway import client_for, open_gateway
 from services.ledger import Ledger, batches, runs
 

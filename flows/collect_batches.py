@@ -5,7 +5,7 @@ from prefect.states import Completed, Failed
 
 from schemas.batch import Collection
 from schemas.errors import WeighbridgeError
-from schemas.policy import RateLimits
+from schemas.policy_sections import RateLimits
 from schemas.settings import Settings
 from services.gateway import open_gateway
 from services.ledger import open_ledger

@@ -15,7 +15,7 @@ from math import ceil
 from typing import NamedTuple
 
 from schemas.payload.traits import PayloadClass
-from schemas.policy import Margin
+from schemas.policy_sections import Margin
 
 #: below so many counted tokens an error is taken for a fixed overhead, from there on for a rate
 SMALL_TOKENS = 1_000

@@ -16,9 +16,10 @@ from genai_prices import calc_price
 from genai_prices.types import ModelPrice, TieredPrices
 
 from rules import surcharges
+from schemas.contract_price import RATES, Price
 from schemas.money import NanoUsd, to_nano
 from schemas.payload.payload import CacheTtl
-from schemas.policy import RATES, Policy, Price
+from schemas.policy import Policy
 
 _PER_MILLION = Decimal(1_000_000)
 

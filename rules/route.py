@@ -8,7 +8,7 @@ from schemas.model_facts import ModelFacts
 from schemas.outcome import Mode
 from schemas.payload.api_rules import refusal
 from schemas.payload.traits import Traits
-from schemas.policy import Route
+from schemas.policy_sections import Route
 
 
 @dataclass(frozen=True, slots=True)

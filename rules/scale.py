@@ -15,7 +15,8 @@ from schemas.estimate import Estimate
 from schemas.job import QueuedJob
 from schemas.money import NanoUsd
 from schemas.outcome import Method, Mode
-from schemas.policy import Policy, Route
+from schemas.policy import Policy
+from schemas.policy_sections import Route
 from schemas.review import JobLimits
 
 

@@ -21,7 +21,7 @@ from schemas.batch import ProviderBatch, ResultLine
 from schemas.errors import RunFailed
 from schemas.failures import CallFailed, Refused
 from schemas.model_facts import MODEL_NAME, ModelFacts
-from schemas.policy import RateLimits
+from schemas.policy_sections import RateLimits
 from schemas.report import CallFigures
 from schemas.usage import Answer
 from schemas.words import masked_url

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from schemas.policy import RateLimits
+from schemas.policy_sections import RateLimits
 
 #: of the Start tier, by how a model's name begins (source: Anthropic rate limits page, 2026-10-08)
 START_MESSAGES_PER_MINUTE = 1_000

@@ -10,7 +10,7 @@ from anthropic import APIStatusError
 
 from rules.call_failures import Call
 from schemas.failures import CallFailed, NotBilled, Transient
-from schemas.policy import RateLimits
+from schemas.policy_sections import RateLimits
 from schemas.report import CallFigures
 from services.api_client import HANDED_OVER
 from services.classify import classified

@@ -14,7 +14,7 @@ from schemas.errors import RunFailed
 from schemas.failures import CallFailed, MayBeBilled
 from schemas.job import AttemptId
 from schemas.payload.payload import Payload
-from schemas.policy import BatchLimits
+from schemas.policy_sections import BatchLimits
 from services.ledger import batches, settle
 from tasks.find_batch import note_doubt, place_of
 from tasks.run import Run

@@ -10,7 +10,7 @@ from schemas.job import RunId
 from schemas.ledger import AttemptRow
 from schemas.outcome import Billing, Method
 from schemas.payload.traits import PayloadClass
-from schemas.policy import Margin
+from schemas.policy_sections import Margin
 from services.ledger.store import Ledger
 
 #: written out, because a database uses an index of some rows only for a condition that it can read

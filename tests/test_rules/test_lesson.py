@@ -23,7 +23,7 @@ from rules.lesson import (
     percentiles,
 )
 from schemas.payload.traits import PayloadClass
-from schemas.policy import Margin
+from schemas.policy_sections import Margin
 
 KIND = ("claude-haiku-5-5", PayloadClass.TEXT)
 percents = st.decimals(0, 50, places=3)

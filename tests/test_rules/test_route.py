@@ -9,7 +9,7 @@ from rules.route import Demand, NeedsCount, NoRoute, Routed, climb
 from schemas.model_facts import ModelFacts
 from schemas.outcome import Mode
 from schemas.payload.traits import Traits, Uncounted
-from schemas.policy import Route
+from schemas.policy_sections import Route
 
 tokens = st.integers(0, 50)
 #: "m0" and so on are models that no table knows, so that only what the provider states is held against them

@@ -14,7 +14,7 @@ from schemas.attempt import Expectation
 from schemas.money import NanoUsd
 from schemas.outcome import Billing, Reason
 from schemas.payload.traits import PayloadClass
-from schemas.policy import Margin
+from schemas.policy_sections import Margin
 from schemas.usage import Answer
 
 CARD = PriceCard("claude-opus-5-5", datetime(2026, 11, 22, tzinfo=UTC))

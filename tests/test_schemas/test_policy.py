@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import BadInput
-from schemas.policy import Margin, policy_from_toml, validated
+from schemas.policy import policy_from_toml, validated
+from schemas.policy_sections import Margin
 from tests.strategies import policy
 
 ROUTE = '[[routes]]\nname = "a"\nmodel = "m"\nup_to_input_tokens = 10\n'

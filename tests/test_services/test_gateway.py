@@ -14,7 +14,7 @@ from schemas.errors import BadInput, RunFailed
 from schemas.failures import AccessDenied, MayBeBilled, NotBilled, Refused, SpendLimitReached, Transient
 from schemas.model_facts import ModelFacts
 from schemas.payload.payload import Payload
-from schemas.policy import RateLimits
+from schemas.policy_sections import RateLimits
 from services.api_answers import model_facts
 from services.gateway import open_gateway
 from simulator import running_simulator

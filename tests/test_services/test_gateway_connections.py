@@ -14,7 +14,7 @@ import stamina
 
 from schemas.errors import BadInput, RunFailed
 from schemas.failures import EndpointUnusable, MayBeBilled, Refused, Transient
-from schemas.policy import RateLimits
+from schemas.policy_sections import RateLimits
 from services.api_client import Heard, client_for
 from services.gateway import open_gateway
 from services.limiter import CallWeight

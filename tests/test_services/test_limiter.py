@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.policy import RateLimits
+from schemas.policy_sections import RateLimits
 from services.limiter import (
     NO_WEIGHT,
     RATE_HEADER,

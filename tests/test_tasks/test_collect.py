@@ -11,7 +11,7 @@ from sqlalchemy import update
 from schemas.errors import RunFailed
 from schemas.failures import AccessDenied, MayBeBilled, Refused, Transient
 from schemas.ledger import AttemptRow, BatchRow, JobRow, RunRow
-from schemas.policy import BatchLimits
+from schemas.policy_sections import BatchLimits
 from services.ledger import batches
 from tasks import collect as collect_module
 from tasks import find_batch

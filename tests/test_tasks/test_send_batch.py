@@ -19,7 +19,7 @@ from rules.prices import BilledTokens, PriceCard
 from schemas.attempt import Admission, HeldAttempt
 from schemas.outcome import Mode, Reason
 from schemas.payload.payload import Payload
-from schemas.policy import BatchLimits, RateLimits
+from schemas.policy_sections import BatchLimits, RateLimits
 from services.gateway import open_gateway
 from tasks.admit import admit
 from tasks.send_batch import packed, send_batch

@@ -1,0 +1,181 @@
+"""The sections of a policy, one model each."""
+
+from decimal import ROUND_CEILING, Decimal
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from schemas.money import NanoUsd, to_nano
+
+
+def exact_decimal(value: object) -> object:
+    """The value, unless it is a float, which would have rounded what was written; for validators of Pydantic."""
+    if isinstance(value, float):
+        raise ValueError("write it as a decimal, such as 0.50 or '0.50'")  # noqa: TRY004 - Pydantic wants ValueError
+    return value
+
+
+#: an amount of USD that has never been a float
+Usd = Annotated[Decimal, BeforeValidator(exact_decimal), Field(ge=0, max_digits=15, decimal_places=9)]
+Tokens = Annotated[int, Field(ge=1)]
+
+
+class PolicySection(BaseModel):
+    """A section of a policy: it has no field but its own, and does not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Route(PolicySection):
+    """A tier: a job whose count under `model` is at most `up_to_input_tokens` goes to it."""
+
+    name: str
+    model: str
+    up_to_input_tokens: Tokens
+
+
+class RequestLimits(PolicySection):
+    """What one job may weigh and cost. Over either, it is parked for review."""
+
+    max_input_tokens: Tokens = 32_000
+    max_cost_usd: Usd = Decimal("0.50")
+
+
+class BudgetCap(PolicySection):
+    """The most that may be held and settled in a window, in USD. None: no cap."""
+
+    budget_usd: Usd | None = None
+
+
+class GroupCaps(PolicySection):
+    """The most that the jobs of one group may hold and settle; they count under the caps for all jobs too."""
+
+    run: BudgetCap = BudgetCap()
+    day: BudgetCap = BudgetCap()
+    month: BudgetCap = BudgetCap()
+
+
+#: a section of `groups` that holds for every group without one of its own
+ANY_GROUP = "*"
+
+
+class Output(PolicySection):
+    """The side of the answer, which nobody can count beforehand."""
+
+    default_max_tokens: Tokens = 1024
+    #: share of max_tokens that an answer is expected to use while too few were observed: an assumption, shown as one
+    expected_share: Annotated[Decimal, BeforeValidator(exact_decimal), Field(gt=0, le=1)] = Decimal("0.25")
+
+
+class Margin(PolicySection):
+    """How far the billed input may lie above the count: the count is an estimate, with no published bound.
+
+    With `learn`, both figures follow what was observed of the model and the class of payload; see `rules.lesson`.
+    """
+
+    input_percent: Annotated[Decimal, BeforeValidator(exact_decimal), Field(ge=0)] = Decimal(3)
+    input_tokens: Annotated[int, Field(ge=0)] = 20
+    learn: bool = True
+    #: answers that a lesson is made of at most: the last ones
+    last_answers: Annotated[int, Field(ge=1, le=100_000)] = 2_000
+    #: fewer than this can only raise the margin, and are not enough to expect an output by
+    min_samples: Annotated[int, Field(ge=1)] = 50
+    #: the largest observed error that is not an outlier is multiplied by this
+    cushion: Annotated[Decimal, BeforeValidator(exact_decimal), Field(ge=1)] = Decimal("1.5")
+    #: what the two figures may shrink to
+    least_percent: Annotated[Decimal, BeforeValidator(exact_decimal), Field(ge=0)] = Decimal("0.5")
+    least_tokens: Annotated[int, Field(ge=0)] = 10
+
+    def bound(self, counted: int) -> int:
+        """The most input tokens the bill may show for a job counted at `counted` tokens."""
+        share = (Decimal(counted) * self.input_percent / 100).to_integral_value(rounding=ROUND_CEILING)
+        return counted + max(int(share), self.input_tokens)
+
+
+class Uncountable(PolicySection):
+    """What becomes of a job that the provider does not count in full.
+
+    "review": a person decides, and sees the bound where there is one. "bound": a job with a bound goes on with it as
+    its input tokens; one without still waits.
+    """
+
+    on: Literal["review", "bound"] = "review"
+
+
+class Hold(PolicySection):
+    """How much of an attempt's worst case is held.
+
+    By default all of it: then settled + held never passes a cap. With `output_percentile` an attempt holds its worst
+    case at that percentile of the observed output in place of `max_tokens`, once enough answers were observed; limits
+    of one request still look at the worst case. What that promises: when a hold is taken, settled + held + reserve is
+    at most the cap. The cap itself can be passed only when the answers in flight together exceed their percentile by
+    more than the reserve. An attempt of unknown outcome keeps the hold it had.
+    """
+
+    output_percentile: Annotated[int, Field(ge=50, le=99)] | None = None
+    #: taken off every cap that jobs of the run are admitted under
+    reserve_usd: Usd = Decimal(0)
+
+    @model_validator(mode="after")
+    def _a_percentile_has_a_reserve(self) -> Self:
+        if self.output_percentile is not None and not self.reserve_usd:
+            raise ValueError("output_percentile needs a reserve_usd above 0, for the answers that exceed it")
+        return self
+
+    @property
+    def reserve(self) -> NanoUsd:
+        """Nano-USD that every cap is lowered by."""
+        return to_nano(self.reserve_usd)
+
+
+class RateLimits(PolicySection):
+    """Requests and tokens per minute per endpoint, those of messages for each model, and how many at once.
+
+    A rate left out follows the account: the Start tier's published figure until the API's own headers
+    (anthropic-ratelimit-*) name the account's. A rate given is never exceeded by one process.
+    """
+
+    messages_per_minute: Annotated[int, Field(ge=1)] | None = None
+    #: counted input of the paid calls; once a call is answered, what it read from the cache is taken off
+    input_tokens_per_minute: Tokens | None = None
+    #: the output that paid calls are expected to bring; once a call is answered, what it brought
+    output_tokens_per_minute: Tokens | None = None
+    count_per_minute: Annotated[int, Field(ge=1)] | None = None
+    max_in_flight: Annotated[int, Field(ge=1, le=1000)] = 100
+    #: how long a paid call may take, seconds; longer answers belong in a batch
+    request_timeout_seconds: Annotated[int, Field(ge=1)] = 600
+    #: tries at one call that surely was not billed: the API's own error object said so, or no connection was made
+    tries: Annotated[int, Field(ge=1, le=20)] = 6
+    #: the longest wait that a Retry-After is obeyed for, seconds; beyond it the job is left for the next run
+    max_wait_seconds: Annotated[int, Field(ge=1)] = 120
+
+
+class BatchLimits(PolicySection):
+    """How jobs are packed into Message Batches, and how the batches are watched.
+
+    The API takes at most 100,000 requests and 256 MB a batch, and queues at most 200,000 requests in the Start tier
+    (source: Anthropic batch processing and rate limits pages, 2026-10-08).
+    """
+
+    max_requests: Annotated[int, Field(ge=1, le=100_000)] = 10_000
+    #: a batch is held in memory once, so less than the API's 256 MB is kinder
+    max_bytes: Annotated[int, Field(ge=1_000, le=256_000_000)] = 100_000_000
+    #: requests with the provider at once, over all batches of a run
+    max_queued_requests: Annotated[int, Field(ge=1)] = 200_000
+    #: the longest pause between two looks at a batch, seconds
+    poll_seconds: Annotated[Decimal, BeforeValidator(exact_decimal), Field(gt=0)] = Decimal(60)
+    #: a batch whose creation brought no answer counts as never made when the provider has listed none for so long
+    absent_after_seconds: Annotated[Decimal, BeforeValidator(exact_decimal), Field(gt=0)] = Decimal(300)
+
+    @model_validator(mode="after")
+    def _a_batch_fits_the_queue(self) -> Self:
+        if self.max_requests > self.max_queued_requests:
+            raise ValueError("max_requests is more than max_queued_requests: a batch could never be queued")
+        return self
+
+
+class Pricing(PolicySection):
+    """What the price of a request depends on besides the request."""
+
+    #: the workspace's default_inference_geo: where requests run that do not say so; None: not known, the dearest is held
+    workspace_geo: Literal["global", "us"] | None = None
