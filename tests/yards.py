@@ -27,6 +27,7 @@ NANO = 10**9
 POLICY = """
 name = "end-to-end"
 on_unknown = "{on_unknown}"
+max_task_runs = {max_task_runs}
 [[routes]]
 name = "small"
 model = "{small}"
@@ -87,6 +88,8 @@ class Yard:
             "day_usd": "100",
             "max_in_flight": 50,
             "timeout": 60,
+            # each task run costs some 20 ms, and few tests look at them
+            "max_task_runs": 12,
         }
         (self.folder / name).write_text(POLICY.format(**defaults | values))
         return name

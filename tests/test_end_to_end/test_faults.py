@@ -93,7 +93,7 @@ def test_faults_are_retried_or_unknown_and_an_unknown_one_goes_out_again_only_by
 
 
 def test_a_reached_spend_cap_stops_the_run_at_once(yard):
-    names = [f"early-{number}" for number in range(10)] + ["cap"] + [f"late-{n}" for n in range(189)]
+    names = [f"early-{number}" for number in range(10)] + ["cap"] + [f"late-{n}" for n in range(89)]
     jobs = yard.jobs(jobs_of(names))
     policy = yard.policy(max_in_flight=4)
     plan = '[latency]\nmessage_seconds = 0.05\n[[faults]]\nendpoint = "messages"\nkind = "spend_cap"\n'

@@ -298,6 +298,7 @@ class TestHostileJobs:
     """Whatever a job says, in whatever field, it is shown and does not run."""
 
     @pytest.mark.prefect
+    @pytest.mark.slow
     def test_nothing_of_a_job_runs(self, yard, chromium):
         svg = f"<svg xmlns='http://www.w3.org/2000/svg'><script>{PWN}</script></svg>"
         rows, payloads = [], []

@@ -45,6 +45,7 @@ def ended(run):
 
 
 @pytest.mark.prefect
+@pytest.mark.slow
 def test_the_deployments_are_made_and_a_worker_runs_the_one_that_a_person_starts(tmp_path, prefect_api):
     jobs = tmp_path / "jobs.parquet"
     rows = {"job_id": ["a", "b"], "prompt": ["Weigh this. [[output_tokens=5]]", "And this."]}

@@ -36,7 +36,7 @@ def money(ledger):
         ).all()
 
 
-@settings(max_examples=examples(40))
+@settings(max_examples=examples(20))
 @given(
     st.lists(costs, min_size=1, max_size=14),
     st.integers(0, 300),

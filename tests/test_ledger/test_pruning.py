@@ -240,7 +240,7 @@ def add_reviews(ledger, run_id, planned):
             )
 
 
-@settings(max_examples=examples(20))
+@settings(max_examples=examples(8))
 @given(
     plans=st.lists(run_plans, min_size=2, max_size=4),
     limits=st.tuples(st.integers(0, 4), st.integers(1, 6)),

@@ -30,6 +30,7 @@ from tests.strategies import (
     abandon,
     begin,
     end_early,
+    examples,
     job,
     key_of,
     quick_ledger,
@@ -451,7 +452,7 @@ def a_night(draw):
     return rows, money | {"on_unknown": on_unknown}
 
 
-@settings(max_examples=12)
+@settings(max_examples=examples(6))
 @given(
     st.lists(a_night(), min_size=1, max_size=3),
     st.sampled_from(["nothing", "prune", "forget"]),

@@ -156,7 +156,7 @@ def told(ledger, report, folder):
     return words
 
 
-@settings(max_examples=examples(80))
+@settings(max_examples=examples(40))
 @given(tables(), st.integers(1, 5), st.integers(1, 5))
 def test_whatever_a_file_holds_every_row_ends_once_and_nothing_uncounted_is_sent(table, shard, admission):
     with tempfile.TemporaryDirectory() as place:

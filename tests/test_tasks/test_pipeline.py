@@ -41,7 +41,7 @@ def inputs(draw):
 sizes = st.tuples(st.integers(1, 6), st.integers(1, 6), st.integers(1, 6))
 
 
-@settings(max_examples=examples(30))
+@settings(max_examples=examples(16))
 @given(inputs(), sizes)
 def test_every_row_ends_once_and_nothing_is_paid_or_counted_twice(case, batch_sizes):
     rows, kinds = case
@@ -108,7 +108,7 @@ def outcomes_of(outcomes, name):
     return sum(outcome == name for outcome in outcomes.values())
 
 
-@settings(max_examples=examples(12))
+@settings(max_examples=examples(8))
 @given(st.integers(1, 8), st.integers(0, 60), st.integers(0, 60), sizes)
 def test_money_that_runs_out_defers_and_the_next_night_goes_on(count, run_cents, day_cents, batch_sizes):
     rows = [{"job_id": f"job-{n}"} | text_row(f"job {n}", max_tokens=500) for n in range(count)]

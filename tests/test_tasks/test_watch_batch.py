@@ -202,7 +202,9 @@ SPOILED = {
 }
 
 
-@pytest.mark.parametrize("lost", [False, True], ids=["", "its creation lost"])
+@pytest.mark.parametrize(
+    "lost", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["", "its creation lost"]
+)
 @pytest.mark.parametrize("how", SPOILED)
 async def test_however_the_results_come_each_item_is_settled_once(tmp_path, how, lost):
     plan = "[batches]\nprocessing_seconds = 0.1\nrefusal_probability = 0.2\nexpired_probability = 0.1\n"
