@@ -4,7 +4,9 @@ import os
 
 import pytest
 from hypothesis import HealthCheck, settings
+from sqlalchemy import make_url
 
+from services.ledger import open_ledger
 from tests.processes import (
     ONE_CERTIFICATE,
     clean_environment,
@@ -51,6 +53,14 @@ def postgresql_folder():
         yield folder
 
 
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql_folder):
+    """The name of a database that is an empty ledger, to make others of."""
+    with postgresql_database(postgresql_folder) as url:
+        open_ledger(url).close()
+        yield make_url(url).database
+
+
 @pytest.fixture
 def postgres_url(postgresql_folder):
     """The URL of an empty PostgreSQL database."""
@@ -60,10 +70,15 @@ def postgres_url(postgresql_folder):
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def ledger_url(request, tmp_path):
-    """The URL of a ledger that is not there yet, on each database."""
+    """The URL of a ledger, on each database; it is there only where the test asks for a `ledger` too."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'ledger.db'}"
-    return request.getfixturevalue("postgres_url")
+        yield f"sqlite:///{tmp_path / 'ledger.db'}"
+        return
+    template = "template1"
+    if "ledger" in request.fixturenames:
+        template = request.getfixturevalue("postgresql_template")
+    with postgresql_database(request.getfixturevalue("postgresql_folder"), template) as url:
+        yield url
 
 
 @pytest.fixture

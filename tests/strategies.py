@@ -1,14 +1,19 @@
 """What tests are made of: generated requests, and the shortest way to a job on record."""
 
+import atexit
 import copy
+import functools
 import json
 import math
+import shutil
+import tempfile
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from sqlalchemy import event, select, update
+from sqlalchemy import event, make_url, select, update
 
 from schemas.attempt import Charge, Settlement, WeighedJob
 from schemas.budget import DayCaps, WindowCap, windows_of
@@ -131,12 +136,27 @@ def policy(**changes) -> Policy:
 
 
 def quick_ledger(url) -> Ledger:
-    """A ledger that need not survive a power cut: most of a test's time would go into SQLite's fsync."""
+    """A ledger that need not survive a power cut: most of a test's time would go into SQLite's fsync.
+
+    One that is not there yet is a copy of one that was made for all tests of the process.
+    """
+    file = make_url(url).database
+    if url.startswith("sqlite:") and not Path(file).exists():
+        shutil.copy(_empty_ledger(), file)
     ledger = open_ledger(url)
     if ledger.engine.dialect.name == "sqlite":
         event.listen(ledger.engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous = OFF").close())
         ledger.engine.dispose()  # the pool's connection came before
     return ledger
+
+
+@functools.cache
+def _empty_ledger() -> Path:
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = Path(folder) / "empty.db"
+    open_ledger(f"sqlite:///{path}").close()
+    return path
 
 
 def owner_of(run_id):
