@@ -6,6 +6,8 @@ import inspect
 import os
 import signal
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -34,28 +36,35 @@ def result_of(flow: Any, *arguments: Any, **options: Any) -> Any:
 
     SIGINT and SIGTERM end it in good order: nothing more is sent, and the books of the run are closed.
 
+    The flow runs in a thread of its own. In the main thread Prefect would handle SIGTERM itself, by an exception that is
+    raised wherever the event loop happens to be (`prefect.utilities.engine.capture_sigterm`).
+
     Raises:
         Interrupted: one of the two came.
         BaseException: what the flow raised, or returned as the reason of its failure.
     """
     came: list[signal.Signals] = []
+    cancel: list[Callable[[], object]] = []
 
     async def finished() -> Any:
         loop = asyncio.get_running_loop()
         running = asyncio.ensure_future(flow(*arguments, **options, return_state=True))
-
-        def stop(which: signal.Signals) -> None:
-            came.append(which)
+        cancel.append(lambda: loop.call_soon_threadsafe(running.cancel))
+        if came:
             running.cancel()
-
-        for which in _EXIT_CODES:
-            loop.add_signal_handler(which, stop, which)
         state = await running
         found = state.result(raise_on_failure=False)
         return await found if inspect.isawaitable(found) else found
 
+    def stop(number: int, _: object) -> None:
+        came.append(signal.Signals(number))
+        for one in cancel:
+            with contextlib.suppress(RuntimeError):  # the loop has just ended
+                one()
+
     try:
-        result = asyncio.run(finished())
+        with _handled(stop), ThreadPoolExecutor(1) as thread:
+            result = thread.submit(copy_context().run, asyncio.run, finished()).result()
     except BaseException:
         if came:
             raise Interrupted(_EXIT_CODES[came[0]]) from None
@@ -65,6 +74,17 @@ def result_of(flow: Any, *arguments: Any, **options: Any) -> Any:
     if isinstance(result, BaseException):
         raise result
     return result
+
+
+@contextlib.contextmanager
+def _handled(stop: Callable[[int, object], None]) -> Iterator[None]:
+    """SIGINT and SIGTERM are handled by `stop` meanwhile."""
+    before = {which: signal.signal(which, stop) for which in _EXIT_CODES}
+    try:
+        yield
+    finally:
+        for which, handler in before.items():
+            signal.signal(which, handler)
 
 
 def run_and_report(work: Callable[[], object], *, as_json: bool) -> NoReturn:

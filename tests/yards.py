@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from services.ledger import open_to_read
 from services.ledger.verify import verify
 from simulator.billing.catalogue import find_model
-from simulator.process import running_simulator
+from simulator.process import RunningSimulator, running_simulator
 from tests.commands import Command
 from tests.processes import ONE_CERTIFICATE, clean_environment
 
@@ -99,10 +99,20 @@ class Yard:
         """A simulator with this plan (TOML text), which every run of the yard talks to from now on."""
         file = self.folder / f"plan-{hashlib.sha256(plan.encode()).hexdigest()[:8]}.toml"
         file.write_text(plan)
-        with running_simulator(log=self.folder / "billed.jsonl", plan=file) as running:
+        with self._simulator_process(self.folder / "billed.jsonl", file) as running:
             self.witness = running
             self.environment["ANTHROPIC_BASE_URL"] = running.base_url
             yield running
+
+    @contextlib.contextmanager
+    def _simulator_process(self, log, plan):
+        if self.warm is None:
+            with running_simulator(log=log, plan=plan) as running:
+                yield running
+            return
+        with self.start("simulate", "--port", 0, "--log", log, "--plan", plan) as command:
+            ready = json.loads(command.first_line())
+            yield RunningSimulator(ready["base_url"], Path(ready["log"]), command.process.pid)
 
     def start(self, *arguments, **environment):
         """Start `weighbridge` with these arguments: a process of its own, which the warm server forks if there is one."""

@@ -127,6 +127,7 @@ def test_a_night_in_batches_costs_half_and_everything_agrees(yard):
         assert_report_agrees(yard, report, billed)
 
 
+@pytest.mark.slow
 def test_after_a_kill_the_next_run_waits_for_the_batches_and_makes_none_again(yard):
     jobs, policy = many_jobs(yard), batch_policy(yard)
     with yard.simulator(SLOW) as simulator:
@@ -232,6 +233,7 @@ def test_a_spend_cap_of_the_provider_stops_the_run_at_once(yard):
         assert assert_log_and_ledger_agree(yard, simulator) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
 def test_two_runs_at_once_in_batches_mode_pay_nothing_twice(yard, engine, request):
     if engine == "postgresql":

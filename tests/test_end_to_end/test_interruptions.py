@@ -91,7 +91,7 @@ def test_after_a_kill_in_the_middle_of_sending_the_next_run_finishes_and_pays_no
 @pytest.mark.parametrize(
     ("signal_number", "start"),
     [
-        pytest.param(signal.SIGINT, FROM_FILE, id="ctrl-c, from its file"),
+        pytest.param(signal.SIGINT, FROM_FILE, id="ctrl-c, from its file", marks=pytest.mark.slow),
         pytest.param(signal.SIGTERM, FORKED, id="sigterm, forked"),
         pytest.param(signal.SIGTERM, FROM_FILE, id="sigterm, from its file", marks=pytest.mark.slow),
     ],
@@ -125,7 +125,7 @@ def test_a_run_killed_while_counting_leaves_the_next_one_everything(yard):
     assert yard.one("SELECT count(*) FROM jobs WHERE outcome IS NULL") == 0
 
 
-@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("engine", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def test_two_runs_at_the_same_time_pay_nothing_twice_and_each_accounts_for_every_row(yard, engine, request):
     if engine == "postgresql":
         yard.ledger = request.getfixturevalue("postgres_url")
