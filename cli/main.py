@@ -25,6 +25,11 @@ COMMANDS = (
         "Weigh every job, send what fits, park the rest for review, and report what it cost.",
     ),
     LazyCommand(
+        "quote",
+        "cli.quote:quote",
+        "Say what a run with the same arguments would cost. Spends nothing.",
+    ),
+    LazyCommand(
         "resubmit-approved",
         "cli.resubmit_approved:resubmit_approved",
         "Send the jobs that reviewers approved, each within its own ceiling.",

@@ -1,8 +1,11 @@
 """Where tables are printed, and how a figure that may be missing is shown there."""
 
 import sys
+from collections.abc import Iterable
 
 from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from schemas.money import usd_short
 
@@ -10,6 +13,17 @@ from schemas.money import usd_short
 def screen(width: int = 140) -> Console:
     """The terminal; or, when the output goes into a file and there is no width to fit, a page of this width."""
     return Console() if sys.stdout.isatty() else Console(width=width)
+
+
+def print_table(console: Console, headings: Iterable[str], rows: Iterable[tuple[str, ...]]) -> None:
+    """Print rows under headings; the column of one that begins with ">" stands to the right."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for heading in headings:
+        table.add_column(heading.removeprefix(">"), justify="right" if heading.startswith(">") else "left")
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    console.print(table)
+    console.print()
 
 
 def shown_usd(nano: int | None, missing: str = "") -> str:

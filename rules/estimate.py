@@ -36,7 +36,7 @@ def estimated(job: QueuedJob, policy: Policy, cards: Sequence[PriceCard], lesson
         input_tokens=tokens,
         method=method,
         input_bound=bound,
-        expected=_expected(job, policy, card, int(job.max_tokens * policy.output.expected_share)),
+        expected=cost_at(job, policy, card, int(job.max_tokens * policy.output.expected_share)),
         worst_case=_worst_case(job, policy, cards, bound, job.max_tokens),
     )
     if not lesson.enough:
@@ -48,15 +48,19 @@ def estimated(job: QueuedJob, policy: Policy, cards: Sequence[PriceCard], lesson
         likely = _worst_case(job, policy, cards, bound, answers.enough_for(percentile, job.max_tokens))
     return replace(
         assumed,
-        expected=_expected(job, policy, card, mean),
-        expected_low=_expected(job, policy, card, min(mean, answers.usual(5, job.max_tokens))),
-        expected_high=_expected(job, policy, card, max(mean, answers.usual(95, job.max_tokens))),
+        expected=cost_at(job, policy, card, mean),
+        expected_low=cost_at(job, policy, card, min(mean, answers.usual(5, job.max_tokens))),
+        expected_high=cost_at(job, policy, card, max(mean, answers.usual(95, job.max_tokens))),
         likely=likely,
     )
 
 
-def _expected(job: QueuedJob, policy: Policy, card: PriceCard, output_tokens: int) -> NanoUsd:
-    """What the job costs at its counted input and this output."""
+def cost_at(job: QueuedJob, policy: Policy, card: PriceCard, output_tokens: int) -> NanoUsd:
+    """What a job costs at its counted input and this output, in nano-USD.
+
+    Raises:
+        Unpriced: it asks for something that has no price.
+    """
     billed = BilledTokens(job.input_tokens or 0, max(1, output_tokens))
     batch = policy.mode == Mode.BATCHES
     return card.price(billed, batch=batch, geo=job.traits.geo, speed=job.traits.speed)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from itertools import accumulate
-from math import ceil
+from math import ceil, isqrt
 from typing import NamedTuple
 
 from schemas.payload.traits import PayloadClass
@@ -120,22 +120,36 @@ class Outputs:
     Attributes:
         tokens: as billed.
         sums: of the first so many of them, from none on.
+        squares: the same of their squares.
         uncut: the same, with those that their own max_tokens cut off taken as endless.
     """
 
     tokens: tuple[int, ...]
     sums: tuple[int, ...]
+    squares: tuple[int, ...]
     uncut: tuple[int, ...]
 
     @classmethod
     def of(cls, tally: Tally) -> "Outputs":
         ordered = tuple(sorted(tally.outputs))
-        return cls(ordered, tuple(accumulate(ordered, initial=0)), tuple(sorted(tally.uncut)))
+        return cls(
+            tokens=ordered,
+            sums=tuple(accumulate(ordered, initial=0)),
+            squares=tuple(accumulate((tokens**2 for tokens in ordered), initial=0)),
+            uncut=tuple(sorted(tally.uncut)),
+        )
 
     def mean(self, cap: int) -> int:
         """Their mean under this max_tokens, rounded up."""
         within = bisect_right(self.tokens, cap)
         return -(-(self.sums[within] + (len(self.tokens) - within) * cap) // len(self.tokens))
+
+    def deviation(self, cap: int) -> int:
+        """Their standard deviation under this max_tokens, in tokens, rounded down."""
+        number, within = len(self.tokens), bisect_right(self.tokens, cap)
+        total = self.sums[within] + (number - within) * cap
+        squares = self.squares[within] + (number - within) * cap**2
+        return isqrt(number * squares - total**2) // number
 
     def usual(self, percent: int, cap: int) -> int:
         """Their percentile under this max_tokens."""

@@ -175,6 +175,11 @@ class PriceCard:
         beside = BilledTokens(0, 0, web_searches=web_searches, container_seconds=container_seconds)
         return self._cost(dearest * factor, beside, batch=batch)
 
+    @property
+    def terms(self) -> str:
+        """All that a price of it follows from, its day left aside, as text."""
+        return f"{self.model} {self._home} {self._rates}"
+
     def _band(self, total_input: int) -> _Rates:
         return next(rates for rates in self._rates if total_input > rates.above or rates.above == 0)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from rules.estimate import estimated
+from rules.job_quote import JobQuote, job_quote
 from rules.lesson import Lesson, LessonKey
 from rules.limits import job_limits
 from rules.models import Models
@@ -48,6 +49,16 @@ class Scale:
         model = job.model or ""
         cards = self._cards(model)
         return estimated(job, self.policy, cards, self.lesson_of((model, job.traits.payload_class)))
+
+    def quote(self, job: QueuedJob) -> JobQuote:
+        """The quote of a routed job: its estimate, and how far its cost may lie from it.
+
+        Raises:
+            Unpriced: it asks for something that has no price.
+        """
+        model = job.model or ""
+        cards, lesson = self._cards(model), self.lesson_of((model, job.traits.payload_class))
+        return job_quote(job, self.policy, cards, lesson)
 
     def _cards(self, model: str) -> list[PriceCard]:
         """The prices of a model on each UTC day that an attempt admitted now may be billed on, today's first.

@@ -61,6 +61,8 @@ class RunRow(Table):
     parks_unknown: Mapped[bool] = mapped_column(default=True)
     #: calls made for it so far, as its owner last said
     calls: Mapped[dict[str, Any] | None]
+    #: the quote that it was held to
+    quote_id: Mapped[str | None] = mapped_column(String(64))
     report: Mapped[dict[str, Any] | None]
 
 
@@ -133,6 +135,29 @@ class CountRow(Table):
     input_tokens: Mapped[int]
     method: Mapped[str] = mapped_column(String(20))
     counted_at: Mapped[datetime]
+
+
+class QuoteRow(Table):
+    """What a job file would have cost under a policy, before anything was spent; a run may be held to it."""
+
+    __tablename__ = "quotes"
+
+    quote_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    created_at: Mapped[datetime]
+    jobs_path: Mapped[str] = mapped_column(Text)
+    #: what it holds for, as SHA-256: the rows, the policy, and the prices of its models
+    jobs_digest: Mapped[str] = mapped_column(String(64))
+    policy_digest: Mapped[str] = mapped_column(String(64))
+    prices_digest: Mapped[str] = mapped_column(String(64))
+    mode: Mapped[str] = mapped_column(String(20))
+    simulated: Mapped[bool]
+    #: that would be sent
+    jobs: Mapped[int]
+    expected_nano_usd: Mapped[int]
+    p10_nano_usd: Mapped[int]
+    p90_nano_usd: Mapped[int]
+    worst_case_nano_usd: Mapped[int]
+    report: Mapped[dict[str, Any]]
 
 
 class BudgetRow(Table):

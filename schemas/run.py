@@ -25,6 +25,7 @@ class RunReference:
         base_url: the API's address; None leaves it to the environment.
         started_at: its lessons are what had ended before.
         prefect_flow_run_id: the flow run that shows it.
+        quote_id: the quote that it is held to.
         owner: the fencing token with which this process may send for it.
     """
 
@@ -35,6 +36,7 @@ class RunReference:
     started_at: datetime
     base_url: str | None = None
     prefect_flow_run_id: str | None = None
+    quote_id: str | None = None
     owner: str = field(default="", repr=False)
 
     @property
@@ -59,6 +61,7 @@ class NewRun:
     owner: str | None = None
     parks_unknown: bool = True
     workspace: str | None = None
+    quote_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,7 @@ class RunOnRecord:
     parks_unknown: bool = True
     workspace: str | None = None
     calls: dict[str, Any] | None = None
+    quote_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,7 @@ class RunOptions:
         prefect_flow_run_id: the flow run that shows it.
         deployment: the id of the Prefect deployment that started it, if one did.
         resubmit_approved: also send what people approved, each job under its own ceiling.
+        quote: the id of a quote that it is held to.
     """
 
     jobs: str | None
@@ -127,3 +132,4 @@ class RunOptions:
     prefect_flow_run_id: str | None = None
     deployment: str | None = None
     resubmit_approved: bool = False
+    quote: str | None = None

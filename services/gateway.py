@@ -17,6 +17,7 @@ from anthropic import AnthropicError, AsyncAnthropic, Timeout
 from httpx2 import HTTPError, Response
 
 from rules.call_failures import Call, without_batches
+from rules.run_time import RatesPerMinute
 from schemas.batch import ProviderBatch, ResultLine
 from schemas.errors import RunFailed
 from schemas.failures import CallFailed, Refused
@@ -182,6 +183,17 @@ class Gateway:
             )
         limiter.observe(response.headers)
         return paid_answer(response.content, response.headers.get("request-id"))
+
+    @property
+    def counts_per_minute(self) -> int:
+        """Calls to count_tokens that may be made in a minute, as far as is known now."""
+        return self._counts.pace.per_minute
+
+    def rates(self, model: str) -> RatesPerMinute:
+        """What may be sent to a model in a minute, by the policy or else by what the API has said so far."""
+        limiter = self._limiter_of(model)
+        inputs, outputs = limiter.windows
+        return RatesPerMinute(limiter.pace.per_minute, inputs.per_minute, outputs.per_minute)
 
     def _limiter_of(self, model: str) -> EndpointLimiter:
         """The limiter of Messages for a model."""

@@ -1,5 +1,6 @@
 """Job files: Parquet in, as rows of plain values. Memory grows neither with the rows nor with the files."""
 
+import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -136,6 +137,21 @@ class JobFile:
                 rows, held_bytes = [], 0
         if rows:
             yield rows
+
+    def digest(self, limit: int | None = None) -> str:
+        """SHA-256 of the files' contents, in order, and of the limit: the same rows have the same.
+
+        Raises:
+            BadInput: a file cannot be read any more.
+        """
+        whole = hashlib.sha256(f"{limit}".encode())
+        for checked in self._files:
+            try:
+                with checked.file.path.open("rb") as file:
+                    whole.update(hashlib.file_digest(file, "sha256").digest())
+            except OSError as error:
+                raise BadInput(f"{checked.file.path} cannot be read ({error.strerror}).") from error
+        return whole.hexdigest()
 
     def _parts(self) -> Iterator["_FilePart"]:
         for checked in self._files:

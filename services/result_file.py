@@ -2,7 +2,8 @@
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,21 @@ def write_parts(
         if len(part) < size:
             return parts
     raise AssertionError("unreachable")
+
+
+@contextmanager
+def growing_file(path: Path, schema: pa.Schema) -> Iterator[Callable[[Sequence[Mapping[str, Any]]], None]]:
+    """A function that adds rows to a Parquet file, which has its name only once all of them are in.
+
+    Args:
+        path: its name; its folder is made when it is not there.
+        schema: of its rows.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_suffix(".parquet.writing")
+    with pq.ParquetWriter(aside, schema, compression="zstd") as writer:
+        yield lambda rows: writer.write_table(pa.Table.from_pylist(list(rows), schema=schema))
+    aside.replace(path)
 
 
 def read_parts(folder: Path, stem: str, columns: Sequence[str]) -> Iterator[dict[str, Any]]:

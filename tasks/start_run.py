@@ -43,7 +43,7 @@ async def start_run(options: RunOptions) -> AsyncIterator[tuple[Run, JobFile | N
     """
     settings = Settings()
     check_lasting(options, settings)
-    policy = _policy(options, settings)
+    policy = run_policy(options, settings)
     file = None if options.jobs is None else JobFile(options.jobs)
     ledger_url = options.ledger or settings.ledger_url
     run_id = _new_id()
@@ -101,7 +101,12 @@ def check_lasting(options: RunOptions, settings: Settings) -> None:
         )
 
 
-def _policy(options: RunOptions, settings: Settings) -> Policy:
+def run_policy(options: RunOptions, settings: Settings) -> Policy:
+    """The policy of a run: the file's, with the run's own limits in its place.
+
+    Raises:
+        BadInput: the file or one of the limits cannot be used.
+    """
     policy = read_policy(Path(options.policy or settings.policy))
     budget = None
     if options.run_budget_usd is not None:

@@ -114,6 +114,25 @@ def answers(connection: Connection, jobs: Sequence[Job]) -> dict[int, str]:
 _CHANGES = ("pinned to another model", "with another max_tokens", "with another request")
 
 
+def changed_since(connection: Connection, jobs: Sequence[QueuedJob]) -> dict[int, str]:
+    """Why jobs that were answered before would be paid for again, by row; those that were never answered are left out."""
+    query = select(AttemptRow.job_id, AttemptRow.fingerprint, AttemptRow.max_tokens).where(
+        AttemptRow.job_id.in_([job.job_id for job in jobs]), SUCCEEDED
+    )
+    by_id: dict[str, list[tuple[str, int]]] = {}
+    for job_id, fingerprint, max_tokens in connection.execute(query):
+        by_id.setdefault(job_id, []).append((fingerprint, max_tokens))
+    changed: dict[int, str] = {}
+    for job in jobs:
+        if found := by_id.get(job.job_id):
+            if any(fingerprint == job.fingerprint for fingerprint, _ in found):
+                change = 0
+            else:
+                change = 1 if any(tokens != job.max_tokens for _, tokens in found) else 2
+            changed[job.row_number] = _CHANGES[change]
+    return changed
+
+
 def paid_again(ledger: Ledger, run_id: RunId) -> dict[str, int]:
     """Jobs of a run that were answered before and are to be paid for again: what changed, and how many of them."""
     changed = case(

@@ -7,12 +7,11 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select, update
 
 from rules.endings import interrupted_before_decision
-from schemas.errors import BadInput
 from schemas.job import RunId
 from schemas.ledger import AttemptRow, BatchRow, JobRow, RunRow
 from schemas.outcome import AttemptState, BatchState, RunOutcome
 from schemas.run import NewRun, RunKey, RunOnRecord
-from services.ledger import leases, reviews, settle
+from services.ledger import leases, quotes, reviews, settle
 from services.ledger.batches import OPEN_STATES
 from services.ledger.outcomes import end_where
 from services.ledger.store import Ledger
@@ -31,13 +30,7 @@ def begin(ledger: Ledger, run: NewRun) -> None:
     """
     now = datetime.now(UTC)
     with ledger.write() as connection:
-        other = connection.scalar(select(RunRow.run_id).where(RunRow.simulated != run.simulated).limit(1))
-        if other:
-            kind, this = ("real", "simulated") if run.simulated else ("simulated", "real")
-            raise BadInput(
-                f"The ledger {ledger.url} holds {kind} runs (such as {other}) and this run is {this}. "
-                "Answers and money of the two must not mix: name another ledger with --ledger. Nothing was sent."
-            )
+        quotes.assert_same_kind(connection, ledger.url, simulated=run.simulated)
         connection.execute(
             insert(RunRow).values(
                 run_id=run.run_id,
@@ -52,6 +45,7 @@ def begin(ledger: Ledger, run: NewRun) -> None:
                 workspace=run.workspace,
                 parks_unknown=run.parks_unknown,
                 owner=run.owner,
+                quote_id=run.quote_id,
                 lease_until=leases.lease_end(connection),
                 started_at=run.started_at or now,
                 heartbeat_at=leases.database_now(connection),

@@ -1,0 +1,83 @@
+"""`weighbridge quote`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.in_flow import endpoint, places, result_of
+from cli.last_words import last_words
+from cli.options import (
+    JsonOption,
+    LedgerOption,
+    ModeOption,
+    PolicyOption,
+    ResultsOption,
+    RunBudgetOption,
+    SimulateOption,
+)
+from cli.show_quote import print_quote
+from flows.quote import quote as quote_flow
+from schemas.outcome import EXIT_CODES, RunOutcome
+from schemas.quote import QuoteReport
+from schemas.settings import Settings
+from services.job_file import JobFile
+from services.policy_file import read_policy
+
+
+def quote(
+    jobs: Annotated[str, typer.Argument(help="A Parquet file, a folder of them, or a glob.")],
+    policy: PolicyOption = None,
+    ledger: LedgerOption = None,
+    results: ResultsOption = None,
+    max_input_tokens: Annotated[
+        int | None,
+        typer.Option(min=1, help="A job over this many input tokens goes to review."),
+    ] = None,
+    run_budget_usd: RunBudgetOption = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows, at most this many.")] = None,
+    mode: ModeOption = None,
+    against: Annotated[Path | None, typer.Option(help="Another policy file (TOML), to compare with.")] = None,
+    simulate: SimulateOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a run with the same arguments would cost, and what other policies would make of it.
+
+    Every job is counted, which is free, and the counts are kept: the run after it counts nothing again. Nothing is
+    sent, held or parked. `run --quote ID` then holds the run to the quote. Exit codes: 0 when all is well, 3 when
+    today's caps would defer jobs, 4 when rows would be rejected, 2 for wrong input, 1 for anything else.
+    """
+    ledger_url, folder = places(ledger, results, simulate=simulate)
+
+    def work() -> object:
+        # report plain mistakes at once, before a Prefect server starts
+        JobFile(jobs)
+        for file in filter(None, (policy or Settings().policy, against)):
+            read_policy(file)
+        with endpoint(simulate=simulate) as base_url:
+            return result_of(
+                quote_flow,
+                jobs,
+                policy=str(policy) if policy else None,
+                ledger=ledger_url,
+                results=folder,
+                max_input_tokens=max_input_tokens,
+                run_budget_usd=run_budget_usd,
+                limit=limit,
+                base_url=base_url,
+                mode=mode.value if mode else None,
+                against=str(against) if against else None,
+            )
+
+    try:
+        report = QuoteReport.model_validate(work())
+    except Exception as error:
+        if as_json:
+            failed = QuoteReport(quote_id="", outcome=RunOutcome.FAILED, error=last_words(error))
+            print(failed.model_dump_json())
+        raise
+    if as_json:
+        print(report.model_dump_json())
+    else:
+        print_quote(report)
+    raise typer.Exit(EXIT_CODES[report.outcome])

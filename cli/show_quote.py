@@ -1,0 +1,49 @@
+"""The quote on a terminal."""
+
+from rich.markup import escape
+
+from cli.screen import print_table, screen
+from rules.quote_text import (
+    CAP_HEADINGS,
+    PART_HEADINGS,
+    POLICY_HEADINGS,
+    cap_rows,
+    part_rows,
+    policy_rows,
+    quote_title,
+    quoted_job_rows,
+    quoted_reason_rows,
+    quoted_time_line,
+)
+from schemas.quote import QuoteReport
+
+_WORDS = ("policy", "of it", "rests on", "cap")
+
+
+def print_quote(report: QuoteReport) -> None:
+    """Print the quote as tables."""
+    console = screen()
+    console.print(f"\n[bold]{escape(quote_title(report))}[/bold]\n")
+    if report.error:
+        console.print(f"[red]{escape(report.error)}[/red]")
+    print_table(console, ("rows", ">jobs", "meaning"), quoted_job_rows(report))
+    print_table(console, _figures(POLICY_HEADINGS), policy_rows(report))
+    if report.models:
+        print_table(console, _figures(PART_HEADINGS), part_rows(report))
+    if reasons := quoted_reason_rows(report):
+        print_table(console, ("rows", "why", ">jobs"), reasons)
+    if caps := cap_rows(report):
+        print_table(console, _figures(CAP_HEADINGS), caps)
+    console.print(escape(quoted_time_line(report)), soft_wrap=True, highlight=False)
+    console.print(
+        f"[dim]each job's quote:[/dim] {escape(report.job_quotes or '')}", soft_wrap=True, highlight=False
+    )
+    console.print(
+        f"[dim]to hold the run to it:[/dim] weighbridge run {escape(report.jobs_path)} --quote {report.quote_id}",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+def _figures(headings: tuple[str, ...]) -> list[str]:
+    return [heading if heading in _WORDS else f">{heading}" for heading in headings]

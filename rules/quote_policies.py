@@ -1,0 +1,39 @@
+"""The policies that a quote compares: the run's own, and what routing and batches save against it."""
+
+from datetime import datetime
+from hashlib import sha256
+
+from rules.models import Models
+from schemas.outcome import Mode
+from schemas.policy import Policy
+
+
+def own_name(policy: Policy) -> str:
+    """What the run's own policy is called in a quote."""
+    return f"{policy.name}, {_WAYS[policy.mode]}"
+
+
+_WAYS = {Mode.MESSAGES: "messages", Mode.BATCHES: "batches"}
+
+
+def compared_policies(policy: Policy) -> dict[str, Policy]:
+    """The policies that the run's own is compared with, by name: the other mode, and all jobs on the largest model."""
+    last = policy.routes[-1]
+    other = Mode.MESSAGES if policy.mode is Mode.BATCHES else Mode.BATCHES
+    compared = {}
+    if len(policy.routes) > 1:
+        largest = policy.model_copy(update={"routes": (last,), "mode": Mode.MESSAGES})
+        compared[f"all on {last.model}, messages"] = largest
+    compared[f"{policy.name}, {_WAYS[other]}"] = policy.model_copy(update={"mode": other})
+    return compared
+
+
+def policy_digest(policy: Policy) -> str:
+    """SHA-256 of all that a policy says."""
+    return sha256(policy.model_dump_json().encode()).hexdigest()
+
+
+def prices_digest(models: Models, now: datetime) -> str:
+    """SHA-256 of the prices, at a moment, of the models that a run may call by its routes."""
+    text = "\n".join(models.price_terms(now))
+    return sha256(text.encode()).hexdigest()

@@ -1,0 +1,102 @@
+"""The tally of a quote: what a run would make of each row, summed up."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rules.job_quote import JobQuote
+from rules.quote_sum import QuoteSum, QuoteSums
+from rules.quoted_caps import MoneyNeed
+from rules.run_time import CallLoad
+from schemas.job import QueuedJob
+from schemas.outcome import Outcome, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class QuotedRow:
+    """What a run would make of one row.
+
+    Attributes:
+        job: None: the row is not a valid job.
+        outcome: None: it would be sent.
+        quote: of a job that would be sent.
+    """
+
+    row_number: int
+    job_id: str | None
+    job: QueuedJob | None
+    outcome: Outcome | None
+    reason: Reason | None
+    detail: str | None
+    quote: JobQuote | None = None
+
+
+@dataclass(slots=True)
+class _OfPolicy:
+    """The jobs under one policy."""
+
+    sums: QuoteSum = field(default_factory=QuoteSum)
+    review: int = 0
+
+
+class QuoteTally:
+    """Sums over the rows of a file.
+
+    Args:
+        names: of the policies, the run's own first.
+
+    Attributes:
+        again: why jobs that were answered before would be paid for again.
+        reasons: rows that would not be sent, by outcome and reason.
+        needs: the money that each job would take.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.policies = {name: _OfPolicy() for name in names}
+        self._own = names[0]
+        self.rows: Counter[Outcome | None] = Counter()
+        self.again: Counter[str] = Counter()
+        self.reasons: Counter[tuple[Outcome, str]] = Counter()
+        self.models = QuoteSums()
+        self.groups = QuoteSums()
+        self.loads: dict[str, CallLoad] = {}
+        self.needs: list[MoneyNeed] = []
+
+    def add(self, row: QuotedRow, priority: int = 0) -> None:
+        """Add one row under the run's own policy; the money goes to higher priorities first."""
+        self.rows[row.outcome] += 1
+        if row.outcome is not None:
+            if row.outcome is Outcome.REVIEW:
+                self.policies[self._own].review += 1
+            self.reasons[row.outcome, str(row.reason or "answered")] += 1
+        elif row.quote is not None and row.job is not None:
+            self._add_priced(row.job, row.quote, priority)
+
+    def _add_priced(self, job: QueuedJob, quote: JobQuote, priority: int) -> None:
+        estimate = quote.estimate
+        self.policies[self._own].sums.add(quote)
+        self.models.add(estimate.model, quote)
+        self.groups.add(job.group or "", quote)
+        load = self.loads.get(estimate.model, CallLoad())
+        self.loads[estimate.model] = CallLoad(
+            requests=load.requests + 1,
+            input_tokens=load.input_tokens + estimate.input_tokens,
+            output_tokens=load.output_tokens + quote.output_tokens,
+        )
+        self.needs.append(
+            MoneyNeed(
+                row_number=job.row_number,
+                priority=priority,
+                group=job.group,
+                hold=estimate.hold,
+                expected=estimate.expected,
+            )
+        )
+
+    def compare(self, name: str, quote: JobQuote | None) -> None:
+        """Add one job of another policy; None: that policy would not send it."""
+        of_policy = self.policies[name]
+        if quote is None:
+            of_policy.review += 1
+        else:
+            of_policy.sums.add(quote)

@@ -1,0 +1,132 @@
+"""The quote as people read it: the same rows for the terminal, the Markdown file and the Prefect artifact."""
+
+from collections.abc import Sequence
+
+from schemas.money import usd_rounded
+from schemas.quote import QuotedUsd, QuoteReport
+
+QuoteRows = list[tuple[str, ...]]
+POLICY_HEADINGS = ("policy", "jobs", "expected", "p10 to p90", "worst case", "rests on", "ratio")
+PART_HEADINGS = ("of it", "jobs", "input tokens", "expected", "p10 to p90", "worst case", "rests on")
+CAP_HEADINGS = ("cap", "used", "of", "jobs deferred", "a cap that lets all through")
+
+_MEANINGS = {
+    "priced": "would be sent",
+    "answered": "answered by an earlier run: they cost nothing",
+    "review": "would wait for a person",
+    "deferred": "not enough money under today's caps, or in flight in another run",
+    "rejected": "not a valid request: fix the row",
+    "uncounted": "could not be counted: quote again",
+}
+
+
+def quote_title(report: QuoteReport) -> str:
+    simulated = " (simulated: counts of the simulator)" if report.simulated else ""
+    return f"{report.quote_id}: {report.jobs_path}{simulated}"
+
+
+def quoted_job_rows(report: QuoteReport) -> QuoteRows:
+    """What a run would make of the rows; what there is none of is left out."""
+    rows: QuoteRows = [("read", f"{report.jobs.read:,}", "rows of the input")]
+    for name, meaning in _MEANINGS.items():
+        if number := getattr(report.jobs, name):
+            again = ""
+            if name == "priced" and report.jobs.again:
+                again = f"; {report.jobs.again:,} of them were answered before and would be paid for again"
+            rows.append((name, f"{number:,}", meaning + again))
+    return rows
+
+
+def policy_rows(report: QuoteReport) -> QuoteRows:
+    """The policies side by side; the ratio is to the first one's expected cost."""
+    first = report.policies[0].expected_usd if report.policies else 0
+    rows: QuoteRows = []
+    for one in report.policies:
+        ratio = f"{one.expected_usd / first:.2f}" if first else ""
+        rows.append((one.name, f"{one.jobs:,}", *_amounts(one), _source(one), ratio))
+    return rows
+
+
+def part_rows(report: QuoteReport) -> QuoteRows:
+    """The run's own policy by model, then by group where there are any."""
+    rows = [_part(one.model, one) for one in report.models]
+    if {one.group for one in report.groups} != {""}:
+        rows += [_part(f"group {one.group}" if one.group else "no group", one) for one in report.groups]
+    return rows
+
+
+def quoted_reason_rows(report: QuoteReport) -> QuoteRows:
+    """Why rows would not be sent, or would be paid for again."""
+    return [
+        (one.what, one.reason.replace("_", " "), f"{one.jobs:,}")
+        for one in report.reasons
+        if one.reason != "answered"
+    ]
+
+
+def cap_rows(report: QuoteReport) -> QuoteRows:
+    """The caps that would defer jobs."""
+    return [
+        (
+            f"{one.scope} budget of group {one.group}" if one.group else f"{one.scope} budget",
+            usd_rounded(one.used_usd),
+            usd_rounded(one.cap_usd),
+            f"{one.jobs:,}",
+            usd_rounded(one.needed_usd),
+        )
+        for one in report.caps
+    ]
+
+
+def quoted_time_line(report: QuoteReport) -> str:
+    """How long the run takes, in a sentence."""
+    return (
+        f"Under the account's limits the run takes at least {_duration(report.seconds.messages)} in messages mode; in "
+        f"batches mode at most {_duration(report.seconds.batches)}. This quote made {report.calls.count:,} calls to "
+        "count_tokens, which are free and kept: the run counts nothing of it again."
+    )
+
+
+def as_quote_markdown(report: QuoteReport) -> str:
+    """The whole quote as Markdown."""
+    parts = [f"# {quote_title(report)}", _table(("rows", "", ""), quoted_job_rows(report))]
+    parts.append(_table(POLICY_HEADINGS, policy_rows(report)))
+    if report.models:
+        parts.append(_table(PART_HEADINGS, part_rows(report)))
+    if reasons := quoted_reason_rows(report):
+        parts.append(_table(("rows", "why", "jobs"), reasons))
+    if caps := cap_rows(report):
+        parts.append(_table(CAP_HEADINGS, caps))
+    parts.append(quoted_time_line(report))
+    parts.append(f"Each job's quote: {report.job_quotes}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _part(name: str, one: QuotedUsd) -> tuple[str, ...]:
+    return (name, f"{one.jobs:,}", f"{one.input_tokens:,}", *_amounts(one), _source(one))
+
+
+def _amounts(one: QuotedUsd) -> tuple[str, str, str]:
+    between = f"{usd_rounded(one.p10_usd)} to {usd_rounded(one.p90_usd)}"
+    return usd_rounded(one.expected_usd), between, usd_rounded(one.worst_usd)
+
+
+def _source(one: QuotedUsd) -> str:
+    if not one.jobs:
+        return ""
+    if one.assumed_jobs == one.jobs:
+        return "assumed output"
+    assumed = f", {one.assumed_jobs:,} jobs assumed" if one.assumed_jobs else ""
+    return f"{one.observed_answers:,} answers{assumed}"
+
+
+def _duration(seconds: int) -> str:
+    if seconds < 120:
+        return f"{seconds} s"
+    minutes = -(-seconds // 60)
+    return f"{minutes} min" if minutes < 120 else f"{-(-minutes // 60)} h"
+
+
+def _table(headings: Sequence[str], rows: QuoteRows) -> str:
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

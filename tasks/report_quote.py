@@ -1,0 +1,87 @@
+"""Report a quote: its figures, kept in the ledger and shown in Prefect."""
+
+from datetime import UTC, datetime
+
+from prefect.artifacts import acreate_markdown_artifact
+
+from rules.caps import caps_of
+from rules.quote_policies import policy_digest, prices_digest
+from rules.quote_report import AccountRates, quote_figures, with_times
+from rules.quote_tally import QuoteTally
+from rules.quote_text import as_quote_markdown
+from rules.quoted_caps import deferred_by_caps
+from schemas.quote import QuoteOnRecord, QuoteReport, QuoteTerms
+from services.ledger import quotes
+from services.result_file import write_text
+from tasks.quote_jobs import Quoting
+from tasks.step import step
+
+#: stands for the run that is quoted, which has no window of its own yet
+_NO_RUN = "the quoted run"
+
+
+@step
+async def report_quote(quoting: Quoting, tally: QuoteTally, flow_run_id: str | None) -> QuoteReport:
+    """The report of a quote, which is on record from now on.
+
+    Args:
+        quoting: the quote.
+        tally: what a run would make of each row.
+        flow_run_id: the Prefect flow run that shows it; None: it runs outside of one.
+    """
+    policy, models = quoting.own.policy, quoting.own.models
+    now = datetime.now(UTC)
+    groups = {need.group for need in tally.needs if need.group}
+    caps = caps_of(policy, _NO_RUN, now, groups)
+    used = await quoting.ledger.off_loop(quotes.used_in_windows, [cap.window for cap in caps])
+    deferred, in_the_way = deferred_by_caps(tally.needs, caps, used)
+    rates = AccountRates(
+        quoting.gateway.counts_per_minute, {model: quoting.gateway.rates(model) for model in tally.loads}
+    )
+    figures = quote_figures(tally, deferred, in_the_way, policy)
+    timed = with_times(figures, tally, rates, policy, quoting.gateway.tally.count)
+    report = timed.model_copy(
+        update={
+            "quote_id": quoting.quote_id,
+            "simulated": quoting.gateway.simulated,
+            "jobs_path": quoting.file.path,
+            "job_quotes": str(quoting.job_quotes),
+            "prefect_flow_run_id": flow_run_id,
+        }
+    )
+    terms = QuoteTerms(
+        jobs=await quoting.ledger.off_loop(_digest_of, quoting),
+        policy=policy_digest(policy),
+        prices=prices_digest(models, now),
+    )
+    await quoting.ledger.off_loop(_keep, quoting, tally, report, terms)
+    text = as_quote_markdown(report)
+    write_text(quoting.folder / "quote.md", text)
+    if flow_run_id is not None:
+        await acreate_markdown_artifact(key="weighbridge-quote", markdown=text)
+    return report
+
+
+def _digest_of(_: object, quoting: Quoting) -> str:
+    return quoting.file.digest(quoting.limit)
+
+
+def _keep(_: object, quoting: Quoting, tally: QuoteTally, report: QuoteReport, terms: QuoteTerms) -> None:
+    sums = next(iter(tally.policies.values())).sums
+    quotes.add(
+        quoting.ledger,
+        QuoteOnRecord(
+            quote_id=report.quote_id,
+            created_at=datetime.now(UTC),
+            jobs_path=report.jobs_path,
+            terms=terms,
+            mode=report.mode,
+            simulated=report.simulated,
+            jobs=sums.jobs,
+            expected=sums.expected,
+            p10=sums.p10,
+            p90=sums.p90,
+            worst_case=sums.worst_case,
+            report=report.model_dump(mode="json"),
+        ),
+    )

@@ -1,0 +1,84 @@
+"""Start a quote: what must hold before the first count."""
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rules.quote_policies import compared_policies, own_name
+from rules.scale import Scale
+from schemas.errors import BadInput
+from schemas.policy import Policy
+from schemas.run import RunOptions
+from schemas.settings import Settings
+from services.gateway import Gateway, open_gateway
+from services.job_file import JobFile
+from services.ledger import Ledger, open_ledger, quotes
+from services.ledger.lessons import Lessons
+from services.policy_file import read_policy
+from services.result_file import writable_folder
+from tasks.check_models import checked_models
+from tasks.quote_jobs import Candidate, Quoting
+from tasks.start_run import check_lasting, run_policy
+
+
+@asynccontextmanager
+async def start_quote(options: RunOptions, against: str | None = None) -> AsyncIterator[Quoting]:
+    """A quote that may begin, with its services.
+
+    Args:
+        options: as for the run that is quoted.
+        against: a policy file to compare with.
+
+    Raises:
+        BadInput: the job file, a policy, one of its models, the ledger or the results cannot be used.
+        RunFailed: the ledger or the provider does not answer.
+    """
+    settings = Settings()
+    check_lasting(options, settings)
+    if options.jobs is None:
+        raise BadInput("A quote needs a job file. Nothing was counted.")
+    policy = run_policy(options, settings)
+    whole = read_policy(Path(against)).overridden(None, None, options.mode) if against else None
+    file = JobFile(options.jobs)
+    quote_id = f"quote-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    folder = writable_folder(Path(options.results or settings.results).absolute()) / quote_id
+    ledger = open_ledger(options.ledger or settings.ledger_url)
+    try:
+        async with open_gateway(policy.limits, options.base_url) as gateway:
+            candidates = await _candidates(ledger, gateway, policy, whole)
+            with ledger.read() as connection:
+                quotes.assert_same_kind(connection, ledger.url, simulated=gateway.simulated)
+            yield Quoting(
+                quote_id=quote_id,
+                ledger=ledger,
+                gateway=gateway,
+                candidates=candidates,
+                file=file,
+                limit=options.limit,
+                folder=folder,
+            )
+    finally:
+        ledger.close()
+
+
+async def _candidates(
+    ledger: Ledger, gateway: Gateway, policy: Policy, whole: Policy | None
+) -> list[Candidate]:
+    """The run's own policy, what it is compared with, and the one that a person names."""
+    now = datetime.now(UTC)
+
+    async def scale(one: Policy) -> Scale:
+        lessons = Lessons(ledger, now, one.margin)
+        return Scale(one, await checked_models(gateway, one), lessons.of)
+
+    found = [Candidate(own_name(policy), await scale(policy), is_whole=True)]
+    for name, other in compared_policies(policy).items():
+        found.append(Candidate(name, await scale(other)))
+    if whole is not None:
+        name = own_name(whole)
+        if any(one.name == name for one in found):
+            name = f"{name} (against)"
+        found.append(Candidate(name, await scale(whole), is_whole=True))
+    return found
