@@ -142,6 +142,7 @@ def quick_ledger(url) -> Ledger:
     """
     file = make_url(url).database
     if url.startswith("sqlite:") and not Path(file).exists():
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(_empty_ledger(), file)
     ledger = open_ledger(url)
     if ledger.engine.dialect.name == "sqlite":
