@@ -34,6 +34,12 @@ def run(
     resubmit_approved: Annotated[
         bool, typer.Option("--resubmit-approved", help="Also send the jobs that reviewers approved.")
     ] = False,
+    quote: Annotated[
+        str | None,
+        typer.Option(
+            help="The id of a quote; refuse to start when it does not hold any more, or a cap is below it."
+        ),
+    ] = None,
     simulate: SimulateOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -63,6 +69,7 @@ def run(
                 base_url=base_url,
                 mode=mode_name,
                 resubmit_approved=resubmit_approved,
+                quote=quote,
             )
 
     run_and_report(work, as_json=as_json)

@@ -36,6 +36,7 @@ async def nightly_batch(
     base_url: str | None = None,
     mode: Literal["messages", "batches"] | None = None,
     resubmit_approved: bool = False,
+    quote: str | None = None,
 ) -> State[RunReport]:
     """Weigh every job of a Parquet file, send what fits, park the rest for review, reconcile the bill.
 
@@ -52,6 +53,7 @@ async def nightly_batch(
         base_url: The API's address. Empty: ANTHROPIC_BASE_URL, or Anthropic's own.
         mode: messages (now) or batches (half the price, within 24 hours). Empty: as the policy says.
         resubmit_approved: Also send what reviewers approved, each job under its own ceiling.
+        quote: The id of a quote. The run does not start when the file, the policy, the prices or a cap do not fit it.
     """
     options = RunOptions(
         jobs=jobs,
@@ -66,6 +68,7 @@ async def nightly_batch(
         prefect_flow_run_id=flow_run.get_id(),
         deployment=deployment.get_id(),
         resubmit_approved=resubmit_approved,
+        quote=quote,
     )
     return await as_state(one_night(options))
 

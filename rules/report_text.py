@@ -1,7 +1,7 @@
 """The report as people read it: the same rows for the terminal, the Markdown file and the Prefect artifact."""
 
 from schemas.money import usd_rounded
-from schemas.report import PassedCap, RunReport
+from schemas.report import PassedCap, QuoteFigures, RunReport
 
 #: what each outcome means to the person who reads the table
 _MEANINGS = {
@@ -83,6 +83,8 @@ def money_rows(report: RunReport) -> Rows:
             _saving(report),
         ),
     ]
+    if report.quote is not None:
+        rows.append(_quote_row(report.quote))
     if money.held:
         rows.append(("still held", usd_rounded(money.held), "attempts that may have been billed"))
     if report.over_hold:
@@ -92,6 +94,16 @@ def money_rows(report: RunReport) -> Rows:
             ("over the margin", f"{report.over_bound:,} jobs", "billed above the bound; raise the margin")
         )
     return rows
+
+
+def _quote_row(quote: QuoteFigures) -> tuple[str, ...]:
+    where = "inside" if quote.inside else "OUTSIDE"
+    between = f"{usd_rounded(quote.p10_usd)} to {usd_rounded(quote.p90_usd)}"
+    return (
+        "quoted",
+        usd_rounded(quote.expected_usd),
+        f"{quote.quote_id}; what was spent lies {where} its {between}",
+    )
 
 
 def _held_row(report: RunReport) -> tuple[str, ...]:

@@ -212,6 +212,21 @@ class Places(_ReportPart):
     report: str
 
 
+class QuoteFigures(_ReportPart):
+    """The quote that a run was held to. USD.
+
+    Attributes:
+        inside: what the run paid for lies from `p10_usd` to `p90_usd`.
+    """
+
+    quote_id: str
+    expected_usd: UsdText
+    p10_usd: UsdText
+    p90_usd: UsdText
+    worst_usd: UsdText
+    inside: bool
+
+
 class RunReport(_ReportPart):
     """Everything a run says about itself."""
 
@@ -248,6 +263,8 @@ class RunReport(_ReportPart):
     reasons: list[ReasonFigures] = []
     #: the first rejected, failed and unknown rows; all of them are in the file unanswered-*.parquet
     rows_to_mend: list[RowToMend] = []
+    #: the quote that the run was held to
+    quote: QuoteFigures | None = None
     places: Places | None = None
     prefect_flow_run_id: str | None = None
     error: str | None = None

@@ -154,6 +154,7 @@ def collected_run(found: RunOnRecord, ledger: Ledger, gateway: Gateway, owner: s
         results=str(Path(found.results_path)),
         started_at=found.started_at or datetime.now(UTC),
         prefect_flow_run_id=found.prefect_flow_run_id,
+        quote_id=found.quote_id,
         owner=owner,
     )
     run = Run.of(reference, ledger, gateway, Models(policy))

@@ -12,6 +12,7 @@ from prefect.artifacts import acreate_markdown_artifact
 from prefect.context import FlowRunContext
 
 from rules.prices import BilledTokens
+from rules.quote_terms import quote_outcome
 from rules.report_text import alarm_lines, as_markdown
 from rules.run_outcome import (
     RunFacts,
@@ -29,13 +30,14 @@ from schemas.report import (
     JobFigures,
     ModelFigures,
     Places,
+    QuoteFigures,
     ReasonFigures,
     RowToMend,
     RunReport,
     TokenFigures,
     UsdFigures,
 )
-from services.ledger import batches, lessons, run_sums, runs
+from services.ledger import batches, lessons, quotes, run_sums, runs
 from services.ledger.run_sums import ModelSums, ReasonSum
 from services.result_file import USD, write_parts, write_text
 from tasks.run import Run
@@ -144,6 +146,7 @@ def report_on(run: Run) -> RunReport:
         drift=list(drifts(learned, taught)),
         reasons=[_reason_figures(item) for item in reasons],
         rows_to_mend=_rows_to_fix(run),
+        quote=_quote_figures(run, models),
         places=Places(ledger=run.ledger.url, results=str(run.results), report=str(run.results / "report.md")),
         prefect_flow_run_id=run.reference.prefect_flow_run_id,
         error=failure_sentence(by_outcome.get(Outcome.DEFERRED, set())),
@@ -171,6 +174,13 @@ def _usd_figures(run: Run, models: Sequence[ModelSums]) -> UsdFigures:
         figures.estimated_low = to_usd(sum(sums.expected_low for sums in models))
         figures.estimated_high = to_usd(sum(sums.expected_high for sums in models))
     return figures
+
+
+def _quote_figures(run: Run, models: Sequence[ModelSums]) -> QuoteFigures | None:
+    """The quote that the run was held to, next to what it paid for; None: it was held to none."""
+    quote_id = run.reference.quote_id
+    quote = quotes.find(run.ledger, quote_id) if quote_id else None
+    return None if quote is None else quote_outcome(quote, sum(sums.actual for sums in models))
 
 
 def _seconds_since(started_at: datetime) -> float:

@@ -25,6 +25,7 @@ from services.ledger.store import is_lasting_url
 from services.policy_file import read_policy
 from services.result_file import writable_folder
 from tasks.check_models import checked_models
+from tasks.check_quote import check_quote
 from tasks.end_early import end_early
 from tasks.keep_alive import kept_alive
 from tasks.run import Run
@@ -62,9 +63,12 @@ async def start_run(options: RunOptions) -> AsyncIterator[tuple[Run, JobFile | N
                 started_at=datetime.now(UTC),
                 base_url=options.base_url,
                 prefect_flow_run_id=options.prefect_flow_run_id,
+                quote_id=options.quote,
                 owner=new_token(),
             )
             run = Run.of(reference, ledger, gateway, models)
+            if options.quote is not None:
+                check_quote(run, options.quote, file, options)
             put_on_record(run, file.path if file else "reviews")
             if file and file.ignored_columns:
                 log.warning("Columns that no job has are left alone: %s.", ", ".join(file.ignored_columns))
@@ -135,6 +139,7 @@ def put_on_record(run: Run, jobs_path: str) -> None:
             endpoint=run.gateway.endpoint,
             simulated=run.gateway.simulated,
             prefect_flow_run_id=run.reference.prefect_flow_run_id,
+            quote_id=run.reference.quote_id,
             started_at=run.reference.started_at,
             owner=run.reference.owner,
             parks_unknown=run.policy.parks_unknown,
