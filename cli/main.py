@@ -27,7 +27,7 @@ COMMANDS = (
     LazyCommand(
         "quote",
         "cli.quote:quote",
-        "Say what a run with the same arguments would cost. Spends nothing.",
+        "Say what a run with the same arguments would cost, and what other policies would make of it.",
     ),
     LazyCommand(
         "resubmit-approved",

@@ -45,6 +45,8 @@ SAME_NOUN = {
     "ledger": "schemas: its tables; services: the package that reads and writes them",
     "money": "schemas: amounts",
     "policy": "schemas: what it may say",
+    "quote": "schemas: its figures; flows: the flow; cli: the command that starts it",
+    "quotes": "services/ledger: its rows",
     "report": "schemas: its figures; cli: the command that shows it",
     "review": "schemas: what it is; cli: its commands",
     "run": "schemas: what is on record; cli: the command that starts one",

@@ -12,7 +12,18 @@ from schemas.report import RunReport
 def test_the_options_of_run_reach_the_flow(call, flow):
     ended = call(
         *("run", "jobs.parquet", "--ledger", "sqlite:///x.db", "--results", "out", "--max-input-tokens", 5),
-        *("--run-budget-usd", "1.50", "--limit", 3, "--mode", "batches", "--resubmit-approved", "--json"),
+        *(
+            "--run-budget-usd",
+            "1.50",
+            "--limit",
+            3,
+            "--mode",
+            "batches",
+            "--resubmit-approved",
+            "--quote",
+            "quote-1",
+            "--json",
+        ),
     )
     assert (ended.code, ended.json["run_id"]) == (0, "run-1")
     assert flow.calls == [
@@ -29,6 +40,7 @@ def test_the_options_of_run_reach_the_flow(call, flow):
                 "base_url": None,
                 "mode": "batches",
                 "resubmit_approved": True,
+                "quote": "quote-1",
             },
         )
     ]
