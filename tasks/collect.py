@@ -14,6 +14,7 @@ from schemas.report import CallFigures, RunReport
 from schemas.run import RunKey, RunOnRecord, RunReference
 from services.gateway import Gateway
 from services.ledger import Ledger, batch_attempts, batches, reviews, runs
+from tasks.close_dead import close_dead, show_dead
 from tasks.park_for_review import park_for_review
 from tasks.publish import publish
 from tasks.report_run import report_run
@@ -52,7 +53,7 @@ async def collect(ledger: Ledger, gateway: Gateway) -> Collection:
     left: dict[RunId, list[OpenBatch]] = defaultdict(list)
     for batch in await ledger.off_loop(batches.left_by_ended_runs):
         left[batch.run_id].append(batch)
-    await ledger.off_loop(runs.close_dead_runs)
+    await close_dead(ledger)
     for found, token in await ledger.off_loop(runs.take_over):
         key = RunKey(found.run_id, token)
         try:
@@ -94,6 +95,8 @@ async def _finish(collecting: _Round, found: RunOnRecord, key: RunKey) -> None:
     await park_for_review(run)
     await publish(run)
     collecting.reports.append(await report_run(run))
+    # again, for Prefect may have been away when its books were closed
+    await show_dead(ledger, [run.run_id])
 
 
 async def _look_again(collecting: _Round, run_id: RunId, of_run: list[OpenBatch]) -> None:

@@ -26,6 +26,7 @@ from services.policy_file import read_policy
 from services.result_file import writable_folder
 from tasks.check_models import checked_models
 from tasks.check_quote import check_quote
+from tasks.close_dead import close_dead
 from tasks.end_early import end_early
 from tasks.keep_alive import kept_alive
 from tasks.run import Run
@@ -53,8 +54,7 @@ async def start_run(options: RunOptions) -> AsyncIterator[tuple[Run, JobFile | N
     try:
         async with open_gateway(policy.limits, options.base_url) as gateway:
             models = await checked_models(gateway, policy)
-            for dead in runs.close_dead_runs(ledger):
-                log.warning("Run %s died; its books are closed, and this run goes on from them.", dead)
+            await close_dead(ledger)
             reference = RunReference(
                 run_id=run_id,
                 policy=policy,

@@ -1,5 +1,6 @@
 """Runs on record: beginning, ending, and what to do about one whose owner is gone."""
 
+from collections.abc import Sequence
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -81,6 +82,17 @@ def close_dead_runs(ledger: Ledger) -> list[str]:
             leases.release(connection, RunKey(run.run_id, token))
         closed.append(str(run.run_id))
     return closed
+
+
+def flow_runs_of(ledger: Ledger, run_ids: Sequence[str]) -> list[str]:
+    """The Prefect flow runs that showed these runs, but those that show a run which somebody works on, as after a retry."""
+    shown = select(RunRow.prefect_flow_run_id).where(RunRow.prefect_flow_run_id.is_not(None))
+    at_work = shown.where(RunRow.ended_at.is_(None), RunRow.owner.is_not(None), RunRow.run_id.not_in(run_ids))
+    query = shown.where(RunRow.run_id.in_(run_ids), RunRow.prefect_flow_run_id.not_in(at_work)).distinct()
+    with ledger.read() as connection:
+        return [
+            flow_run for flow_run in connection.scalars(query.order_by(query.selected_columns[0])) if flow_run
+        ]
 
 
 def close_own_books(ledger: Ledger, run: RunKey, *, review_unknown: bool) -> int:

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from tests.processes import until
+from tests.processes import fetch, until
 from tests.yards import Yard
 
 pytestmark = pytest.mark.prefect
@@ -85,7 +85,11 @@ def test_after_a_kill_in_the_middle_of_sending_the_next_run_finishes_and_pays_no
         assert ended.code == -signal.SIGKILL
         [run] = yard.rows("SELECT * FROM runs")
         assert run["ended_at"] is None
+        shown = f"{yard.api}/flow_runs/{run['prefect_flow_run_id']}"
+        assert fetch(shown)["state_type"] == "RUNNING"
         assert_the_next_run_finishes(yard, jobs, policy, run["run_id"], simulator)
+    assert fetch(shown)["state_type"] == "CRASHED"
+    assert "another one has closed its books" in fetch(shown)["state"]["message"].casefold()
 
 
 @pytest.mark.parametrize(

@@ -50,3 +50,16 @@ def test_real_and_simulated_runs_do_not_share_a_ledger(ledger):
     with pytest.raises(BadInput, match="must not mix"):
         begin(ledger, "run-2", simulated=False)
     assert rows(ledger, RunRow, RunRow.run_id) == [("run-1",)]
+
+
+def test_the_flow_run_of_a_dead_run_is_found_unless_a_retry_of_it_is_at_work(ledger):
+    for number in (1, 2, 3):
+        started(ledger, run_id=f"run-{number}")
+    with ledger.write() as connection:
+        for run_id, shown in (("run-1", "flow-a"), ("run-2", "flow-b"), ("run-3", "flow-b")):
+            connection.execute(
+                update(RunRow).where(RunRow.run_id == run_id).values(prefect_flow_run_id=shown)
+            )
+    assert runs.flow_runs_of(ledger, ["run-1", "run-2"]) == ["flow-a"]
+    assert runs.flow_runs_of(ledger, ["run-2", "run-3"]) == ["flow-b"]
+    assert runs.flow_runs_of(ledger, []) == []

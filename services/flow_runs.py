@@ -1,0 +1,49 @@
+"""Flow runs that Prefect shows: what a process could not report any more when it died."""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from uuid import UUID
+
+from prefect.client.orchestration import get_client
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Crashed
+
+log = logging.getLogger("weighbridge")
+
+#: how long Prefect may take for all of them, seconds: it is the display, and nothing waits for a display
+_PATIENCE_SECONDS = 20
+
+
+async def show_crashed(flow_runs: Iterable[str], sentence: str) -> None:
+    """Set flow runs that Prefect takes for running to Crashed; those that have ended stay as they are.
+
+    A Prefect server that is away, or knows nothing of them, stops nobody: it is logged.
+
+    Args:
+        flow_runs: their ids.
+        sentence: what happened to them, for the people who look at them.
+    """
+    ids = list(flow_runs)
+    if not ids:
+        return
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            await _set_crashed(ids, sentence)
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with the display, the books are closed
+        log.warning(
+            "Prefect could not be informed that %s flow run(s) died (%s). Their books are closed all the same.",
+            len(ids),
+            type(error).__name__,
+        )
+
+
+async def _set_crashed(ids: list[str], sentence: str) -> None:
+    async with get_client() as client:
+        for flow_run_id in ids:
+            try:
+                shown = await client.read_flow_run(UUID(flow_run_id))
+            except ObjectNotFound:
+                continue  # another server showed it, or somebody deleted it
+            if shown.state is None or not shown.state.is_final():
+                await client.set_flow_run_state(flow_run_id, Crashed(message=sentence), force=True)

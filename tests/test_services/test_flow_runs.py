@@ -1,0 +1,77 @@
+"""Prefect is the display: what it cannot be informed of stops nobody, and what has ended there stays as it is."""
+
+import asyncio
+import logging
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from uuid import uuid4
+
+import httpx
+import pytest
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Cancelling, Completed, Running
+
+from services import flow_runs
+from services.flow_runs import show_crashed
+
+
+class Server:
+    """Prefect, as far as it is asked here."""
+
+    def __init__(self, **states):
+        self.states, self.changed = states, {}
+
+    async def read_flow_run(self, flow_run_id):
+        if str(flow_run_id) not in self.states:
+            raise ObjectNotFound(http_exc=None)
+        return SimpleNamespace(state=self.states[str(flow_run_id)])
+
+    async def set_flow_run_state(self, flow_run_id, state, *, force):
+        self.changed[flow_run_id] = (state.type, state.message, force)
+
+
+@pytest.fixture
+def heard(monkeypatch, caplog):
+    monkeypatch.setattr(logging.getLogger("weighbridge"), "propagate", True)
+    return caplog
+
+
+def reached(monkeypatch, server):
+    @asynccontextmanager
+    async def client():
+        if isinstance(server, Exception):
+            raise server
+        if server is None:
+            await asyncio.Event().wait()
+        yield server
+
+    monkeypatch.setattr(flow_runs, "get_client", client)
+
+
+async def test_only_flow_runs_that_have_not_ended_are_set_crashed(monkeypatch):
+    running, cancelling, ended, foreign = (str(uuid4()) for _ in range(4))
+    server = Server(**{running: Running(), cancelling: Cancelling(), ended: Completed()})
+    reached(monkeypatch, server)
+    await show_crashed([foreign, ended, running, cancelling], "It died.")
+    assert server.changed == dict.fromkeys((running, cancelling), ("CRASHED", "It died.", True))
+
+
+@pytest.mark.parametrize(
+    ("server", "kind"),
+    [
+        (httpx.ConnectError("refused"), "ConnectError"),
+        (RuntimeError("Failed to reach API at http://x"), "RuntimeError"),
+        (None, "TimeoutError"),
+    ],
+    ids=["refused", "not started", "silent"],
+)
+async def test_a_prefect_server_that_is_away_stops_nobody(monkeypatch, heard, server, kind):
+    reached(monkeypatch, server)
+    monkeypatch.setattr(flow_runs, "_PATIENCE_SECONDS", 0.05)
+    await show_crashed([str(uuid4())], "It died.")
+    assert f"1 flow run(s) died ({kind})" in heard.text
+
+
+async def test_nobody_is_asked_where_nothing_died(monkeypatch):
+    reached(monkeypatch, AssertionError("asked"))
+    await show_crashed([], "It died.")
