@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from rules.caps import day_caps
 from rules.estimate import estimated
 from rules.job_quote import JobQuote, job_quote
 from rules.lesson import Lesson, LessonKey
@@ -12,6 +13,7 @@ from rules.limits import job_limits
 from rules.models import Models
 from rules.prices import PriceCard, Unpriced
 from rules.route import Demand
+from schemas.budget import DayCaps
 from schemas.estimate import Estimate
 from schemas.job import QueuedJob
 from schemas.money import NanoUsd
@@ -39,6 +41,10 @@ class Scale:
     models: Models
     lesson_of: Callable[[LessonKey], Lesson]
     clock: Callable[[], datetime] = now_utc
+
+    def today(self, run_id: str) -> DayCaps:
+        """The budget day of a call that leaves now, with its caps for a run."""
+        return day_caps(self.policy, run_id, self.clock())
 
     def estimate(self, job: QueuedJob) -> Estimate:
         """The estimate of a routed job.

@@ -74,7 +74,8 @@ TRANSITIONS: Mapping[Verb, Transition] = {
         ReviewStatus.PENDING, dict.fromkeys((*DECIDED_STATUSES, ReviewStatus.EXPIRED), Who.ANYBODY)
     ),
     Verb.PARK: Transition(
-        ReviewStatus.PENDING, dict.fromkeys((ReviewStatus.PENDING, *LETS_PASS, *FINAL_STATUSES), Who.A_RUN)
+        ReviewStatus.PENDING,
+        dict.fromkeys((ReviewStatus.PENDING, *DECIDED_STATUSES, *FINAL_STATUSES), Who.A_RUN),
     ),
     Verb.CLOSE: Transition(ReviewStatus.SENT, dict.fromkeys(OPEN_STATUSES, Who.A_RUN)),
     Verb.EXPIRE: Transition(ReviewStatus.EXPIRED, dict.fromkeys(LETS_PASS, Who.A_RUN)),

@@ -106,8 +106,12 @@ class Gateway:
         own.tally = tally
         return own
 
-    async def count(self, body: Mapping[str, Any]) -> int:
+    async def count(self, body: Mapping[str, Any], *, leaving: Callable[[], None] = lambda: None) -> int:
         """Input tokens of a count_tokens body, counted by the provider. Free.
+
+        Args:
+            body: the request, model included.
+            leaving: called once, when this request has found a slot; what it raises is raised, and nothing is sent.
 
         Raises:
             Refused: the API does not take the payload.
@@ -122,6 +126,7 @@ class Gateway:
             return counted_tokens(await response.read())
 
         async with self._count_slots:
+            leaving()
             self.tally.count += 1
             with self._in_tally():
                 return (await self._tried(once, self._free_count)).result

@@ -1,7 +1,7 @@
 """Count: what each job weighs under every model its climb asks about, by the provider's own scale; free. And route it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from rules.endings import stops_run, uncounted
@@ -18,8 +18,12 @@ from services.gateway import Gateway
 from services.ledger import Ledger, counts, jobs
 from tasks.admit import in_doubt_first
 from tasks.check_models import why_not_callable
-from tasks.run import Halt, Run
+from tasks.run import Brake, Halt, Run
 from tasks.step import shard_step
+
+
+class _Stopped(Exception):  # noqa: N818 - not an error: the run stopped while the count waited for its turn
+    """Nothing was asked."""
 
 
 @dataclass(slots=True)
@@ -57,7 +61,9 @@ async def count_tokens(run: Run, shard: Shard) -> int:
     wrong = [(one.job.fingerprint, model) for one in on_scale for model in without_impossible(one)]
     await run.ledger.off_loop(counts.forget, wrong)
     before = {fingerprint: set(models) for fingerprint, models in known.items()}
-    await asyncio.gather(*(count_job(run.scale, run.gateway, one, run.halt) for one in on_scale))
+    await asyncio.gather(
+        *(count_job(run.scale, run.gateway, one, run.halt, run.count_brake) for one in on_scale)
+    )
     fresh = [
         TokenCount(one.job.fingerprint, model, tokens, method_of(one.job))
         for one in on_scale
@@ -75,7 +81,9 @@ def without_impossible(one: JobOnScale) -> list[str]:
     return wrong
 
 
-async def count_job(scale: Scale, gateway: Gateway, one: JobOnScale, halt: Halt | None = None) -> None:
+async def count_job(
+    scale: Scale, gateway: Gateway, one: JobOnScale, halt: Halt | None = None, brake: Brake | None = None
+) -> None:
     """Count one job until its climb is decided, or a call fails, or nothing bounds it.
 
     Of a job that the provider does not count in full, the rest is counted, and its bound takes the count's place.
@@ -85,8 +93,14 @@ async def count_job(scale: Scale, gateway: Gateway, one: JobOnScale, halt: Halt 
         gateway: where it is counted.
         one: the job; its counts, or its failure, are added to it.
         halt: a stopped run counts no more, and a failure that concerns all jobs stops it.
+        brake: stops it when the endpoint counts nothing.
     """
-    halt = halt or Halt()
+    halt, brake = halt or Halt(), brake or Brake()
+
+    def leaving() -> None:
+        if halt.reason:
+            raise _Stopped
+
     try:
         if one.job.pinned_model:
             await why_not_callable(gateway, scale.models, one.job.pinned_model)
@@ -95,20 +109,26 @@ async def count_job(scale: Scale, gateway: Gateway, one: JobOnScale, halt: Halt 
         if one.job.traits.uncounted.sampling_calls is None:
             return
         while isinstance(step := standing(scale, one.job, one.counted), NeedsCount) and not halt.reason:
-            tokens = await _tokens(scale, gateway, one, step.model)
+            tokens = await _tokens(scale, gateway, one, step.model, leaving)
+            brake.seen(None, halt)
             if tokens is None:
                 return
             one.counted[step.model] = tokens
+    except _Stopped:
+        return
     except CallFailed as error:
         one.failure = error.as_failure()
+        brake.seen(one.failure, halt)
         halt.stop(stops_run(one.failure))
 
 
-async def _tokens(scale: Scale, gateway: Gateway, one: JobOnScale, model: str) -> int | None:
+async def _tokens(
+    scale: Scale, gateway: Gateway, one: JobOnScale, model: str, leaving: Callable[[], None]
+) -> int | None:
     """Input tokens of a job under a model: the provider's count, or a bound, or None when there is none."""
     parts = one.job.traits.uncounted.parts
     body = one.payload.bound_body(model) if parts else one.payload.count_body(model)
-    counted = await gateway.count(body)
+    counted = await gateway.count(body, leaving=leaving)
     if not one.is_count(counted):
         return None
     if not parts:

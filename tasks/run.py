@@ -2,14 +2,13 @@
 
 import logging
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from rules.caps import day_caps
 from rules.models import Models
 from rules.scale import Scale
 from rules.usage_alarm import BillWatch, believed, out_of_line
 from schemas.attempt import Expectation, Settlement
-from schemas.budget import DayCaps
 from schemas.failures import CallFailure, MayBeBilled, Refused, Transient
 from schemas.job import RunId
 from schemas.outcome import Reason
@@ -70,7 +69,8 @@ class Run:
         gateway: counts its calls in the run's own tally.
         scale: its policy, its models and its lessons.
         halt: why no more may be sent, once that is so.
-        brake: stops it when its endpoint answers nothing.
+        brake: stops it when its endpoint answers nothing to paid calls.
+        count_brake: the same of its counts, for a gateway may answer the one and not the other.
         bills: those of its answers that were out of line.
     """
 
@@ -81,22 +81,19 @@ class Run:
     scale: Scale
     halt: Halt = field(default_factory=Halt)
     brake: Brake = field(default_factory=Brake)
+    count_brake: Brake = field(default_factory=Brake)
     bills: BillWatch = field(default_factory=BillWatch)
 
     @classmethod
     def of(cls, reference: RunReference, ledger: Ledger, gateway: Gateway, models: Models) -> "Run":
         """The run with this process's services."""
-
-        def today() -> DayCaps:
-            return day_caps(reference.policy, reference.run_id, scale.clock())
-
         lessons = Lessons(ledger, reference.started_at, reference.policy.margin)
         scale = Scale(reference.policy, models, lessons.of)
         return cls(
             reference,
             ledger,
             gateway.counting_in(CallFigures()),
-            Journal(ledger, reference.key, today),
+            Journal(ledger, reference.key, partial(scale.today, reference.run_id)),
             scale,
         )
 

@@ -4,14 +4,14 @@ import asyncio
 from dataclasses import replace
 
 from rules.endings import answered, failed, stops_run, unpriced, withheld
-from rules.prices import Unpriced
+from rules.prices import PriceCard, Unpriced
 from rules.usage_cost import billing_terms
 from schemas.attempt import Admission, HeldAttempt, Settlement
 from schemas.failures import CallFailed
 from schemas.outcome import AttemptState, Reason
 from schemas.payload.payload import Payload
-from services.ledger.journal import NoRoomToday
 from services.ledger.store import NotOwner
+from services.ledger.windows import NoRoomToday
 from services.limiter import NO_WEIGHT, CallWeight
 from tasks.run import Run
 from tasks.step import step
@@ -43,15 +43,17 @@ async def _send_and_settle(run: Run, attempt: HeldAttempt) -> bool:
 
 async def _sent(run: Run, attempt: HeldAttempt) -> Settlement:
     """Send one attempt; how it ended."""
+    cards: list[PriceCard] = []
 
     async def leaving() -> None:
         if run.halt.reason:
             raise _Withheld
         await run.journal.leaving(attempt.attempt_id)
+        # the wait for its turn, or for a locked ledger, may have ended on another day
+        cards.append(run.models.price_card(attempt.model, run.scale.clock()))
 
     payload = Payload.restored(attempt.payload)
     try:
-        card = run.models.price_card(attempt.model, run.scale.clock())
         body = payload.message_body(attempt.model)
         reply = await run.gateway.send(body, leaving=leaving, weight=_weight(attempt))
     except CallFailed as error:
@@ -65,7 +67,7 @@ async def _sent(run: Run, attempt: HeldAttempt) -> Settlement:
         return unpriced(attempt.attempt_id, str(error))
     run.brake.seen(None, run.halt)
     terms = billing_terms(attempt.traits, attempt.cache_ttl)
-    settlement = answered(attempt.attempt_id, card, reply.answer, reply.body, terms)
+    settlement = answered(attempt.attempt_id, cards[-1], reply.answer, reply.body, terms)
     settlement = run.judged(settlement, attempt.expects)
     return replace(settlement, tries=reply.tries, request_id=reply.request_id)
 

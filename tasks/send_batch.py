@@ -13,9 +13,11 @@ from schemas.batch import OpenBatch, ProviderBatch
 from schemas.errors import RunFailed
 from schemas.failures import CallFailed, MayBeBilled
 from schemas.job import AttemptId
+from schemas.outcome import Reason
 from schemas.payload.payload import Payload
 from schemas.policy_sections import BatchLimits
 from services.ledger import batches, settle
+from services.ledger.windows import NoRoomToday
 from tasks.find_batch import note_doubt, place_of
 from tasks.run import Run
 from tasks.step import step
@@ -39,6 +41,11 @@ def batch_item(attempt: HeldAttempt) -> Item:
 def item_bytes(item: Item) -> int:
     """What an item takes of the request's body, as the SDK serialises it."""
     return len(json.dumps(item, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+def body_bytes(items: Sequence[Item]) -> int:
+    """The size of the request that creates a batch of these items, which are not none."""
+    return _ENVELOPE_BYTES + sum(map(item_bytes, items)) + len(items) - 1
 
 
 def packed(attempts: Iterable[HeldAttempt], limits: BatchLimits) -> Iterator[tuple[list[Item], int]]:
@@ -94,10 +101,15 @@ async def submit(run: Run, items: Sequence[Item], size: int) -> OpenBatch | None
     """
     ids = [AttemptId(item["custom_id"]) for item in items]
     if run.halt.reason:
-        ends = [withheld(attempt_id, run.halt.reason) for attempt_id in ids]
-        await run.ledger.off_loop(settle.settle_all, ends)
+        await _withhold(run, ids, run.halt.reason)
         return None
-    batch = await run.ledger.off_loop(batches.prepare, run.reference.key, ids, size, place_of(run))
+    today = run.scale.today(run.run_id)
+    try:
+        batch = await run.ledger.off_loop(batches.prepare, run.reference.key, ids, size, place_of(run), today)
+    except NoRoomToday as error:
+        await _withhold(run, error.staying, Reason.DAY_BUDGET)
+        rest = [item for item in items if item["custom_id"] not in error.staying]
+        return await submit(run, rest, body_bytes(rest)) if rest else None
     try:
         made = await run.gateway.create_batch(items)
     except MayBeBilled:
@@ -116,6 +128,11 @@ async def submit(run: Run, items: Sequence[Item], size: int) -> OpenBatch | None
     if not on_record:
         await _cancel(run, batch, made)
     return replace(batch, provider_batch_id=made.provider_batch_id)
+
+
+async def _withhold(run: Run, ids: Iterable[AttemptId], reason: Reason) -> None:
+    """End attempts that must not leave."""
+    await run.ledger.off_loop(settle.settle_all, [withheld(attempt_id, reason) for attempt_id in ids])
 
 
 async def _cancel(run: Run, batch: OpenBatch, made: ProviderBatch) -> None:

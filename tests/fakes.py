@@ -67,8 +67,9 @@ class FakeGateway:
             if f"{call}:{name}" in text:
                 raise failure()
 
-    async def count(self, body):
+    async def count(self, body, *, leaving=lambda: None):
         await asyncio.sleep(0)
+        leaving()
         self.counted.append(body)
         self.tally.count += 1
         self._fail("count", body)

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, bindparam, func, insert, select, update
 
 from schemas.attempt import Settlement
 from schemas.batch import RESULTS_KEPT, BatchPlace, OpenBatch
+from schemas.budget import DayCaps
 from schemas.job import AttemptId, RunId
 from schemas.ledger import AttemptRow, BatchRow, JobRow, RunRow
 from schemas.outcome import AttemptState, BatchState
@@ -16,7 +17,7 @@ from schemas.run import RunKey
 from services.ledger.leases import assert_owner
 from services.ledger.settle import settle
 from services.ledger.store import Ledger, NotOwner
-from services.ledger.windows import one_at_a_time
+from services.ledger.windows import NoRoomToday, move_to_today, one_at_a_time
 
 OPEN_STATES = (BatchState.PREPARED, BatchState.SUBMITTED)
 
@@ -42,8 +43,11 @@ def prepare(
     attempts: Sequence[AttemptId],
     request_bytes: int,
     place: BatchPlace = BatchPlace(),  # noqa: B008 - frozen
+    today: DayCaps | None = None,
 ) -> OpenBatch:
     """Put a batch and its attempts on record, as about to leave, in one transaction.
+
+    What was held on another day moves to today's windows first.
 
     Args:
         ledger: the ledger.
@@ -51,8 +55,10 @@ def prepare(
         attempts: what goes out in it.
         request_bytes: size of the request's body.
         place: where it will be made.
+        today: the day on which it leaves, and its caps; None: that of its holds.
 
     Raises:
+        NoRoomToday: today's windows have no room for some of them. Nothing was written.
         NotOwner: the run was taken over, or not every attempt is open any more. Nothing was written, and nothing may
             be sent.
     """
@@ -69,6 +75,8 @@ def prepare(
     with ledger.write() as connection:
         one_at_a_time(connection)
         assert_owner(connection, run)
+        if today is not None and (staying := move_to_today(connection, sorted(attempts), today)):
+            raise NoRoomToday(staying)
         connection.execute(
             insert(BatchRow).values(
                 batch_id=batch.batch_id,

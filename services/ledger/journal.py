@@ -16,6 +16,7 @@ from schemas.job import AttemptId
 from schemas.run import RunKey
 from services.ledger.settle import record_leaving, settle
 from services.ledger.store import Ledger, LedgerUnavailable, NotOwner
+from services.ledger.windows import NoRoomToday
 
 log = logging.getLogger("weighbridge")
 
@@ -24,10 +25,6 @@ _GATHER_SECONDS = 0.01
 #: the pause before a group that could not be written is tried again, seconds
 _RETRY_SECONDS = 2
 Waiter = asyncio.Future[None]
-
-
-class NoRoomToday(Exception):  # noqa: N818 - reads as what it is where it is caught
-    """The day has changed since the hold was taken, and the budgets of the new one have no room for it."""
 
 
 @dataclass(slots=True)
@@ -137,6 +134,6 @@ class Journal:
             if attempt_id in allowed:
                 waiter.set_result(None)
             elif attempt_id in staying:
-                waiter.set_exception(NoRoomToday)
+                waiter.set_exception(NoRoomToday([attempt_id]))
             else:
                 waiter.set_exception(NotOwner(self._run.run_id))

@@ -20,7 +20,7 @@ from schemas.run import RunKey
 from services.ledger.leases import is_owned
 from services.ledger.outcomes import answer_late, end_waiting
 from services.ledger.store import Ledger, storable, upsert
-from services.ledger.windows import add_to_windows, move_day, one_at_a_time
+from services.ledger.windows import add_to_windows, move_to_today, one_at_a_time
 
 
 def record_leaving(
@@ -43,16 +43,7 @@ def record_leaving(
     if not attempts:
         return set(), set()
     one_at_a_time(connection)
-    groups = connection.scalars(
-        select(AttemptRow.group_name)
-        .where(AttemptRow.attempt_id.in_(attempts), AttemptRow.budget_day != today.day)
-        .distinct()
-    ).all()
-    staying: set[str] = set()
-    if groups:
-        staying = set(
-            move_day(connection, attempts, today.day, today.of_groups({one for one in groups if one}))
-        )
+    staying = move_to_today(connection, attempts, today)
     marked = connection.scalars(
         update(AttemptRow)
         .where(
@@ -64,7 +55,7 @@ def record_leaving(
         .values(sent_at=datetime.now(UTC))
         .returning(AttemptRow.attempt_id)
     )
-    return set(marked), staying
+    return set(marked), set(staying)
 
 
 def settle_all(ledger: Ledger, settlements: Sequence[Settlement]) -> list[str]:

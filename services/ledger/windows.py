@@ -1,19 +1,31 @@
 """Windows of money: what is held and settled of each, and what is free."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select, text, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from schemas.budget import Window, WindowCap, windows_of
+from schemas.budget import DayCaps, Window, WindowCap, windows_of
 from schemas.job import AttemptId
 from schemas.ledger import AttemptRow, BudgetRow
 from schemas.outcome import AttemptState, Scope
 
 #: any constant: the PostgreSQL advisory lock that lets one money-moving transaction at a time through
 _MONEY_LOCK = 7_190_416
+
+
+class NoRoomToday(Exception):  # noqa: N818 - reads as what it is where it is caught
+    """The day has changed since holds were taken, and the budgets of the new one have no room for some of them.
+
+    Attributes:
+        staying: the attempts that must not leave.
+    """
+
+    def __init__(self, staying: Collection[AttemptId]) -> None:
+        super().__init__(f"no room today for {len(staying)} attempts")
+        self.staying = frozenset(staying)
 
 
 def one_at_a_time(connection: Connection) -> None:
@@ -108,6 +120,23 @@ def move_day(
         connection.execute(update(AttemptRow).where(AttemptRow.attempt_id.in_(moved)).values(budget_day=day))
         add_to_windows(connection, {window: (held, 0) for window, held in changes.items()})
     return staying
+
+
+def move_to_today(connection: Connection, attempts: Sequence[AttemptId], today: DayCaps) -> set[AttemptId]:
+    """Move what attempts hold to the day on which they leave; see `move_day`.
+
+    Returns:
+        Those that today's windows have no room for: they must not leave.
+    """
+    groups = connection.scalars(
+        select(AttemptRow.group_name)
+        .where(AttemptRow.attempt_id.in_(attempts), AttemptRow.budget_day != today.day)
+        .distinct()
+    ).all()
+    if not groups:
+        return set()
+    named = {group for group in groups if group}
+    return set(move_day(connection, attempts, today.day, today.of_groups(named)))
 
 
 def _held_on_another_day(connection: Connection, attempts: Sequence[AttemptId], day: str) -> list[Row[Any]]:

@@ -11,13 +11,15 @@ import pytest
 from sqlalchemy import func, select
 
 from schemas.batch import BatchPlace
+from schemas.budget import DayCaps
 from schemas.ledger import AttemptRow, BatchRow, BudgetRow, JobRow, RunRow
 from schemas.outcome import AttemptState, BatchState, Outcome, Reason
 from schemas.run import RunKey
 from services.ledger import batch_attempts, batches, jobs, open_ledger, runs
 from services.ledger.settle import settle
 from services.ledger.store import NotOwner
-from tests.strategies import abandon, begin, end_early, job, key_of, settlement, take, write_down
+from services.ledger.windows import NoRoomToday
+from tests.strategies import abandon, begin, caps, end_early, job, key_of, settlement, take, write_down
 
 EXPIRES = datetime(2026, 11, 24, tzinfo=UTC)
 CAP = 400
@@ -99,6 +101,32 @@ def test_only_the_owner_of_a_run_puts_a_batch_on_record(ledger):
     with pytest.raises(NotOwner):
         batches.prepare(ledger, RunKey("run-1", "somebody else's token"), [held.attempt_id], 5, HERE)
     assert attempts(ledger)[held.attempt_id].sent_at is None
+
+
+def test_a_batch_leaves_on_todays_money_or_not_at_all(ledger):
+    waiting(ledger, 3)
+    held = take(ledger, [10, 10, 10]).held
+    ids = [one.attempt_id for one in held]
+
+    def tomorrow(cap):
+        return DayCaps("2026-11-23", lambda groups: caps("run-1", day=cap, date="2026-11-23"))
+
+    with pytest.raises(NoRoomToday) as refused:
+        batches.prepare(ledger, key_of("run-1"), ids, 5, HERE, tomorrow(25))
+    [staying] = refused.value.staying
+    assert all_of(ledger, BatchRow.batch_id) == []
+    assert {row.budget_day for row in attempts(ledger).values()} == {"2026-11-22"}
+    rest = [one for one in ids if one != staying]
+    batch = batches.prepare(ledger, key_of("run-1"), rest, 5, HERE, tomorrow(25))
+    assert batch.requests == 2
+    days = {name: attempts(ledger)[name].budget_day for name in ids}
+    assert days == dict.fromkeys(rest, "2026-11-23") | {staying: "2026-11-22"}
+    held_by_day = {
+        row.period: row.held_nano_usd
+        for row in all_of(ledger, *BudgetRow.__table__.columns)
+        if row.scope == "day"
+    }
+    assert held_by_day == {"2026-11-22": 10, "2026-11-23": 20}
 
 
 def test_the_providers_id_is_taken_down_once_and_never_changed(ledger):

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from sqlalchemy import ColumnElement, Connection, case, func, null, or_, select
 
 from rules.endings import answered_before, deferred, parked, rejected, unknown_outcome
+from rules.identity import same_model
 from schemas.job import Approval, EndedJob, Job, RunId
 from schemas.ledger import AttemptRow, JobRow
 from schemas.money import NanoUsd
@@ -41,7 +42,7 @@ def apply_decisions(
     """Jobs as people decided about them: those to be weighed, and those whose outcome is decided.
 
     A payload and its edit are one job: while one of them is in flight, was answered or may have been billed, the other
-    is not sent.
+    is not sent. What was decided about one model says nothing of a job that is pinned to another by now.
 
     Args:
         ledger: the ledger.
@@ -57,7 +58,7 @@ def apply_decisions(
     for job in jobs:
         review = decided.get((job.job_id, job.payload.fingerprint))
         found: Job | EndedJob = job
-        if review is not None:
+        if review is not None and same_model(job.model, review.pinned_model or review.model or ""):
             found = _applied(job, review, attempts, resubmit_approved=resubmit_approved)
         if isinstance(found, EndedJob):
             ended.append(found)

@@ -153,12 +153,17 @@ _SAID = ("reason", "detail", "would_pass")
 def _upsert(connection: Connection, values: Sequence[dict[str, Any]]) -> None:
     """One row per job and payload. What a person has decided stays; what still waits is brought up to date.
 
-    A claim stays with who has it. An approval that has expired, or whose ceiling the job outgrew, waits again. A
-    review of an attempt that may have been billed goes on saying so, whatever else keeps the job back meanwhile.
+    A claim stays with who has it. An approval that has expired, or whose ceiling the job outgrew, waits again, and so
+    does what was decided about another model than the one that the job is pinned to by now. A review of an attempt that may have been billed goes on saying so, whatever else keeps the job back meanwhile.
     """
     statement = upsert(connection, ReviewRow)
     fresh = statement.excluded
     outgrown = and_(_is(*LETS_PASS), fresh.reason == Reason.OVER_CEILING)
+    repinned = and_(
+        _is(*LETS_PASS, ReviewStatus.REJECTED),
+        fresh.pinned_model.is_not(None),
+        fresh.pinned_model.is_distinct_from(func.coalesce(ReviewRow.pinned_model, ReviewRow.model)),
+    )
     waits = _is(ReviewStatus.PENDING, ReviewStatus.CLAIMED)
     says_so = and_(
         ReviewRow.reason == Reason.UNKNOWN_OUTCOME,
@@ -183,7 +188,8 @@ def _upsert(connection: Connection, values: Sequence[dict[str, Any]]) -> None:
                 "created_at": case((waits, ReviewRow.created_at), else_=fresh.created_at),
             },
             where=and_(
-                or_(waits, _is(ReviewStatus.SENT, ReviewStatus.EXPIRED), outgrown), not_(edit_in_doubt)
+                or_(waits, _is(ReviewStatus.SENT, ReviewStatus.EXPIRED), outgrown, repinned),
+                not_(edit_in_doubt),
             ),
         ),
         values,

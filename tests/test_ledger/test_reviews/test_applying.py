@@ -89,6 +89,27 @@ def test_a_rejected_job_ends_with_who_rejected_it_and_why(ledger, resubmit):
     assert found.ending.detail.endswith(": too often")
 
 
+DECISIONS = {
+    "approved": lambda ledger, review: reviews.approve(ledger, [review.id], "ana"),
+    "rejected": lambda ledger, review: reviews.reject(ledger, [review.id], "ana"),
+    "edited": lambda ledger, review: reviews.edit(ledger, review.id, "ana", edit_of(review), FIGURES),
+}
+
+
+@BOTH
+@pytest.mark.parametrize("decision", DECISIONS)
+def test_a_decision_about_one_model_says_nothing_of_a_job_that_is_pinned_to_another(
+    ledger, decision, resubmit
+):
+    review = parked(ledger, "run-1", 50)
+    assert DECISIONS[decision](ledger, review).changed == 1
+    pinned = job(0, model="claude-opus-5-5")
+    assert applied(ledger, pinned, resubmit=resubmit) == pinned
+    # one that is pinned to the very model that it was decided about is the same job
+    same = job(0, model=reviews.one_review(ledger, review.id).model)
+    assert (applied(ledger, same, resubmit=resubmit) == same) == (decision == "approved" and not resubmit)
+
+
 @BOTH
 def test_an_edit_is_sent_in_the_place_of_its_original_or_waits(ledger, resubmit):
     review = parked(ledger, "run-1", 50)

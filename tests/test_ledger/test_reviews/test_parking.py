@@ -59,6 +59,20 @@ def test_a_job_that_outgrew_its_ceiling_waits_again_under_its_own_review(ledger)
     assert reviews.one_review(ledger, first.id).edited_payload == payload.text.decode()
 
 
+@pytest.mark.parametrize("decide", [reviews.approve, reviews.reject])
+@pytest.mark.parametrize(("pin", "asks"), [("claude-opus-5-5", True), ("m", False), (None, False)])
+def test_what_was_decided_about_one_model_waits_again_under_a_pin_to_another(ledger, decide, pin, asks):
+    first = parked(ledger, "run-1", 50)
+    decide(ledger, [first.id], "ana")
+    begin(ledger, "run-2")
+    jobs.add(ledger, "run-2", [job(0, model=pin)], [])
+    put_in_review(ledger, "run-2", Reason.OVER_INPUT_LIMIT)
+    assert reviews.park_over_budget(ledger, "run-2", NO_LIMITS) == 1
+    found = reviews.one_review(ledger, first.id)
+    assert (found.status == "pending") == asks
+    assert found.pinned_model == (pin if asks else None)
+
+
 def test_a_job_parked_again_as_it_was_forgets_an_edit_that_nobody_stands_by(ledger):
     first = parked(ledger, "run-1", 50)
     own = reviews.one_review(ledger, first.id).payload
