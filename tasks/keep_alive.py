@@ -8,7 +8,6 @@ from contextlib import contextmanager
 
 from schemas.errors import RunFailed
 from schemas.outcome import Reason
-from schemas.settings import Settings
 from services.ledger import leases
 from tasks.run import Run
 
@@ -29,7 +28,7 @@ def kept_alive(run: Run) -> Iterator[None]:
 
 
 def _beat(run: Run, done: threading.Event) -> None:
-    lease = Settings().lease_seconds
+    lease = leases.lease_seconds()
     last = _now()
     while not done.wait(min(lease / 5, 30)):
         try:

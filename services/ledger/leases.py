@@ -4,6 +4,7 @@ A guess about who is alive may cost time, never money: whoever lets bytes leave,
 in the same transaction, and a token that was replaced lets nothing through.
 """
 
+from functools import cache
 from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Connection, String, exists, func, or_, select, text, update
@@ -14,6 +15,12 @@ from schemas.settings import Settings
 from services.ledger.store import Ledger, NotOwner
 from services.ledger.windows import one_at_a_time
 from services.this_process import ProcessIdentity, this_process
+
+
+@cache
+def lease_seconds() -> int:
+    """How long a lease holds that is taken or renewed now, as the environment of this process said at first, seconds."""
+    return Settings().lease_seconds
 
 
 def new_token() -> str:
@@ -30,7 +37,7 @@ def database_now(connection: Connection) -> ColumnElement[object]:
 
 def lease_end(connection: Connection) -> ColumnElement[object]:
     """The moment at which a lease that is taken now ends, by the database's clock."""
-    seconds = Settings().lease_seconds
+    seconds = lease_seconds()
     if connection.dialect.name == "postgresql":
         return func.clock_timestamp() + text(f"interval '{seconds} seconds'")
     return func.strftime("%Y-%m-%d %H:%M:%f000", "now", f"+{seconds} seconds", type_=String())

@@ -1,6 +1,9 @@
 """Opening a ledger on SQLite and PostgreSQL: its tables, its versions, and errors that say nothing of the rows."""
 
+import logging
 import multiprocessing
+import sqlite3
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -14,7 +17,7 @@ from schemas.errors import BadInput, RunFailed
 from schemas.ledger import BudgetRow, PayloadRow, RunRow
 from schemas.review_tables import ReviewRow
 from schemas.table import Table
-from services.ledger import jobs, open_ledger, reviews
+from services.ledger import jobs, open_ledger, reviews, store
 from services.ledger.store import MIGRATIONS
 from tests.ledgers import parked, rows, started
 from tests.strategies import begin
@@ -167,3 +170,50 @@ def test_a_constraint_that_fails_does_not_quote_the_row(ledger):
     with pytest.raises(RunFailed) as error, ledger.write() as connection:
         connection.execute(insert(ReviewRow).values(review))
     assert "SECRET" not in str(error.value)
+
+
+def test_a_ledger_file_that_was_replaced_in_mid_run_is_seen_at_the_next_write(tmp_path):
+    path = tmp_path / "ledger.db"
+    ledger = open_ledger(f"sqlite:///{path}")
+    path.rename(tmp_path / "aside.db")
+    with pytest.raises(RunFailed, match="was deleted or replaced"), ledger.write():
+        pytest.fail("written into a file that nobody finds")
+    open_ledger(f"sqlite:///{path}").close()
+    with pytest.raises(RunFailed, match="was deleted or replaced"), ledger.write():
+        pytest.fail("written into a file that nobody finds")
+    path.unlink()
+    (tmp_path / "aside.db").rename(path)
+    with ledger.write():
+        pass
+    ledger.close()
+
+
+def test_a_writer_waits_while_another_program_holds_the_file_and_says_so(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(logging.getLogger("weighbridge"), "propagate", True)
+    monkeypatch.setattr(store, "BUSY_SECONDS", 1)
+    monkeypatch.setattr(store, "_BEGIN_PAUSE", 0.05)
+    ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.db")
+    other = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    release = threading.Timer(1.5, other.execute, ("ROLLBACK",))
+    release.start()
+    with ledger.write():
+        assert not other.in_transaction
+    release.join()
+    assert "another program holds it" in caplog.text
+    other.close()
+    ledger.close()
+
+
+async def test_a_step_that_a_deadlock_undid_is_tried_again(tmp_path):
+    ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.db")
+    tries = []
+
+    def step(_ledger):
+        tries.append(1)
+        if len(tries) < 2:
+            raise store.LedgerUnavailable("The ledger could not be written (DeadlockDetected).")
+        return len(tries)
+
+    assert await ledger.off_loop(step) == 2
+    ledger.close()

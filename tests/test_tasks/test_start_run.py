@@ -1,4 +1,4 @@
-"""The models of a run at its start: what warns, and what refuses."""
+"""The start of a run: what warns, and what refuses before anything is counted."""
 
 import asyncio
 import logging
@@ -8,7 +8,10 @@ import pytest
 
 from schemas.errors import BadInput
 from schemas.model_facts import ModelFacts
+from schemas.run import RunOptions
+from tasks import start_run as start_run_module
 from tasks.check_models import why_not_callable
+from tasks.start_run import start_run
 from tests.fakes import Listing
 from tests.nights import a_run, with_models_checked
 
@@ -68,3 +71,43 @@ def test_a_retired_model_is_refused():
 def test_a_pin_to_a_listed_model_is_judged_without_a_call():
     run = start(ModelFacts("claude-opus-4-8", "active"))
     assert asyncio.run(why_not_callable(run.gateway, run.models, "claude-opus-4-8")) is None
+
+
+def opened(**options):
+    async def enter():
+        async with start_run(RunOptions(**options)):
+            pytest.fail("it started")
+
+    asyncio.run(enter())
+
+
+@pytest.fixture
+def nothing_is_asked(monkeypatch):
+    """No gateway is opened, so nothing can be counted."""
+    monkeypatch.setattr(start_run_module, "open_gateway", lambda *_: pytest.fail("the API was asked"))
+
+
+@pytest.mark.usefixtures("nothing_is_asked")
+def test_results_that_cannot_be_written_are_refused_before_anything_is_counted(tmp_path):
+    in_the_way = tmp_path / "file"
+    in_the_way.write_text("")
+    for results in ("/proc/results", in_the_way / "results"):
+        with pytest.raises(BadInput, match="Nothing was"):
+            opened(jobs=None, ledger=f"sqlite:///{tmp_path}/ledger.db", results=str(results))
+
+
+@pytest.mark.usefixtures("nothing_is_asked")
+@pytest.mark.parametrize(
+    ("ledger", "results", "words"),
+    [
+        (None, "/srv/results", "a ledger at an absolute place"),
+        ("sqlite:///ledger.db", "/srv/results", "a ledger at an absolute place"),
+        ("sqlite:////srv/ledger.db", None, "an absolute results folder"),
+        ("postgresql+psycopg://h/d", "results", "an absolute results folder"),
+    ],
+)
+def test_a_deployment_keeps_nothing_in_a_folder_that_may_be_gone(monkeypatch, ledger, results, words):
+    for name in ("WEIGHBRIDGE_LEDGER", "WEIGHBRIDGE_RESULTS"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(BadInput, match=words):
+        opened(jobs=None, ledger=ledger, results=results, deployment="deployment-id")

@@ -1,0 +1,69 @@
+"""Every way of ending: what was paid for is published and reported, as far as that can be done."""
+
+import logging
+
+import pyarrow.parquet as pq
+import pytest
+
+from schemas.errors import RunFailed
+from schemas.ledger import RunRow
+from services.ledger import runs
+from tasks import end_early as end_early_module
+from tasks.admit import admit
+from tasks.end_early import end_early
+from tasks.read_jobs import read_jobs
+from tasks.send import send
+from tests.fake_batches import all_rows, assert_budgets_add_up, outcomes
+from tests.nights import Rows, a_run_on_record, text_row, weigh
+from tests.strategies import abandon, quick_ledger
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    made = quick_ledger(f"sqlite:///{tmp_path}/ledger.db")
+    yield made
+    made.close()
+
+
+async def half_sent(ledger, folder):
+    """A run of which two of four jobs were answered, and one more is held."""
+    run = await a_run_on_record(ledger, folder=folder)
+    await read_jobs(run, Rows([{"job_id": f"job-{n}"} | text_row(f"job {n}") for n in range(4)]), None)
+    await weigh(run, 9)
+    await send(run, await admit(run, 2, may_defer=True))
+    await admit(run, 1, may_defer=True)
+    return run
+
+
+async def test_an_interrupted_run_publishes_what_it_paid_for_and_has_a_report(ledger, tmp_path):
+    run = await half_sent(ledger, tmp_path)
+    end_early(run)
+    [file] = run.results.glob("results-*.parquet")
+    assert len(pq.read_table(file)) == 2
+    assert sorted(outcomes(ledger)) == ["deferred", "deferred", "succeeded", "succeeded"]
+    [row] = all_rows(ledger, RunRow)
+    assert row.ended_at is not None
+    assert (row.report["jobs"]["succeeded"], row.report["jobs"]["deferred"]) == (2, 2)
+    assert_budgets_add_up(ledger)
+
+
+async def test_a_run_that_another_process_has_taken_is_left_to_it(ledger, tmp_path):
+    run = await half_sent(ledger, tmp_path)
+    abandon(ledger, run.run_id)
+    runs.close_dead_runs(ledger)
+    end_early(run)
+    assert not list(run.results.glob("results-*.parquet"))
+    assert all_rows(ledger, RunRow)[0].ended_at is None
+
+
+async def test_results_that_cannot_be_written_are_left_to_who_collects(ledger, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(logging.getLogger("weighbridge"), "propagate", True)
+    run = await half_sent(ledger, tmp_path)
+
+    def full(_run):
+        raise RunFailed("The disk is full.")
+
+    monkeypatch.setattr(end_early_module.publish, "function", full)
+    end_early(run)
+    assert "`weighbridge collect` publishes it" in caplog.text
+    assert [found.run_id for found, _ in runs.take_over(ledger)] == [run.run_id]
