@@ -87,6 +87,7 @@ class UnsettledAttempt:
         opened_at: when its hold was taken; its price is of that day.
         tried: how often its job was tried in the run, this attempt included.
         expects: what its bill is compared with; None: with nothing.
+        state: open or unknown; or failed, when it was closed as not sent.
     """
 
     attempt_id: AttemptId
@@ -96,6 +97,7 @@ class UnsettledAttempt:
     traits: Traits
     tried: int
     expects: Expectation | None = None
+    state: AttemptState = AttemptState.OPEN
 
 
 @dataclass(frozen=True, slots=True)

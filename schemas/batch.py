@@ -80,6 +80,7 @@ class ProviderBatch:
         ended: whether every item has its end; only then are there results.
         requests: how many items it has.
         counts: items by end; all but `processing` stay 0 until the batch has ended.
+        results_url: where its results are; None: it names none, as before it has ended.
     """
 
     provider_batch_id: str
@@ -88,6 +89,7 @@ class ProviderBatch:
     counts: dict[str, int]
     created_at: datetime
     expires_at: datetime | None
+    results_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ def provider_batch(batch: Any) -> ProviderBatch:
         counts,
         batch.created_at,
         batch.expires_at,
+        batch.results_url,
     )
 
 

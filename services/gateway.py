@@ -8,19 +8,19 @@ import asyncio
 import copy
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from anthropic import AnthropicError, AsyncAnthropic, Timeout
+from anthropic import AnthropicError, AsyncAnthropic, AsyncStream, Timeout
 from httpx2 import HTTPError, Response
 
 from rules.call_failures import Call, without_batches
 from rules.run_time import RatesPerMinute
 from schemas.batch import ProviderBatch, ResultLine
 from schemas.errors import RunFailed
-from schemas.failures import CallFailed, Refused
+from schemas.failures import CallFailed, Refused, Transient
 from schemas.model_facts import MODEL_NAME, ModelFacts
 from schemas.policy_sections import RateLimits
 from schemas.report import CallFigures
@@ -330,22 +330,34 @@ class Gateway:
                 "again when the API answers."
             ) from error
 
-    async def batch_results(self, provider_batch_id: str) -> AsyncIterator[ResultLine]:
+    async def batch_results(self, seen: ProviderBatch) -> AsyncIterator[ResultLine]:
         """The lines of a batch's results, in any order, as they come. Free.
 
-        The stream may end before its last line, with or without an error: compare with the batch's counts.
+        They are read at the address that the batch named when it was looked at; the SDK's own call would look at it once
+        more, and fail where only that look fails. The stream may end before its last line, with or without an error: compare with the batch's counts.
 
         Raises:
             CallFailed: it could not be opened, or was cut.
         """
+        if seen.results_url is None:
+            raise Transient("the batch names no address of its results")
         await self._batches.turn()
         try:
-            results = self._client.messages.batches.with_streaming_response.results(provider_batch_id)
-            async with results as response:
-                async for line in result_lines(response.iter_bytes()):
+            async with aclosing(await self._streamed(seen.results_url)) as response:
+                async for line in result_lines(response.aiter_bytes()):
                     yield line
         except (AnthropicError, TimeoutError, OSError, HTTPError) as error:
             raise classified(error, Call.FREE, handed_over=True) from error
+
+    async def _streamed(self, url: str) -> Response:
+        """The answer to a free GET, its body not read yet."""
+        return await self._client.get(  # type: ignore[return-value]  # the answer itself, since that is what is asked for
+            url,
+            cast_to=Response,
+            options={"headers": {"accept": "application/binary"}},
+            stream=True,
+            stream_cls=AsyncStream[Any],
+        )
 
     @contextmanager
     def _in_tally(self) -> Iterator[None]:

@@ -108,7 +108,7 @@ async def _is_ours(run: Run, batch: OpenBatch, seen: ProviderBatch, not_ours: se
     """Whether the first result of a batch is of one of our attempts; a batch is wholly ours or not at all."""
     ours = await run.ledger.off_loop(batch_attempts.ids_of, batch.batch_id)
     try:
-        async for line in run.gateway.batch_results(seen.provider_batch_id):
+        async for line in run.gateway.batch_results(seen):
             if line.custom_id in ours:
                 return True
             if line.custom_id is not None:

@@ -29,6 +29,8 @@ log = logging.getLogger("weighbridge")
 #: results that were read to their end so often, and still lack items, will not have them
 _MOST_READINGS = 3
 _GROUP = 500
+#: the attempts that a line of the results may be about
+_READ = (*batch_attempts.UNSETTLED, AttemptState.FAILED)
 
 
 async def ingest(run: Run, batch: OpenBatch, seen: ProviderBatch) -> bool:
@@ -37,7 +39,7 @@ async def ingest(run: Run, batch: OpenBatch, seen: ProviderBatch) -> bool:
     What cannot be read is kept with its attempt and is not downloaded again. A line that is not JSON may have been
     cut on its way, so it is.
     """
-    reading = _Reading(run, batch, seen.provider_batch_id, await _models_of(run, batch))
+    reading = _Reading(run, batch, seen, await _models_of(run, batch))
     pause = Pause(float(run.policy.batch.poll_seconds))
     for number in range(_MOST_READINGS):
         if number:
@@ -46,12 +48,11 @@ async def ingest(run: Run, batch: OpenBatch, seen: ProviderBatch) -> bool:
             await reading.read()
         except CallFailed as error:
             return await _not_read(run, batch, error)
-        left = [attempt for attempt in await reading.left() if attempt.attempt_id not in reading.judged]
-        if not left:
+        if not reading.waiting:
             await run.ledger.off_loop(batches.ended, batch.batch_id, seen.counts)
             return True
     if batch.given_up_at is None:
-        why = f"the results that can be read lack {len(left)} of {seen.requests} items"
+        why = f"the results that can be read lack {len(reading.waiting)} of {seen.requests} items"
         await give_up(run, batch, why, reading.broken)
     return True
 
@@ -79,19 +80,17 @@ class _Reading:
     """The readings of one batch's results, and what came of them so far.
 
     Attributes:
+        waiting: attempts that the last reading left unsettled, by id.
         judged: attempts whose line was read, whatever it says.
         broken: lines that are not JSON, by attempt.
     """
 
-    def __init__(self, run: Run, batch: OpenBatch, provider_batch_id: str, models: Models) -> None:
-        self._run, self._batch_id, self._provider_batch_id = run, batch.batch_id, provider_batch_id
+    def __init__(self, run: Run, batch: OpenBatch, seen: ProviderBatch, models: Models) -> None:
+        self._run, self._batch_id, self._seen = run, batch.batch_id, seen
         self._models = models
+        self.waiting: dict[str | None, UnsettledAttempt] = {}
         self.judged: set[str] = set()
         self.broken: dict[str, str] = {}
-
-    async def left(self) -> list[UnsettledAttempt]:
-        """The attempts that are not settled."""
-        return await self._run.ledger.off_loop(batch_attempts.attempts_of, self._batch_id)
 
     async def read(self) -> None:
         """Read the results once, and settle what they say.
@@ -99,37 +98,34 @@ class _Reading:
         Raises:
             CallFailed: they could not be had, or were cut; what was read before is settled.
         """
-        waiting: dict[str | None, UnsettledAttempt] = {
-            attempt.attempt_id: attempt
-            for attempt in await self.left()
-            if attempt.attempt_id not in self.judged
-        }
-        closed: dict[str | None, UnsettledAttempt] = {
-            attempt.attempt_id: attempt
-            for attempt in await self._run.ledger.off_loop(
-                batch_attempts.attempts_of, self._batch_id, (AttemptState.FAILED,)
-            )
-        }
+        of_batch = await self._run.ledger.off_loop(batch_attempts.attempts_of, self._batch_id, _READ)
+        closed: dict[str | None, UnsettledAttempt] = {}
+        self.waiting.clear()
+        for attempt in of_batch:
+            if attempt.state is AttemptState.FAILED:
+                closed[attempt.attempt_id] = attempt
+            elif attempt.attempt_id not in self.judged:
+                self.waiting[attempt.attempt_id] = attempt
         group: list[Settlement] = []
         try:
-            async for line in self._run.gateway.batch_results(self._provider_batch_id):
+            async for line in self._run.gateway.batch_results(self._seen):
                 if line.custom_id in closed:
                     await self._book(closed.pop(line.custom_id), line)
-                elif line.custom_id in waiting:
-                    group += self._judged(waiting, line)
+                elif line.custom_id in self.waiting:
+                    group += self._judged(line)
                 if len(group) == _GROUP:
                     full, group = group, []
                     await self._run.ledger.off_loop(batch_attempts.settle_items, full)
         finally:
             await self._run.ledger.off_loop(batch_attempts.settle_items, group)
 
-    def _judged(self, waiting: dict[str | None, UnsettledAttempt], line: ResultLine) -> list[Settlement]:
+    def _judged(self, line: ResultLine) -> list[Settlement]:
         """The settlement of an item; none of a line that may have been cut on its way."""
-        attempt = waiting[line.custom_id]
+        attempt = self.waiting[line.custom_id]
         if line.found is None:
             self.broken[attempt.attempt_id] = line.raw
             return []
-        del waiting[line.custom_id]
+        del self.waiting[line.custom_id]
         self.judged.add(attempt.attempt_id)
         self.broken.pop(attempt.attempt_id, None)
         return [line_end(self._run, attempt, line, self._models)]

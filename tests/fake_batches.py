@@ -66,10 +66,10 @@ class BatchGateway(FakeGateway):
         self._maybe_fail("cancel")
         self.canceled.append(provider_batch_id)
 
-    async def batch_results(self, provider_batch_id):
+    async def batch_results(self, batch):
         self._maybe_fail("results")
         self.readings += 1
-        for number, (custom_id, params) in enumerate(self.made[provider_batch_id].items()):
+        for number, (custom_id, params) in enumerate(self.made[batch.provider_batch_id].items()):
             usage = {"input_tokens": tokens_of(params), "output_tokens": 3}
             result = {"type": "succeeded", "message": message(params["model"], usage)}
             line = {"custom_id": custom_id, "result": result}

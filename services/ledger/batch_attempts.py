@@ -18,13 +18,13 @@ from services.ledger.settle import settle
 from services.ledger.store import Ledger
 from services.ledger.windows import add_to_windows, one_at_a_time
 
-_UNSETTLED = (AttemptState.OPEN, AttemptState.UNKNOWN)
+UNSETTLED = (AttemptState.OPEN, AttemptState.UNKNOWN)
 #: ids a statement names at most
 _PAGE = 500
 
 
 def attempts_of(
-    ledger: Ledger, batch_id: str, states: Sequence[AttemptState] = _UNSETTLED
+    ledger: Ledger, batch_id: str, states: Sequence[AttemptState] = UNSETTLED
 ) -> list[UnsettledAttempt]:
     """The attempts of a batch in these states: what settling them asks, and how often their job was tried in the run.
 
@@ -57,6 +57,7 @@ def attempts_of(
             AttemptRow.method,
             AttemptRow.max_tokens,
             AttemptRow.worst_case_nano_usd,
+            AttemptRow.state,
         )
         .join(JobRow, (JobRow.run_id == AttemptRow.run_id) & (JobRow.row_number == AttemptRow.row_number))
         .join(tried, (tried.c.run_id == AttemptRow.run_id) & (tried.c.row_number == AttemptRow.row_number))
@@ -77,6 +78,7 @@ def attempts_of(
                     max_tokens=row.max_tokens,
                     worst_case=NanoUsd(row.worst_case_nano_usd),
                 ),
+                state=AttemptState(row.state),
             )
             for row in connection.execute(query)
         ]
@@ -99,7 +101,7 @@ def settle_items(ledger: Ledger, settlements: Sequence[Settlement]) -> None:
     with ledger.write() as connection:
         one_at_a_time(connection)
         with_body = [end.attempt_id for end in settlements if end.response is not None]
-        unsettled = select(AttemptRow.attempt_id).where(AttemptRow.state.in_(_UNSETTLED))
+        unsettled = select(AttemptRow.attempt_id).where(AttemptRow.state.in_(UNSETTLED))
         for start in range(0, len(with_body), _PAGE):
             connection.execute(
                 delete(ResponseRow).where(

@@ -57,8 +57,8 @@ def begin(ledger: Ledger, run: NewRun) -> None:
 
 def finish(ledger: Ledger, run_id: RunId, outcome: RunOutcome, report: dict[str, Any]) -> None:
     """Put the end of a run that went through on record; its payloads are needed no more."""
+    reviews.drop_payloads(ledger, run_id)
     with ledger.write() as connection:
-        reviews.drop_payloads(connection, run_id)
         connection.execute(
             update(RunRow)
             .where(RunRow.run_id == run_id)
@@ -80,6 +80,7 @@ def close_dead_runs(ledger: Ledger) -> list[str]:
             leases.assert_owner(connection, RunKey(run.run_id, token))
             close_books(connection, run.run_id, review_unknown=run.parks_unknown)
             leases.release(connection, RunKey(run.run_id, token))
+        reviews.drop_payloads(ledger, run.run_id)
         closed.append(str(run.run_id))
     return closed
 
@@ -104,7 +105,9 @@ def close_own_books(ledger: Ledger, run: RunKey, *, review_unknown: bool) -> int
     with ledger.write() as connection:
         one_at_a_time(connection)
         leases.assert_owner(connection, run)
-        return close_books(connection, run.run_id, review_unknown=review_unknown)
+        left = close_books(connection, run.run_id, review_unknown=review_unknown)
+    reviews.drop_payloads(ledger, run.run_id)
+    return left
 
 
 def close_books(connection: Connection, run_id: str, *, review_unknown: bool) -> int:
@@ -134,7 +137,6 @@ def close_books(connection: Connection, run_id: str, *, review_unknown: bool) ->
         )
     )
     end_where(connection, [JobRow.run_id == run_id, ~flying.exists()], interrupted_before_decision())
-    reviews.drop_payloads(connection, run_id)
     left = (
         select(func.count(AttemptRow.batch_id.distinct()))
         .join(JobRow, JobRow.attempt_id == AttemptRow.attempt_id)

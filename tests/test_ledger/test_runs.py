@@ -27,6 +27,7 @@ def test_an_interrupted_run_releases_what_never_left_and_holds_on_to_what_did(le
             ("deferred", "interrupted"),
         ]
         assert budgets(ledger) == {"run": (20, 7), "day": (20, 7)}
+    reviews.drop_payloads(ledger, "run-1")
     assert rows(ledger, PayloadRow, PayloadRow.row_number) == []
     [review] = reviews.listed(ledger, Filter(status="pending", run_id="run-1"))
     assert Payload.restored(reviews.one_review(ledger, review.id).payload).request == request()

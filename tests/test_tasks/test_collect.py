@@ -12,7 +12,7 @@ from schemas.errors import RunFailed
 from schemas.failures import AccessDenied, MayBeBilled, Refused, Transient
 from schemas.ledger import AttemptRow, BatchRow, JobRow, RunRow
 from schemas.policy_sections import BatchLimits
-from services.ledger import batches
+from services.ledger import batch_attempts, batches
 from tasks import collect as collect_module
 from tasks import find_batch
 from tasks.admit import admit
@@ -273,6 +273,30 @@ async def test_an_odd_line_concerns_its_own_item_and_is_read_once(ledger, gatewa
         assert by_row[1].attempt_id in bodies[by_row[1].attempt_id]
         assert only_batch(ledger).given_up_at is None
     assert_budgets_add_up(ledger)
+
+
+async def test_a_reading_of_results_asks_for_the_attempts_of_its_batch_once(
+    ledger, gateway, tmp_path, monkeypatch
+):
+    gateway.lines[1] = lambda line: json.dumps(line).encode()[:-30]
+    run = await begun(ledger, gateway, tmp_path)
+    [batch] = await submitted_all(run)
+    asked, attempts_of = [], batch_attempts.attempts_of
+    monkeypatch.setattr(
+        batch_attempts, "attempts_of", lambda *which: asked.append(gateway.readings) or attempts_of(*which)
+    )
+    gateway_results = gateway.batch_results
+
+    async def well_at_last(seen):
+        if gateway.readings == 2:
+            gateway.lines.clear()
+        async for line in gateway_results(seen):
+            yield line
+
+    monkeypatch.setattr(gateway, "batch_results", well_at_last)
+    await watch(run, batch)
+    assert (gateway.readings, asked) == (3, [0, 1, 2])
+    assert outcomes(ledger) == ["succeeded"] * 3
 
 
 async def test_a_line_that_is_not_json_is_kept_with_its_attempt(ledger, gateway, tmp_path):

@@ -197,7 +197,7 @@ SPOILED = {
     "one after another": fault("batches_results", "cut_results", first_n=1, fraction=0.2)
     + fault("batches_results", "repeat_results", first_n=1)
     + fault("batches_results", "end_results_early", first_n=1, fraction=0.7),
-    "a batch that cannot be looked at": fault("batches_retrieve", "status", status=500, every_nth=3)
+    "a batch that cannot be looked at": fault("batches_retrieve", "status", status=500, every_nth=2)
     + fault("batches_retrieve", "cut_after", every_nth=5),
 }
 

@@ -4,13 +4,14 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 
 from schemas.ledger import JobRow, PayloadRow
 from schemas.outcome import Outcome, Reason
 from schemas.payload.payload import Payload
 from schemas.review_tables import ReviewRow
 from services.ledger import jobs, reviews
+from services.ledger.reviews import parking
 from services.ledger.windows import one_at_a_time
 from tests.strategies import begin, job, request
 from tests.test_ledger.test_reviews.table import (
@@ -158,8 +159,34 @@ def test_payloads_of_what_has_ended_are_dropped_and_those_in_review_kept_with_it
     with ledger.write() as connection:
         connection.execute(update(JobRow).where(JobRow.row_number == 0).values(outcome=Outcome.REVIEW))
     reviews.park_over_budget(ledger, "run-1", NO_LIMITS)
-    with ledger.write() as connection:
-        reviews.drop_payloads(connection, "run-1")
+    reviews.drop_payloads(ledger, "run-1")
+    with ledger.read() as connection:
         assert connection.scalars(select(PayloadRow.row_number)).all() == [1]
         [review_id] = connection.scalars(select(ReviewRow.id))
     assert Payload.restored(reviews.one_review(ledger, review_id).payload).request == request()
+
+
+def test_the_payloads_of_a_large_run_are_dropped_in_pieces_and_the_undecided_stay(ledger, monkeypatch):
+    monkeypatch.setattr(parking, "_PAGE", 3)
+    begin(ledger)
+    begin(ledger, "run-2")
+    for run_id in ("run-1", "run-2"):
+        jobs.add(ledger, run_id, [job(row) for row in range(10)], [])
+    ended = JobRow.row_number.not_in([1, 5])
+    with ledger.write() as connection:
+        connection.execute(
+            update(JobRow).where(JobRow.run_id == "run-1", ended).values(outcome=Outcome.FAILED)
+        )
+    dropped = []
+
+    def note(_connection, cursor, statement, *_):
+        if statement.startswith("DELETE FROM payloads"):
+            dropped.append(cursor.rowcount)
+
+    event.listen(ledger.engine, "after_cursor_execute", note)
+    reviews.drop_payloads(ledger, "run-1")
+    assert dropped == [2, 2, 3, 1]
+    left = select(PayloadRow.run_id, PayloadRow.row_number).order_by(PayloadRow.run_id, PayloadRow.row_number)
+    with ledger.read() as connection:
+        kept = [tuple(row) for row in connection.execute(left)]
+    assert kept == [("run-1", 1), ("run-1", 5), *(("run-2", row) for row in range(10))]
