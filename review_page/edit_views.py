@@ -19,6 +19,7 @@ from review_page.list_view import Reviews
 from review_page.wording import show_outcome
 from schemas.errors import BadInput, WeighbridgeError
 from schemas.payload.edit import Edit, NoSuchEdit
+from schemas.payload.exact_json import exact_request
 from schemas.payload.payload import InvalidPayload, Payload
 from schemas.review import EditEstimate, ReviewDetail
 from schemas.transitions import Verb
@@ -48,16 +49,14 @@ def unmarked(text: str, payload: str) -> dict[str, Any]:
     """
     data = {_mark(found): found for found in _texts(json.loads(payload)) if _is_data(found)}
     try:
-        request = _replaced(json.loads(text), lambda found: data.get(found, found))
-    except json.JSONDecodeError as error:
-        raise BadInput(
-            f"The payload is not JSON: {error.msg} in line {error.lineno}, column {error.colno}. Nothing was changed."
-        ) from None
+        request = exact_request("The payload", text)
+        return {
+            name: _replaced(value, lambda found: data.get(found, found)) for name, value in request.items()
+        }
     except RecursionError:
         raise BadInput("The payload is nested too deeply. Nothing was changed.") from None
-    if not isinstance(request, dict):
-        raise BadInput("The payload must be a JSON object. Nothing was changed.")
-    return request
+    except InvalidPayload as error:
+        raise BadInput(f"{error}. Nothing was changed.") from None
 
 
 def _is_data(text: str) -> bool:

@@ -40,6 +40,11 @@ review = TyperGroup(
             "Change what is sent, count and price it again, and decide that it is sent.",
         ),
         LazyCommand("book", "cli.review.decide_review:book", _BOOK),
+        LazyCommand(
+            "holds",
+            "cli.review.list_holds:list_holds",
+            "List the money that is held for attempts of unknown outcome.",
+        ),
         LazyCommand("settle", "cli.review.decide_review:book", _BOOK, hidden=True),
         LazyCommand(
             "serve", "cli.review.serve_review_page:serve", "Serve the review page until interrupted."

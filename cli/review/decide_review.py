@@ -11,7 +11,6 @@ import typer
 from cli.options import JsonOption, LedgerOption, opened_ledger, usd_amount
 from cli.review.review_options import (
     ByOption,
-    IdArgument,
     IdsArgument,
     IdsOrFilterArgument,
     NoteOption,
@@ -127,7 +126,13 @@ def reject(
 
 
 def book(
-    review: IdArgument,
+    review: Annotated[
+        int | None, typer.Argument(help="The id that `weighbridge review list` shows.", show_default=False)
+    ] = None,
+    attempt: Annotated[
+        str | None,
+        typer.Option(help="An attempt that `weighbridge review holds` shows, instead of a review."),
+    ] = None,
     billed: Annotated[str | None, typer.Option(help="What the provider billed for it, in USD.")] = None,
     not_billed: Annotated[
         bool, typer.Option("--not-billed", help="The provider surely billed nothing for it.")
@@ -144,12 +149,21 @@ def book(
     if (amount is None) != not_billed:
         raise BadInput("Use either --billed USD or --not-billed; nothing was booked.")
     cost = None if amount is None else to_nano(amount)
-    held_usd = usd_text(reviews.book(opened_ledger(ledger), review, reviewer_name(by), cost))
-    billed_usd = usd_text(cost or 0)
+    match review, attempt:
+        case int(), None:
+            booked: dict[str, int | str] = {"review": review}
+            held = reviews.book(opened_ledger(ledger), review, reviewer_name(by), cost)
+        case None, str():
+            booked = {"attempt": attempt}
+            held = reviews.book_attempt(opened_ledger(ledger), attempt, reviewer_name(by), cost)
+        case _:
+            raise BadInput("Name either the id of a review or --attempt; nothing was booked.")
+    held_usd, billed_usd = usd_text(held), usd_text(cost or 0)
     if as_json:
-        print(json.dumps({"review": review, "held_usd": held_usd, "billed_usd": billed_usd}))
+        print(json.dumps({**booked, "held_usd": held_usd, "billed_usd": billed_usd}))
     else:
-        print(f"Review {review}: {billed_usd} USD booked; the hold of {held_usd} USD ended.")
+        [(what, name)] = booked.items()
+        print(f"{what.capitalize()} {name}: {billed_usd} USD booked; the hold of {held_usd} USD ended.")
 
 
 def print_decided(decided: Decided, word: str, *, as_json: bool) -> None:

@@ -22,6 +22,8 @@ from schemas.errors import BadInput
 from schemas.money import usd_text
 from schemas.outcome import EXIT_CODES, RunOutcome
 from schemas.payload.edit import Edit
+from schemas.payload.exact_json import exact_request
+from schemas.payload.invalid import InvalidPayload
 from schemas.policy import Policy, validated
 from services.gateway import open_gateway
 from services.ledger import Ledger, reviews, runs
@@ -150,16 +152,9 @@ def _read(path: Path) -> str:
 
 def _parsed(text: str, source: str) -> dict[str, Any]:
     try:
-        found = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise BadInput(
-            f"{source} is not valid JSON ({type(error).__name__}); nothing was changed."
-        ) from error
-    if not isinstance(found, dict):
-        raise BadInput(
-            f"{source} must be a JSON object: a Messages request without a model. Nothing was changed."
-        )
-    return found
+        return exact_request(source, text)
+    except InvalidPayload as error:
+        raise BadInput(f"{error}. Nothing was changed.") from error
 
 
 def _edited_by_hand(standing: str | None) -> dict[str, Any]:

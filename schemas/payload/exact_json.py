@@ -70,6 +70,23 @@ def exact_json(column: str, text: str) -> Any:
     return value
 
 
+def exact_request(name: str, text: str) -> dict[str, Any]:
+    """A request as a person wrote it, as JSON text; every value of it is what was written.
+
+    Args:
+        name: what the text is called, for the refusal.
+        text: a JSON object.
+
+    Raises:
+        InvalidPayload: it is not one, or says more than a request can carry.
+    """
+    found = exact_json(name, text)
+    if not isinstance(found, dict):
+        raise InvalidPayload(name, "must be a JSON object: a Messages request without a model")
+    refuse_unfit(found)
+    return found
+
+
 def refuse_unfit(request: Any) -> None:
     """Refuse a request with what JSON cannot carry as it is, with the place of the first such value.
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, select, update
 
 from schemas.attempt import Settlement
 from schemas.batch import RESULTS_KEPT, BatchPlace, OpenBatch
@@ -89,20 +89,24 @@ def prepare(
                 prepared_at=now,
             )
         )
-        connection.execute(
-            update(AttemptRow)
-            .where(
-                AttemptRow.attempt_id == bindparam("r_id"),
-                AttemptRow.state == AttemptState.OPEN,
-                AttemptRow.batch_id.is_(None),
-            )
-            .values(batch_id=batch.batch_id, sent_at=now),
-            [{"r_id": attempt_id} for attempt_id in sorted(attempts)],
-        )
-        packed = select(func.count()).where(AttemptRow.batch_id == batch.batch_id)
-        if connection.scalar(packed) != len(attempts):
+        if _packed(connection, batch, attempts) != len(attempts):
             raise NotOwner(run.run_id)
     return batch
+
+
+def _packed(connection: Connection, batch: OpenBatch, attempts: Sequence[AttemptId]) -> int:
+    """Put open attempts into a batch, as about to leave; how many were still open."""
+    connection.execute(
+        update(AttemptRow)
+        .where(
+            AttemptRow.attempt_id == bindparam("r_id"),
+            AttemptRow.state == AttemptState.OPEN,
+            AttemptRow.batch_id.is_(None),
+        )
+        .values(batch_id=batch.batch_id, sent_at=batch.prepared_at),
+        [{"r_id": attempt_id} for attempt_id in sorted(attempts)],
+    )
+    return connection.scalar(select(func.count()).where(AttemptRow.batch_id == batch.batch_id)) or 0
 
 
 def doubtful(ledger: Ledger, batch_id: str) -> None:

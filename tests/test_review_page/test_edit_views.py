@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from sqlalchemy import update
 
 from review_page.edit_views import marked, unmarked
+from schemas.errors import BadInput
 from schemas.outcome import Method
 from schemas.payload.payload import Payload
 from schemas.review import EditEstimate
@@ -51,6 +52,19 @@ def test_marks_stand_for_what_they_replaced(value):
     assert unmarked(marked(stored), stored) == {"value": value}
 
 
+@pytest.mark.parametrize("written", [str(2**63), "1e22", "0.1", "5e-324", "-0.0", '"\\u2028"', "null"])
+def test_a_value_stays_as_it_was_written(written):
+    assert json.dumps(unmarked(f'{{"value": {written}}}', "{}")["value"]) == json.dumps(json.loads(written))
+
+
+@pytest.mark.parametrize(
+    "written", [str(2**64), "0.12345678901234567891", "NaN", '{"a": 1, "a": 2}', '"\\ud800"']
+)
+def test_a_value_that_would_change_on_its_way_is_refused(written):
+    with pytest.raises(BadInput, match=r"^metadata: "):
+        unmarked(f'{{"metadata": {written}}}', "{}")
+
+
 def test_a_text_too_long_for_a_form_is_not_offered():
     assert marked(json.dumps({"text": "two words " * 30_000})) is None
 
@@ -81,6 +95,10 @@ def editor(ledger):
         {"text": '{"messages": []}'},
         {"text": '{"max_tokens": 5, "keep": 1}', "keep_turns": "1"},
         {"text": "[" * 100_000},
+        {"text": '{"messages": [{"role": "user", "content": "a"}], "max_tokens": 5, "max_tokens": 6}'},
+        {
+            "text": '{"messages": [{"role": "user", "content": "a"}], "max_tokens": 5, "stop_sequences": [1e999]}'
+        },
         {"max_tokens": "0"},
         {"max_tokens": "many"},
         {"keep_turns": "9"},

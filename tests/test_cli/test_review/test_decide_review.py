@@ -140,6 +140,9 @@ def test_a_decision_is_taken_back(weighbridge, waiting, statuses):
         (["book", 1, "--billed", "-1"], "--billed '-1' is not an amount"),
         (["book", 1, "--not-billed"], "no attempt of unknown outcome"),
         (["book", 999, "--not-billed"], "no review 999"),
+        (["book", "--not-billed"], "either the id of a review or --attempt"),
+        (["book", 1, "--attempt", "att_1", "--not-billed"], "either the id of a review or --attempt"),
+        (["book", "--attempt", "att_1", "--not-billed"], "no attempt att_1"),
     ],
 )
 def test_wrong_input_is_a_sentence_and_changes_nothing(weighbridge, waiting, statuses, arguments, word):

@@ -132,6 +132,9 @@ def test_an_editor_that_leaves_nothing_to_send_changes_nothing(
         ([1, "--payload", "list.json"], "JSON object"),
         ([1, "--payload", "broken.json"], "not valid JSON"),
         ([1, "--payload", "wrong.json"], "messages"),
+        ([1, "--payload", "twice.json"], "one name twice"),
+        ([1, "--payload", "big.json", "--keep-turns", 1], "more than 64 bits"),
+        ([1, "--payload", "fine.json"], "a double cannot carry"),
     ],
 )
 def test_wrong_input_is_a_sentence_without_the_payload_and_changes_nothing(
@@ -140,6 +143,10 @@ def test_wrong_input_is_a_sentence_without_the_payload_and_changes_nothing(
     (tmp_path / "list.json").write_text("[1]")
     (tmp_path / "broken.json").write_text("{SECRET")
     (tmp_path / "wrong.json").write_text('{"messages": "SECRET", "max_tokens": 1}')
+    more = '"messages": [{"role": "user", "content": "SECRET"}], "max_tokens": 1'
+    (tmp_path / "twice.json").write_text("{" + more + ', "max_tokens": 2}')
+    (tmp_path / "big.json").write_text("{" + more + f', "metadata": {{"user_id": {2**70}}}' + "}")
+    (tmp_path / "fine.json").write_text("{" + more + ', "metadata": {"user_id": 0.12345678901234567891}}')
     before = all_rows()
     ended = edit(*arguments)
     assert ended.code == 2
