@@ -20,7 +20,8 @@ async def as_state(work: Awaitable[RunReport]) -> State[RunReport]:
 
 def final_state(report: RunReport) -> State[RunReport]:
     """The Prefect state that says what the run ended as."""
-    message = f"{report.run_id}: {report.jobs.succeeded} of {report.jobs.read} jobs succeeded, {report.usd.actual} USD"
+    figures = f"{report.jobs.succeeded} of {report.jobs.read} jobs succeeded, {report.usd.actual:f} USD"
+    message = f"{report.run_id}: {figures}"
     if report.outcome == RunOutcome.FAILED:
         return Failed(message=report.error or message, data=report)
     name = "".join(word.capitalize() for word in report.outcome.split("_"))

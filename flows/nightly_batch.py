@@ -104,5 +104,5 @@ async def weigh_and_send(run: Run, sizes: Sizes) -> RunReport:
     log.info("%s jobs wait for a person", await park_for_review(run))
     await publish(run)
     report = await report_run(run)
-    log.info("%s: %s USD spent, results in %s", report.outcome, report.usd.actual, run.results)
+    log.info("%s: %s USD spent, results in %s", report.outcome, f"{report.usd.actual:f}", run.results)
     return report

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import update
 
+from rules.prices import BilledTokens
 from schemas.errors import RunFailed
 from schemas.failures import AccessDenied, MayBeBilled, Refused, Transient
 from schemas.ledger import AttemptRow, BatchRow, JobRow, RunRow
@@ -114,6 +115,20 @@ async def test_a_row_that_joined_a_batch_of_another_place_is_deferred_and_stops_
     await watch(second, batch)
     assert {row.outcome for row in all_rows(ledger, JobRow) if row.run_id == "run-2"} == {"deferred"}
     assert states(ledger) == ["open"] * 3
+
+
+async def test_a_batch_is_settled_at_the_prices_of_the_run_that_holds_its_money(ledger, gateway, tmp_path):
+    half = [{"model": "claude-haiku-5-5", "discount_percent": "50"}]
+    await left_behind(ledger, gateway, tmp_path, prices=half)
+    second = await begun(ledger, gateway, tmp_path, run_id="run-2")
+    assert (await admit(second, 100, may_defer=True)).joined == 3
+    [batch] = batches.open_of_run(ledger, "run-2")
+    await watch(second, batch)
+    for attempt in all_rows(ledger, AttemptRow):
+        tokens = BilledTokens(attempt.actual_input_tokens, attempt.actual_output_tokens)
+        listed = second.models.price_card(attempt.model, attempt.opened_at).price(tokens, batch=True)
+        assert attempt.actual_nano_usd == -(-listed // 2)
+    assert_budgets_add_up(ledger)
 
 
 async def test_a_404_passes(ledger, gateway, tmp_path):

@@ -1,5 +1,6 @@
 """Sending: an attempt is priced, and leaves, by the moment at which its turn comes."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -7,15 +8,17 @@ import pytest
 
 from rules.models import Models
 from rules.prices import BilledTokens, Unpriced
+from schemas.failures import MayBeBilled, Refused, Transient
 from schemas.ledger import AttemptRow, JobRow
 from schemas.money import usd_text
 from tasks.admit import admit
 from tasks.read_jobs import read_jobs
+from tasks.run import MOST_IN_A_ROW
 from tasks.send import send
 from tasks.send_batch import send_batch
 from tests.fake_batches import BatchGateway, all_rows, assert_budgets_add_up, begun, outcomes
 from tests.fakes import FakeGateway
-from tests.nights import Rows, a_run_on_record, text_row, weigh
+from tests.nights import Rows, a_run_on_record, night, text_row, weigh
 from tests.strategies import policy, quick_ledger
 
 MODEL = "claude-haiku-5-5"
@@ -94,3 +97,44 @@ async def test_a_batch_held_before_midnight_leaves_on_the_money_of_the_day_it_le
     assert sorted(outcomes(ledger)) == ["deferred", "succeeded", "succeeded"]
     assert "day_budget" in {row.reason for row in all_rows(ledger, JobRow)}
     assert_budgets_add_up(ledger)
+
+
+class Unanswered(FakeGateway):
+    """One call at a time, and `ends` says what becomes of the one of this number."""
+
+    def __init__(self, ends):
+        super().__init__()
+        self._ends, self._slot = ends, asyncio.Semaphore(1)
+
+    async def send(self, body, *, leaving, weight=None):
+        async with self._slot:
+            reply = await super().send(body, leaving=leaving, weight=weight)
+            if failure := self._ends(len(self.sent)):
+                raise failure
+            return reply
+
+
+@pytest.mark.parametrize(
+    ("failure", "outcome"), [(MayBeBilled("HTTP 502"), "unknown"), (Transient("HTTP 529"), "failed")]
+)
+def test_calls_that_fail_in_a_row_stop_the_run_and_the_rest_waits_for_the_next(
+    ledger, tmp_path, failure, outcome
+):
+    rows = [{"job_id": f"job-{n}"} | text_row(f"job {n}") for n in range(2 * MOST_IN_A_ROW)]
+    gateway, report = asyncio.run(
+        night(ledger, tmp_path, 1, rows, (99, 99, 99), Unanswered(lambda number: failure))
+    )
+    assert len(gateway.sent) == MOST_IN_A_ROW
+    assert getattr(report.jobs, outcome) == report.jobs.deferred == MOST_IN_A_ROW
+    assert "endpoint_unusable" in {item.reason for item in report.reasons}
+
+
+def test_an_answer_or_a_refusal_among_them_lets_the_run_go_on(ledger, tmp_path):
+    def ends(number):
+        answers = {0: None, 10: Refused("HTTP 400", explanation="no")}
+        return answers.get(number % MOST_IN_A_ROW, Transient("HTTP 529"))
+
+    rows = [{"job_id": f"job-{n}"} | text_row(f"job {n}") for n in range(3 * MOST_IN_A_ROW)]
+    gateway, report = asyncio.run(night(ledger, tmp_path, 1, rows, (99, 99, 99), Unanswered(ends)))
+    assert len(gateway.sent) == len(rows)
+    assert report.jobs.deferred == 0

@@ -1,0 +1,26 @@
+"""What Prefect shows of a run that has ended."""
+
+from decimal import Decimal
+
+import pytest
+
+from flows.final_state import as_state, final_state
+from schemas.errors import RunFailed
+from schemas.report import RunReport
+
+
+@pytest.mark.parametrize(
+    ("usd", "shown"), [("0E-9", "0.000000000 USD"), ("1E+2", "100 USD"), ("0.0123", "0.0123 USD")]
+)
+def test_an_amount_is_shown_without_an_exponent(usd, shown):
+    report = RunReport(run_id="run-1", outcome="complete")
+    report.usd.actual = Decimal(usd)
+    assert final_state(report).message.endswith(f" {shown}")
+
+
+async def test_a_run_that_failed_is_a_failed_state_with_its_sentence():
+    async def work():
+        raise RunFailed("The ledger is full.")
+
+    state = await as_state(work())
+    assert (state.type, state.message) == ("FAILED", "The ledger is full.")
