@@ -30,6 +30,11 @@ COMMANDS = (
         "Say what a run with the same arguments would cost, and what other policies would make of it.",
     ),
     LazyCommand(
+        "audit-tools",
+        "cli.audit_tools:audit_tools",
+        "Say what the tools of the jobs weigh and cost, and how often each was called.",
+    ),
+    LazyCommand(
         "resubmit-approved",
         "cli.resubmit_approved:resubmit_approved",
         "Send the jobs that reviewers approved, each within its own ceiling.",

@@ -114,10 +114,10 @@ async def quote_jobs(quoting: Quoting) -> QuoteTally:
 async def _quote_batch(
     quoting: Quoting, tally: QuoteTally, ids: set[int], first: int, rows: Sequence[Row]
 ) -> list[QuotedRow]:
-    jobs, quoted = await asyncio.to_thread(_read, quoting, ids, first, rows)
+    jobs, quoted = await asyncio.to_thread(read_batch, quoting, ids, first, rows)
     waiting, ended = await asyncio.to_thread(_undecided, quoting, jobs, tally)
     quoted += ended
-    await _count(quoting, waiting)
+    await count_batch(quoting, waiting)
     quoted += await asyncio.to_thread(lambda: [_quoted(quoting, one, tally) for one in waiting])
     quoted.sort(key=lambda one: one.row_number)
     priorities = {job.row_number: job.priority for job in jobs}
@@ -126,7 +126,7 @@ async def _quote_batch(
     return quoted
 
 
-def _read(
+def read_batch(
     quoting: Quoting, ids: set[int], first: int, rows: Sequence[Row]
 ) -> tuple[list[Job], list[QuotedRow]]:
     """The jobs of some rows, and the rows that are none."""
@@ -202,7 +202,7 @@ def queued(job: Job) -> QueuedJob:
     )
 
 
-async def _count(quoting: Quoting, jobs: Sequence[JobOnScale]) -> None:
+async def count_batch(quoting: Quoting, jobs: Sequence[JobOnScale]) -> None:
     """Count jobs under every model that a candidate asks about; what is known already is not asked for."""
     known = await quoting.ledger.off_loop(counts.known, [one.job.fingerprint for one in jobs])
     for one in jobs:
@@ -244,16 +244,16 @@ async def _count_one(quoting: Quoting, one: JobOnScale) -> None:
 def _quoted(quoting: Quoting, one: JobOnScale, tally: QuoteTally) -> QuotedRow:
     """What a run would make of a job by its counts; its quotes under the other candidates are tallied."""
     own, *others = quoting.candidates
-    found = _under(own.scale, one, with_limits=True)
+    found = quote_under(own.scale, one, with_limits=True)
     for candidate in others:
         if not candidate.is_whole and found.quote is None:
             continue
-        other = _under(candidate.scale, one, with_limits=candidate.is_whole)
+        other = quote_under(candidate.scale, one, with_limits=candidate.is_whole)
         tally.compare(candidate.name, other.quote)
     return found
 
 
-def _under(scale: Scale, one: JobOnScale, *, with_limits: bool) -> QuotedRow:
+def quote_under(scale: Scale, one: JobOnScale, *, with_limits: bool) -> QuotedRow:
     """What a job is under one policy."""
     update = _update(scale, one)
     if update.ending is not None:

@@ -24,12 +24,15 @@ from tasks.start_run import check_lasting, run_policy
 
 
 @asynccontextmanager
-async def start_quote(options: RunOptions, against: str | None = None) -> AsyncIterator[Quoting]:
+async def start_quote(
+    options: RunOptions, against: str | None = None, *, alone: bool = False
+) -> AsyncIterator[Quoting]:
     """A quote that may begin, with its services.
 
     Args:
         options: as for the run that is quoted.
         against: a policy file to compare with.
+        alone: compare the run's own policy with no other.
 
     Raises:
         BadInput: the job file, a policy, one of its models, the ledger or the results cannot be used.
@@ -47,7 +50,8 @@ async def start_quote(options: RunOptions, against: str | None = None) -> AsyncI
     ledger = open_ledger(options.ledger or settings.ledger_url)
     try:
         async with open_gateway(policy.limits, options.base_url) as gateway:
-            candidates = await _candidates(ledger, gateway, policy, whole)
+            others = {} if alone else compared_policies(policy)
+            candidates = await _candidates(ledger, gateway, (policy, whole), others)
             with ledger.read() as connection:
                 quotes.assert_same_kind(connection, ledger.url, simulated=gateway.simulated)
             yield Quoting(
@@ -64,17 +68,18 @@ async def start_quote(options: RunOptions, against: str | None = None) -> AsyncI
 
 
 async def _candidates(
-    ledger: Ledger, gateway: Gateway, policy: Policy, whole: Policy | None
+    ledger: Ledger, gateway: Gateway, named: tuple[Policy, Policy | None], others: dict[str, Policy]
 ) -> list[Candidate]:
     """The run's own policy, what it is compared with, and the one that a person names."""
     now = datetime.now(UTC)
+    policy, whole = named
 
     async def scale(one: Policy) -> Scale:
         lessons = Lessons(ledger, now, one.margin)
         return Scale(one, await checked_models(gateway, one), lessons.of)
 
     found = [Candidate(own_name(policy), await scale(policy), is_whole=True)]
-    for name, other in compared_policies(policy).items():
+    for name, other in others.items():
         found.append(Candidate(name, await scale(other)))
     if whole is not None:
         name = own_name(whole)

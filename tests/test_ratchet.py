@@ -53,6 +53,7 @@ SAME_NOUN = {
 }
 #: a step, a flow or a reading of the ledger, and the command that starts it
 SAME_VERB = {
+    "audit_tools": "tasks: the step; flows: the flow; cli: the command",
     "collect": "tasks: the step; cli: the command",
     "resubmit_approved": "flows: the flow; cli: the command",
     "verify": "services/ledger: the checks; cli: the command",

@@ -1,0 +1,72 @@
+"""`weighbridge audit-tools`."""
+
+from typing import Annotated
+
+import typer
+
+from cli.in_flow import endpoint, places, result_of
+from cli.last_words import last_words
+from cli.options import JsonOption, LedgerOption, ModeOption, PolicyOption, ResultsOption, SimulateOption
+from cli.screen import print_table, screen
+from flows.audit_tools import audit_tools as audit_flow
+from rules.tool_audit_text import AUDITED_HEADINGS, audit_lines, audit_title, audited_rows, set_line
+from schemas.settings import Settings
+from schemas.tool_audit import ToolAudit
+from services.job_file import JobFile
+from services.policy_file import read_policy
+
+
+def audit_tools(
+    jobs: Annotated[str, typer.Argument(help="A Parquet file, a folder of them, or a glob.")],
+    policy: PolicyOption = None,
+    ledger: LedgerOption = None,
+    results: ResultsOption = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows, at most this many.")] = None,
+    mode: ModeOption = None,
+    simulate: SimulateOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what the tools of the jobs weigh and cost, and how often each was called.
+
+    Each distinct set is counted with all of its tools, with none, and with all but each: free, and once. Nothing is
+    sent. Exit codes: 0 when all is well, 2 for wrong input, 1 for anything else.
+    """
+    ledger_url, folder = places(ledger, results, simulate=simulate)
+
+    def work() -> object:
+        # report plain mistakes at once, before a Prefect server starts
+        JobFile(jobs)
+        read_policy(policy or Settings().policy)
+        with endpoint(simulate=simulate) as base_url:
+            return result_of(
+                audit_flow,
+                jobs,
+                policy=str(policy) if policy else None,
+                ledger=ledger_url,
+                results=folder,
+                limit=limit,
+                base_url=base_url,
+                mode=mode.value if mode else None,
+            )
+
+    try:
+        report = ToolAudit.model_validate(work())
+    except Exception as error:
+        if as_json:
+            print(ToolAudit(error=last_words(error)).model_dump_json())
+        raise
+    if as_json:
+        print(report.model_dump_json())
+    else:
+        _print_audit(report)
+
+
+def _print_audit(report: ToolAudit) -> None:
+    console = screen()
+    console.print(f"\n{audit_title(report)}\n", markup=False, highlight=False, style="bold")
+    for line in audit_lines(report):
+        console.print(f"{line}\n", markup=False, highlight=False)
+    for one in report.tool_sets:
+        console.print(set_line(one), markup=False, highlight=False)
+        headings = [name if name in ("tool", "advice") else f">{name}" for name in AUDITED_HEADINGS]
+        print_table(console, headings, audited_rows(one))

@@ -1,0 +1,60 @@
+"""The audit of tools: what the tool definitions of a job file weigh and cost."""
+
+from typing import Literal
+
+from prefect import State, flow
+from prefect.runtime import deployment, flow_run
+from prefect.states import Completed, Failed
+
+from schemas.errors import WeighbridgeError
+from schemas.run import RunOptions
+from schemas.tool_audit import ToolAudit
+from tasks.audit_tools import audit_tools as audit_step
+from tasks.start_quote import start_quote
+
+
+@flow(name="audit-tools", flow_run_name="audit-tools {jobs}", persist_result=False)
+async def audit_tools(
+    jobs: str,
+    policy: str | None = None,
+    ledger: str | None = None,
+    results: str | None = None,
+    limit: int | None = None,
+    base_url: str | None = None,
+    mode: Literal["messages", "batches"] | None = None,
+) -> State[ToolAudit]:
+    """Say what the tools of a Parquet file's jobs weigh and cost, each and together, and how often each was called.
+
+    Counting is free, and each set is counted once. Nothing is sent, held or parked.
+
+    Needs ANTHROPIC_API_KEY in the environment of the worker that runs it.
+
+    Args:
+        jobs: A Parquet file, a folder of them, or a glob, as the worker sees it.
+        policy: A policy file (TOML). Empty: WEIGHBRIDGE_POLICY, or the default policy.
+        ledger: A SQLAlchemy URL. Empty: WEIGHBRIDGE_LEDGER, or data/ledger.db.
+        results: The folder for results. Empty: WEIGHBRIDGE_RESULTS, or data/results.
+        limit: Only the first so many rows.
+        base_url: The API's address. Empty: ANTHROPIC_BASE_URL, or Anthropic's own.
+        mode: messages (now) or batches (half the price, within 24 hours). Empty: as the policy says.
+    """
+    options = RunOptions(
+        jobs=jobs,
+        policy=policy,
+        ledger=ledger,
+        results=results,
+        limit=limit,
+        base_url=base_url,
+        mode=mode,
+        prefect_flow_run_id=flow_run.get_id(),
+        deployment=deployment.get_id(),
+    )
+    try:
+        async with start_quote(options, alone=True) as auditing:
+            report = await audit_step(auditing, options.prefect_flow_run_id)
+    except WeighbridgeError as error:
+        return Failed(message=str(error), data=error)
+    sets = len(report.tool_sets)
+    return Completed(
+        message=f"{report.jobs_with_tools} of {report.jobs} jobs carry tools, in {sets} sets", data=report
+    )
