@@ -6,6 +6,7 @@ from cli.screen import print_table, screen
 from rules.report_text import (
     LESSON_HEADINGS,
     MODEL_HEADINGS,
+    NOTHING_HEADINGS,
     alarm_lines,
     calls_line,
     job_rows,
@@ -13,6 +14,7 @@ from rules.report_text import (
     mend_rows,
     model_rows,
     money_rows,
+    nothing_rows,
     place_rows,
     reason_rows,
     title,
@@ -34,6 +36,8 @@ def print_report(report: RunReport) -> None:
     if report.taught:
         print_table(console, _figures(LESSON_HEADINGS), lesson_rows(report))
     print_table(console, ("money", ">USD", "remark"), money_rows(report))
+    if report.bought_nothing:
+        print_table(console, _figures(NOTHING_HEADINGS), nothing_rows(report))
     if report.reasons:
         print_table(console, ("outcome", "reason", ">jobs", "for example"), reason_rows(report))
     if report.rows_to_mend:
@@ -45,5 +49,5 @@ def print_report(report: RunReport) -> None:
 
 def _figures(headings: tuple[str, ...]) -> tuple[str, ...]:
     """Figures stand to the right, words to the left."""
-    words = ("model", "payload", "margin used", "learned from")
+    words = ("model", "payload", "margin used", "learned from", "bought nothing", "meaning")
     return tuple(heading if heading in words else f">{heading}" for heading in headings)

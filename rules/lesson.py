@@ -159,6 +159,11 @@ class Outputs:
         """Output tokens that so many percent of them would not have exceeded, whatever had cut them off."""
         return min(cap, ranked(self.uncut, percent))
 
+    def suffices(self, percent: int) -> int | None:
+        """The max_tokens that would not have cut off so many percent of them; None when so many were cut off that it is not known."""
+        found = self.enough_for(percent, _ENDLESS)
+        return None if found == _ENDLESS else found
+
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
@@ -185,6 +190,10 @@ class Lesson:
     margin: Margin
     margin_is_observed: bool
     enough: bool
+
+    def suffices(self, percent: int) -> int | None:
+        """The max_tokens that so many percent of the answers would have fitted into; None while it is not known."""
+        return self.outputs.suffices(percent) if self.enough else None
 
 
 def lesson(kind: LessonKey, tally: Tally, given: Margin) -> Lesson:

@@ -1,7 +1,7 @@
 """The report as people read it: the same rows for the terminal, the Markdown file and the Prefect artifact."""
 
 from schemas.money import usd_rounded
-from schemas.report import PassedCap, QuoteFigures, RunReport
+from schemas.report import CutOffFigures, PassedCap, QuoteFigures, RunReport
 
 #: what each outcome means to the person who reads the table
 _MEANINGS = {
@@ -174,6 +174,40 @@ def lesson_rows(report: RunReport) -> Rows:
     return rows
 
 
+NOTHING_HEADINGS = ("bought nothing", "jobs", "USD", "meaning")
+#: what each kind of money that bought nothing means to the person who reads the table
+_NOTHING = {
+    "cut_off": "answers that their max_tokens cut off",
+    "refused": "the model refused, and that is billed",
+    "unknown": "attempts that may have been billed: held, not spent",
+    "errored": "attempts answered with an error, which is not billed unless that was booked",
+}
+
+
+def nothing_rows(report: RunReport) -> Rows:
+    """Kind, jobs, USD, what it means and, of answers that were cut off, what would have sufficed."""
+    rows: Rows = []
+    for part in report.bought_nothing:
+        name = part.kind.replace("_", " ")
+        rows.append((name, f"{part.jobs:,}", usd_rounded(part.usd), _NOTHING[part.kind]))
+        if part.kind == "cut_off":
+            rows += [_cut_off_row(cut) for cut in report.cut_off]
+    return rows
+
+
+def _cut_off_row(cut: CutOffFigures) -> tuple[str, ...]:
+    what = f"  {cut.model}, {cut.payload_class}"
+    return what, f"{cut.jobs:,}", usd_rounded(cut.usd), f"max_tokens that would suffice: {_sufficing(cut)}"
+
+
+def _sufficing(cut: CutOffFigures) -> str:
+    by = f"by {cut.observed:,} observed answers"
+    if cut.max_tokens_95 is None:
+        return f"not known, {by}"
+    longest = "not known" if cut.max_tokens_99 is None else f"{cut.max_tokens_99:,}"
+    return f"{cut.max_tokens_95:,} for 95 % of such jobs, {longest} for 99 %, {by}"
+
+
 def alarm_lines(report: RunReport) -> list[str]:
     """What somebody must look at, a sentence each: caps passed, bills over their holds, bills out of line."""
     lines = [_passed_line(cap) for cap in report.caps_passed]
@@ -252,6 +286,7 @@ def as_markdown(report: RunReport) -> str:
         _table(MODEL_HEADINGS, model_rows(report)) if report.models else "",
         *(f"**{_cell(line)}**" for line in alarm_lines(report)),
         _table(LESSON_HEADINGS, lesson_rows(report)) if report.taught else "",
+        _table(NOTHING_HEADINGS, nothing_rows(report)) if report.bought_nothing else "",
         _table(("outcome", "reason", "jobs", "for example"), reason_rows(report)) if report.reasons else "",
         _table(("row", "job", "outcome", "why"), mend_rows(report)) if report.rows_to_mend else "",
         calls_line(report) + ".",

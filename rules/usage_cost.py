@@ -9,7 +9,7 @@ from schemas.money import NanoUsd
 from schemas.outcome import Billing
 from schemas.payload.payload import CacheTtl
 from schemas.payload.traits import Traits
-from schemas.usage import Answer, Usage
+from schemas.usage import REFUSED, Answer, Usage
 
 #: as long as the ledger keeps a word of the usage
 _WORD = 40
@@ -96,7 +96,7 @@ def refused_unbilled(answer: Answer, card: PriceCard) -> bool | None:
 
     Billed is a refusal after output began; before any, by its category.
     """
-    if answer.stop_reason != "refusal" or answer.content:
+    if answer.stop_reason != REFUSED or answer.content:
         return False
     if not isinstance(answer.stop_details, dict):
         return None

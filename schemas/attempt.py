@@ -128,6 +128,21 @@ class HeldAttempt:
     expects: Expectation | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class NothingSum:
+    """Jobs of one kind of a run whose money bought no whole answer: how many, and nano-USD.
+
+    Attributes:
+        kind: as `schemas.report.NothingBought` names it.
+    """
+
+    kind: str
+    model: str
+    payload_class: str
+    jobs: int
+    cost: int
+
+
 class Admission:
     """What became of the jobs that asked for money.
 

@@ -185,6 +185,37 @@ class Drift(_ReportPart):
     detail: str
 
 
+class NothingBought(_ReportPart):
+    """Money of this run that bought no whole answer: how many jobs, and USD.
+
+    Attributes:
+        kind: `cut_off` at max_tokens; `refused` by the model, and billed; `unknown` outcome, of which the USD are held;
+            `errored`: answered with an error, which is billed only where that was booked.
+    """
+
+    kind: Literal["cut_off", "refused", "unknown", "errored"]
+    jobs: int
+    usd: UsdText
+
+
+class CutOffFigures(_ReportPart):
+    """Answers of one model and class of payloads that their max_tokens cut off, and what would have sufficed.
+
+    Attributes:
+        observed: answers that this rests on, of before this run.
+        max_tokens_95, max_tokens_99: output tokens that 95 and 99 % of them would have fitted into; None: not known, for
+            too few were observed, or too many of them were cut off too.
+    """
+
+    model: str
+    payload_class: str
+    jobs: int
+    usd: UsdText
+    observed: int
+    max_tokens_95: int | None = None
+    max_tokens_99: int | None = None
+
+
 class ReasonFigures(_ReportPart):
     """How many rows ended so for this reason, with one row as an example."""
 
@@ -260,6 +291,9 @@ class RunReport(_ReportPart):
     lessons: list[LessonFigures] = []
     taught: list[TaughtFigures] = []
     drift: list[Drift] = []
+    #: money that bought no whole answer, by kind; and of the answers that were cut off, what would have sufficed
+    bought_nothing: list[NothingBought] = []
+    cut_off: list[CutOffFigures] = []
     reasons: list[ReasonFigures] = []
     #: the first rejected, failed and unknown rows; all of them are in the file unanswered-*.parquet
     rows_to_mend: list[RowToMend] = []

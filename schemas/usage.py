@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+#: why an answer ended: at its max_tokens, or because the model refused (source: Anthropic stop reasons page, 2026-10-08)
+CUT_OFF, REFUSED = "max_tokens", "refusal"
 #: far above any answer, and within what every database takes as an integer
 MOST_TOKENS = 2**31 - 1
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.context import FlowRunContext
 
+from rules.nothing_bought import cut_off_figures, nothing_figures
 from rules.prices import BilledTokens
 from rules.quote_terms import quote_outcome
 from rules.report_text import alarm_lines, as_markdown
@@ -119,6 +120,7 @@ def report_on(run: Run) -> RunReport:
     facts = RunFacts(rows, by_outcome, _rejected_by_reviewer(reasons), passed_a_cap=bool(passed))
     taught = lessons.of_run(run.ledger, run.run_id)
     learned = {key: run.scale.lesson_of(key) for key in taught}
+    nothing = run_sums.bought_nothing(run.ledger, run.run_id)
     return RunReport(
         run_id=run.run_id,
         outcome=run_outcome(facts),
@@ -144,6 +146,8 @@ def report_on(run: Run) -> RunReport:
         lessons=[lesson_figures(lesson) for lesson in learned.values()],
         taught=[taught_figures(key, seen) for key, seen in taught.items()],
         drift=list(drifts(learned, taught)),
+        bought_nothing=nothing_figures(nothing),
+        cut_off=cut_off_figures(nothing, learned),
         reasons=[_reason_figures(item) for item in reasons],
         rows_to_mend=_rows_to_fix(run),
         quote=_quote_figures(run, models),

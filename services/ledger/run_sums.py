@@ -6,10 +6,12 @@ from typing import Any
 
 from sqlalchemy import Select, case, func, select
 
+from schemas.attempt import NothingSum
 from schemas.budget import Window, windows_of
 from schemas.job import RunId
 from schemas.ledger import AttemptRow, BudgetRow, JobRow, ResponseRow
-from schemas.outcome import AttemptState, Billing, Outcome, Scope
+from schemas.outcome import AttemptState, Billing, Outcome, Reason, Scope
+from schemas.usage import CUT_OFF, REFUSED
 from services.ledger.store import Ledger
 
 _SUCCEEDED = AttemptRow.state == AttemptState.SUCCEEDED
@@ -165,6 +167,53 @@ def held(ledger: Ledger, run_id: RunId) -> int:
     query = select(func.sum(AttemptRow.held_nano_usd)).where(AttemptRow.run_id == run_id)
     with ledger.read() as connection:
         return int(connection.scalar(query) or 0)
+
+
+def bought_nothing(ledger: Ledger, run_id: RunId) -> list[NothingSum]:
+    """Sums over the attempts of a run that brought no whole answer: of unknown ones what they hold, else what they cost.
+
+    An item that its batch left, expired or cancelled, was never answered and is not among them, nor what never left.
+    """
+    left_by_batch = (
+        select(JobRow.row_number)
+        .where(
+            JobRow.attempt_id == AttemptRow.attempt_id,
+            JobRow.reason.in_((Reason.BATCH_EXPIRED, Reason.BATCH_CANCELED)),
+        )
+        .exists()
+    )
+    errored = (AttemptRow.state == AttemptState.FAILED) & AttemptRow.sent_at.is_not(None) & ~left_by_batch
+    billed = AttemptRow.billing.is_distinct_from(Billing.NOT_BILLED)
+    kind = case(
+        (AttemptRow.state == AttemptState.UNKNOWN, "unknown"),
+        (_SUCCEEDED & (AttemptRow.stop_reason == CUT_OFF), "cut_off"),
+        (_SUCCEEDED & (AttemptRow.stop_reason == REFUSED) & billed, "refused"),
+        (errored, "errored"),
+    )
+    cost = case(
+        (AttemptRow.state == AttemptState.UNKNOWN, AttemptRow.held_nano_usd),
+        else_=func.coalesce(AttemptRow.actual_nano_usd, 0),
+    )
+    found = (
+        select(
+            kind.label("kind"),
+            AttemptRow.model,
+            AttemptRow.payload_class,
+            AttemptRow.row_number,
+            cost.label("cost"),
+        )
+        .where(AttemptRow.run_id == run_id)
+        .subquery()
+    )
+    key = (found.c.kind, found.c.model, found.c.payload_class)
+    query = (
+        select(*key, func.count(found.c.row_number.distinct()), func.sum(found.c.cost))
+        .where(found.c.kind.is_not(None))
+        .group_by(*key)
+        .order_by(*key)
+    )
+    with ledger.read() as connection:
+        return [NothingSum(row[0], row[1], row[2], row[3], int(row[4])) for row in connection.execute(query)]
 
 
 def over_holds(ledger: Ledger, run_id: RunId) -> tuple[int, int]:
