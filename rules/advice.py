@@ -11,7 +11,7 @@ from schemas.money import to_nano, to_usd
 from schemas.outcome import Reason
 from schemas.payload.edit import turn_starts, uses_tools
 from schemas.payload.payload import Payload
-from schemas.review import UNKNOWN_ADVICE, ParkedJob
+from schemas.review import CUT_OFF_ADVICE, UNKNOWN_ADVICE, ParkedJob
 
 #: max_tokens are proposed in whole thousands of this
 _ROUND = 1_024
@@ -21,12 +21,29 @@ def advise(parked: ParkedJob, scale: Scale) -> str | None:
     """What would let a parked job pass, one sentence a line; None when nothing is known that would."""
     if parked.reason == Reason.UNKNOWN_OUTCOME:
         return UNKNOWN_ADVICE
+    if parked.reason == Reason.CUT_OFF:
+        return "\n".join([*_longer_answers(parked, scale), CUT_OFF_ADVICE])
     payload = Payload.restored(parked.payload)
     try:
         said = [sentence for rule in _RULES for sentence in rule(parked, payload, scale)]
     except Unpriced as error:
         return f"ask for what has a price: {error}"
     return "\n".join(said) or None
+
+
+def _longer_answers(parked: ParkedJob, scale: Scale) -> Iterator[str]:
+    """The max_tokens that would have sufficed for such answers, as far as they are above the job's own."""
+    own, model = parked.job.max_tokens, parked.job.model
+    if model is None:
+        yield "how much max_tokens would suffice is not known"
+        return
+    learned = scale.lesson_of((model, parked.job.traits.payload_class))
+    known = {percent: learned.suffices(percent) for percent in (95, 99)}
+    above = {percent: tokens for percent, tokens in known.items() if tokens is not None and tokens > own}
+    for percent, tokens in above.items():
+        yield f"edit it with max_tokens {tokens:,}: {percent} % of {learned.n:,} such answers fitted into it"
+    if not above:
+        yield f"how much more than max_tokens {own:,} would suffice is not known, by {learned.n:,} observed answers"
 
 
 def _raise_limits(parked: ParkedJob, _: Payload, scale: Scale) -> Iterator[str]:

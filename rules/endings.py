@@ -22,7 +22,7 @@ from schemas.failures import (
 from schemas.job import AttemptId
 from schemas.money import NanoUsd
 from schemas.outcome import AttemptState, Billing, Decision, Ending, Outcome, Reason
-from schemas.usage import Answer
+from schemas.usage import CUT_OFF, Answer
 
 #: an item that the provider failed to answer is tried this often in one run
 MOST_TRIES = 3
@@ -50,6 +50,14 @@ def deferred(reason: Reason, detail: str) -> Ending:
 def answered_before() -> Ending:
     """An earlier attempt answered the job: it is not paid for again."""
     return Ending(outcome=Outcome.SUCCEEDED, decision=Decision.SEND)
+
+
+def cut_off(attempt_id: str) -> Ending:
+    """Its max_tokens cut its answer off: a person decides. What came is settled and stays with the attempt."""
+    detail = (
+        f"its answer was cut off at max_tokens; what came is paid for, and kept with attempt {attempt_id}"
+    )
+    return Ending(outcome=Outcome.REVIEW, decision=Decision.SEND, reason=Reason.CUT_OFF, detail=detail)
 
 
 def unknown_before(attempt_id: str, run_id: str) -> Ending:
@@ -132,6 +140,13 @@ def answered(
         stop_reason=answer.stop_reason,
         response=body,
     )
+
+
+def cut_off_parked(settlement: Settlement) -> Settlement:
+    """The end of an answered attempt under a policy by which a person looks at answers that were cut off."""
+    if settlement.state is not AttemptState.SUCCEEDED or settlement.stop_reason != CUT_OFF:
+        return settlement
+    return replace(settlement, ending=cut_off(settlement.attempt_id))
 
 
 def failed(attempt_id: AttemptId, failure: CallFailure, *, tries_left: bool = False) -> Settlement:

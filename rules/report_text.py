@@ -6,7 +6,7 @@ from schemas.report import CutOffFigures, PassedCap, QuoteFigures, RunReport
 #: what each outcome means to the person who reads the table
 _MEANINGS = {
     "succeeded": "answered; the results are written",
-    "review": "over a limit or not countable: waiting for a person in the table reviews",
+    "review": "over a limit, not countable or cut off: waiting for a person in the table reviews",
     "deferred": "not sent, nothing paid: the next run takes them up",
     "rejected": "not a valid request: fix the row",
     "failed": "not answered and not billed: the next run tries again",

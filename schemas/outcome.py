@@ -120,6 +120,7 @@ class Reason(StrEnum):
     UNPRICED = "unpriced"
     UNKNOWN_OUTCOME = "unknown_outcome"
     OVER_CEILING = "over_ceiling"
+    CUT_OFF = "cut_off"
     REJECTED_BY_REVIEWER = "rejected_by_reviewer"
     RUN_BUDGET = "run_budget"
     DAY_BUDGET = "day_budget"

@@ -99,6 +99,11 @@ class Policy(PolicySection):
         """Whether an attempt that may have been billed waits for a person."""
         return self.on_unknown == "review"
 
+    @property
+    def parks_cut_off(self) -> bool:
+        """Whether a job whose answer was cut off waits for a person."""
+        return self.output.on_truncated == "review"
+
     def cap(self, scope: Scope, group: str = "") -> NanoUsd | None:
         """The cap of a window in nano-USD, or None where there is none.
 

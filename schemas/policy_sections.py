@@ -65,6 +65,8 @@ class Output(PolicySection):
     default_max_tokens: Tokens = 1024
     #: share of max_tokens that an answer is expected to use while too few were observed: an assumption, shown as one
     expected_share: Annotated[Decimal, BeforeValidator(exact_decimal), Field(gt=0, le=1)] = Decimal("0.25")
+    #: "review": a job whose answer its max_tokens cut off waits for a person; what came is paid for, and kept
+    on_truncated: Literal["keep", "review"] = "keep"
 
 
 class Margin(PolicySection):

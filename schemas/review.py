@@ -25,6 +25,12 @@ UNKNOWN_ADVICE = (
     "reject it: it is not sent again\n"
     "either way its hold stays until `weighbridge review book` books what was billed"
 )
+#: what can be done about a job whose answer was cut off at its max_tokens
+CUT_OFF_ADVICE = (
+    "approve it, as it is or edited: it is sent and paid for again\n"
+    "reject it: it is not sent again\n"
+    "either way what was billed stays booked, and what came is kept"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,8 @@ def admit_next(run: Run, size: int, *, may_defer: bool, without: Collection[str]
         return None
     weighed, unpriced = _priced(run, queued)
     within, over = _split(run, weighed)
+    if run.policy.parks_cut_off:
+        within, over = _without_cut_off(run, within, over)
     jobs.record(run.ledger, run.run_id, in_doubt_first(run, queued, unpriced + over))
     groups = {item.job.group for item in within if item.job.group}
     return holds.take(
@@ -101,6 +103,24 @@ def _split(run: Run, weighed: Sequence[WeighedJob]) -> tuple[list[WeighedJob], l
             )
         )
     return within, over
+
+
+def _without_cut_off(
+    run: Run, within: Sequence[WeighedJob], over: list[JobUpdate]
+) -> tuple[list[WeighedJob], list[JobUpdate]]:
+    """The same without the jobs whose answer was cut off, which wait for a person."""
+    cut = holds.cut_off_before(run.ledger, [item.job for item in within])
+    parks = [
+        JobUpdate(
+            item.job.row_number,
+            ending=cut[item.job.row_number],
+            expected=item.estimate.expected,
+            worst_case=item.estimate.worst_case,
+        )
+        for item in within
+        if item.job.row_number in cut
+    ]
+    return [item for item in within if item.job.row_number not in cut], over + parks
 
 
 def _admit_batch(run: Run, *, may_defer: bool, without: Collection[str]) -> Admission | None:

@@ -39,8 +39,15 @@ def read_jobs(run: Run, file: JobFile, limit: int | None, *, resubmit_approved: 
             except InvalidPayload as error:
                 rejected.append(rejected_row(row_number, row, error))
             row_number += 1
-        weighed, ended = reviews.apply_decisions(run.ledger, read, resubmit_approved=resubmit_approved)
-        waiting += jobs.add(run.ledger, run.run_id, weighed, rejected, ended)
+        weighed, ended = reviews.apply_decisions(
+            run.ledger,
+            read,
+            resubmit_approved=resubmit_approved,
+            parks_cut_off=run.policy.parks_cut_off,
+        )
+        waiting += jobs.add(
+            run.ledger, run.run_id, weighed, rejected, ended, weigh_cut_off=run.policy.parks_cut_off
+        )
     if changed := prior.paid_again(run.ledger, run.run_id):
         log.warning("%s", paid_again_line(changed))
     return waiting

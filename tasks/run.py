@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from rules.endings import cut_off_parked
 from rules.models import Models
 from rules.scale import Scale
 from rules.usage_alarm import BillWatch, believed, out_of_line
@@ -120,9 +121,12 @@ class Run:
         return self.gateway.tally
 
     def judged(self, settlement: Settlement, expects: Expectation | None) -> Settlement:
-        """An answer's settlement as far as its usage can be believed; bills out of line stop the run."""
+        """An answer's settlement as far as its usage can be believed, and whether its job waits for a person.
+
+        Bills out of line stop the run.
+        """
         settlement = believed(settlement, expects)
         if why := out_of_line(settlement, expects):
             log.warning("Attempt %s was %s; its bill is booked.", settlement.attempt_id, why)
         self.halt.stop(self.bills.reason_to_stop(settlement, expects))
-        return settlement
+        return cut_off_parked(settlement) if self.policy.parks_cut_off else settlement

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from rules.endings import answered_before, deferred, unknown_before
+from rules.endings import answered_before, cut_off, deferred, unknown_before
 from schemas.attempt import Admission, Expectation, HeldAttempt, WeighedJob
 from schemas.budget import Window, WindowCap, windows_of
 from schemas.job import AttemptId, QueuedJob, RunId
@@ -24,9 +24,11 @@ from schemas.review_tables import ReviewRow
 from schemas.run import RunKey
 from services.ledger.leases import assert_owner
 from services.ledger.outcomes import RowEnding, end_rows
-from services.ledger.prior import Prior, prior_attempts
+from services.ledger.prior import Prior, PriorAttempt, prior_attempts
 from services.ledger.store import Ledger
 from services.ledger.windows import add_to_windows, open_windows
+
+_SUPERSEDED = "its answer was cut off at max_tokens, and a person approved that the job is sent again"
 
 
 def take(
@@ -60,20 +62,18 @@ def take(
         at_most = dict(free)
         queued = [item.job for item in weighed]
         prior = prior_attempts(connection, queued)
-        approved = _approved_knowing(connection, queued)
+        approvals = _approvals(connection, queued)
         taken = _Taken(run.run_id, next(cap.window.period for cap in caps if cap.window.scope == Scope.DAY))
         for item in weighed:
             earlier = prior[item.job.row_number]
             if (flying := earlier.get(AttemptState.OPEN)) and flying.batch_id:
                 taken.join(item, flying.attempt_id)
-            elif end := _already_ended(
-                earlier, resend_unknown=resend_unknown or _knew(item.job, earlier, approved)
-            ):
+            elif end := _already_ended(item.job, earlier, approvals, resend_unknown=resend_unknown):
                 taken.end(item, *end)
             elif item.job.group in admission.short_groups:
                 continue
             elif not (lacking := _lacking(caps, free, item)):
-                taken.hold(item)
+                taken.hold(item, earlier.get(AttemptState.SUCCEEDED))
                 _reduce(free, caps, item)
             elif may_defer and (never := _lacking(caps, at_most, item)):
                 taken.end(item, deferred(never.reason, _short_text(never, at_most, item)))
@@ -101,9 +101,13 @@ class _Taken:
         self.jobs: list[QueuedJob] = []
         self.ends: list[RowEnding] = []
         self.joins: list[dict[str, Any]] = []
+        self.superseded: list[str] = []
 
-    def hold(self, item: WeighedJob) -> None:
+    def hold(self, item: WeighedJob, cut_off: PriorAttempt | None = None) -> None:
+        """Hold the money for a job; its answer that was cut off, if there is one, gives way to the one to come."""
         job, estimate = item.job, item.estimate
+        if cut_off is not None:
+            self.superseded.append(cut_off.attempt_id)
         self.attempts.append(
             {
                 "attempt_id": AttemptId(f"att_{uuid4().hex}"),
@@ -170,6 +174,13 @@ class _Taken:
 
     def write(self, connection: Connection) -> None:
         of_row = (JobRow.run_id == self.run_id, JobRow.row_number == bindparam("r_row_number"))
+        if self.superseded:
+            # its cost and what came stay with it; only one attempt answers a job
+            connection.execute(
+                update(AttemptRow)
+                .where(AttemptRow.attempt_id.in_(self.superseded))
+                .values(state=AttemptState.FAILED, error=_SUPERSEDED)
+            )
         if self.attempts:
             connection.execute(insert(AttemptRow), self.attempts)
             connection.execute(
@@ -236,44 +247,74 @@ def _short_text(cap: WindowCap, free: dict[Window, int], item: WeighedJob) -> st
 
 def in_doubt(ledger: Ledger, queued: Sequence[QueuedJob]) -> dict[int, Ending]:
     """What jobs end as, by row, while an attempt at them may have been billed and nobody has decided about that."""
+    return {
+        row_number: unknown_before(unknown.attempt_id, unknown.run_id)
+        for row_number, unknown in _undecided(ledger, queued, AttemptState.UNKNOWN).items()
+    }
+
+
+def cut_off_before(ledger: Ledger, queued: Sequence[QueuedJob]) -> dict[int, Ending]:
+    """What jobs end as, by row, whose answer was cut off and nobody has decided about that."""
+    return {
+        row_number: cut_off(answer.attempt_id)
+        for row_number, answer in _undecided(ledger, queued, AttemptState.SUCCEEDED).items()
+        if answer.was_cut_off
+    }
+
+
+def _undecided(ledger: Ledger, queued: Sequence[QueuedJob], state: AttemptState) -> dict[int, PriorAttempt]:
+    """The earlier attempts in a state, by row, but those that who approved the job had been shown."""
     if not queued:
         return {}
     with ledger.read() as connection:
         prior = prior_attempts(connection, queued)
-        approved = _approved_knowing(connection, queued)
+        approvals = _approvals(connection, queued)
     return {
-        job.row_number: unknown_before(unknown.attempt_id, unknown.run_id)
+        job.row_number: prior[job.row_number][state]
         for job in queued
-        if (unknown := prior[job.row_number].get(AttemptState.UNKNOWN))
-        and not _knew(job, prior[job.row_number], approved)
+        if state in prior[job.row_number] and not _knew(job, prior[job.row_number], approvals, state)
     }
 
 
-def _approved_knowing(connection: Connection, queued: Sequence[QueuedJob]) -> dict[int, datetime]:
-    """When the reviews that said that an attempt may have been billed were approved, by review."""
+#: what a review shows to whoever approves it, by the state of the attempt that it is about
+_SHOWN = {AttemptState.UNKNOWN: Reason.UNKNOWN_OUTCOME, AttemptState.SUCCEEDED: Reason.CUT_OFF}
+#: of reviews that were approved: what they said, and when they were
+_Approvals = Mapping[int, tuple[str, datetime]]
+
+
+def _approvals(connection: Connection, queued: Sequence[QueuedJob]) -> _Approvals:
+    """The approvals of reviews that said what became of an earlier attempt, by review."""
     ids = [job.review_id for job in queued if job.review_id is not None]
     if not ids:
         return {}
-    query = select(ReviewRow.id, ReviewRow.decided_at).where(
-        ReviewRow.id.in_(ids), ReviewRow.status.in_(LETS_PASS), ReviewRow.reason == Reason.UNKNOWN_OUTCOME
+    query = select(ReviewRow.id, ReviewRow.reason, ReviewRow.decided_at).where(
+        ReviewRow.id.in_(ids),
+        ReviewRow.status.in_(LETS_PASS),
+        ReviewRow.reason.in_(tuple(_SHOWN.values())),
     )
-    return {review_id: decided_at for review_id, decided_at in connection.execute(query) if decided_at}
+    return {number: (reason, at) for number, reason, at in connection.execute(query) if at}
 
 
-def _knew(job: QueuedJob, prior: Prior, approved: dict[int, datetime]) -> bool:
-    """Whether who approved a job was shown that an attempt at it may have been billed."""
-    unknown = prior.get(AttemptState.UNKNOWN)
-    approved_at = approved.get(job.review_id or 0)
-    return bool(unknown and unknown.ended_at and approved_at and approved_at > unknown.ended_at)
+def _knew(job: QueuedJob, prior: Prior, approvals: _Approvals, state: AttemptState) -> bool:
+    """Whether who approved a job was shown that an attempt at it may have been billed, or that its answer was cut off."""
+    attempt = prior.get(state)
+    reason, approved_at = approvals.get(job.review_id or 0, (None, None))
+    if attempt is None or attempt.ended_at is None or approved_at is None or reason != _SHOWN[state]:
+        return False
+    return approved_at > attempt.ended_at
 
 
-def _already_ended(prior: Prior, *, resend_unknown: bool) -> tuple[Ending, str | None] | None:
+def _already_ended(
+    job: QueuedJob, prior: Prior, approvals: _Approvals, *, resend_unknown: bool
+) -> tuple[Ending, str | None] | None:
     """What a job's earlier attempts make of it, with the attempt that answered it; None when it may be sent."""
-    if succeeded := prior.get(AttemptState.SUCCEEDED):
+    succeeded = prior.get(AttemptState.SUCCEEDED)
+    if succeeded and not (succeeded.was_cut_off and _knew(job, prior, approvals, AttemptState.SUCCEEDED)):
         return answered_before(), succeeded.attempt_id
     if flying := prior.get(AttemptState.OPEN):
         detail = f"in flight in {flying.run_id}; the next run takes it up"
         return deferred(Reason.IN_FLIGHT_ELSEWHERE, detail), None
+    resend_unknown = resend_unknown or _knew(job, prior, approvals, AttemptState.UNKNOWN)
     if (unknown := prior.get(AttemptState.UNKNOWN)) and not resend_unknown:
         return unknown_before(unknown.attempt_id, unknown.run_id), None
     return None

@@ -50,6 +50,8 @@ def add(
     jobs: Sequence[Job],
     rejected: Sequence[RejectedRow],
     ended: Sequence[EndedJob] = (),
+    *,
+    weigh_cut_off: bool = False,
 ) -> int:
     """Put rows on record, in one transaction; how many of them wait for a decision.
 
@@ -62,6 +64,7 @@ def add(
         jobs: rows to be weighed.
         rejected: rows that are no valid job.
         ended: jobs whose outcome a person has decided.
+        weigh_cut_off: a job whose answer was cut off is weighed again, for a person to decide about.
     """
     ends = {end.job.row_number: end for end in ended}
     given = sorted([*jobs, *(end.job for end in ended)], key=lambda job: job.row_number)
@@ -76,7 +79,7 @@ def add(
             )
         )
         fresh, twice = _split_duplicates(given, taken)
-        paid = answers(connection, fresh)
+        paid = answers(connection, fresh, whole=weigh_cut_off)
         rows = [_job_row(run_id, job, paid.get(job.row_number), ends.get(job.row_number)) for job in fresh]
         refused = [_rejected_row(run_id, row) for row in (*rejected, *twice)]
         waiting = {row["row_number"] for row in rows if row["outcome"] is None}
@@ -132,8 +135,11 @@ def _job_row(run_id: RunId, job: Job, paid_by: str | None, end: EndedJob | None)
 
 
 def _ended(paid_by: str | None, end: EndedJob | None) -> dict[str, Any]:
-    """How a row ends that needs no weighing; what was paid for is answered, whatever was decided since."""
-    if paid_by:
+    """How a row ends that needs no weighing; what was paid for is answered, whatever was decided since.
+
+    The answer to its edit comes first: it was asked for later.
+    """
+    if paid_by and not (end and end.attempt_id):
         return ending_columns(answered_before()) | {"attempt_id": paid_by}
     if end is None:
         return {}

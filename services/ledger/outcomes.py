@@ -121,12 +121,9 @@ def end_rows(connection: Connection, run_id: str, endings: Sequence[RowEnding]) 
 
 
 #: an attempt's end is the end of every row that waits for it, in whichever run the row stands
-_END_WAITING = (
+_END_BY_ATTEMPT = (
     update(JobRow)
-    .where(
-        JobRow.attempt_id == bindparam("r_attempt"),
-        JobRow.outcome.is_(None) | (JobRow.outcome == Outcome.UNKNOWN),
-    )
+    .where(JobRow.attempt_id == bindparam("r_attempt"))
     .values(
         outcome=bindparam("v_outcome"),
         reason=bindparam("v_reason"),
@@ -134,14 +131,26 @@ _END_WAITING = (
         attempt_id=bindparam("v_attempt"),
     )
 )
+_WAITS = JobRow.outcome.is_(None) | (JobRow.outcome == Outcome.UNKNOWN)
+#: attempts, and what their jobs end as
+_Ends = Sequence[tuple[AttemptId, Ending | None]]
 
 
-def end_waiting(connection: Connection, endings: Sequence[tuple[AttemptId, Ending | None]]) -> None:
+def end_waiting(connection: Connection, endings: _Ends) -> None:
     """End every row that waits for these attempts; where there is no ending, the row goes back into its queue."""
+    _end_by_attempt(connection, _WAITS, endings)
+
+
+def answer_late(connection: Connection, endings: _Ends) -> None:
+    """End the rows whose attempt was closed and is answered all the same."""
+    _end_by_attempt(connection, JobRow.outcome != Outcome.SUCCEEDED, endings)
+
+
+def _end_by_attempt(connection: Connection, which: ColumnElement[bool], endings: _Ends) -> None:
     if not endings:
         return
     connection.execute(
-        _END_WAITING,
+        _END_BY_ATTEMPT.where(which),
         [
             {
                 "r_attempt": attempt_id,
@@ -153,16 +162,6 @@ def end_waiting(connection: Connection, endings: Sequence[tuple[AttemptId, Endin
             for attempt_id, ending in endings
         ],
     )
-
-
-def answer_late(connection: Connection, attempts: Sequence[str]) -> None:
-    """Rows whose attempt was closed and is answered all the same: they succeeded."""
-    if attempts:
-        connection.execute(
-            update(JobRow)
-            .where(JobRow.attempt_id.in_(attempts), JobRow.outcome != Outcome.SUCCEEDED)
-            .values(outcome=Outcome.SUCCEEDED, reason=None, detail=None)
-        )
 
 
 def end_where(connection: Connection, which: Sequence[ColumnElement[bool]], ending: Ending) -> None:

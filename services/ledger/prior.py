@@ -4,13 +4,14 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, case, func, literal_column, or_, select
+from sqlalchemy import Connection, and_, case, func, literal_column, or_, select
 
 from rules.identity import same_model
 from schemas.job import Job, QueuedJob, RunId
 from schemas.ledger import AttemptRow, JobRow
 from schemas.outcome import AttemptState
 from schemas.review_tables import ReviewRow
+from schemas.usage import CUT_OFF
 from services.ledger.store import Ledger
 
 #: written out, because a database uses an index of some rows only for a condition that it can read
@@ -25,6 +26,12 @@ class PriorAttempt(NamedTuple):
     batch_id: str | None
     ended_at: datetime | None
     model: str
+    stop_reason: str | None
+
+    @property
+    def was_cut_off(self) -> bool:
+        """Whether it was answered, and its max_tokens cut the answer off."""
+        return self.stop_reason == CUT_OFF
 
 
 #: one attempt for each way in which earlier ones at a job stand
@@ -86,6 +93,7 @@ def _attempts(
         AttemptRow.batch_id,
         AttemptRow.ended_at,
         AttemptRow.model,
+        AttemptRow.stop_reason,
     ).where(
         AttemptRow.fingerprint.in_([fingerprint for _, fingerprint in wanted]),
         # jobs of one payload may be many; those of others are not asked for
@@ -98,14 +106,21 @@ def _attempts(
     return found
 
 
-def answers(connection: Connection, jobs: Sequence[Job]) -> dict[int, str]:
-    """The attempt that answered each job as it is now, by row, where one did."""
+def answers(connection: Connection, jobs: Sequence[Job], *, whole: bool) -> dict[int, str]:
+    """The attempt that answered each job as it is now, by row, where one did.
+
+    Args:
+        connection: the caller's transaction.
+        jobs: the jobs.
+        whole: only answers that were not cut off at their max_tokens.
+    """
     keys = {(job.job_id, job.payload.fingerprint) for job in jobs}
     found = _attempts(connection, keys) if keys else {}
     answered: dict[int, str] = {}
     for job in jobs:
         for state, attempt in found.get((job.job_id, job.payload.fingerprint), ()):
-            if state == AttemptState.SUCCEEDED and same_model(job.model, attempt.model):
+            serves = same_model(job.model, attempt.model) and not (whole and attempt.was_cut_off)
+            if state == AttemptState.SUCCEEDED and serves:
                 answered[job.row_number] = attempt.attempt_id
     return answered
 
@@ -140,11 +155,16 @@ def paid_again(ledger: Ledger, run_id: RunId) -> dict[str, int]:
         (AttemptRow.max_tokens != JobRow.max_tokens, 1),
         else_=2,
     )
+    # it is weighed, and then waits for a person
+    waits = and_(
+        AttemptRow.fingerprint == JobRow.fingerprint,
+        func.coalesce(JobRow.pinned_model, AttemptRow.model) == AttemptRow.model,
+    )
     of_job = (
         select(func.min(changed).label("changed"))
         .select_from(JobRow)
         .join(AttemptRow, (AttemptRow.job_id == JobRow.job_id) & SUCCEEDED)
-        .where(JobRow.run_id == run_id, JobRow.outcome.is_(None), JobRow.attempt_id.is_(None))
+        .where(JobRow.run_id == run_id, JobRow.outcome.is_(None), JobRow.attempt_id.is_(None), ~waits)
         .group_by(JobRow.row_number)
         .subquery()
     )

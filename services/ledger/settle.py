@@ -87,7 +87,14 @@ def settle(connection: Connection, settlements: Sequence[Settlement]) -> list[st
         return []
     _write(connection, ends)
     end_waiting(connection, [(end.attempt_id, end.ending) for _, end in ends if end.attempt_id not in late])
-    answer_late(connection, [attempt_id for attempt_id in late if attempt_id not in taken])
+    answer_late(
+        connection,
+        [
+            (end.attempt_id, end.ending)
+            for _, end in ends
+            if end.attempt_id in late and end.attempt_id not in taken
+        ],
+    )
     return [str(attempt_id) for attempt_id in late]
 
 

@@ -6,15 +6,16 @@ from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, Connection, case, func, null, or_, select
 
-from rules.endings import answered_before, deferred, parked, rejected, unknown_outcome
+from rules.endings import answered_before, cut_off, deferred, parked, rejected, unknown_outcome
 from rules.identity import same_model
 from schemas.job import Approval, EndedJob, Job, RunId
 from schemas.ledger import AttemptRow, JobRow
 from schemas.money import NanoUsd
-from schemas.outcome import LETS_PASS, AttemptState, Reason, ReviewStatus
+from schemas.outcome import LETS_PASS, AttemptState, Ending, Reason, ReviewStatus
 from schemas.payload.payload import Payload
 from schemas.review import ReviewDetail
 from schemas.review_tables import ReviewPayloadRow, ReviewRow
+from schemas.usage import CUT_OFF
 from services.ledger.reviews.deciding import expire
 from services.ledger.reviews.reading import detail_of
 from services.ledger.store import Ledger
@@ -30,6 +31,9 @@ class _Attempt:
     run_id: str
     state: AttemptState
     ended_at: datetime | None
+    was_cut_off: bool
+    #: what the job ends as, once it is answered
+    answered: Ending
 
 
 #: by job and payload
@@ -37,7 +41,7 @@ _Attempts = Mapping[tuple[str, str], Sequence[_Attempt]]
 
 
 def apply_decisions(
-    ledger: Ledger, jobs: Sequence[Job], *, resubmit_approved: bool
+    ledger: Ledger, jobs: Sequence[Job], *, resubmit_approved: bool, parks_cut_off: bool = False
 ) -> tuple[list[Job], list[EndedJob]]:
     """Jobs as people decided about them: those to be weighed, and those whose outcome is decided.
 
@@ -49,10 +53,12 @@ def apply_decisions(
         jobs: as they were read.
         resubmit_approved: whether this run sends what was approved; if not, an approved job is weighed like any other,
             and an edited one waits for the run that sends its edit.
+        parks_cut_off: whether an edit whose answer was cut off waits for a person again.
     """
     with ledger.read() as connection:
         decided = _decisions(connection, jobs)
-        attempts = _attempts(connection, ReviewRow.fingerprint.in_([job.payload.fingerprint for job in jobs]))
+        of_jobs = ReviewRow.fingerprint.in_([job.payload.fingerprint for job in jobs])
+        attempts = _attempts(connection, of_jobs, parks_cut_off=parks_cut_off)
     weighed: list[Job] = []
     ended: list[EndedJob] = []
     for job in jobs:
@@ -83,7 +89,9 @@ def _decisions(connection: Connection, jobs: Sequence[Job]) -> dict[tuple[str, s
     return {(row.job_id, row.fingerprint): detail_of(row) for row in connection.execute(query)}
 
 
-def _attempts(connection: Connection, of_reviews: ColumnElement[bool]) -> _Attempts:
+def _attempts(
+    connection: Connection, of_reviews: ColumnElement[bool], *, parks_cut_off: bool = False
+) -> _Attempts:
     """The attempts at either payload of edited reviews, but those that failed."""
     query = (
         select(
@@ -93,6 +101,7 @@ def _attempts(connection: Connection, of_reviews: ColumnElement[bool]) -> _Attem
             AttemptRow.run_id,
             AttemptRow.state,
             AttemptRow.ended_at,
+            AttemptRow.stop_reason,
         )
         .join(
             ReviewRow,
@@ -105,8 +114,16 @@ def _attempts(connection: Connection, of_reviews: ColumnElement[bool]) -> _Attem
         .where(of_reviews, ReviewRow.edited_fingerprint.is_not(None), AttemptRow.state != AttemptState.FAILED)
     )
     found: dict[tuple[str, str], list[_Attempt]] = {}
-    for job_id, fingerprint, attempt_id, run_id, state, ended_at in connection.execute(query):
-        attempt = _Attempt(attempt_id, run_id, AttemptState(state), ended_at)
+    for job_id, fingerprint, attempt_id, run_id, state, ended_at, stop_reason in connection.execute(query):
+        was_cut_off = stop_reason == CUT_OFF
+        attempt = _Attempt(
+            attempt_id=attempt_id,
+            run_id=run_id,
+            state=AttemptState(state),
+            ended_at=ended_at,
+            was_cut_off=was_cut_off,
+            answered=cut_off(attempt_id) if was_cut_off and parks_cut_off else answered_before(),
+        )
         found.setdefault((job_id, fingerprint), []).append(attempt)
     return found
 
@@ -157,10 +174,12 @@ def _original_went_out(job: Job, review: ReviewDetail, attempts: _Attempts) -> E
 
 
 def _knew(review: ReviewDetail, attempt: _Attempt) -> bool:
-    """Whether who decided about a review had read that this attempt may have been billed."""
+    """Whether who decided about a review had read that this attempt may have been billed, or was cut off."""
+    shown = {AttemptState.UNKNOWN: Reason.UNKNOWN_OUTCOME}
+    if attempt.was_cut_off:
+        shown[AttemptState.SUCCEEDED] = Reason.CUT_OFF
     return (
-        attempt.state == AttemptState.UNKNOWN
-        and review.reason == Reason.UNKNOWN_OUTCOME
+        review.reason == shown.get(attempt.state)
         and attempt.ended_at is not None
         and review.decided_at is not None
         and review.decided_at > attempt.ended_at
@@ -171,7 +190,7 @@ def _taken(job: Job, attempts: Sequence[_Attempt]) -> EndedJob | None:
     """What attempts at a job's other payload make of it; None when there are none."""
     by_state = {attempt.state: attempt for attempt in attempts}
     if answered := by_state.get(AttemptState.SUCCEEDED):
-        return EndedJob(job, answered_before(), answered.attempt_id)
+        return EndedJob(job, answered.answered, answered.attempt_id)
     if flying := by_state.get(AttemptState.OPEN):
         detail = f"in flight in {flying.run_id}, edited or as it was; the next run takes it up"
         return EndedJob(job, deferred(Reason.IN_FLIGHT_ELSEWHERE, detail))
