@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.advice import advise
-from rules.lesson import Tally, lesson
+from rules.lesson import Observation, Tally, lesson
 from schemas.job import QueuedJob
 from schemas.model_facts import ModelFacts
 from schemas.money import to_nano
@@ -155,3 +155,34 @@ def test_a_job_of_unknown_outcome_is_told_what_each_decision_means():
     said = advise(parked(request(), 10, weighed, Reason.UNKNOWN_OUTCOME), weighed)
     assert "sent again" in said
     assert "review book" in said
+
+
+def cut_off(max_tokens, lengths):
+    """The advice about a job whose answer was cut off, by what was observed of such answers."""
+    kind = ("claude-opus-5-5", PayloadClass.TEXT)
+    seen = Tally(Observation(10, 10, length, 1_000) for length in lengths)
+    learned = {
+        (name, one): lesson((name, one), Tally(), policy().margin) for name in NAMES for one in PayloadClass
+    }
+    scale = a_run(models=MODELS, lessons=learned | {kind: lesson(kind, seen, policy().margin)}).scale
+    return advise(parked(request("hello", max_tokens=max_tokens), 10, scale, reason=Reason.CUT_OFF), scale)
+
+
+def test_a_job_whose_answer_was_cut_off_is_told_what_would_suffice_and_that_it_is_paid_for_again():
+    said = cut_off(50, range(1, 101))
+    assert said.splitlines()[:2] == [
+        "edit it with max_tokens 95: 95 % of 100 such answers fitted into it",
+        "edit it with max_tokens 99: 99 % of 100 such answers fitted into it",
+    ]
+    assert "paid for again" in said
+
+
+@pytest.mark.parametrize(
+    ("max_tokens", "lengths"),
+    [(50, range(49)), (50, [1_000] * 60), (50, [50] * 60)],
+    ids=["too few", "cut off too", "no longer than its own"],
+)
+def test_what_would_suffice_is_not_known_where_nothing_longer_was_observed(max_tokens, lengths):
+    said = cut_off(max_tokens, lengths)
+    assert said.startswith("how much more than max_tokens 50 would suffice is not known")
+    assert "edit it with" not in said

@@ -1,5 +1,6 @@
 """Settling: no token is lost, what the usage does not show is said to be so, and a refusal costs what it costs."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import orjson
@@ -9,10 +10,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from sqlalchemy import select
 
-from rules.endings import MOST_TRIES, answered, failed, item_failed
+from rules.endings import MOST_TRIES, answered, cut_off_parked, failed, item_failed
 from rules.prices import BilledTokens, PriceCard
 from rules.usage_cost import BillingTerms, billed, billing_terms, priced
 from schemas.attempt import UnsettledAttempt
+from schemas.failures import Transient
 from schemas.job import AttemptId
 from schemas.ledger import AttemptRow, JobRow
 from schemas.money import to_nano
@@ -335,3 +337,20 @@ def test_the_same_failure_ends_a_job_the_same_way_in_both_modes(name, tried):
         assert in_batch == message
     if name == "refused":
         assert message.ending.outcome is Outcome.REJECTED
+
+
+@pytest.mark.parametrize("stop_reason", ["max_tokens", "end_turn", "refusal", None])
+def test_only_an_answer_that_was_cut_off_waits_for_a_person_and_its_money_stays_settled(stop_reason):
+    end = replace(answered(HELD, CARD, refusal("cyber"), "{}"), stop_reason=stop_reason)
+    waits = cut_off_parked(end)
+    if stop_reason != "max_tokens":
+        assert waits == end
+        return
+    assert (waits.ending.outcome, waits.ending.reason) == (Outcome.REVIEW, Reason.CUT_OFF)
+    assert waits.ending.detail.endswith(HELD)
+    assert replace(waits, ending=end.ending) == end
+
+
+def test_what_is_not_an_answer_does_not_wait_as_one_that_was_cut_off():
+    end = replace(failed(HELD, Transient("overloaded")), stop_reason="max_tokens")
+    assert cut_off_parked(end) == end
