@@ -116,6 +116,7 @@ async def _look_again(collecting: _Round, run_id: RunId, of_run: list[OpenBatch]
         return
     with ledger.write() as connection:
         reviews.close_answered(connection, run_id)
+        reviews.name_cut_off(connection, run_id)
     await publish(run)
     collecting.reports.append(await report_run(run))
 

@@ -1,5 +1,7 @@
 """Answers that were cut off: their jobs wait for a person, and are paid for again only when that person saw it."""
 
+from types import SimpleNamespace
+
 import pytest
 from sqlalchemy import select
 
@@ -7,11 +9,11 @@ from rules.endings import cut_off, cut_off_parked
 from schemas.job import Approval
 from schemas.ledger import AttemptRow, JobRow, ResponseRow
 from schemas.outcome import Outcome, Reason
-from services.ledger import holds, jobs, reviews
+from services.ledger import holds, jobs, prior, reviews
 from services.ledger.verify import check_answers, check_paid_once, check_rows
 from tests.ledgers import budgets, failed, outcomes, rows, started, succeeded
 from tests.strategies import begin, job, take, write_down
-from tests.test_ledger.test_reviews.table import FIGURES, NO_LIMITS, edit_of
+from tests.test_ledger.test_reviews.table import FIGURES, NO_LIMITS, edit_of, unknown_review
 
 CUT = ("review", Reason.CUT_OFF)
 
@@ -185,3 +187,27 @@ def test_an_answer_that_comes_late_and_was_cut_off_waits_as_well(ledger, first):
     write_down(ledger, [], [cut(held)])
     assert outcomes(ledger) == [CUT]
     assert budgets(ledger)["run"] == (0, 5)
+
+
+def test_a_review_of_unknown_outcome_says_that_the_answer_was_cut_off_once_it_came(ledger):
+    review = unknown_review(ledger)
+    attempt_id = next(iter(states(ledger)))
+    with ledger.write() as connection:
+        reviews.name_cut_off(connection, "run-1")
+    assert reviews.one_review(ledger, review.id).reason == "unknown_outcome"
+    write_down(ledger, [], [cut(SimpleNamespace(attempt_id=attempt_id))])
+    with ledger.write() as connection:
+        reviews.close_answered(connection, "run-1")
+        reviews.name_cut_off(connection, "run-1")
+    after = reviews.one_review(ledger, review.id)
+    assert (after.status, after.reason, after.detail) == ("pending", "cut_off", cut_off(attempt_id).detail)
+    assert "paid for again" in after.would_pass
+
+
+def test_a_job_that_waits_because_its_answer_was_cut_off_is_not_named_as_paid_for_again(ledger):
+    first_night(ledger)
+    next_night(ledger)
+    assert prior.paid_again(ledger, "run-2") == {}
+    [review] = reviews.listed(ledger)
+    next_night(ledger, "run-3", payload=edit_of(review))
+    assert sum(prior.paid_again(ledger, "run-3").values()) == 1

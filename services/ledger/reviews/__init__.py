@@ -7,7 +7,7 @@ there is refused here first, one by one, with its reason.
 from schemas.review import JobLimits, ParkedJob
 from services.ledger.reviews.applying import apply_decisions, approved_jobs
 from services.ledger.reviews.booking import book, book_attempt, unknown_holds
-from services.ledger.reviews.closing import close_answered, reopen_unsent
+from services.ledger.reviews.closing import close_answered, name_cut_off, reopen_unsent
 from services.ledger.reviews.deciding import approve, claim, edit, expire, reject, release, reopen
 from services.ledger.reviews.parking import (
     Advise,
@@ -35,6 +35,7 @@ __all__ = [
     "expire",
     "facets",
     "listed",
+    "name_cut_off",
     "one_review",
     "own_limits",
     "park_of_unknown_outcome",

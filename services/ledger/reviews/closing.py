@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, select, update
+from sqlalchemy import Connection, and_, case, or_, select, update
 
 from schemas.ledger import AttemptRow, JobRow
 from schemas.outcome import LETS_PASS, OPEN_STATUSES, Outcome, Reason, ReviewStatus
+from schemas.review import CUT_OFF_ADVICE
 from schemas.review_tables import ReviewRow
 from services.ledger.reviews.reading import in_doubt
 from services.ledger.windows import one_at_a_time
@@ -68,4 +69,31 @@ def reopen_unsent(connection: Connection, run_id: str) -> None:
             update(ReviewRow)
             .where(ReviewRow.id == row.review_id, ReviewRow.status.in_(LETS_PASS))
             .values(status=ReviewStatus.PENDING, run_id=run_id, version=ReviewRow.version + 1, **values)
+        )
+
+
+def name_cut_off(connection: Connection, run_id: str) -> None:
+    """Let reviews of attempts that may have been billed say so no more, once those turn out to be answered and cut off."""
+    one_at_a_time(connection)
+    query = select(JobRow.job_id, JobRow.fingerprint, JobRow.detail).where(
+        JobRow.run_id == run_id, JobRow.outcome == Outcome.REVIEW, JobRow.reason == Reason.CUT_OFF
+    )
+    for row in connection.execute(query.order_by(JobRow.row_number)).all():
+        connection.execute(
+            update(ReviewRow)
+            .where(
+                ReviewRow.job_id == row.job_id,
+                or_(
+                    ReviewRow.fingerprint == row.fingerprint, ReviewRow.edited_fingerprint == row.fingerprint
+                ),
+                ReviewRow.status.in_((ReviewStatus.PENDING, ReviewStatus.CLAIMED)),
+                ReviewRow.reason == Reason.UNKNOWN_OUTCOME,
+                ~in_doubt(ReviewRow.fingerprint, ReviewRow.edited_fingerprint),
+            )
+            .values(
+                reason=Reason.CUT_OFF,
+                detail=row.detail or "",
+                would_pass=CUT_OFF_ADVICE,
+                version=ReviewRow.version + 1,
+            )
         )
