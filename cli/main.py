@@ -87,6 +87,8 @@ _PREFECT_SETTINGS = {
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
     # the command itself reports an error, once, as a sentence
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
+    # else its workers report at length, after our last words, what a server that is gone did not take
+    "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
 }
 
 _root = typer.Typer(

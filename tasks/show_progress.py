@@ -1,6 +1,8 @@
 """Show progress: how many rows have their outcome, in the Prefect UI and to whoever listens."""
 
 import asyncio
+import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
@@ -15,6 +17,9 @@ from tasks.run import Run
 #: called with the rows that have their outcome and all rows; a terminal sets it
 LISTENER: ContextVar[Callable[[int, int], None] | None] = ContextVar("progress listener", default=None)
 _SECONDS = 2
+#: counting the rows takes this share of the time at most: one part counting, so many parts rest
+_REST = 20
+log = logging.getLogger("weighbridge")
 
 
 @asynccontextmanager
@@ -25,10 +30,12 @@ async def showing_progress(run: Run) -> AsyncIterator[None]:
     try:
         yield
     finally:
+        # a watch that has ended found its display gone
+        is_shown = not watching.done()
         watching.cancel()
         with suppress(asyncio.CancelledError):
             await watching
-        await _show(artifact, await _percent(run))
+        await _show(artifact if is_shown else None, await _percent(run))
 
 
 async def _artifact(run: Run) -> UUID | None:
@@ -38,19 +45,29 @@ async def _artifact(run: Run) -> UUID | None:
     return await acreate_progress_artifact(0.0, description=f"Rows of {run.run_id} that have their outcome")
 
 
-async def _show(artifact: UUID | None, percent: float) -> None:
-    if artifact is not None:
+async def _show(artifact: UUID | None, percent: float) -> bool:
+    """Bring the artifact up to date; whether that could be done. A display that is gone stops no run."""
+    if artifact is None:
+        return True
+    try:
         await aupdate_progress_artifact(artifact, percent)
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with the display, the run goes on
+        log.warning("The progress cannot be shown in Prefect any more (%s).", type(error).__name__)
+        return False
+    return True
 
 
 async def _watch(run: Run, artifact: UUID | None) -> None:
-    shown = 0.0
+    shown, took = 0.0, 0.0
     while True:
-        await asyncio.sleep(_SECONDS)
+        await asyncio.sleep(max(_SECONDS, took * _REST))
+        began = time.monotonic()
         percent = await _percent(run)
+        took = time.monotonic() - began
         if percent - shown >= 1:
             shown = percent
-            await _show(artifact, percent)
+            if not await _show(artifact, percent):
+                return
 
 
 async def _percent(run: Run) -> float:

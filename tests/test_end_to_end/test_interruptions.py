@@ -2,11 +2,12 @@
 
 import signal
 from collections import Counter
+from contextlib import ExitStack
 
 import pytest
 
-from tests.processes import fetch, until
-from tests.yards import Yard
+from tests.processes import clean_environment, fetch, prefect_server, until
+from tests.yards import Yard, open_yard
 
 pytestmark = pytest.mark.prefect
 
@@ -155,3 +156,28 @@ def test_two_runs_at_the_same_time_pay_nothing_twice_and_each_accounts_for_every
         assert report["jobs"]["succeeded"] == len(yard.results(report)) == ROWS
         assert yard.called() == calls
     yard.assert_budgets_add_up()
+
+
+@pytest.mark.slow
+def test_a_prefect_server_that_goes_away_in_mid_run_costs_neither_the_answers_nor_the_report(tmp_path):
+    home, folder = tmp_path / "home", tmp_path / "yard"
+    home.mkdir()
+    folder.mkdir()
+    with ExitStack() as stack:
+        with prefect_server(home, clean_environment(home)) as api:
+            yard = open_yard(folder, api)
+            simulator = stack.enter_context(yard.simulator(SLOW))
+            jobs, policy = many_jobs(yard), yard.policy(max_in_flight=25)
+            command = yard.start("run", jobs, "--policy", policy, PREFECT_CLIENT_MAX_RETRIES="1")
+            until(lambda: yard.called()[1] >= 35 or command.has_ended(), "requests")
+            assert not command.has_ended()
+        ended = command.finish()
+        assert ended.code == 1, ended.told()
+        assert "The Prefect server at" in ended.err.splitlines()[-1], ended.told()
+        assert "Traceback" not in ended.err, ended.told()
+        [run] = yard.rows("SELECT * FROM runs")
+        assert run["ended_at"]
+        paid = yard.one("SELECT count(*) FROM attempts WHERE state = 'succeeded'")
+        assert paid == len(simulator.billed()) >= 35
+        assert len(yard.results({"places": {"results": run["results_path"]}})) == paid
+        yard.assert_budgets_add_up()
