@@ -22,7 +22,7 @@ from tests.processes import clean_environment, prefect_server
 def main() -> None:
     """Play rounds until there were as many kills as asked for, and print what they came to."""
     arguments = _arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that nothing stays behind
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="chaos-") as name:
         folder = arguments.keep or Path(name)
@@ -54,6 +54,7 @@ def _played(ground: Ground, arguments: argparse.Namespace) -> Findings:
                 total.add(found)
                 for sentence in found.wrong:
                     print(sentence, file=sys.stderr, flush=True)
+                print(f"{total.kills} of {arguments.kills} kills, {total.jobs} jobs", file=sys.stderr, flush=True)
                 if total.kills >= arguments.kills:
                     enough.set()
             if enough.is_set():
@@ -63,6 +64,8 @@ def _played(ground: Ground, arguments: argparse.Namespace) -> Findings:
         try:
             for played in [pool.submit(lane) for _ in range(arguments.workers)]:
                 played.result()
+        except KeyboardInterrupt:
+            print("Interrupted: the rounds under way are played to their end.", file=sys.stderr, flush=True)
         finally:
             enough.set()
     return total
