@@ -54,7 +54,11 @@ def _played(ground: Ground, arguments: argparse.Namespace) -> Findings:
                 total.add(found)
                 for sentence in found.wrong:
                     print(sentence, file=sys.stderr, flush=True)
-                print(f"{total.kills} of {arguments.kills} kills, {total.jobs} jobs", file=sys.stderr, flush=True)
+                print(
+                    f"{total.kills} of {arguments.kills} kills, {total.jobs} jobs",
+                    file=sys.stderr,
+                    flush=True,
+                )
                 if total.kills >= arguments.kills:
                     enough.set()
             if enough.is_set():
