@@ -1,7 +1,7 @@
 """The report as people read it: the same rows for the terminal, the Markdown file and the Prefect artifact."""
 
 from schemas.money import usd_rounded
-from schemas.report import CutOffFigures, PassedCap, QuoteFigures, RunReport
+from schemas.report import CutOffFigures, FittedFigures, PassedCap, QuoteFigures, RunReport
 
 #: what each outcome means to the person who reads the table
 _MEANINGS = {
@@ -85,6 +85,8 @@ def money_rows(report: RunReport) -> Rows:
     ]
     if report.quote is not None:
         rows.append(_quote_row(report.quote))
+    for fitted in report.fitted:
+        rows.append((fitted.how, f"{fitted.jobs:,} jobs", _fitting(fitted)))
     if money.held:
         rows.append(("still held", usd_rounded(money.held), "attempts that may have been billed"))
     if report.over_hold:
@@ -104,6 +106,12 @@ def _quote_row(quote: QuoteFigures) -> tuple[str, ...]:
         usd_rounded(quote.expected_usd),
         f"{quote.quote_id}; what was spent lies {where} its {between}",
     )
+
+
+def _fitting(fitted: FittedFigures) -> str:
+    """What bringing jobs within their budgets came to."""
+    less = f"{fitted.input_tokens:,} input tokens and {usd_rounded(fitted.usd)} less than as they were"
+    return f"{fitted.turns:,} turns dropped; {less}" if fitted.turns else less
 
 
 def _held_row(report: RunReport) -> tuple[str, ...]:

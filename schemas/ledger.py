@@ -1,6 +1,7 @@
 """The ledger's tables. Money is whole nano-USD; a column that ends in `_usd` is a reading of one, for people.
 
 runs ─┬─ jobs ── payloads      one row per input row; its payload only until the row has ended
+      ├─ fitted_jobs           jobs that were brought within a budget, and by what
       ├─ batches               one provider Message Batch of many attempts
       ├─ attempts ── responses  one paid try; its hold, then its bill; the answer until it is published
       └─ budgets                settled + held of each window
@@ -123,6 +124,33 @@ class PayloadRow(Table):
     run_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     row_number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     body: Mapped[str] = mapped_column(Text)
+    #: what is sent in its place, when its conversation was pruned
+    pruned_body: Mapped[str | None] = mapped_column(Text)
+
+
+class FittedJobRow(Table):
+    """A job that was over a budget and was brought within it, by dropping turns or by a cheaper route.
+
+    The job keeps the fingerprint of its own payload: so it is paid for once, whatever is sent of it.
+    """
+
+    __tablename__ = "fitted_jobs"
+
+    run_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    row_number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    #: "pruned" or "downgraded"
+    how: Mapped[str] = mapped_column(String(20))
+    #: of what is sent
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    model_before: Mapped[str] = mapped_column(String(100))
+    model: Mapped[str] = mapped_column(String(100))
+    turns_before: Mapped[int]
+    turns: Mapped[int]
+    input_tokens_before: Mapped[int]
+    input_tokens: Mapped[int]
+    #: None: nothing prices the job as it was
+    expected_before_nano_usd: Mapped[int | None]
+    expected_nano_usd: Mapped[int]
 
 
 class CountRow(Table):

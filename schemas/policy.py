@@ -22,6 +22,7 @@ from schemas.policy_sections import (
     Output,
     PolicySection,
     Pricing,
+    Prune,
     RateLimits,
     RequestLimits,
     Route,
@@ -49,6 +50,7 @@ class Policy(PolicySection):
     output: Output = Output()
     margin: Margin = Margin()
     uncountable: Uncountable = Uncountable()
+    prune: Prune = Prune()
     hold: Hold = Hold()
     limits: RateLimits = RateLimits()
     batch: BatchLimits = BatchLimits()

@@ -104,6 +104,19 @@ class Uncountable(PolicySection):
     on: Literal["review", "bound"] = "review"
 
 
+class Prune(PolicySection):
+    """What becomes of a job that is over its input budget, its cost budget or every route it could take.
+
+    "review": a person decides. "prune": the oldest turns of its conversation go until the rest fits. "downgrade": it
+    goes to a cheaper route whose model reads it within the job's budgets. What neither brings within them waits for a
+    person.
+    """
+
+    on_over_budget: Literal["review", "prune", "downgrade"] = "review"
+    #: so many of the newest turns are never dropped
+    min_turns: Annotated[int, Field(ge=1)] = 2
+
+
 class Hold(PolicySection):
     """How much of an attempt's worst case is held.
 

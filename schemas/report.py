@@ -226,6 +226,24 @@ class ReasonFigures(_ReportPart):
     example_detail: str | None
 
 
+class FittedFigures(_ReportPart):
+    """Jobs of this run that were over a budget and went out within it, by one means.
+
+    Attributes:
+        how: pruned (the oldest turns of the conversation were dropped) or downgraded (a cheaper route took it).
+        jobs: how many.
+        turns: dropped, together.
+        input_tokens: by how many they became lighter, together, each as counted before and after.
+        usd: by how much they were expected to cost less than as they were, where that has a price.
+    """
+
+    how: str
+    jobs: int
+    turns: int
+    input_tokens: int
+    usd: UsdText
+
+
 class RowToMend(_ReportPart):
     """One row that somebody should look at, and why."""
 
@@ -295,6 +313,8 @@ class RunReport(_ReportPart):
     bought_nothing: list[NothingBought] = []
     cut_off: list[CutOffFigures] = []
     reasons: list[ReasonFigures] = []
+    #: jobs that were brought within their budgets, as [prune] of the policy says
+    fitted: list[FittedFigures] = []
     #: the first rejected, failed and unknown rows; all of them are in the file unanswered-*.parquet
     rows_to_mend: list[RowToMend] = []
     #: the quote that the run was held to

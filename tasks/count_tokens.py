@@ -11,6 +11,7 @@ from rules.scale import Scale, method_of
 from rules.weighing import not_a_count, standing, unusable_pin, weighed
 from schemas.estimate import TokenCount
 from schemas.failures import CallFailed, CallFailure
+from schemas.fitted import FittedJob
 from schemas.job import JobUpdate, QueuedJob, Shard
 from schemas.payload.bounds import input_bound
 from schemas.payload.payload import Payload
@@ -18,6 +19,7 @@ from services.gateway import Gateway
 from services.ledger import Ledger, counts, jobs
 from tasks.admit import in_doubt_first
 from tasks.check_models import why_not_callable
+from tasks.prune_conversations import fit_budget
 from tasks.run import Brake, Halt, Run
 from tasks.step import shard_step
 
@@ -35,6 +37,7 @@ class JobOnScale:
         counted: input tokens by model, as far as known; jobs of one payload share it.
         failure: why the counting ended early, if it did.
         impossible: why what came as a count is none, if that is so.
+        fitted: what was done to bring it within its budgets, if anything was.
     """
 
     job: QueuedJob
@@ -42,6 +45,7 @@ class JobOnScale:
     counted: dict[str, int] = field(default_factory=dict)
     failure: CallFailure | None = None
     impossible: str | None = None
+    fitted: FittedJob | None = None
 
     def is_count(self, tokens: int) -> bool:
         """Whether a number can be the weight of its payload; why not is kept."""
@@ -64,6 +68,8 @@ async def count_tokens(run: Run, shard: Shard) -> int:
     await asyncio.gather(
         *(count_job(run.scale, run.gateway, one, run.halt, run.count_brake) for one in on_scale)
     )
+    if run.policy.prune.on_over_budget != "review":
+        await asyncio.gather(*(_fit_budget(run, one) for one in on_scale))
     fresh = [
         TokenCount(one.job.fingerprint, model, tokens, method_of(one.job))
         for one in on_scale
@@ -71,6 +77,17 @@ async def count_tokens(run: Run, shard: Shard) -> int:
         if model not in before.get(one.job.fingerprint, ())
     ]
     return await run.ledger.off_loop(_write, run, fresh, on_scale)
+
+
+async def _fit_budget(run: Run, one: JobOnScale) -> None:
+    """Bring a job that is over a budget within it, as the policy says; it is written down with its weight."""
+    if one.failure is not None or one.impossible is not None or run.halt.reason:
+        return
+    try:
+        one.fitted = await fit_budget(run, one.job, one.payload, one.counted, _update(run, one))
+    except CallFailed as error:
+        one.failure = error.as_failure()
+        run.halt.stop(stops_run(one.failure))
 
 
 def without_impossible(one: JobOnScale) -> list[str]:
@@ -137,9 +154,10 @@ async def _tokens(
 
 
 def _write(ledger: Ledger, run: Run, fresh: Sequence[TokenCount], on_scale: Sequence[JobOnScale]) -> int:
-    counts.add(ledger, fresh)
+    fitted = [one.fitted for one in on_scale if one.fitted is not None]
+    counts.add(ledger, [*fresh, *(count for one in fitted for count in one.counts)])
     updates = in_doubt_first(run, [one.job for one in on_scale], [_update(run, one) for one in on_scale])
-    jobs.record(ledger, run.run_id, updates)
+    jobs.record(ledger, run.run_id, updates, fitted)
     return sum(update.ending is None for update in updates)
 
 
@@ -148,4 +166,9 @@ def _update(run: Run, one: JobOnScale) -> JobUpdate:
         return JobUpdate(one.job.row_number, ending=uncounted(one.failure))
     if one.impossible is not None:
         return not_a_count(one.job, one.impossible)
+    if one.fitted is not None:
+        sent = one.fitted.estimate
+        return JobUpdate(
+            one.job.row_number, model=sent.model, input_tokens=sent.input_tokens, method=sent.method
+        )
     return weighed(run.scale, one.job, one.counted, stopped=run.halt.reason)

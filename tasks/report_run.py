@@ -28,6 +28,7 @@ from rules.run_outcome import (
 from schemas.money import to_usd, to_usd_or_none
 from schemas.outcome import Billing, Outcome, Reason
 from schemas.report import (
+    FittedFigures,
     JobFigures,
     ModelFigures,
     Places,
@@ -38,7 +39,7 @@ from schemas.report import (
     TokenFigures,
     UsdFigures,
 )
-from services.ledger import batches, lessons, quotes, run_sums, runs
+from services.ledger import batches, fitted, lessons, quotes, run_sums, runs
 from services.ledger.run_sums import ModelSums, ReasonSum
 from services.result_file import USD, write_parts, write_text
 from tasks.run import Run
@@ -149,6 +150,7 @@ def report_on(run: Run) -> RunReport:
         bought_nothing=nothing_figures(nothing),
         cut_off=cut_off_figures(nothing, learned),
         reasons=[_reason_figures(item) for item in reasons],
+        fitted=_fitted_figures(run),
         rows_to_mend=_rows_to_fix(run),
         quote=_quote_figures(run, models),
         places=Places(ledger=run.ledger.url, results=str(run.results), report=str(run.results / "report.md")),
@@ -200,6 +202,19 @@ def _reason_figures(item: ReasonSum) -> ReasonFigures:
         example_job_id=item.example_job_id,
         example_detail=shown(item.reason, item.example_detail),
     )
+
+
+def _fitted_figures(run: Run) -> list[FittedFigures]:
+    return [
+        FittedFigures(
+            how=item.how,
+            jobs=item.jobs,
+            turns=item.turns,
+            input_tokens=item.input_tokens,
+            usd=to_usd(item.expected),
+        )
+        for item in fitted.sums(run.ledger, run.run_id)
+    ]
 
 
 def _rows_to_fix(run: Run) -> list[RowToMend]:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from rules.endings import answered_before, cut_off, deferred, unknown_before
 from schemas.attempt import Admission, Expectation, HeldAttempt, WeighedJob
@@ -321,7 +321,8 @@ def _already_ended(
 
 
 def _payloads(connection: Connection, run_id: RunId, attempts: list[dict[str, Any]]) -> dict[int, str]:
-    query = select(PayloadRow.row_number, PayloadRow.body).where(
+    sent = func.coalesce(PayloadRow.pruned_body, PayloadRow.body)
+    query = select(PayloadRow.row_number, sent).where(
         PayloadRow.run_id == run_id, PayloadRow.row_number.in_([a["row_number"] for a in attempts])
     )
     return {row_number: body for row_number, body in connection.execute(query)}  # noqa: C416 - a Row is no tuple

@@ -7,11 +7,13 @@ from sqlalchemy import func, insert, select
 
 from rules.endings import answered_before, deferred
 from rules.endings import rejected as rejected_ending
+from schemas.fitted import FittedJob
 from schemas.job import EndedJob, Job, JobUpdate, QueuedJob, RejectedRow, RunId, Shard
 from schemas.ledger import JobRow, PayloadRow
 from schemas.outcome import Outcome, Reason
 from schemas.payload.traits import Traits
 from schemas.words import printable
+from services.ledger import fitted
 from services.ledger.outcomes import end_where, ending_columns, update_rows
 from services.ledger.prior import answers
 from services.ledger.store import Ledger
@@ -230,11 +232,21 @@ def next_in_queue(ledger: Ledger, run_id: RunId, size: int, without: Collection[
     return first
 
 
-def record(ledger: Ledger, run_id: RunId, updates: Sequence[JobUpdate]) -> None:
-    """Write what is known of rows, in one transaction. A field that is left out keeps what is on record."""
+def record(
+    ledger: Ledger, run_id: RunId, updates: Sequence[JobUpdate], fits: Sequence[FittedJob] = ()
+) -> None:
+    """Write what is known of rows, in one transaction. A field that is left out keeps what is on record.
+
+    Args:
+        ledger: the ledger.
+        run_id: the run.
+        updates: what is known of them.
+        fits: those of them that were brought within their budgets.
+    """
     if updates:
         with ledger.write() as connection:
             update_rows(connection, run_id, updates)
+            fitted.add(connection, run_id, fits)
 
 
 def defer_queue(ledger: Ledger, run_id: RunId, why: Reason) -> None:

@@ -59,6 +59,14 @@ class Prunable:
         )
         return and_(self.over(payload.run_id), ~needed)
 
+    def fitted_job(self, fitted: Any) -> ColumnElement[bool]:
+        """As long as its job."""
+        job = aliased(JobRow)
+        needed = exists().where(
+            job.run_id == fitted.run_id, job.row_number == fitted.row_number, ~self.job(job)
+        )
+        return and_(self.over(fitted.run_id), ~needed)
+
     def response(self, response: Any) -> ColumnElement[bool]:
         attempt = aliased(AttemptRow)
         return exists().where(

@@ -35,6 +35,7 @@ from schemas.ledger import (
     BatchRow,
     BudgetRow,
     CountRow,
+    FittedJobRow,
     HistoryRow,
     JobRow,
     PayloadRow,
@@ -252,6 +253,7 @@ def _rules(*, forgets: bool, planned: bool) -> list[_Rule]:
     return [
         _Rule("responses", ResponseRow, ages.response(ResponseRow), _delete),
         _Rule("payloads", PayloadRow, ages.payload(PayloadRow), _delete),
+        _Rule("fitted jobs", FittedJobRow, ages.fitted_job(FittedJobRow), _delete),
         _Rule("jobs", JobRow, ages.job(JobRow), _delete),
         _Rule("failed attempts", AttemptRow, ages.failed_attempt(AttemptRow), _delete_attempts),
         _Rule("attempts rolled up", AttemptRow, ages.succeeded_attempt(AttemptRow), _roll_up),
