@@ -15,7 +15,7 @@ from starlette_admin.routing import route
 
 from review_page import wording
 from review_page.decision_views import Deciding
-from review_page.edit_views import Editing, Weigh
+from review_page.edit_views import Editing, PruneEdit, Weigh
 from review_page.guard import Guard, trust_only_templates
 from review_page.list_view import Reviews
 from review_page.people import ByName, ByPassword, ReviewSettings
@@ -28,7 +28,11 @@ SESSION_SECONDS = 12 * 3_600
 
 
 def make_app(
-    ledger: Ledger, settings: ReviewSettings, hosts: list[str], weigh: Weigh | None = None
+    ledger: Ledger,
+    settings: ReviewSettings,
+    hosts: list[str],
+    weigh: Weigh | None = None,
+    prune: PruneEdit | None = None,
 ) -> Starlette:
     """The review page as an ASGI application.
 
@@ -37,6 +41,7 @@ def make_app(
         settings: who may decide, and what sessions are signed with.
         hosts: the host names that people's browsers may reach it by; any other is refused (DNS rebinding).
         weigh: counts and prices a changed payload; None: nothing can be edited.
+        prune: prunes the conversation of a changed payload; None: that is not offered.
     """
     secret, hashes = settings.signing_secret, settings.hashes
     app = Starlette(
@@ -82,7 +87,7 @@ def make_app(
     admin.add_view(pages)
     admin.add_view(Deciding(ledger))
     if weigh is not None:
-        admin.add_view(Editing(ledger, pages, weigh))
+        admin.add_view(Editing(ledger, pages, weigh, prune))
     admin.mount_to(app)
     return app
 

@@ -27,6 +27,8 @@ from services.ledger import Ledger, reviews
 
 #: counts and prices a payload as it would be sent in a review's place
 Weigh = Callable[[ReviewDetail, Payload], Awaitable[EditEstimate]]
+#: drops as many of the oldest turns of a payload as bring it within the limits of a review's job
+PruneEdit = Callable[[ReviewDetail, Payload], Awaitable[Payload]]
 
 #: text that is data, such as a picture, from this length on; the form shows a mark in its place
 _DATA_CHARACTERS = 2_000
@@ -90,14 +92,15 @@ class Editing(CustomView):
         ledger: the ledger.
         pages: what renders pages.
         weigh: counts and prices a changed payload.
+        prune: prunes one; None: it is not offered.
     """
 
     path = "/edit"
     add_to_menu = False
 
-    def __init__(self, ledger: Ledger, pages: Reviews, weigh: Weigh) -> None:
+    def __init__(self, ledger: Ledger, pages: Reviews, weigh: Weigh, prune: PruneEdit | None) -> None:
         super().__init__()
-        self._ledger, self._pages, self._weigh = ledger, pages, weigh
+        self._ledger, self._pages, self._weigh, self._prune = ledger, pages, weigh, prune
 
     @route("", methods=["GET"], name="edit-review")
     async def index(self, request: Request) -> Response:
@@ -111,9 +114,13 @@ class Editing(CustomView):
         form = await request.form()
         review, standing = await self._review(text_of(form, "id"))
         fields: dict[str, Any] = {name: text_of(form, name) for name in ("max_tokens", "keep_turns", "note")}
-        fields |= {"text": form.get("text"), "drop_tools": bool(form.get("drop_tools"))}
+        fields |= {"text": form.get("text")} | {
+            name: bool(form.get(name)) for name in ("drop_tools", "prune")
+        }
         try:
             payload = _edited(form, standing)
+            if fields["prune"] and self._prune is not None:
+                payload = await self._prune(review, payload)
             figures = await self._weigh(review, payload)
             if text_of(form, "verb") != "save":
                 return self._shown(request, review, figures=figures, max_output=payload.max_tokens, **fields)
@@ -145,7 +152,9 @@ class Editing(CustomView):
         return review, review.edited_payload or review.payload
 
     def _shown(self, request: Request, review: ReviewDetail, **context: Any) -> Response:
-        return self._pages.page(request, "review_edit.html", {"review": review, **context})
+        return self._pages.page(
+            request, "review_edit.html", {"review": review, "may_prune": self._prune is not None, **context}
+        )
 
 
 def _edited(form: FormData, standing: str) -> Payload:

@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 import orjson
 
 from rules.advice import advise
+from rules.fit_budget import over_budget
 from rules.prices import Unpriced
 from rules.scale import Scale, method_of
 from rules.weighing import weighed
 from schemas.errors import BadInput, RunFailed
 from schemas.estimate import TokenCount
-from schemas.failures import Refused
+from schemas.failures import CallFailed, Refused
 from schemas.job import QueuedJob
 from schemas.outcome import Reason
 from schemas.payload.edit import Edit, NoSuchEdit
@@ -25,6 +26,7 @@ from services.ledger import Ledger, counts, reviews
 from services.ledger.lessons import Lessons
 from tasks.check_models import checked_models
 from tasks.count_tokens import JobOnScale, count_job, without_impossible
+from tasks.prune_conversations import prune_conversation
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,8 @@ async def edit_review(
     if before is None:
         raise BadInput(f"There is no review {review_id} in {on.ledger.url}; nothing was changed.")
     payload = _changed(before, change)
+    if change.prune:
+        payload = await prune_edit(on, before, payload)
     figures = await weigh_edit(on, before, payload)
     decided = await on.ledger.off_loop(
         reviews.edit,
@@ -117,8 +121,46 @@ async def weigh_edit(on: EditScale, before: ReviewDetail, payload: Payload) -> E
         BadInput: the payload is none that could be sent.
         RunFailed: the API did not count it.
     """
+    return await _counted_and_priced(on, await _job_of(on, before, payload), payload)
+
+
+async def prune_edit(on: EditScale, before: ReviewDetail, payload: Payload) -> Payload:
+    """A payload without as many of its oldest turns as bring it within the limits of its job; nothing is decided.
+
+    Args:
+        on: what it is weighed with.
+        before: the review.
+        payload: what would be sent in its place, whole.
+
+    Raises:
+        BadInput: it is within its limits as it is, or no cut of its turns is.
+        RunFailed: the API did not count it.
+    """
+    # as a run judges it: no approval lets it pass
+    job = replace(await _job_of(on, before, payload), review_id=None)
+    counted = await _counted(on, job, payload)
+    standing = await asyncio.to_thread(over_budget, on.scale, job, weighed(on.scale, job, counted))
+    if standing is None:
+        raise BadInput(
+            "It is within its limits, or cannot be counted: there is nothing to prune. Nothing was changed."
+        )
+    try:
+        fitted = await prune_conversation(on, job, payload, standing)
+    except CallFailed as error:
+        raise RunFailed(f"The pruned payload could not be counted: {error}. Nothing was changed.") from error
+    if fitted is None:
+        least = on.scale.policy.prune.min_turns
+        raise BadInput(
+            f"No cut brings it within its limits while its newest {least} turn(s) stay ([prune] min_turns of the "
+            "policy). Nothing was changed."
+        )
+    await on.ledger.off_loop(counts.add, fitted.counts)
+    return fitted.payload
+
+
+async def _job_of(on: EditScale, before: ReviewDetail, payload: Payload) -> QueuedJob:
     own = await on.ledger.off_loop(reviews.own_limits, before.run_id, before.row_number)
-    job = QueuedJob(
+    return QueuedJob(
         row_number=before.row_number,
         job_id=before.job_id,
         fingerprint=payload.fingerprint,
@@ -136,7 +178,6 @@ async def weigh_edit(on: EditScale, before: ReviewDetail, payload: Payload) -> E
         # a person decides about it, so a bound serves where the provider does not count
         review_id=before.id,
     )
-    return await _counted_and_priced(on, job, payload)
 
 
 def _changed(before: ReviewDetail, change: Edit) -> Payload:
@@ -149,7 +190,13 @@ def _changed(before: ReviewDetail, change: Edit) -> Payload:
         raise BadInput(f"Review {before.id} is as it was: {error}") from error
 
 
-async def _counted_and_priced(on: EditScale, job: QueuedJob, payload: Payload) -> EditEstimate:
+async def _counted(on: EditScale, job: QueuedJob, payload: Payload) -> dict[str, int]:
+    """Input tokens of a payload by model, as far as its climb asks for them; they are put on record.
+
+    Raises:
+        BadInput: the API refuses the payload.
+        RunFailed: it was not counted.
+    """
     known = await on.ledger.off_loop(counts.known, [job.fingerprint])
     one = JobOnScale(job, payload, known.get(job.fingerprint, {}))
     wrong = [(job.fingerprint, model) for model in without_impossible(one)]
@@ -169,12 +216,17 @@ async def _counted_and_priced(on: EditScale, job: QueuedJob, payload: Payload) -
         raise RunFailed(f"The edited payload could not be counted: {one.failure}. Nothing was changed.")
     if one.impossible is not None:
         raise RunFailed(f"The edited payload could not be counted: {one.impossible}. Nothing was changed.")
-    update = weighed(on.scale, job, one.counted)
+    return one.counted
+
+
+async def _counted_and_priced(on: EditScale, job: QueuedJob, payload: Payload) -> EditEstimate:
+    counted = await _counted(on, job, payload)
+    update = weighed(on.scale, job, counted)
     if update.ending is not None or update.model is None:
         why = update.ending.detail if update.ending else "it was not counted"
         raise BadInput(f"The edited payload cannot be sent: {why}. Nothing was changed.")
     routed = replace(job, model=update.model, input_tokens=update.input_tokens, method=update.method)
-    return await asyncio.to_thread(_estimate, on.scale, routed, payload, one.counted)
+    return await asyncio.to_thread(_estimate, on.scale, routed, payload, counted)
 
 
 def _estimate(scale: Scale, job: QueuedJob, payload: Payload, counted: dict[str, int]) -> EditEstimate:

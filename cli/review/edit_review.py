@@ -39,6 +39,9 @@ def edit_review(
     keep_turns: Annotated[
         int | None, typer.Option(min=1, help="Keep only this many turns, the last ones.")
     ] = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Drop the oldest turns, as few as bring it within its limits.")
+    ] = False,
     drop_tools: Annotated[bool, typer.Option("--drop-tools", help="Remove its tools.")] = False,
     payload: Annotated[Path | None, typer.Option(help="A JSON file with a payload to send instead.")] = None,
     policy: Annotated[
@@ -58,7 +61,7 @@ def edit_review(
     if row is None:
         raise BadInput(f"There is no review {review} in {opened.url}; nothing was changed.")
     whole = None if payload is None else _parsed(_read(payload), str(payload))
-    change = Edit(whole, max_tokens, system, drop_tools, keep_turns)
+    change = Edit(whole, max_tokens, system, drop_tools, keep_turns, prune)
     if change == Edit():
         change = Edit(_edited_by_hand(row.edited_payload or row.payload))
     edited = asyncio.run(_edit(opened, row, name, change, note, policy_of(opened, row, policy)))
@@ -165,7 +168,7 @@ def _edited_by_hand(standing: str | None) -> dict[str, Any]:
     """
     if not sys.stdin.isatty() and not os.environ.get("EDITOR"):
         raise BadInput(
-            "There is no terminal to edit on; use --max-tokens, --keep-turns, --drop-tools or --payload. "
+            "There is no terminal to edit on; use --max-tokens, --keep-turns, --prune, --drop-tools or --payload. "
             "Nothing was changed."
         )
     if standing is None:

@@ -17,7 +17,7 @@ from schemas.errors import BadInput
 from schemas.payload.payload import Payload
 from schemas.review import EditEstimate
 from services.ledger import Ledger
-from tasks.weigh_edit import weigh_edit
+from tasks.weigh_edit import prune_edit, weigh_edit
 
 _LOOPBACK_NAMES = ["127.0.0.1", "localhost", "[::1]"]
 _MIN_PASSWORD_CHARACTERS = 12
@@ -46,7 +46,8 @@ def serve(
             "name:hash pairs, which `weighbridge review password NAME` makes, or leave --host out."
         )
     opened = opened_ledger(ledger)
-    app = make_app(opened, settings, [*_LOOPBACK_NAMES, host, *(name or ())], _weighing(opened, policy))
+    hosts = [*_LOOPBACK_NAMES, host, *(name or ())]
+    app = make_app(opened, settings, hosts, _weighing(opened, policy), _pruning(opened, policy))
     listening = _listening(host, port)
     shown_host = f"[{host}]" if ":" in host else host
     print(f"Review page: http://{shown_host}:{listening.getsockname()[1]} (Ctrl-C ends it)", flush=True)
@@ -76,6 +77,16 @@ def _weighing(ledger: Ledger, policy: Path | None) -> Callable[[Any, Payload], A
             return await weigh_edit(on, review, payload)
 
     return weigh
+
+
+def _pruning(ledger: Ledger, policy: Path | None) -> Callable[[Any, Payload], Awaitable[Payload]]:
+    """What prunes an edit on the page, as `weighbridge review edit --prune` does."""
+
+    async def prune(review: Any, payload: Payload) -> Payload:
+        async with edit_scale(ledger, review, policy_of(ledger, review, policy)) as on:
+            return await prune_edit(on, review, payload)
+
+    return prune
 
 
 def _is_loopback(host: str) -> bool:

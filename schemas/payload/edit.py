@@ -19,6 +19,7 @@ class Edit:
         system: the new system text; empty: none.
         drop_tools: without tools and tool_choice.
         keep_turns: only this many turns, the last ones.
+        prune: then only as many of the last turns as fit the job's limits; that takes a scale, which `of` has not.
     """
 
     whole: Mapping[str, Any] | None = None
@@ -26,9 +27,10 @@ class Edit:
     system: str | None = None
     drop_tools: bool = False
     keep_turns: int | None = None
+    prune: bool = False
 
     def of(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """The edited request.
+        """The edited request, not pruned yet.
 
         Raises:
             NoSuchEdit: the request has fewer turns, or still uses the tools that are to go.
