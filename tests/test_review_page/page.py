@@ -51,9 +51,9 @@ def statuses(ledger):
         return dict(connection.execute(select(ReviewRow.id, ReviewRow.status)).tuples().all())
 
 
-def browser_of(ledger, base_url="http://127.0.0.1", weigh=None, **settings):
+def browser_of(ledger, base_url="http://127.0.0.1", weigh=None, prune=None, **settings):
     """A browser of the page, as its user knows it by this address."""
-    app = make_app(ledger, ReviewSettings(**settings), ["127.0.0.1", "reviews.example"], weigh)
+    app = make_app(ledger, ReviewSettings(**settings), ["127.0.0.1", "reviews.example"], weigh, prune)
     return TestClient(app, base_url=base_url, headers={"Origin": base_url}, follow_redirects=False)
 
 

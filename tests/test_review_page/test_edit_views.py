@@ -79,7 +79,12 @@ def editor(ledger):
         weighed.append((review.id, payload))
         return EditEstimate("claude-haiku-5-5", 7, Method.COUNTED, 1_000, limit_tokens=10, limit=2_000)
 
-    with browser_of(ledger, weigh=weigh) as browser:
+    async def prune(review, payload):
+        return Payload.checked(
+            {**payload.request, "messages": [{"role": "user", "content": "the last turn"}]}
+        )
+
+    with browser_of(ledger, weigh=weigh, prune=prune) as browser:
         log_in(browser)
         browser.token = token_of(browser.get("/edit?pk=1"))
         browser.weighed = weighed
@@ -127,6 +132,17 @@ def test_weighing_shows_both_and_decides_nothing_until_it_is_saved(editor, ledge
     )
     assert json.loads(row.edited_payload) == json.loads(row.payload) | {"max_tokens": 5}
     assert [payload.max_tokens for _, payload in editor.weighed] == [5, 5]
+
+
+def test_a_conversation_is_pruned_before_it_is_weighed_when_that_is_asked(editor, ledger):
+    assert 'name="prune"' in editor.get("/edit?pk=1").text
+    page = decide(editor, "/edit", id="1", version="1", verb="weigh", prune="on")
+    assert "It is within its limits" in page.text
+    assert statuses(ledger) == {1: "pending"}
+    assert decide(editor, "/edit", id="1", version="1", verb="save", prune="on").status_code == 303
+    [kept] = json.loads(reviews.one_review(ledger, 1).edited_payload)["messages"]
+    assert kept["content"] == "the last turn"
+    assert all(payload.request["messages"] == [kept] for _, payload in editor.weighed)
 
 
 def test_who_edits_an_older_version_overwrites_nothing(editor, ledger):

@@ -184,3 +184,37 @@ def test_an_api_that_is_away_ends_it_with_1_and_changes_nothing(edit, waiting, a
     assert ended.code == 1
     assert "could not be listed" in ended.sentence
     assert all_rows() == before
+
+
+def talk_of(turns):
+    said = [
+        {"role": role, "content": "word " * 100} for _ in range(turns - 1) for role in ("user", "assistant")
+    ]
+    return [*said, {"role": "user", "content": "and now?"}]
+
+
+def test_prune_keeps_as_many_turns_as_the_limits_allow(edit, ledger, waiting, tmp_path):
+    (tmp_path / "policy.toml").write_text(
+        POLICY + "[request]\nmax_input_tokens = 700\n[prune]\nmin_turns = 1\n"
+    )
+    (tmp_path / "talk.json").write_text(json.dumps({"messages": talk_of(6), "max_tokens": 9}))
+    ended = edit(waiting[0], "--payload", "talk.json", "--prune", "--json").json
+    assert (ended["edited"], ended["fits"]) == (1, True)
+    # a turn is two times 125 tokens and some: two whole ones and the last question fit, three do not
+    assert 500 < ended["after"]["input_tokens"] <= 700
+    kept = json.loads(reviews.one_review(ledger, waiting[0]).edited_payload)["messages"]
+    assert kept == talk_of(3)
+
+
+def test_prune_that_serves_nothing_says_so_and_changes_nothing(edit, all_rows, waiting, tmp_path):
+    (tmp_path / "policy.toml").write_text(POLICY + "[request]\nmax_input_tokens = 100\n")
+    (tmp_path / "talk.json").write_text(json.dumps({"messages": talk_of(6), "max_tokens": 9}))
+    before = all_rows()
+    for arguments, word in {
+        ("--prune",): "nothing to prune",
+        ("--payload", "talk.json", "--prune"): "newest 2 turn(s) stay",
+    }.items():
+        ended = edit(waiting[0], *arguments)
+        assert ended.code == 2
+        assert word in ended.sentence
+    assert all_rows() == before
