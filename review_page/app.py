@@ -44,19 +44,7 @@ def make_app(
         prune: prunes the conversation of a changed payload; None: that is not offered.
     """
     secret, hashes = settings.signing_secret, settings.hashes
-    app = Starlette(
-        middleware=[
-            Middleware(Guard, trusted_proxy=settings.trusted_proxy),
-            Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False),
-            Middleware(
-                SessionMiddleware,
-                secret_key=secret,
-                session_cookie="weighbridge_review",
-                max_age=SESSION_SECONDS,
-                same_site="strict",
-            ),
-        ]
-    )
+    app = Starlette(middleware=_middleware(settings, hosts, secret))
     admin = Admin(
         # the library only reads: its transactions must not keep the ledger's writers waiting
         sessionmaker(ledger.engine.execution_options(reading=True), expire_on_commit=False),
@@ -90,6 +78,20 @@ def make_app(
         admin.add_view(Editing(ledger, pages, weigh, prune))
     admin.mount_to(app)
     return app
+
+
+def _middleware(settings: ReviewSettings, hosts: list[str], secret: str) -> list[Middleware]:
+    return [
+        Middleware(Guard, trusted_proxy=settings.trusted_proxy),
+        Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False),
+        Middleware(
+            SessionMiddleware,
+            secret_key=secret,
+            session_cookie="weighbridge_review",
+            max_age=SESSION_SECONDS,
+            same_site="strict",
+        ),
+    ]
 
 
 class _LedgerKind:

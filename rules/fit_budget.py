@@ -7,7 +7,7 @@ from rules.models import input_limit
 from rules.prices import Unpriced
 from rules.scale import Scale
 from schemas.estimate import Estimate
-from schemas.fitted import JobBefore
+from schemas.fitted_job import JobBefore
 from schemas.job import JobUpdate, QueuedJob
 from schemas.model_facts import ModelFacts
 from schemas.outcome import Method, Reason

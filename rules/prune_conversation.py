@@ -28,7 +28,7 @@ _DATA_WEIGHS = 6_000
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class TurnCut:
     """A conversation without its oldest turns.
 
     Attributes:
@@ -86,7 +86,7 @@ class Budget:
     allowed_tokens: int
 
 
-CutSearch = Generator[Cut, Counted, tuple[Cut, Counted] | None]
+CutSearch = Generator[TurnCut, Counted, tuple[TurnCut, Counted] | None]
 
 
 def most_counts(turns: int) -> int:
@@ -94,7 +94,7 @@ def most_counts(turns: int) -> int:
     return 2 + (max(1, turns) - 1).bit_length()
 
 
-def cuts_of(request: Request, min_turns: int) -> list[Cut]:
+def cuts_of(request: Request, min_turns: int) -> list[TurnCut]:
     """Every cut that may be made of a request, the one that keeps most first.
 
     Args:
@@ -106,7 +106,7 @@ def cuts_of(request: Request, min_turns: int) -> list[Cut]:
     rest = weight_of({key: value for key, value in request.items() if key != "messages"})
     before = [0, *accumulate(weight_of(message) for message in messages)]
     cuts = [
-        Cut(
+        TurnCut(
             request,
             starts[dropped],
             len(starts) - dropped,
@@ -131,7 +131,7 @@ def weight_of(value: object) -> int:
     return len(value) if isinstance(value, str) else len(orjson.dumps(value))
 
 
-def cut_search(cuts: Sequence[Cut], budget: Budget) -> CutSearch:
+def cut_search(cuts: Sequence[TurnCut], budget: Budget) -> CutSearch:
     """Look for the cut that keeps most and fits: it yields cuts to be counted, takes the counts, and returns the cut.
 
     Tokens fall with the turns that go, so the cuts are halved; the first two looks go where the sizes point. It takes
@@ -144,7 +144,7 @@ def cut_search(cuts: Sequence[Cut], budget: Budget) -> CutSearch:
     low, high = 0, len(cuts)
     over = (budget.whole_weight, budget.whole_tokens)
     under = (0, 0)
-    found: tuple[Cut, Counted] | None = None
+    found: tuple[TurnCut, Counted] | None = None
     looks = 0
     while low < high:
         at = (low + high) // 2
@@ -161,7 +161,7 @@ def cut_search(cuts: Sequence[Cut], budget: Budget) -> CutSearch:
 
 def pruned(
     request: Request, min_turns: int, whole_tokens: int, allowed_tokens: int, count: Callable[[Request], int]
-) -> tuple[Cut, Counted] | None:
+) -> tuple[TurnCut, Counted] | None:
     """What pruning makes of a request, by an oracle; None when it fits as it is, or no cut fits.
 
     Args:
@@ -183,7 +183,7 @@ def pruned(
         return end.value  # type: ignore[no-any-return]
 
 
-def _pointed_at(cuts: Sequence[Cut], allowed: int, under: tuple[int, int], over: tuple[int, int]) -> int:
+def _pointed_at(cuts: Sequence[TurnCut], allowed: int, under: tuple[int, int], over: tuple[int, int]) -> int:
     """The first of these cuts that fits by its size, between what was counted; the last when none does."""
     (low_weight, low_tokens), (high_weight, high_tokens) = under, over
     width = max(1, high_weight - low_weight)

@@ -11,7 +11,7 @@ from rules.scale import Scale, method_of
 from rules.weighing import not_a_count, standing, unusable_pin, weighed
 from schemas.estimate import TokenCount
 from schemas.failures import CallFailed, CallFailure
-from schemas.fitted import FittedJob
+from schemas.fitted_job import FittedJob
 from schemas.job import JobUpdate, QueuedJob, Shard
 from schemas.payload.bounds import input_bound
 from schemas.payload.payload import Payload

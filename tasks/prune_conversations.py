@@ -16,8 +16,8 @@ from rules.plausible_count import impossible_count
 from rules.prune_conversation import (
     Budget,
     Counted,
-    Cut,
     CutSearch,
+    TurnCut,
     cut_search,
     cuts_of,
     most_counts,
@@ -25,7 +25,7 @@ from rules.prune_conversation import (
 )
 from rules.scale import Scale
 from schemas.estimate import Estimate, TokenCount
-from schemas.fitted import FittedJob, Fitting, JobBefore
+from schemas.fitted_job import FittedJob, Fitting, JobBefore
 from schemas.job import JobUpdate, QueuedJob
 from schemas.payload.edit import turn_starts
 from schemas.payload.payload import Payload
@@ -54,7 +54,7 @@ class _Try:
         estimate: its price, when it is within the route's limit and the job's budgets; else None.
     """
 
-    cut: Cut
+    cut: TurnCut
     payload: Payload
     tokens: int
     estimate: Estimate | None
@@ -74,7 +74,7 @@ class _Trial:
     calls: int = 0
     fresh: list[TokenCount] = field(default_factory=list)
 
-    async def of(self, cut: Cut, payload: Payload, route: Route) -> _Try | None:
+    async def of(self, cut: TurnCut, payload: Payload, route: Route) -> _Try | None:
         """The payload on a route; None when what came cannot be its weight.
 
         Raises:
@@ -210,6 +210,6 @@ async def _downgraded(
             continue
         estimate = fitting_estimate(on.scale, job, route, tokens)
         if estimate is not None and (before.expected is None or estimate.expected < before.expected):
-            whole = Cut(payload.request, 0, turns, 0, 0)
+            whole = TurnCut(payload.request, 0, turns, 0, 0)
             return _fitted(trial, Fitting.DOWNGRADED, before, _Try(whole, payload, tokens, estimate), turns)
     return None

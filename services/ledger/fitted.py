@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, and_, bindparam, func, select, update
 
-from schemas.fitted import FittedJob, Fitting
+from schemas.fitted_job import FittedJob, Fitting
 from schemas.job import RunId
 from schemas.ledger import FittedJobRow, JobRow, PayloadRow
 from services.ledger.store import Ledger, upsert

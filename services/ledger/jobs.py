@@ -7,7 +7,7 @@ from sqlalchemy import func, insert, select
 
 from rules.endings import answered_before, deferred
 from rules.endings import rejected as rejected_ending
-from schemas.fitted import FittedJob
+from schemas.fitted_job import FittedJob
 from schemas.job import EndedJob, Job, JobUpdate, QueuedJob, RejectedRow, RunId, Shard
 from schemas.ledger import JobRow, PayloadRow
 from schemas.outcome import Outcome, Reason
