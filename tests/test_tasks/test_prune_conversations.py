@@ -5,6 +5,7 @@ The gateway counts as the simulator does, and refuses to count what the simulato
 
 import asyncio
 import tempfile
+from decimal import Decimal
 
 import orjson
 import pytest
@@ -85,7 +86,7 @@ def test_what_is_sent_is_within_every_budget_and_never_paid_for_again(talk, limi
             [attempt] = all_of(ledger, select(AttemptRow.__table__))
             assert attempt.fingerprint == own
             assert attempt.input_tokens == count_tokens(sent, check_body(sent, "messages")) <= limit
-            assert attempt.worst_case_nano_usd <= to_nano(usd)
+            assert attempt.worst_case_nano_usd <= to_nano(Decimal(usd))
             counted = [body for body in gateway.counted if body["model"] == sent["model"]]
             assert {key: value for key, value in sent.items() if key != "max_tokens"} in counted
         if fits:
