@@ -214,6 +214,15 @@ def faults_of_settings(text: str) -> Iterator[str]:
         yield f"{name}: nothing reads it"
 
 
+def faults_of_python(text: str, names: dict[str, object]) -> Iterator[str]:
+    """What of the Python blocks fails, when they run one after the other over the same names."""
+    for body in fences(text, "python"):
+        try:
+            exec(body, names)
+        except Exception as error:  # noqa: BLE001 - whatever an example dies of
+            yield f"{body.strip()}: {error}"
+
+
 # ---------------------------------------------------------------------------------------------- files and links
 
 

@@ -1,5 +1,6 @@
 """The pages against the code: what they name exists, what they must name is there, and their examples run."""
 
+import asyncio
 import re
 import subprocess
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.doc_checks import (
     faults_of_make,
     faults_of_policy,
     faults_of_policy_names,
+    faults_of_python,
     faults_of_settings,
     faults_of_shell,
     faults_of_sql,
@@ -33,6 +35,7 @@ from tests.doc_checks import (
     undocumented,
     words_of,
 )
+from tests.nights import night, text_row
 from tests.strategies import quick_ledger
 
 README = ROOT / "README.md"
@@ -82,6 +85,31 @@ def test_every_sql_example_runs_on_a_fresh_ledger(ledger):
 
 def test_every_table_is_listed_and_every_column_that_is_named_exists(ledger):
     assert list(faults_of_tables((ROOT / "docs" / "ledger.md").read_text(), ledger)) == []
+
+
+def test_the_examples_of_the_notebook_run_and_add_up(tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    ledger = quick_ledger(f"sqlite:///{tmp_path}/data/ledger.db")
+    kinds = [
+        {"group": "blue"},
+        {"group": "blue", "prompt": "m" * 300},
+        {},
+        {"max_input_tokens": 1},
+        {"max_tokens": 0},
+    ]
+    rows = [{"job_id": f"job-{n}", **text_row(f"{n}"), **more} for n, more in enumerate(kinds)]
+    _, report = asyncio.run(night(ledger, tmp_path / "results", 1, rows))
+    ledger.close()
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    assert list(faults_of_python((ROOT / "docs" / "notebook.md").read_text(), names)) == []
+    assert names["frames"].usd(names["nights"]).sum() == report.usd.actual > 0
+    assert names["groups"].sum() == names["nights"].sum()
+    assert names["groups"].index[0] == "blue"
+    assert list(names["sums"]["jobs"]) == [2, 1]
+    assert list(names["why"].index) == ["over_input_limit"]
+    assert list(names["joined"]["outcome"]) == ["succeeded"] * 3 + ["review", "rejected"]
+    assert names["joined"]["text"].isna().tolist() == [False] * 3 + [True] * 2
 
 
 def _statuses() -> set[str]:
@@ -159,6 +187,7 @@ def test_the_commands_of_the_readme_run(tmp_path, monkeypatch):
         (faults_of_shell, "```sh\nweighbridge run J --limit many\n```", "many"),
         (faults_of_shell, "```sh\nweighbridge run\n```", "weighbridge run: "),
         (faults_of_shell, "```sh\nfor\n```", "syntax error"),
+        (lambda text: faults_of_python(text, {}), "```python\ntea\n```", "tea: name 'tea' is not defined"),
         (faults_of_make, "`make tea`", "make tea: the Makefile has no such target"),
         (faults_of_settings, "`WEIGHBRIDGE_TEA`", "WEIGHBRIDGE_TEA: nothing reads it"),
         (lambda text: faults_of_links(README, text), "[x](docs/tea.md)", "docs/tea.md: there is no such file"),
