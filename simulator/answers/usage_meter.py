@@ -6,8 +6,10 @@ same requests in the same order cost the same.
 
 import hashlib
 import json
+from dataclasses import dataclass
 from typing import Any
 
+from simulator.answers.effort_thinking import drawn_alike, thinking_at
 from simulator.answers.refusals import AnsweredRefusal, wished_refusal
 from simulator.answers.server_tools import ServerWork, server_work
 from simulator.answers.tool_requests import forced_tool
@@ -85,7 +87,9 @@ def usage_of(
     else:
         context = first if server is None else server.context
         room = max(1, model.max_input_tokens - context)
-        output, thinking, stop_reason = _output(body, wishes, digest, room, thinks=thinks)
+        output, thinking, stop_reason = _output(
+            body, wishes, _draw(body, model, digest, first, thinks=thinks), room
+        )
         if refusal is not None:
             stop_reason = "refusal"
         elif server is not None and server.paused and stop_reason == "end_turn":
@@ -125,19 +129,45 @@ def _thinks(body: dict[str, Any], model: Model, server: ServerWork | None) -> bo
     return model.thinks if kind is None else kind != "disabled"
 
 
-def _output(
-    body: dict[str, Any], wishes: dict[str, str], digest: str, room: int, *, thinks: bool
-) -> tuple[int, int, str]:
-    """(output, the thinking in it, stop reason): as wished or from the hash, then cut by the limits."""
+@dataclass(frozen=True, slots=True)
+class _Draw:
+    """What the output of a request is made of where it wishes for nothing.
+
+    Attributes:
+        thinks: whether the request may think.
+        text: tokens of the answer.
+        thinking: tokens of thinking on top, by effort or budget; None: it names neither, and a share of all is.
+        percent: that share.
+    """
+
+    thinks: bool
+    text: int
+    thinking: int | None
+    percent: int
+
+
+def _draw(body: dict[str, Any], model: Model, digest: str, input_tokens: int, *, thinks: bool) -> _Draw:
     span = OUTPUT_MAX_TOKENS - OUTPUT_MIN_TOKENS + 1
     drawn = int(digest[16:32], 16)
+    text, thinking = OUTPUT_MIN_TOKENS + drawn % span, None
+    if thinks:
+        alike = OUTPUT_MIN_TOKENS + drawn_alike(body) % span
+        thinking = thinking_at(body, model, alike, input_tokens)
+        text = text if thinking is None else alike
+    return _Draw(thinks, text, thinking, drawn // span % (THINKING_MAX_PERCENT + 1))
+
+
+def _output(body: dict[str, Any], wishes: dict[str, str], draw: _Draw, room: int) -> tuple[int, int, str]:
+    """(output, the thinking in it, stop reason): as wished or as drawn, then cut by the limits."""
     wanted = number(wishes, "output_tokens")
-    thinking = number(wishes, "thinking_tokens") if thinks else 0
+    thinking = number(wishes, "thinking_tokens") if draw.thinks else 0
     if wanted is None:
-        wanted = OUTPUT_MIN_TOKENS + drawn % span + (thinking or 0)
+        if thinking is None:
+            thinking = draw.thinking
+        wanted = draw.text + (thinking or 0)
     wanted = max(1, wanted)
     if thinking is None:
-        thinking = wanted * (drawn // span % (THINKING_MAX_PERCENT + 1)) // 100
+        thinking = wanted * draw.percent // 100
     limit = body["max_tokens"]
     output, stop_reason = wanted, "end_turn" if forced_tool(body) is None else "tool_use"
     if wanted > room and limit > room:
