@@ -109,7 +109,12 @@ def _write(path: Path, table: pa.Table) -> Path:
 
 def write_text(path: Path, text: str) -> Path:
     """Write a small text file aside and rename it."""
+    return write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> Path:
+    """Write a small file aside and rename it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(path.name + ".writing")
-    aside.write_text(text, encoding="utf-8")
+    aside.write_bytes(data)
     return aside.replace(path)

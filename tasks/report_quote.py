@@ -1,5 +1,6 @@
 """Report a quote: its figures, kept in the ledger and shown in Prefect."""
 
+import asyncio
 from datetime import UTC, datetime
 
 from prefect.artifacts import acreate_markdown_artifact
@@ -13,6 +14,7 @@ from rules.quoted_caps import deferred_by_caps
 from schemas.quote import QuoteOnRecord, QuoteReport, QuoteTerms
 from services.ledger import quotes
 from services.result_file import write_text
+from tasks.draw_quote import as_markdown_images, draw_quote
 from tasks.quote_jobs import Quoting
 from tasks.step import step
 
@@ -57,8 +59,10 @@ async def report_quote(quoting: Quoting, tally: QuoteTally, flow_run_id: str | N
     await quoting.ledger.off_loop(_keep, quoting, tally, report, terms)
     text = as_quote_markdown(report)
     write_text(quoting.folder / "quote.md", text)
+    charts = await asyncio.to_thread(draw_quote, quoting, report)
     if flow_run_id is not None:
-        await acreate_markdown_artifact(key="weighbridge-quote", markdown=text)
+        markdown = f"{text}\n{as_markdown_images(charts)}\n"
+        await acreate_markdown_artifact(key="weighbridge-quote", markdown=markdown)
     return report
 
 
