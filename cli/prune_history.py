@@ -17,6 +17,7 @@ _MOST_DAYS = 36_500
 _MEANINGS = {
     "responses": "answers; the result files keep theirs",
     "payloads": "requests of rows that have ended",
+    "fitted jobs": "what pruning and downgrading did to jobs that go too",
     "jobs": "input rows of ended runs; the result files have the same",
     "failed attempts": "attempts that were not billed",
     "attempts rolled up": "summed into the table history; such a job may be paid for again",

@@ -35,7 +35,7 @@ class ScalesGateway(FakeGateway):
         super().__init__()
         self.models_counted = []
 
-    async def count(self, body):
+    async def count(self, body, *, leaving=None):
         weight = count_tokens(body, check_body(body, "count_tokens"))
         await super().count(body)
         self.models_counted.append(body["model"])
@@ -173,7 +173,7 @@ def test_a_job_whose_attempt_may_have_been_billed_is_not_sent_in_another_length(
 
 def test_a_count_that_fails_during_the_search_leaves_the_job_to_the_next_run(tmp_path):
     class Failing(ScalesGateway):
-        async def count(self, body):
+        async def count(self, body, *, leaving=None):
             if len(body["messages"]) < 15:
                 self._fail("count", {"messages": ["count:passing"]})
             return await super().count(body)
