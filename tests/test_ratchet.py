@@ -31,6 +31,83 @@ MANY_PARAMETERS = {
 #: rooms that have a class of this name
 CLASSES_TWICE: dict[str, int] = {}
 LONG_TEST_FILES: dict[str, int] = {}
+#: modules of a room without a test file of their name, which tests of others run; the list only shrinks
+MIRRORED_ROOMS = ("rules", "tasks", "services", "schemas", "flows", "cli", "review_page")
+WITHOUT_A_TEST_FILE = dict.fromkeys(
+    (
+        "rules/caps.py",
+        "rules/compare_results.py",
+        "rules/compare_windows.py",
+        "rules/estimate.py",
+        "rules/identity.py",
+        "rules/limits.py",
+        "rules/models.py",
+        "rules/read_bill.py",
+        "rules/surcharges.py",
+        "rules/usage_cost.py",
+        "rules/verdict.py",
+        "rules/weighing.py",
+        "tasks/admit.py",
+        "tasks/check_models.py",
+        "tasks/count_tokens.py",
+        "tasks/end_early.py",
+        "tasks/find_batch.py",
+        "tasks/keep_alive.py",
+        "tasks/park_for_review.py",
+        "tasks/pause.py",
+        "tasks/publish.py",
+        "tasks/read_approved.py",
+        "tasks/read_jobs.py",
+        "tasks/read_results.py",
+        "tasks/report_run.py",
+        "tasks/send.py",
+        "tasks/shards.py",
+        "tasks/show_progress.py",
+        "tasks/step.py",
+        "tasks/weigh_edit.py",
+        "services/api_answers.py",
+        "services/api_client.py",
+        "services/classify.py",
+        "services/ledger/batch_attempts.py",
+        "services/ledger/leases.py",
+        "services/ledger/outcomes.py",
+        "services/ledger/prunable.py",
+        "services/ledger/run_sums.py",
+        "services/ledger/verify_results.py",
+        "services/ledger/verify_rows.py",
+        "services/ledger/verify_windows.py",
+        "services/ledger/windows.py",
+        "services/result_file.py",
+        "services/this_process.py",
+        "services/tries.py",
+        "schemas/attempt.py",
+        "schemas/batch.py",
+        "schemas/budget.py",
+        "schemas/contract_price.py",
+        "schemas/errors.py",
+        "schemas/estimate.py",
+        "schemas/failures.py",
+        "schemas/job.py",
+        "schemas/ledger.py",
+        "schemas/model_facts.py",
+        "schemas/outcome.py",
+        "schemas/payload/invalid.py",
+        "schemas/payload/message_checks.py",
+        "schemas/payload/vocabulary.py",
+        "schemas/policy_sections.py",
+        "schemas/review_tables.py",
+        "schemas/row.py",
+        "schemas/settings.py",
+        "schemas/table.py",
+        "schemas/usage.py",
+        "schemas/verification.py",
+        "flows/collect_batches.py",
+        "flows/final_state.py",
+        "flows/nightly_batch.py",
+        "cli/lazy_command.py",
+    ),
+    1,
+)
 
 #: the file of a noun is called by the noun in each room that has to do with it: the room says what it does there
 SAME_NOUN = {
@@ -120,6 +197,14 @@ def long_test_files() -> dict[str, int]:
     return {name: number for name, number in lines.items() if number > MOST_TEST_LINES}
 
 
+def without_a_test_file() -> dict[str, int]:
+    """Modules of the rooms that no test file is called by."""
+    tested = {path.stem.removeprefix("test_") for path in (ROOT / "tests").rglob("test_*.py")}
+    ours = [name for name in sources() if name.startswith(tuple(f"{room}/" for room in MIRRORED_ROOMS))]
+    stems = {name: Path(name).stem for name in ours}
+    return {name: 1 for name, stem in stems.items() if not stem.startswith("__") and stem not in tested}
+
+
 @pytest.mark.parametrize(
     ("found", "allowed", "what"),
     [
@@ -128,8 +213,9 @@ def long_test_files() -> dict[str, int]:
         (many_parameters, MANY_PARAMETERS, f"parameters, over {MOST_PARAMETERS}"),
         (classes_twice, CLASSES_TWICE, "rooms have a class of this name"),
         (long_test_files, LONG_TEST_FILES, f"lines, over {MOST_TEST_LINES}"),
+        (without_a_test_file, WITHOUT_A_TEST_FILE, "module has no test file of its name"),
     ],
-    ids=["files", "functions", "parameters", "classes", "test files"],
+    ids=["files", "functions", "parameters", "classes", "test files", "mirror"],
 )
 def test_nothing_grows_over_its_limit_and_what_shrinks_stays_small(found, allowed, what):
     now = found()
