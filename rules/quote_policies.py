@@ -10,10 +10,19 @@ from schemas.policy import Policy
 
 def own_name(policy: Policy) -> str:
     """What the run's own policy is called in a quote."""
-    return f"{policy.name}, {_WAYS[policy.mode]}"
+    fitting = _FITTING.get(policy.prune.on_over_budget, "")
+    return f"{policy.name}, {_WAYS[policy.mode]}{fitting}"
 
 
+_FITTING = {"prune": " + pruning", "downgrade": " + downgrading"}
 _WAYS = {Mode.MESSAGES: "messages", Mode.BATCHES: "batches"}
+
+
+def unfitted_policy(policy: Policy) -> Policy | None:
+    """The same policy, under which a job over its budgets waits for a person; None: it is that already."""
+    if policy.prune.on_over_budget == "review":
+        return None
+    return policy.model_copy(update={"prune": policy.prune.model_copy(update={"on_over_budget": "review"})})
 
 
 def compared_policies(policy: Policy) -> dict[str, Policy]:

@@ -101,7 +101,7 @@ def _sort_in(auditing: Quoting, found: _Found, jobs: Sequence[JobOnScale]) -> No
     """Add jobs to the sets that they carry; what has no count has no price either."""
     for one in jobs:
         tools = tool_set(one.payload.request)
-        quoted = quote_under(auditing.own, one, with_limits=False)
+        quoted = quote_under(auditing.scale, one, with_limits=False)
         if tools is None or quoted.quote is None or not tools.tools:
             found.uncountable += 1
             continue
@@ -143,8 +143,8 @@ def _audited(
     """One tool set with its weights, its money and its calls."""
     answers, calls = kept
     tools, weights = carriers.tools, tool_weights(carriers.tools, counted)
-    card = auditing.own.models.price_card(carriers.model, datetime.now(UTC))
-    batch = auditing.own.policy.mode is Mode.BATCHES
+    card = auditing.scale.models.price_card(carriers.model, datetime.now(UTC))
+    batch = auditing.scale.policy.mode is Mode.BATCHES
     jobs = len(carriers.tokens)
     audited = [
         AuditedTool(

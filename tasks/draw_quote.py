@@ -24,7 +24,7 @@ def draw_quote(quoting: Quoting, report: QuoteReport) -> list[Path]:
     columns = ("name", "expected_usd", "p90_usd", "worst_usd")
     policies = pd.DataFrame([{name: getattr(one, name) for name in columns} for one in report.policies])
     jobs = pd.read_parquet(quoting.job_quotes, columns=["input_tokens"], dtype_backend="pyarrow")
-    routes = {route.name: route.up_to_input_tokens for route in quoting.own.policy.routes}
+    routes = {route.name: route.up_to_input_tokens for route in quoting.scale.policy.routes}
     drawn = {
         "cost-by-policy.png": cost_by_policy(policies, simulated=report.simulated),
         "job-weights.png": job_weights(jobs, routes, simulated=report.simulated),

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from rules.endings import stops_run, uncounted
+from rules.fit_budget import as_sent
 from rules.job_quote import JobQuote
 from rules.limits import over_limits
 from rules.prices import Unpriced
@@ -18,6 +19,7 @@ from rules.scale import Scale, method_of
 from rules.weighing import not_a_count, weighed
 from schemas.errors import RunFailed
 from schemas.estimate import TokenCount
+from schemas.failures import CallFailed
 from schemas.job import Job, JobUpdate, QueuedJob
 from schemas.money import to_usd
 from schemas.outcome import AttemptState, Outcome, Reason
@@ -28,6 +30,7 @@ from services.job_file import JobFile
 from services.ledger import Ledger, counts, prior, reviews
 from services.result_file import USD, growing_file
 from tasks.count_tokens import JobOnScale, count_job, without_impossible
+from tasks.prune_conversations import fit_budget
 from tasks.run import Halt
 from tasks.step import step
 
@@ -83,7 +86,7 @@ class Quoting:
     halt: Halt = field(default_factory=Halt)
 
     @property
-    def own(self) -> Scale:
+    def scale(self) -> Scale:
         """The scale of the run's own policy."""
         return self.candidates[0].scale
 
@@ -130,7 +133,7 @@ def read_batch(
     quoting: Quoting, ids: set[int], first: int, rows: Sequence[Row]
 ) -> tuple[list[Job], list[QuotedRow]]:
     """The jobs of some rows, and the rows that are none."""
-    scale = quoting.own
+    scale = quoting.scale
     jobs: list[Job] = []
     rejected: list[QuotedRow] = []
     for number, row in enumerate(rows, first):
@@ -169,7 +172,7 @@ def _undecided(
             quoted.append(_ended(one, Outcome.SUCCEEDED, None))
         elif AttemptState.OPEN in standing:
             quoted.append(_ended(one, Outcome.DEFERRED, Reason.IN_FLIGHT_ELSEWHERE))
-        elif AttemptState.UNKNOWN in standing and quoting.own.policy.parks_unknown:
+        elif AttemptState.UNKNOWN in standing and quoting.scale.policy.parks_unknown:
             quoted.append(_ended(one, Outcome.REVIEW, Reason.UNKNOWN_OUTCOME))
         else:
             continue
@@ -217,6 +220,7 @@ async def count_batch(quoting: Quoting, jobs: Sequence[JobOnScale]) -> None:
         for model, tokens in one.counted.items()
         if model not in before.get(one.job.fingerprint, ())
     ]
+    fresh += [count for one in jobs if one.fitted for count in one.fitted.counts]
     await quoting.ledger.off_loop(counts.add, fresh)
     for one in jobs:
         if one.failure is not None and stops_run(one.failure):
@@ -231,6 +235,11 @@ async def _count_one(quoting: Quoting, one: JobOnScale) -> None:
     await count_job(own.scale, quoting.gateway, one, quoting.halt)
     if one.failure is not None or one.impossible is not None:
         return
+    try:
+        one.fitted = await fit_budget(quoting, one.job, one.payload, one.counted, _update(own.scale, one))
+    except CallFailed as error:
+        one.failure = error.as_failure()
+        return
     for candidate in others:
         # its own failure concerns this candidate alone; what it counted is shared
         await count_job(
@@ -244,13 +253,35 @@ async def _count_one(quoting: Quoting, one: JobOnScale) -> None:
 def _quoted(quoting: Quoting, one: JobOnScale, tally: QuoteTally) -> QuotedRow:
     """What a run would make of a job by its counts; its quotes under the other candidates are tallied."""
     own, *others = quoting.candidates
-    found = quote_under(own.scale, one, with_limits=True)
+    found = _as_fitted(own.scale, one) or quote_under(own.scale, one, with_limits=True)
     for candidate in others:
         if not candidate.is_whole and found.quote is None:
             continue
         other = quote_under(candidate.scale, one, with_limits=candidate.is_whole)
         tally.compare(candidate.name, other.quote)
     return found
+
+
+def _as_fitted(scale: Scale, one: JobOnScale) -> QuotedRow | None:
+    """A job that the policy prunes or sends on a cheaper route, as it would be sent; None: it goes as it is."""
+    fitted = one.fitted
+    if fitted is None:
+        return None
+    routed = replace(
+        as_sent(one.job, fitted.payload),
+        model=fitted.estimate.model,
+        input_tokens=fitted.estimate.input_tokens,
+        method=fitted.estimate.method,
+    )
+    return QuotedRow(
+        row_number=routed.row_number,
+        job_id=routed.job_id,
+        job=routed,
+        outcome=None,
+        reason=None,
+        detail=None,
+        quote=scale.quote(routed),
+    )
 
 
 def quote_under(scale: Scale, one: JobOnScale, *, with_limits: bool) -> QuotedRow:

@@ -31,7 +31,7 @@ async def report_quote(quoting: Quoting, tally: QuoteTally, flow_run_id: str | N
         tally: what a run would make of each row.
         flow_run_id: the Prefect flow run that shows it; None: it runs outside of one.
     """
-    policy, models = quoting.own.policy, quoting.own.models
+    policy, models = quoting.scale.policy, quoting.scale.models
     now = datetime.now(UTC)
     groups = {need.group for need in tally.needs if need.group}
     caps = caps_of(policy, _NO_RUN, now, groups)

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rules.quote_policies import compared_policies, own_name
+from rules.quote_policies import compared_policies, own_name, unfitted_policy
 from rules.scale import Scale
 from schemas.errors import BadInput
 from schemas.policy import Policy
@@ -81,6 +81,9 @@ async def _candidates(
     found = [Candidate(own_name(policy), await scale(policy), is_whole=True)]
     for name, other in others.items():
         found.append(Candidate(name, await scale(other)))
+    unfitted = unfitted_policy(policy) if others else None
+    if unfitted is not None:
+        found.append(Candidate(own_name(unfitted), await scale(unfitted), is_whole=True))
     if whole is not None:
         name = own_name(whole)
         if any(one.name == name for one in found):

@@ -87,3 +87,20 @@ def test_without_a_word_in_the_policy_it_waits_for_a_person(yard):
         assert report["jobs"]["review"] == 1
         assert report["fitted"] == []
         assert yard.rows("SELECT * FROM fitted_jobs") == []
+
+
+def test_a_quote_prices_what_the_run_will_send_after_pruning(yard):
+    rules = policy(yard, "prune")
+    jobs = yard.jobs(ROWS)
+    with yard.simulator() as simulator:
+        quote = yard.weighbridge("quote", jobs, "--policy", rules, "--json").json
+        assert simulator.billed() == []
+        own, *_, unpruned = quote["policies"]
+        assert own["name"] == "end-to-end, messages + pruning"
+        assert (own["jobs"], own["review"]) == (2, 1)
+        assert (unpruned["name"], unpruned["jobs"], unpruned["review"]) == ("end-to-end, messages", 1, 2)
+        counts = yard.called()[0]
+        report = yard.run(jobs, "--policy", rules, "--quote", quote["quote_id"])
+        assert yard.called()[0] == counts
+        assert report["quote"]["inside"] is True
+        assert report["usd"]["estimated"] == own["expected_usd"]

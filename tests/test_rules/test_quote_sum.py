@@ -65,15 +65,15 @@ SHAPES = {
 def test_eight_runs_of_ten_lie_in_the_range(shape, answers, jobs):
     chance, draw = random.Random(f"{shape}{answers}"), SHAPES[shape]
     inside = rounds = 0
-    for _ in range(200):
+    for _ in range(100):
         taught = learned([draw(chance) for _ in range(answers)], 1_000)
         tonight = [routed(chance.randint(100, 2_000), 1_000) for _ in range(jobs)]
         sums = quotes_of(tonight, taught)
         actual = sum(CARD.price(BilledTokens(one.input_tokens, draw(chance))) for one in tonight)
         rounds += 1
         inside += sums.p10 <= actual <= sums.p90
-    # the error of 200 rounds is 2.8 points
-    assert 0.72 <= inside / rounds <= 0.90
+    # the error of 100 rounds is 4 points
+    assert 0.70 <= inside / rounds <= 0.92
 
 
 @given(
