@@ -1,7 +1,8 @@
 """`weighbridge quote`."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -38,6 +39,11 @@ def quote(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows, at most this many.")] = None,
     mode: ModeOption = None,
     against: Annotated[Path | None, typer.Option(help="Another policy file (TOML), to compare with.")] = None,
+    sample: Annotated[
+        int | None,
+        typer.Option(min=1, help="Look at this many rows only, drawn by size, and estimate the whole file."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Which rows --sample draws.")] = 1,
     simulate: SimulateOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -67,8 +73,15 @@ def quote(
                 base_url=base_url,
                 mode=mode.value if mode else None,
                 against=str(against) if against else None,
+                sample=sample,
+                seed=seed,
             )
 
+    _quote_and_show(work, as_json=as_json)
+
+
+def _quote_and_show(work: Callable[[], object], *, as_json: bool) -> NoReturn:
+    """Make the quote, print it, and end with its exit code; with JSON, one object also when it fails."""
     try:
         report = QuoteReport.model_validate(work())
     except Exception as error:

@@ -14,6 +14,7 @@ from rules.quote_text import (
     quoted_job_rows,
     quoted_reason_rows,
     quoted_time_line,
+    sample_line,
 )
 from schemas.quote import QuoteReport
 
@@ -26,6 +27,8 @@ def print_quote(report: QuoteReport) -> None:
     console.print(f"\n[bold]{escape(quote_title(report))}[/bold]\n")
     if report.error:
         console.print(f"[red]{escape(report.error)}[/red]")
+    if report.sample is not None:
+        console.print(f"{escape(sample_line(report.sample))}\n", highlight=False)
     print_table(console, ("rows", ">jobs", "meaning"), quoted_job_rows(report))
     print_table(console, _figures(POLICY_HEADINGS), policy_rows(report))
     if report.models:

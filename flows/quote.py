@@ -11,7 +11,7 @@ from schemas.quote import QuoteReport
 from schemas.run import RunOptions
 from tasks.quote_jobs import quote_jobs
 from tasks.report_quote import report_quote
-from tasks.start_quote import start_quote
+from tasks.start_quote import SampleOptions, start_quote
 from tasks.step import run_log
 
 
@@ -27,6 +27,8 @@ async def quote(
     base_url: str | None = None,
     mode: Literal["messages", "batches"] | None = None,
     against: str | None = None,
+    sample: int | None = None,
+    seed: int = 1,
 ) -> State[QuoteReport]:
     """Say what a run over a Parquet file would cost, and what other policies would make of it.
 
@@ -45,6 +47,8 @@ async def quote(
         base_url: The API's address. Empty: ANTHROPIC_BASE_URL, or Anthropic's own.
         mode: messages (now) or batches (half the price, within 24 hours). Empty: as the policy says.
         against: Another policy file (TOML), to compare with.
+        sample: Look at this many rows only, and estimate the whole file.
+        seed: Which rows a sample draws.
     """
     options = RunOptions(
         jobs=jobs,
@@ -60,7 +64,8 @@ async def quote(
         deployment=deployment.get_id(),
     )
     try:
-        report = await one_quote(options, against)
+        drawn = None if sample is None else SampleOptions(sample, seed)
+        report = await one_quote(options, against, drawn)
     except WeighbridgeError as error:
         return Failed(message=str(error), data=error)
     own = report.policies[0]
@@ -70,9 +75,11 @@ async def quote(
     )
 
 
-async def one_quote(options: RunOptions, against: str | None = None) -> QuoteReport:
+async def one_quote(
+    options: RunOptions, against: str | None = None, sample: SampleOptions | None = None
+) -> QuoteReport:
     """The quote itself."""
-    async with start_quote(options, against) as quoting:
+    async with start_quote(options, against, sample=sample) as quoting:
         run_log().info("%s: %s rows to weigh", quoting.quote_id, quoting.file.rows)
         tally = await quote_jobs(quoting)
         return await report_quote(quoting, tally, options.prefect_flow_run_id)

@@ -1,6 +1,6 @@
 """The quote as people and programs read it, made of its tally."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rules.quote_sum import QuoteSum
@@ -32,27 +32,24 @@ class AccountRates:
     messages: Mapping[str, RatesPerMinute]
 
 
-def quote_figures(
-    tally: QuoteTally, deferred: Collection[int], caps: Sequence[QuotedCap], policy: Policy
-) -> QuoteReport:
+def quote_figures(tally: QuoteTally, caps: Sequence[QuotedCap], policy: Policy) -> QuoteReport:
     """The figures of a quote, but for its id, its places and its times.
 
     Args:
         tally: the rows.
-        deferred: rows that today's caps would defer.
-        caps: the caps that would do it.
+        caps: today's caps that would defer jobs.
         policy: the run's own.
     """
     rows = tally.rows
     # a cap defers jobs that are priced; a job in flight elsewhere is deferred without a price
-    elsewhere = rows[Outcome.DEFERRED]
+    elsewhere, deferred = rows[Outcome.DEFERRED], sum(cap.jobs for cap in caps)
     jobs = QuotedJobs(
         read=rows.total(),
-        priced=rows[None] - len(deferred),
+        priced=rows[None] - deferred,
         answered=rows[Outcome.SUCCEEDED],
         again=tally.again.total(),
         review=rows[Outcome.REVIEW] + rows[Outcome.UNKNOWN],
-        deferred=elsewhere + len(deferred),
+        deferred=elsewhere + deferred,
         rejected=rows[Outcome.REJECTED],
         uncounted=rows[Outcome.FAILED],
     )

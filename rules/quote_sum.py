@@ -8,6 +8,7 @@ around the mean. Of a job without enough answers nothing is known: from one toke
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from fractions import Fraction
 from math import isqrt
 
 from rules.job_quote import JobQuote
@@ -46,21 +47,25 @@ class QuoteSum:
     _assumed_expected: int = 0
     _lessons: dict[LessonKey, _OfLesson] = field(default_factory=dict)
 
-    def add(self, quote: JobQuote) -> None:
-        """Add one job."""
-        self.jobs += 1
-        self.input_tokens += quote.estimate.input_tokens
-        self.expected += quote.estimate.expected
-        self.worst_case += quote.estimate.worst_case
+    def add(self, quote: JobQuote, weight: int = 1) -> None:
+        """Add one job, which stands for so many of the file."""
+        self.jobs += weight
+        self.input_tokens += weight * quote.estimate.input_tokens
+        self.expected += weight * quote.estimate.expected
+        self.worst_case += weight * quote.estimate.worst_case
         if not quote.observed:
-            self.assumed += 1
-            self._assumed_least += quote.least
-            self._assumed_most += quote.most
-            self._assumed_expected += quote.estimate.expected
+            self.assumed += weight
+            self._assumed_least += weight * quote.least
+            self._assumed_most += weight * quote.most
+            self._assumed_expected += weight * quote.estimate.expected
             return
-        self._shift += quote.shift
-        self._variance += quote.spread**2
-        self._lessons.setdefault(quote.key, _OfLesson(quote.observed)).spread += quote.spread
+        self._shift += weight * quote.shift
+        self._variance += weight * quote.spread**2
+        self._lessons.setdefault(quote.key, _OfLesson(quote.observed)).spread += weight * quote.spread
+
+    def widen(self, share: Fraction) -> None:
+        """Take in that only a sample was looked at: one standard deviation of the sum, as a share of what is expected."""
+        self._variance += int((share * self.expected) ** 2)
 
     @property
     def observed(self) -> int:
@@ -94,6 +99,6 @@ class QuoteSums:
     def __init__(self) -> None:
         self.by_name: defaultdict[str, QuoteSum] = defaultdict(QuoteSum)
 
-    def add(self, name: str, quote: JobQuote) -> None:
-        """Add one job under a name."""
-        self.by_name[name].add(quote)
+    def add(self, name: str, quote: JobQuote, weight: int = 1) -> None:
+        """Add one job under a name, which stands for so many of the file."""
+        self.by_name[name].add(quote, weight)

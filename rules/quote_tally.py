@@ -3,11 +3,13 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from rules.job_quote import JobQuote
 from rules.quote_sum import QuoteSum, QuoteSums
 from rules.quoted_caps import MoneyNeed
 from rules.run_time import CallLoad
+from rules.sample_range import SampleInterval
 from schemas.job import QueuedJob
 from schemas.outcome import Outcome, Reason
 
@@ -62,41 +64,58 @@ class QuoteTally:
         self.loads: dict[str, CallLoad] = {}
         self.needs: list[MoneyNeed] = []
 
-    def add(self, row: QuotedRow, priority: int = 0) -> None:
-        """Add one row under the run's own policy; the money goes to higher priorities first."""
-        self.rows[row.outcome] += 1
+    def add(self, row: QuotedRow, priority: int = 0, weight: int = 1) -> None:
+        """Add one row under the run's own policy.
+
+        Args:
+            row: what a run would make of it.
+            priority: the money goes to higher ones first.
+            weight: for how many rows of the file it stands.
+        """
+        self.rows[row.outcome] += weight
         if row.outcome is not None:
             if row.outcome is Outcome.REVIEW:
-                self.policies[self._own].review += 1
-            self.reasons[row.outcome, str(row.reason or "answered")] += 1
+                self.policies[self._own].review += weight
+            self.reasons[row.outcome, str(row.reason or "answered")] += weight
         elif row.quote is not None and row.job is not None:
-            self._add_priced(row.job, row.quote, priority)
+            self._add_priced(row.job, row.quote, priority, weight)
 
-    def _add_priced(self, job: QueuedJob, quote: JobQuote, priority: int) -> None:
+    def _add_priced(self, job: QueuedJob, quote: JobQuote, priority: int, weight: int) -> None:
         estimate = quote.estimate
-        self.policies[self._own].sums.add(quote)
-        self.models.add(estimate.model, quote)
-        self.groups.add(job.group or "", quote)
+        self.policies[self._own].sums.add(quote, weight)
+        self.models.add(estimate.model, quote, weight)
+        self.groups.add(job.group or "", quote, weight)
         load = self.loads.get(estimate.model, CallLoad())
         self.loads[estimate.model] = CallLoad(
-            requests=load.requests + 1,
-            input_tokens=load.input_tokens + estimate.input_tokens,
-            output_tokens=load.output_tokens + quote.output_tokens,
+            requests=load.requests + weight,
+            input_tokens=load.input_tokens + weight * estimate.input_tokens,
+            output_tokens=load.output_tokens + weight * quote.output_tokens,
         )
         self.needs.append(
             MoneyNeed(
                 row_number=job.row_number,
                 priority=priority,
                 group=job.group,
-                hold=estimate.hold,
-                expected=estimate.expected,
+                hold=estimate.hold + (weight - 1) * estimate.expected,
+                expected=weight * estimate.expected,
+                jobs=weight,
             )
         )
 
-    def compare(self, name: str, quote: JobQuote | None) -> None:
+    def widen(self, interval: SampleInterval) -> None:
+        """Take in how far the sums of a sample may lie from those of the file, each in proportion."""
+        expected = self.policies[self._own].sums.expected
+        if not expected:
+            return
+        share = Fraction(interval.deviation, expected)
+        of_policies = [one.sums for one in self.policies.values()]
+        for sums in (*of_policies, *self.models.by_name.values(), *self.groups.by_name.values()):
+            sums.widen(share)
+
+    def compare(self, name: str, quote: JobQuote | None, weight: int = 1) -> None:
         """Add one job of another policy; None: that policy would not send it."""
         of_policy = self.policies[name]
         if quote is None:
-            of_policy.review += 1
+            of_policy.review += weight
         else:
-            of_policy.sums.add(quote)
+            of_policy.sums.add(quote, weight)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from schemas.money import usd_rounded
-from schemas.quote import QuotedUsd, QuoteReport
+from schemas.quote import QuotedSample, QuotedUsd, QuoteReport
 
 QuoteRows = list[tuple[str, ...]]
 POLICY_HEADINGS = ("policy", "jobs", "expected", "p10 to p90", "worst case", "rests on", "ratio")
@@ -78,6 +78,15 @@ def cap_rows(report: QuoteReport) -> QuoteRows:
     ]
 
 
+def sample_line(sample: QuotedSample) -> str:
+    """That only some rows were looked at, in a sentence."""
+    return (
+        f"{sample.rows:,} of {sample.of:,} rows were looked at (seed {sample.seed}), and stand for the others. With 95 % "
+        f"confidence the expected cost of the whole file lies from {usd_rounded(sample.low_usd)} to "
+        f"{usd_rounded(sample.high_usd)}; the fewer rows, the more easily a rare dear one is missed."
+    )
+
+
 def quoted_time_line(report: QuoteReport) -> str:
     """How long the run takes, in a sentence."""
     return (
@@ -89,7 +98,10 @@ def quoted_time_line(report: QuoteReport) -> str:
 
 def as_quote_markdown(report: QuoteReport) -> str:
     """The whole quote as Markdown."""
-    parts = [f"# {quote_title(report)}", _table(("rows", "", ""), quoted_job_rows(report))]
+    parts = [f"# {quote_title(report)}"]
+    if report.sample is not None:
+        parts.append(sample_line(report.sample))
+    parts.append(_table(("rows", "", ""), quoted_job_rows(report)))
     parts.append(_table(POLICY_HEADINGS, policy_rows(report)))
     if report.models:
         parts.append(_table(PART_HEADINGS, part_rows(report)))

@@ -11,13 +11,18 @@ from schemas.budget import Window, WindowCap
 
 @dataclass(frozen=True, slots=True)
 class MoneyNeed:
-    """What one job takes of a window: held before it is sent, and expected to be settled. Nano-USD."""
+    """What one job takes of a window: held before it is sent, and expected to be settled. Nano-USD.
+
+    Attributes:
+        jobs: for how many it stands, as one of a sample; their money is taken together.
+    """
 
     row_number: int
     priority: int
     group: str | None
     hold: int
     expected: int
+    jobs: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ def deferred_by_caps(
                 over = cap.window
         if over is not None:
             rows.add(need.row_number)
-            jobs[over] += 1
+            jobs[over] += need.jobs
             continue
         for cap, _ in covering:
             taken[cap.window] += need.expected

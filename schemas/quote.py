@@ -108,6 +108,22 @@ class QuotedSeconds(_QuotePart):
     batches: int = 0
 
 
+class QuotedSample(_QuotePart):
+    """That only some rows were looked at, and how far the expected cost of the whole file may lie. USD.
+
+    Attributes:
+        rows: that were drawn, of so many.
+        seed: which ones.
+        low_usd, high_usd: the ends of the 95 % confidence interval of the expected cost.
+    """
+
+    rows: int
+    of: int
+    seed: int
+    low_usd: UsdText
+    high_usd: UsdText
+
+
 class QuotedCalls(_QuotePart):
     """Free counts that the quote made, and paid calls that the run would make."""
 
@@ -137,6 +153,8 @@ class QuoteReport(_QuotePart):
     caps: list[CapInTheWay] = []
     seconds: QuotedSeconds = QuotedSeconds()
     calls: QuotedCalls = QuotedCalls()
+    #: None: every row was looked at
+    sample: QuotedSample | None = None
     job_quotes: str | None = None
     prefect_flow_run_id: str | None = None
     error: str | None = None

@@ -30,6 +30,7 @@ from services.job_file import JobFile
 from services.ledger import Ledger, counts, prior, reviews
 from services.result_file import USD, growing_file
 from tasks.count_tokens import JobOnScale, count_job, without_impossible
+from tasks.draw_rows import DrawnRows
 from tasks.prune_conversations import fit_budget
 from tasks.run import Halt
 from tasks.step import step
@@ -74,6 +75,7 @@ class Quoting:
         candidates: the policies, the run's own first.
         limit: only the first rows, at most this many.
         folder: where its file of job quotes goes.
+        drawn: the rows that are looked at; None: all.
     """
 
     quote_id: str
@@ -83,12 +85,17 @@ class Quoting:
     file: JobFile
     limit: int | None
     folder: Path
+    drawn: DrawnRows | None = None
     halt: Halt = field(default_factory=Halt)
 
     @property
     def scale(self) -> Scale:
         """The scale of the run's own policy."""
         return self.candidates[0].scale
+
+    def weight(self, row_number: int) -> int:
+        """For how many rows of the file a row stands; 0: it is not looked at."""
+        return 1 if self.drawn is None else self.drawn.weights.get(row_number, 0)
 
     @property
     def job_quotes(self) -> Path:
@@ -125,7 +132,7 @@ async def _quote_batch(
     quoted.sort(key=lambda one: one.row_number)
     priorities = {job.row_number: job.priority for job in jobs}
     for one in quoted:
-        tally.add(one, priorities.get(one.row_number, 0))
+        tally.add(one, priorities.get(one.row_number, 0), quoting.weight(one.row_number))
     return quoted
 
 
@@ -137,6 +144,8 @@ def read_batch(
     jobs: list[Job] = []
     rejected: list[QuotedRow] = []
     for number, row in enumerate(rows, first):
+        if not quoting.weight(number):
+            continue
         try:
             job = job_from_row(number, row, scale.policy.output.default_max_tokens)
             check_models(job, scale.models.for_pin(job.model), scale.policy.mode)
@@ -177,7 +186,8 @@ def _undecided(
         else:
             continue
         del waiting[number]
-    tally.again.update(again[number] for number in waiting if number in again)
+    for number in waiting.keys() & again.keys():
+        tally.again[again[number]] += quoting.weight(number)
     return [JobOnScale(one, job.payload) for one, job in waiting.values()], quoted
 
 
@@ -258,7 +268,7 @@ def _quoted(quoting: Quoting, one: JobOnScale, tally: QuoteTally) -> QuotedRow:
         if not candidate.is_whole and found.quote is None:
             continue
         other = quote_under(candidate.scale, one, with_limits=candidate.is_whole)
-        tally.compare(candidate.name, other.quote)
+        tally.compare(candidate.name, other.quote, quoting.weight(one.job.row_number))
     return found
 
 

@@ -11,7 +11,9 @@ from rules.quote_report import AccountRates, quote_figures, with_times
 from rules.quote_tally import QuoteTally
 from rules.quote_text import as_quote_markdown
 from rules.quoted_caps import deferred_by_caps
-from schemas.quote import QuoteOnRecord, QuoteReport, QuoteTerms
+from rules.sample_range import StratumAmounts, sample_interval
+from schemas.money import to_usd
+from schemas.quote import QuotedSample, QuoteOnRecord, QuoteReport, QuoteTerms
 from services.ledger import quotes
 from services.result_file import write_text
 from tasks.draw_quote import as_markdown_images, draw_quote
@@ -31,22 +33,24 @@ async def report_quote(quoting: Quoting, tally: QuoteTally, flow_run_id: str | N
         tally: what a run would make of each row.
         flow_run_id: the Prefect flow run that shows it; None: it runs outside of one.
     """
+    sample = _sample(quoting, tally)
     policy, models = quoting.scale.policy, quoting.scale.models
     now = datetime.now(UTC)
     groups = {need.group for need in tally.needs if need.group}
     caps = caps_of(policy, _NO_RUN, now, groups)
     used = await quoting.ledger.off_loop(quotes.used_in_windows, [cap.window for cap in caps])
-    deferred, in_the_way = deferred_by_caps(tally.needs, caps, used)
+    _, in_the_way = deferred_by_caps(tally.needs, caps, used)
     rates = AccountRates(
         quoting.gateway.counts_per_minute, {model: quoting.gateway.rates(model) for model in tally.loads}
     )
-    figures = quote_figures(tally, deferred, in_the_way, policy)
+    figures = quote_figures(tally, in_the_way, policy)
     timed = with_times(figures, tally, rates, policy, quoting.gateway.tally.count)
     report = timed.model_copy(
         update={
             "quote_id": quoting.quote_id,
             "simulated": quoting.gateway.simulated,
             "jobs_path": quoting.file.path,
+            "sample": sample,
             "job_quotes": str(quoting.job_quotes),
             "prefect_flow_run_id": flow_run_id,
         }
@@ -64,6 +68,26 @@ async def report_quote(quoting: Quoting, tally: QuoteTally, flow_run_id: str | N
         markdown = f"{text}\n{as_markdown_images(charts)}\n"
         await acreate_markdown_artifact(key="weighbridge-quote", markdown=markdown)
     return report
+
+
+def _sample(quoting: Quoting, tally: QuoteTally) -> QuotedSample | None:
+    """What looking at a sample leaves open, which the tally takes in; None: every row was looked at."""
+    drawn = quoting.drawn
+    if drawn is None:
+        return None
+    expected = {need.row_number: need.expected // need.jobs for need in tally.needs}
+    interval = sample_interval(
+        StratumAmounts(stratum.population, [expected.get(row, 0) for row in stratum.rows])
+        for stratum in drawn.strata
+    )
+    tally.widen(interval)
+    return QuotedSample(
+        rows=len(drawn.weights),
+        of=sum(stratum.population for stratum in drawn.strata),
+        seed=drawn.seed,
+        low_usd=to_usd(interval.low),
+        high_usd=to_usd(interval.high),
+    )
 
 
 def _digest_of(_: object, quoting: Quoting) -> str:

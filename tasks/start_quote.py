@@ -1,8 +1,10 @@
 """Start a quote: what must hold before the first count."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,19 +21,33 @@ from services.ledger.lessons import Lessons
 from services.policy_file import read_policy
 from services.result_file import writable_folder
 from tasks.check_models import checked_models
+from tasks.draw_rows import draw_rows
 from tasks.quote_jobs import Candidate, Quoting
 from tasks.start_run import check_lasting, run_policy
 
 
+@dataclass(frozen=True, slots=True)
+class SampleOptions:
+    """How many rows to draw, and which: the same for the same seed."""
+
+    rows: int
+    seed: int = 1
+
+
 @asynccontextmanager
 async def start_quote(
-    options: RunOptions, against: str | None = None, *, alone: bool = False
+    options: RunOptions,
+    against: str | None = None,
+    *,
+    sample: SampleOptions | None = None,
+    alone: bool = False,
 ) -> AsyncIterator[Quoting]:
     """A quote that may begin, with its services.
 
     Args:
         options: as for the run that is quoted.
         against: a policy file to compare with.
+        sample: look at some rows only; None: at all.
         alone: compare the run's own policy with no other.
 
     Raises:
@@ -47,6 +63,9 @@ async def start_quote(
     file = JobFile(options.jobs)
     quote_id = f"quote-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
     folder = writable_folder(Path(options.results or settings.results).absolute()) / quote_id
+    drawn = None
+    if sample is not None:
+        drawn = await asyncio.to_thread(draw_rows, file, options.limit, sample.rows, sample.seed)
     ledger = open_ledger(options.ledger or settings.ledger_url)
     try:
         async with open_gateway(policy.limits, options.base_url) as gateway:
@@ -62,6 +81,7 @@ async def start_quote(
                 file=file,
                 limit=options.limit,
                 folder=folder,
+                drawn=drawn,
             )
     finally:
         ledger.close()

@@ -146,3 +146,24 @@ def test_a_policy_of_ones_own_is_compared_under_its_own_limits(yard):
     against = quote["policies"][-1]
     assert (against["name"], against["jobs"], against["review"]) == ("tight, messages", 10, 1)
     assert quote["policies"][0]["jobs"] == 11
+
+
+def test_a_sample_stands_for_the_file_and_says_how_far_it_may_be_off(yard):
+    jobs = yard.jobs([*rows(400), *rows(40, first=1_000, words=2_500)])
+    with yard.simulator() as simulator:
+        whole = quoted(yard, jobs)
+        other = {"WEIGHBRIDGE_LEDGER": "sqlite:///sampled.db"}
+        ended = yard.weighbridge(
+            *("quote", jobs, "--json", "--policy", yard.policy(), "--sample", 80, "--seed", 5), **other
+        )
+        assert ended.code == 0, ended.told()
+        found = ended.json
+        assert simulator.billed() == []
+        assert (found["jobs"]["read"], found["sample"]["rows"], found["sample"]["of"]) == (440, 80, 440)
+        assert found["calls"]["count"] < whole["calls"]["count"] / 4
+        expected = nano(whole["policies"][0]["expected_usd"])
+        assert nano(found["sample"]["low_usd"]) <= expected <= nano(found["sample"]["high_usd"])
+        again = yard.weighbridge(
+            *("quote", jobs, "--json", "--policy", yard.policy(), "--sample", 80, "--seed", 5), **other
+        ).json
+        assert (again["policies"], again["calls"]["count"]) == (found["policies"], 0)
