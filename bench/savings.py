@@ -1,0 +1,184 @@
+"""What each saving is worth: quotes of a job file under one policy after the other, on the simulator's counts.
+
+    python -m bench.savings [--trace JOBS] [--rows N]
+
+Makes a file of long conversations and one of jobs with 20 tools, and takes a job file made of a trace if one is given.
+Prints one JSON line per file: expected USD with all jobs on the largest model, routed by weight, in batches, with
+conversations pruned to 8,000 input tokens, and with the tools left out that a job never needs; and each as a share of
+the first. Nothing is sent: every figure is a quote, with the output assumed.
+"""
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from simulator.process import running_simulator
+
+WEIGHBRIDGE = Path(sys.executable).parent / "weighbridge"
+POLICY = """
+name = "savings"
+mode = "batches"
+[[routes]]
+name = "small"
+model = "claude-haiku-5-5"
+up_to_input_tokens = 1_500
+[[routes]]
+name = "middle"
+model = "claude-sonnet-5-5"
+up_to_input_tokens = 8_000
+[[routes]]
+name = "large"
+model = "claude-opus-5-5"
+up_to_input_tokens = 200_000
+[request]
+max_input_tokens = {most}
+max_cost_usd = "10"
+[limits]
+messages_per_minute = 60_000
+count_per_minute = 60_000
+[prune]
+on_over_budget = "{means}"
+"""
+BUDGET = 8_000
+WORDS = [
+    "the",
+    "order",
+    "was",
+    "sent",
+    "on",
+    "monday",
+    "and",
+    "came",
+    "back",
+    "with",
+    "a",
+    "note",
+    "about",
+    "its",
+    "weight",
+    "and",
+    "the",
+    "truck",
+    "it",
+    "left",
+    "on",
+]
+NEEDED = 5
+
+
+def text(chance: random.Random, words: int) -> str:
+    """So many words, some at random."""
+    return " ".join(chance.choice(WORDS) for _ in range(words))
+
+
+def conversations(chance: random.Random, rows: int) -> list[dict]:
+    """Support chats of 3 to 60 turns, a few hundred tokens a turn."""
+    found = []
+    for number in range(rows):
+        messages = []
+        for _ in range(chance.randint(3, 60)):
+            messages.append({"role": "user", "content": text(chance, chance.randint(40, 250))})
+            messages.append({"role": "assistant", "content": text(chance, chance.randint(40, 250))})
+        messages.append({"role": "user", "content": "What is to be done now?"})
+        found.append({"job_id": f"chat-{number}", "messages": json.dumps(messages), "max_tokens": 400})
+    return found
+
+
+def with_tools(chance: random.Random, rows: int, number_of_tools: int) -> list[dict]:
+    """Short questions, each with so many tools."""
+    tools = []
+    described = random.Random(7)
+    for number in range(20):
+        properties = {f"field_{n}": {"type": "string", "description": text(described, 12)} for n in range(6)}
+        schema = {"type": "object", "properties": properties}
+        tools.append({"name": f"tool_{number}", "description": text(described, 60), "input_schema": schema})
+    return [
+        {
+            "job_id": f"question-{number}",
+            "prompt": text(chance, 60),
+            "tools": json.dumps(tools[:number_of_tools]),
+            "max_tokens": 400,
+        }
+        for number in range(rows)
+    ]
+
+
+def quoted(folder: Path, jobs: Path, base_url: str, *, prune: bool = False) -> dict[str, Decimal]:
+    """The expected USD of a file by policy, by a quote."""
+    policy = folder / f"prune-{prune}.toml"
+    means, most = ("prune", BUDGET) if prune else ("review", 200_000)
+    policy.write_text(POLICY.format(means=means, most=most))
+    env = {**os.environ, "ANTHROPIC_BASE_URL": base_url, "ANTHROPIC_API_KEY": "simulated"}
+    env["PREFECT_HOME"] = str(folder / "prefect")
+    env.pop("PREFECT_API_URL", None)
+    where = ["--ledger", f"sqlite:///{folder}/ledger.db", "--results", folder / "results"]
+    command = [WEIGHBRIDGE, "quote", jobs, "--policy", policy, "--json", *where]
+    done = subprocess.run(command, env=env, stdout=subprocess.PIPE, check=False)
+    report = json.loads(done.stdout)
+    if report["jobs"]["priced"] != report["jobs"]["read"]:
+        sys.exit(f"{jobs.name}: not every job was priced: {report['jobs']} {report['reasons']}")
+    return {one["name"]: Decimal(one["expected_usd"]) for one in report["policies"]}
+
+
+def saved(folder: Path, name: str, jobs: Path, base_url: str, fewer: Path | None = None) -> dict:
+    """The line of one file; only conversations can be pruned. `fewer`: the same jobs with only the tools they need."""
+    plain = quoted(folder, jobs, base_url)
+    batches, largest, messages = list(plain.values())[:3]
+    pruned = batches
+    if name == "conversations":
+        pruned = next(iter(quoted(folder, jobs, base_url, prune=True).values()))
+    dropped = pruned
+    if fewer is not None:
+        dropped = next(iter(quoted(folder, fewer, base_url).values()))
+    costs = {
+        "all_on_largest": largest,
+        "routed": messages,
+        "in_batches": batches,
+        "pruned": pruned,
+        "tools_dropped": dropped,
+    }
+    shares = {what: f"{cost / largest:.3f}" for what, cost in costs.items()}
+    usd = {what: f"{cost:f}" for what, cost in costs.items()}
+    return {"file": name, "rows": pq.read_metadata(jobs).num_rows, "usd": usd, "share": shares}
+
+
+def main() -> None:
+    """Quote the files, and print a line for each."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--trace", type=Path, help="a job file made of a trace")
+    parser.add_argument("--rows", type=int, default=300, help="rows of the files that are made here")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="savings-") as name:
+        folder = Path(name)
+        files = {
+            "conversations": conversations(random.Random(1), arguments.rows),
+            "20 tools": with_tools(random.Random(2), arguments.rows, 20),
+            "needed tools": with_tools(random.Random(2), arguments.rows, NEEDED),
+        }
+        paths = {what: folder / f"{what.replace(' ', '-')}.parquet" for what in files}
+        for what, rows in files.items():
+            pq.write_table(pa.Table.from_pylist(rows), paths[what])
+        with running_simulator() as simulator:
+            url = simulator.base_url
+            if arguments.trace:
+                print(json.dumps(saved(folder, "trace", arguments.trace.absolute(), url)), flush=True)
+            print(json.dumps(saved(folder, "conversations", paths["conversations"], url)), flush=True)
+            line = saved(folder, "20 tools", paths["20 tools"], url, paths["needed tools"])
+            print(json.dumps(line), flush=True)
+            if simulator.billed():
+                sys.exit("something was sent")
+
+
+if __name__ == "__main__":
+    main()
