@@ -68,7 +68,7 @@ def postgres_url(postgresql_folder):
         yield url
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def ledger_url(request, tmp_path):
     """The URL of a ledger, on each database; it is there only where the test asks for a `ledger` too."""
     if request.param == "sqlite":

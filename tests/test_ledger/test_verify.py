@@ -74,7 +74,7 @@ def settled_batch(ledger):
     runs.finish(ledger, "run-9", RunOutcome.COMPLETE, {})
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def made(request, tmp_path_factory):
     """The URL of a ledger of two nights over rows of every kind, and of a batch; and the folder of its results."""
     folder = tmp_path_factory.mktemp("made")

@@ -11,7 +11,9 @@ from schemas.review_tables import ReviewRow
 from services.ledger import reviews
 from tests.test_review_page.page import browser_of, decide, log_in, statuses, token_of
 
-BOTH = pytest.mark.parametrize("ledger_url", ["sqlite", "postgresql"], indirect=True)
+BOTH = pytest.mark.parametrize(
+    "ledger_url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)], indirect=True
+)
 
 
 @BOTH

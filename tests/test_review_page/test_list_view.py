@@ -9,7 +9,9 @@ from schemas.review import APPROVAL_HOLDS
 from schemas.review_tables import ReviewPayloadRow, ReviewRow
 from tests.test_review_page.page import decide
 
-BOTH = pytest.mark.parametrize("ledger_url", ["sqlite", "postgresql"], indirect=True)
+BOTH = pytest.mark.parametrize(
+    "ledger_url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)], indirect=True
+)
 
 
 @BOTH
