@@ -1,6 +1,5 @@
 """Report: estimate compared with actual, per job, per model and per run; and the end of the run on record."""
 
-import asyncio
 import logging
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -42,6 +41,7 @@ from schemas.report import (
 from services.ledger import batches, fitted, lessons, quotes, run_sums, runs
 from services.ledger.run_sums import ModelSums, ReasonSum
 from services.result_file import USD, write_parts, write_text
+from services.whole_thread import on_whole_thread
 from tasks.run import Run
 from tasks.step import step
 
@@ -83,7 +83,7 @@ _TO_FIX = (Outcome.REJECTED, Outcome.FAILED, Outcome.UNKNOWN)
 @step
 async def report_run(run: Run) -> RunReport:
     """Compare estimates with actuals, write the report's files, end the run on record; its report, also as artifact."""
-    report = await asyncio.to_thread(finish_with_report, run)
+    report = await on_whole_thread(finish_with_report, run)
     if FlowRunContext.get() is not None:
         await acreate_markdown_artifact(
             as_markdown(report), key="weighbridge-report", description=f"Report of {run.run_id}"

@@ -1,6 +1,5 @@
 """A step: one function that is a Prefect task inside a flow run, and the plain function anywhere else."""
 
-import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
@@ -10,6 +9,8 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext, TaskRunContext
+
+from services.whole_thread import on_whole_thread
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -52,7 +53,7 @@ def _awaitable(function: Callable[Arguments, Any]) -> Callable[Arguments, Awaita
 
     @wraps(function)
     async def off_loop(*args: Arguments.args, **options: Arguments.kwargs) -> Any:
-        return await asyncio.to_thread(function, *args, **options)
+        return await on_whole_thread(function, *args, **options)
 
     return off_loop
 

@@ -22,6 +22,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from schemas.errors import BadInput, RunFailed
 from schemas.table import Table
+from services.whole_thread import on_whole_thread
 
 log = logging.getLogger("weighbridge")
 
@@ -182,11 +183,11 @@ class Ledger:
         """
         for pause in (0.1, 1, 5, 15):
             try:
-                return await asyncio.to_thread(step, self, *args, **options)
+                return await on_whole_thread(step, self, *args, **options)
             except LedgerUnavailable as error:
                 log.warning("%s It is tried again.", error)
                 await asyncio.sleep(pause)
-        return await asyncio.to_thread(step, self, *args, **options)
+        return await on_whole_thread(step, self, *args, **options)
 
     def close(self) -> None:
         self.engine.dispose()
