@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from rules.models import Models
 from schemas.job import MAX_GROUP_CHARACTERS, MAX_JOB_ID_CHARACTERS, Job, RejectedRow
 from schemas.model_facts import MODEL_NAME, ModelFacts
 from schemas.money import NanoUsd, to_nano
@@ -13,6 +14,7 @@ from schemas.payload.api_rules import refusal, sentences
 from schemas.payload.exact_json import NO_JSON, NOT_A_NUMBER, Path, Unfit, exact_json, exact_number
 from schemas.payload.invalid import InvalidPayload, invalid_at
 from schemas.payload.payload import Payload
+from schemas.policy import Policy
 from schemas.row import Entries, JsonText, Row
 
 #: the columns that are Messages parameters of the same name, in the order they are sent
@@ -72,6 +74,17 @@ def job_from_row(row_number: int, row: Row, default_max_tokens: int) -> Job:
         group=group,
         priority=_whole(row, "priority") or 0,
     )
+
+
+def checked_job(row_number: int, row: Row, policy: Policy, models: Models) -> Job:
+    """The job in one row, which some model that it could go to takes.
+
+    Raises:
+        InvalidPayload: with the column and the reason.
+    """
+    job = job_from_row(row_number, row, policy.output.default_max_tokens)
+    check_models(job, models.for_pin(job.model), policy.mode)
+    return job
 
 
 def check_models(job: Job, models: Sequence[ModelFacts], mode: Mode) -> None:

@@ -57,6 +57,29 @@ class Job:
     priority: int = 0
     approval: Approval | None = None
 
+    def queued(self) -> "QueuedJob":
+        """The job as a run has it in its queue, before it is weighed."""
+        approval = self.approval
+        return QueuedJob(
+            row_number=self.row_number,
+            job_id=self.job_id,
+            fingerprint=self.payload.fingerprint,
+            group=self.group,
+            pinned_model=self.model,
+            max_tokens=self.payload.max_tokens,
+            own_max_input_tokens=self.max_input_tokens,
+            own_max_cost=self.max_cost,
+            cache_ttl=self.payload.cache_ttl,
+            model=None,
+            input_tokens=None,
+            method=None,
+            payload_bytes=len(self.payload.text),
+            traits=self.payload.traits,
+            review_id=approval.review_id if approval else None,
+            ceiling_tokens=approval.input_tokens if approval else None,
+            ceiling=approval.cost if approval else None,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class EndedJob:

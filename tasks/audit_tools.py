@@ -3,7 +3,7 @@
 import asyncio
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -23,7 +23,7 @@ from services.ledger import counts
 from services.ledger.tool_calls import tool_calls
 from services.result_file import write_text
 from tasks.count_tokens import JobOnScale
-from tasks.quote_jobs import Quoting, count_batch, queued, quote_under, read_batch
+from tasks.quote_jobs import Quoting, count_batch, quote_under, read_batch
 from tasks.step import step
 
 
@@ -90,7 +90,7 @@ async def _carriers(auditing: Quoting) -> _Found:
         jobs, _ = await asyncio.to_thread(read_batch, auditing, ids, first, rows)
         first += len(rows)
         found.jobs += len(jobs)
-        carrying = [JobOnScale(queued(job), job.payload) for job in jobs if job.payload.request.get("tools")]
+        carrying = [JobOnScale(job.queued(), job.payload) for job in jobs if job.payload.request.get("tools")]
         found.with_tools += len(carrying)
         await count_batch(auditing, carrying)
         await asyncio.to_thread(_sort_in, auditing, found, carrying)
@@ -101,7 +101,7 @@ def _sort_in(auditing: Quoting, found: _Found, jobs: Sequence[JobOnScale]) -> No
     """Add jobs to the sets that they carry; what has no count has no price either."""
     for one in jobs:
         tools = tool_set(one.payload.request)
-        quoted = quote_under(auditing.scale, one, with_limits=False)
+        quoted = quote_under(auditing.scale, replace(one, fitted=None), with_limits=False)
         if tools is None or quoted.quote is None or not tools.tools:
             found.uncountable += 1
             continue

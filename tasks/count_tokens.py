@@ -1,7 +1,7 @@
 """Count: what each job weighs under every model its climb asks about, by the provider's own scale; free. And route it."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from rules.endings import stops_run, uncounted
@@ -13,13 +13,14 @@ from schemas.estimate import TokenCount
 from schemas.failures import CallFailed, CallFailure
 from schemas.fitted_job import FittedJob
 from schemas.job import JobUpdate, QueuedJob, Shard
+from schemas.outcome import Reason
 from schemas.payload.bounds import input_bound
 from schemas.payload.payload import Payload
 from services.gateway import Gateway
 from services.ledger import Ledger, counts, jobs
 from tasks.admit import in_doubt_first
 from tasks.check_models import why_not_callable
-from tasks.prune_conversations import fit_budget
+from tasks.prune_conversations import Weighs, fit_budget
 from tasks.run import Brake, Halt, Run
 from tasks.step import shard_step
 
@@ -58,36 +59,64 @@ class JobOnScale:
 async def count_tokens(run: Run, shard: Shard) -> int:
     """Count the jobs of a shard, together, and write the model of each down; how many found one."""
     queued = await run.ledger.off_loop(jobs.of_shard, run.run_id, shard)
-    known = await run.ledger.off_loop(counts.known, [job.fingerprint for job, _ in queued])
-    on_scale = [
-        JobOnScale(job, Payload.restored(body), known.setdefault(job.fingerprint, {})) for job, body in queued
-    ]
-    wrong = [(one.job.fingerprint, model) for one in on_scale for model in without_impossible(one)]
-    await run.ledger.off_loop(counts.forget, wrong)
-    before = {fingerprint: set(models) for fingerprint, models in known.items()}
-    await asyncio.gather(
-        *(count_job(run.scale, run.gateway, one, run.halt, run.count_brake) for one in on_scale)
-    )
-    if run.policy.prune.on_over_budget != "review":
-        await asyncio.gather(*(_fit_budget(run, one) for one in on_scale))
-    fresh = [
-        TokenCount(one.job.fingerprint, model, tokens, method_of(one.job))
-        for one in on_scale
-        for model, tokens in one.counted.items()
-        if model not in before.get(one.job.fingerprint, ())
-    ]
+    on_scale = [JobOnScale(job, Payload.restored(body)) for job, body in queued]
+
+    async def count(one: JobOnScale) -> None:
+        await count_job(run.scale, run.gateway, one, run.halt, run.count_brake)
+        await fit_one(run, one, run.halt)
+
+    fresh = await count_together(run.ledger, on_scale, count)
     return await run.ledger.off_loop(_write, run, fresh, on_scale)
 
 
-async def _fit_budget(run: Run, one: JobOnScale) -> None:
-    """Bring a job that is over a budget within it, as the policy says; it is written down with its weight."""
-    if one.failure is not None or one.impossible is not None or run.halt.reason:
+async def count_together(
+    ledger: Ledger, jobs: Sequence[JobOnScale], count: Callable[[JobOnScale], Awaitable[None]]
+) -> list[TokenCount]:
+    """Count jobs side by side; what is on record is not asked for again, unless it can be no count.
+
+    Args:
+        ledger: where counts are kept; those that it has are given to the jobs, which share them by payload.
+        jobs: to be counted.
+        count: counts one of them.
+
+    Returns:
+        The counts that are not on record yet.
+    """
+    known = await ledger.off_loop(counts.known, [one.job.fingerprint for one in jobs])
+    for one in jobs:
+        one.counted = known.setdefault(one.job.fingerprint, {})
+    wrong = [(one.job.fingerprint, model) for one in jobs for model in without_impossible(one)]
+    await ledger.off_loop(counts.forget, wrong)
+    before = {fingerprint: set(models) for fingerprint, models in known.items()}
+    await asyncio.gather(*(count(one) for one in jobs))
+    fresh = [
+        TokenCount(one.job.fingerprint, model, tokens, method_of(one.job))
+        for one in jobs
+        for model, tokens in one.counted.items()
+        if model not in before.get(one.job.fingerprint, ())
+    ]
+    return fresh + [kept for one in jobs if one.fitted is not None for kept in one.fitted.counts]
+
+
+async def fit_one(on: Weighs, one: JobOnScale, halt: Halt) -> None:
+    """Bring a counted job that is over a budget within it, as the policy says; it is written down with its weight.
+
+    Args:
+        on: what it is weighed with.
+        one: the job; what it becomes, or why that could not be counted, is added to it.
+        halt: a stopped run fits no more, and a failure that concerns all jobs stops it.
+    """
+    if on.scale.policy.prune.on_over_budget == "review":
+        return
+    if one.failure is not None or one.impossible is not None or halt.reason:
         return
     try:
-        one.fitted = await fit_budget(run, one.job, one.payload, one.counted, _update(run, one))
+        one.fitted = await fit_budget(
+            on, one.job, one.payload, one.counted, update_of(on.scale, one, stopped=halt.reason)
+        )
     except CallFailed as error:
         one.failure = error.as_failure()
-        run.halt.stop(stops_run(one.failure))
+        halt.stop(stops_run(one.failure))
 
 
 def without_impossible(one: JobOnScale) -> list[str]:
@@ -154,14 +183,22 @@ async def _tokens(
 
 
 def _write(ledger: Ledger, run: Run, fresh: Sequence[TokenCount], on_scale: Sequence[JobOnScale]) -> int:
+    counts.add(ledger, fresh)
+    updates = [update_of(run.scale, one, stopped=run.halt.reason) for one in on_scale]
+    updates = in_doubt_first(run, [one.job for one in on_scale], updates)
     fitted = [one.fitted for one in on_scale if one.fitted is not None]
-    counts.add(ledger, [*fresh, *(count for one in fitted for count in one.counts)])
-    updates = in_doubt_first(run, [one.job for one in on_scale], [_update(run, one) for one in on_scale])
     jobs.record(ledger, run.run_id, updates, fitted)
     return sum(update.ending is None for update in updates)
 
 
-def _update(run: Run, one: JobOnScale) -> JobUpdate:
+def update_of(scale: Scale, one: JobOnScale, *, stopped: Reason | None = None) -> JobUpdate:
+    """What becomes of a job that was on the scale.
+
+    Args:
+        scale: what it was weighed with.
+        one: the job.
+        stopped: why the run stopped, if it did, so that counting did not go on.
+    """
     if one.failure is not None:
         return JobUpdate(one.job.row_number, ending=uncounted(one.failure))
     if one.impossible is not None:
@@ -171,4 +208,4 @@ def _update(run: Run, one: JobOnScale) -> JobUpdate:
         return JobUpdate(
             one.job.row_number, model=sent.model, input_tokens=sent.input_tokens, method=sent.method
         )
-    return weighed(run.scale, one.job, one.counted, stopped=run.halt.reason)
+    return weighed(scale, one.job, one.counted, stopped=stopped)

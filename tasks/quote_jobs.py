@@ -3,24 +3,22 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from rules.endings import stops_run, uncounted
+from rules.endings import stops_run
 from rules.fit_budget import as_sent
 from rules.job_quote import JobQuote
 from rules.limits import over_limits
 from rules.prices import Unpriced
 from rules.quote_tally import QuotedRow, QuoteTally
-from rules.read_row import check_models, job_from_row
-from rules.scale import Scale, method_of
-from rules.weighing import not_a_count, weighed
+from rules.read_row import checked_job
+from rules.scale import Scale
 from schemas.errors import RunFailed
-from schemas.estimate import TokenCount
-from schemas.failures import CallFailed
-from schemas.job import Job, JobUpdate, QueuedJob
+from schemas.job import Job, QueuedJob
 from schemas.money import to_usd
 from schemas.outcome import AttemptState, Outcome, Reason
 from schemas.payload.invalid import InvalidPayload
@@ -29,9 +27,8 @@ from services.gateway import Gateway
 from services.job_file import JobFile
 from services.ledger import Ledger, counts, prior, reviews
 from services.result_file import USD, growing_file
-from tasks.count_tokens import JobOnScale, count_job, without_impossible
+from tasks.count_tokens import JobOnScale, count_job, count_together, fit_one, update_of
 from tasks.draw_rows import DrawnRows
-from tasks.prune_conversations import fit_budget
 from tasks.run import Halt
 from tasks.step import step
 
@@ -147,8 +144,7 @@ def read_batch(
         if not quoting.weight(number):
             continue
         try:
-            job = job_from_row(number, row, scale.policy.output.default_max_tokens)
-            check_models(job, scale.models.for_pin(job.model), scale.policy.mode)
+            job = checked_job(number, row, scale.policy, scale.models)
         except InvalidPayload as error:
             why = f"{error.column}: {error.reason}"
             rejected.append(QuotedRow(number, None, None, Outcome.REJECTED, Reason.INVALID_ROW, why))
@@ -169,9 +165,9 @@ def _undecided(
     """The jobs that are to be weighed, and what became of the others: answered, in flight, in doubt, or decided about."""
     free, ended = reviews.apply_decisions(quoting.ledger, jobs, resubmit_approved=False)
     quoted = [
-        _ended(queued(end.job), end.ending.outcome, end.ending.reason, end.ending.detail) for end in ended
+        _ended(end.job.queued(), end.ending.outcome, end.ending.reason, end.ending.detail) for end in ended
     ]
-    waiting = {job.row_number: (queued(job), job) for job in free}
+    waiting = {job.row_number: (job.queued(), job) for job in free}
     with quoting.ledger.read() as connection:
         earlier = prior.prior_attempts(connection, [one for one, _ in waiting.values()])
         again = prior.changed_since(connection, [one for one, _ in waiting.values()])
@@ -191,46 +187,13 @@ def _undecided(
     return [JobOnScale(one, job.payload) for one, job in waiting.values()], quoted
 
 
-def queued(job: Job) -> QueuedJob:
-    """A job as a run has it in its queue, before it is weighed."""
-    approval = job.approval
-    return QueuedJob(
-        row_number=job.row_number,
-        job_id=job.job_id,
-        fingerprint=job.payload.fingerprint,
-        group=job.group,
-        pinned_model=job.model,
-        max_tokens=job.payload.max_tokens,
-        own_max_input_tokens=job.max_input_tokens,
-        own_max_cost=job.max_cost,
-        cache_ttl=job.payload.cache_ttl,
-        model=None,
-        input_tokens=None,
-        method=None,
-        payload_bytes=len(job.payload.text),
-        traits=job.payload.traits,
-        review_id=approval.review_id if approval else None,
-        ceiling_tokens=approval.input_tokens if approval else None,
-        ceiling=approval.cost if approval else None,
-    )
-
-
 async def count_batch(quoting: Quoting, jobs: Sequence[JobOnScale]) -> None:
-    """Count jobs under every model that a candidate asks about; what is known already is not asked for."""
-    known = await quoting.ledger.off_loop(counts.known, [one.job.fingerprint for one in jobs])
-    for one in jobs:
-        one.counted = known.setdefault(one.job.fingerprint, {})
-    wrong = [(one.job.fingerprint, model) for one in jobs for model in without_impossible(one)]
-    await quoting.ledger.off_loop(counts.forget, wrong)
-    before = {fingerprint: set(models) for fingerprint, models in known.items()}
-    await asyncio.gather(*(_count_one(quoting, one) for one in jobs))
-    fresh = [
-        TokenCount(one.job.fingerprint, model, tokens, method_of(one.job))
-        for one in jobs
-        for model, tokens in one.counted.items()
-        if model not in before.get(one.job.fingerprint, ())
-    ]
-    fresh += [count for one in jobs if one.fitted for count in one.fitted.counts]
+    """Count jobs under every model that a candidate asks about; what is known already is not asked for.
+
+    Raises:
+        RunFailed: a failure that concerns all jobs. What was counted is kept.
+    """
+    fresh = await count_together(quoting.ledger, jobs, partial(_count_one, quoting))
     await quoting.ledger.off_loop(counts.add, fresh)
     for one in jobs:
         if one.failure is not None and stops_run(one.failure):
@@ -243,12 +206,8 @@ async def count_batch(quoting: Quoting, jobs: Sequence[JobOnScale]) -> None:
 async def _count_one(quoting: Quoting, one: JobOnScale) -> None:
     own, *others = quoting.candidates
     await count_job(own.scale, quoting.gateway, one, quoting.halt)
+    await fit_one(quoting, one, quoting.halt)
     if one.failure is not None or one.impossible is not None:
-        return
-    try:
-        one.fitted = await fit_budget(quoting, one.job, one.payload, one.counted, _update(own.scale, one))
-    except CallFailed as error:
-        one.failure = error.as_failure()
         return
     for candidate in others:
         # its own failure concerns this candidate alone; what it counted is shared
@@ -263,43 +222,23 @@ async def _count_one(quoting: Quoting, one: JobOnScale) -> None:
 def _quoted(quoting: Quoting, one: JobOnScale, tally: QuoteTally) -> QuotedRow:
     """What a run would make of a job by its counts; its quotes under the other candidates are tallied."""
     own, *others = quoting.candidates
-    found = _as_fitted(own.scale, one) or quote_under(own.scale, one, with_limits=True)
+    found = quote_under(own.scale, one, with_limits=True)
+    as_it_was = replace(one, fitted=None)
     for candidate in others:
         if not candidate.is_whole and found.quote is None:
             continue
-        other = quote_under(candidate.scale, one, with_limits=candidate.is_whole)
+        other = quote_under(candidate.scale, as_it_was, with_limits=candidate.is_whole)
         tally.compare(candidate.name, other.quote, quoting.weight(one.job.row_number))
     return found
 
 
-def _as_fitted(scale: Scale, one: JobOnScale) -> QuotedRow | None:
-    """A job that the policy prunes or sends on a cheaper route, as it would be sent; None: it goes as it is."""
-    fitted = one.fitted
-    if fitted is None:
-        return None
-    routed = replace(
-        as_sent(one.job, fitted.payload),
-        model=fitted.estimate.model,
-        input_tokens=fitted.estimate.input_tokens,
-        method=fitted.estimate.method,
-    )
-    return QuotedRow(
-        row_number=routed.row_number,
-        job_id=routed.job_id,
-        job=routed,
-        outcome=None,
-        reason=None,
-        detail=None,
-        quote=scale.quote(routed),
-    )
-
-
 def quote_under(scale: Scale, one: JobOnScale, *, with_limits: bool) -> QuotedRow:
-    """What a job is under one policy."""
-    update = _update(scale, one)
+    """What a job is under one policy, pruned or downgraded if it was."""
+    update = update_of(scale, one)
     if update.ending is not None:
         return _ended(one.job, update.ending.outcome, update.ending.reason, update.ending.detail)
-    routed = replace(one.job, model=update.model, input_tokens=update.input_tokens, method=update.method)
+    job = one.job if one.fitted is None else as_sent(one.job, one.fitted.payload)
+    routed = replace(job, model=update.model, input_tokens=update.input_tokens, method=update.method)
     try:
         quote: JobQuote = scale.quote(routed)
     except Unpriced as error:
@@ -307,14 +246,6 @@ def quote_under(scale: Scale, one: JobOnScale, *, with_limits: bool) -> QuotedRo
     if with_limits and (over := over_limits(routed, quote.estimate, scale.policy)):
         return _ended(routed, Outcome.REVIEW, *over)
     return QuotedRow(routed.row_number, routed.job_id, routed, None, None, None, quote)
-
-
-def _update(scale: Scale, one: JobOnScale) -> JobUpdate:
-    if one.failure is not None:
-        return JobUpdate(one.job.row_number, ending=uncounted(one.failure))
-    if one.impossible is not None:
-        return not_a_count(one.job, one.impossible)
-    return weighed(scale, one.job, one.counted)
 
 
 def _ended(job: QueuedJob, outcome: Outcome, reason: Reason | None, detail: str | None = None) -> QuotedRow:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 
 from rules.identity import paid_again_line
-from rules.read_row import check_models, job_from_row, rejected_row
+from rules.read_row import checked_job, rejected_row
 from schemas.job import Job, RejectedRow
 from schemas.payload.invalid import InvalidPayload
 from schemas.row import Row
@@ -48,9 +48,7 @@ def _put_on_record(run: Run, batch: Sequence[Row], first: int, *, resubmit_appro
     rejected: list[RejectedRow] = []
     for row_number, row in enumerate(batch, first):
         try:
-            job = job_from_row(row_number, row, run.policy.output.default_max_tokens)
-            check_models(job, run.models.for_pin(job.model), run.policy.mode)
-            read.append(job)
+            read.append(checked_job(row_number, row, run.policy, run.models))
         except InvalidPayload as error:
             rejected.append(rejected_row(row_number, row, error))
     weighed, ended = reviews.apply_decisions(

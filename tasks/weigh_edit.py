@@ -3,18 +3,18 @@
 import asyncio
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 
 import orjson
 
 from rules.advice import advise
 from rules.fit_budget import over_budget
 from rules.prices import Unpriced
-from rules.scale import Scale, method_of
+from rules.scale import Scale
 from rules.weighing import weighed
 from schemas.errors import BadInput, RunFailed
-from schemas.estimate import TokenCount
 from schemas.failures import CallFailed, Refused
-from schemas.job import QueuedJob
+from schemas.job import Job, QueuedJob
 from schemas.outcome import Reason
 from schemas.payload.edit import Edit, NoSuchEdit
 from schemas.payload.invalid import InvalidPayload
@@ -25,7 +25,7 @@ from services.gateway import Gateway
 from services.ledger import Ledger, counts, reviews
 from services.ledger.lessons import Lessons
 from tasks.check_models import checked_models
-from tasks.count_tokens import JobOnScale, count_job, without_impossible
+from tasks.count_tokens import JobOnScale, count_job, count_together
 from tasks.prune_conversations import prune_conversation
 
 
@@ -160,24 +160,17 @@ async def prune_edit(on: EditScale, before: ReviewDetail, payload: Payload) -> P
 
 async def _job_of(on: EditScale, before: ReviewDetail, payload: Payload) -> QueuedJob:
     own = await on.ledger.off_loop(reviews.own_limits, before.run_id, before.row_number)
-    return QueuedJob(
+    job = Job(
         row_number=before.row_number,
         job_id=before.job_id,
-        fingerprint=payload.fingerprint,
+        payload=payload,
+        model=before.pinned_model,
+        max_input_tokens=own.tokens,
+        max_cost=own.cost,
         group=before.group_name,
-        pinned_model=before.pinned_model,
-        max_tokens=payload.max_tokens,
-        own_max_input_tokens=own.tokens,
-        own_max_cost=own.cost,
-        cache_ttl=payload.cache_ttl,
-        model=None,
-        input_tokens=None,
-        method=None,
-        payload_bytes=len(payload.text),
-        traits=payload.traits,
-        # a person decides about it, so a bound serves where the provider does not count
-        review_id=before.id,
     )
+    # a person decides about it, so a bound serves where the provider does not count
+    return replace(job.queued(), review_id=before.id)
 
 
 def _changed(before: ReviewDetail, change: Edit) -> Payload:
@@ -197,17 +190,8 @@ async def _counted(on: EditScale, job: QueuedJob, payload: Payload) -> dict[str,
         BadInput: the API refuses the payload.
         RunFailed: it was not counted.
     """
-    known = await on.ledger.off_loop(counts.known, [job.fingerprint])
-    one = JobOnScale(job, payload, known.get(job.fingerprint, {}))
-    wrong = [(job.fingerprint, model) for model in without_impossible(one)]
-    await on.ledger.off_loop(counts.forget, wrong)
-    before = set(one.counted)
-    await count_job(on.scale, on.gateway, one)
-    fresh = [
-        TokenCount(job.fingerprint, model, tokens, method_of(job))
-        for model, tokens in one.counted.items()
-        if model not in before
-    ]
+    one = JobOnScale(job, payload)
+    fresh = await count_together(on.ledger, [one], partial(count_job, on.scale, on.gateway))
     await on.ledger.off_loop(counts.add, fresh)
     if one.failure is not None:
         if isinstance(one.failure, Refused):
