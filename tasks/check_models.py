@@ -1,25 +1,36 @@
 """Check models: whether they may be called in a run, as the provider, the prices and the mode say."""
 
 import logging
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from rules.models import Models, nearing_its_end
 from schemas.errors import BadInput, RunFailed
 from schemas.failures import CallFailed
+from schemas.model_facts import ModelFacts
 from schemas.policy import Policy
 from services.gateway import Gateway
 
 log = logging.getLogger("weighbridge")
 
 
-async def checked_models(gateway: Gateway, policy: Policy) -> Models:
+async def checked_models(
+    gateway: Gateway, policy: Policy, listed: Mapping[str, ModelFacts] | None = None
+) -> Models:
     """The models that the provider lists, those of the policy's routes checked.
+
+    Args:
+        gateway: where they are looked up.
+        policy: whose routes are checked.
+        listed: what the provider lists, if it was asked already.
 
     Raises:
         BadInput: a route's model cannot be used. Nothing was sent.
         RunFailed: the provider could not be asked.
     """
-    models = Models(policy, (await gateway.models()).values())
+    if listed is None:
+        listed = await gateway.models()
+    models = Models(policy, listed.values())
     for route in policy.routes:
         try:
             why = await why_not_callable(gateway, models, route.model)

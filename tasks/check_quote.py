@@ -5,12 +5,32 @@ from datetime import UTC, datetime
 from rules.caps import caps_of
 from rules.quote_policies import policy_digest, prices_digest
 from rules.quote_terms import broken_terms, caps_below
+from rules.scale import Scale
 from schemas.errors import BadInput
 from schemas.quote import QuoteTerms
 from schemas.run import RunOptions
 from services.job_file import JobFile
 from services.ledger import quotes
 from tasks.run import Run
+
+
+def terms_of(file: JobFile | None, limit: int | None, scale: Scale, now: datetime) -> QuoteTerms:
+    """What a quote of these rows holds for at a moment.
+
+    Args:
+        file: the checked file; None: there is none.
+        limit: only its first rows, at most this many.
+        scale: the policy and its models.
+        now: the moment, whose prices hold.
+
+    Raises:
+        BadInput: the file cannot be read any more.
+    """
+    return QuoteTerms(
+        jobs="" if file is None else file.digest(limit),
+        policy=policy_digest(scale.policy),
+        prices=prices_digest(scale.models, now),
+    )
 
 
 def check_quote(run: Run, quote_id: str, file: JobFile | None, options: RunOptions) -> None:
@@ -35,11 +55,7 @@ def check_quote(run: Run, quote_id: str, file: JobFile | None, options: RunOptio
             f"There is no quote {quote_id} in {run.ledger.url}. `weighbridge quote` makes one; nothing was sent."
         )
     now = datetime.now(UTC)
-    terms = QuoteTerms(
-        jobs="" if file is None else file.digest(options.limit),
-        policy=policy_digest(run.policy),
-        prices=prices_digest(run.models, now),
-    )
+    terms = terms_of(file, options.limit, run.scale, now)
     if broken := broken_terms(quote, terms):
         raise BadInput(
             f"The quote {quote_id} does not hold for this run: {'; '.join(broken)}. Quote again; nothing was sent."

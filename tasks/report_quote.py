@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from prefect.artifacts import acreate_markdown_artifact
 
 from rules.caps import caps_of
-from rules.quote_policies import policy_digest, prices_digest
 from rules.quote_report import AccountRates, quote_figures, with_times
 from rules.quote_tally import QuoteTally
 from rules.quote_text import as_quote_markdown
@@ -16,6 +15,7 @@ from schemas.money import to_usd
 from schemas.quote import QuotedSample, QuoteOnRecord, QuoteReport, QuoteTerms
 from services.ledger import quotes
 from services.result_file import write_text
+from tasks.check_quote import terms_of
 from tasks.draw_quote import as_markdown_images, draw_quote
 from tasks.quote_jobs import Quoting
 from tasks.step import step
@@ -34,7 +34,7 @@ async def report_quote(quoting: Quoting, tally: QuoteTally, flow_run_id: str | N
         flow_run_id: the Prefect flow run that shows it; None: it runs outside of one.
     """
     sample = _sample(quoting, tally)
-    policy, models = quoting.scale.policy, quoting.scale.models
+    policy = quoting.scale.policy
     now = datetime.now(UTC)
     groups = {need.group for need in tally.needs if need.group}
     caps = caps_of(policy, _NO_RUN, now, groups)
@@ -55,12 +55,8 @@ async def report_quote(quoting: Quoting, tally: QuoteTally, flow_run_id: str | N
             "prefect_flow_run_id": flow_run_id,
         }
     )
-    terms = QuoteTerms(
-        jobs=await quoting.ledger.off_loop(_digest_of, quoting),
-        policy=policy_digest(policy),
-        prices=prices_digest(models, now),
-    )
-    await quoting.ledger.off_loop(_keep, quoting, tally, report, terms)
+    terms = await asyncio.to_thread(terms_of, quoting.file, quoting.limit, quoting.scale, now)
+    await quoting.ledger.off_loop(quotes.add, _on_record(tally, report, terms, now))
     text = as_quote_markdown(report)
     write_text(quoting.folder / "quote.md", text)
     charts = await asyncio.to_thread(draw_quote, quoting, report)
@@ -90,26 +86,19 @@ def _sample(quoting: Quoting, tally: QuoteTally) -> QuotedSample | None:
     )
 
 
-def _digest_of(_: object, quoting: Quoting) -> str:
-    return quoting.file.digest(quoting.limit)
-
-
-def _keep(_: object, quoting: Quoting, tally: QuoteTally, report: QuoteReport, terms: QuoteTerms) -> None:
+def _on_record(tally: QuoteTally, report: QuoteReport, terms: QuoteTerms, now: datetime) -> QuoteOnRecord:
     sums = next(iter(tally.policies.values())).sums
-    quotes.add(
-        quoting.ledger,
-        QuoteOnRecord(
-            quote_id=report.quote_id,
-            created_at=datetime.now(UTC),
-            jobs_path=report.jobs_path,
-            terms=terms,
-            mode=report.mode,
-            simulated=report.simulated,
-            jobs=sums.jobs,
-            expected=sums.expected,
-            p10=sums.p10,
-            p90=sums.p90,
-            worst_case=sums.worst_case,
-            report=report.model_dump(mode="json"),
-        ),
+    return QuoteOnRecord(
+        quote_id=report.quote_id,
+        created_at=now,
+        jobs_path=report.jobs_path,
+        terms=terms,
+        mode=report.mode,
+        simulated=report.simulated,
+        jobs=sums.jobs,
+        expected=sums.expected,
+        p10=sums.p10,
+        p90=sums.p90,
+        worst_case=sums.worst_case,
+        report=report.model_dump(mode="json"),
     )

@@ -12,6 +12,7 @@ from rules.quote_policies import compared_policies, own_name, unfitted_policy
 from rules.scale import Scale
 from schemas.errors import BadInput
 from schemas.policy import Policy
+from schemas.policy_sections import Margin
 from schemas.run import RunOptions
 from schemas.settings import Settings
 from services.gateway import Gateway, open_gateway
@@ -94,9 +95,13 @@ async def _candidates(
     now = datetime.now(UTC)
     policy, whole = named
 
+    listed = await gateway.models()
+    # most of the policies have the same margin, and so the same lessons
+    read: dict[Margin, Lessons] = {}
+
     async def scale(one: Policy) -> Scale:
-        lessons = Lessons(ledger, now, one.margin)
-        return Scale(one, await checked_models(gateway, one), lessons.of)
+        lessons = read.setdefault(one.margin, Lessons(ledger, now, one.margin))
+        return Scale(one, await checked_models(gateway, one, listed), lessons.of)
 
     found = [Candidate(own_name(policy), await scale(policy), is_whole=True)]
     for name, other in others.items():

@@ -2,14 +2,14 @@
 
 from dataclasses import asdict, fields
 
-from sqlalchemy import Connection, insert, select, tuple_
+from sqlalchemy import Connection, insert, select
 
 from schemas.budget import Window
 from schemas.errors import BadInput
-from schemas.ledger import BudgetRow, QuoteRow, RunRow
-from schemas.outcome import Scope
+from schemas.ledger import QuoteRow, RunRow
 from schemas.quote import QuoteOnRecord, QuoteTerms
 from services.ledger.store import Ledger
+from services.ledger.windows import used
 
 
 def add(ledger: Ledger, quote: QuoteOnRecord) -> None:
@@ -53,15 +53,8 @@ def find(ledger: Ledger, quote_id: str) -> QuoteOnRecord | None:
 
 def used_in_windows(ledger: Ledger, windows: list[Window]) -> dict[Window, int]:
     """Nano-USD settled and held in each of the windows that is on record."""
-    key = (BudgetRow.scope, BudgetRow.period, BudgetRow.group_name)
-    query = select(*key, BudgetRow.held_nano_usd + BudgetRow.settled_nano_usd).where(
-        tuple_(*key).in_([tuple(window) for window in windows])
-    )
     with ledger.read() as connection:
-        return {
-            Window(Scope(scope), period, group): used
-            for scope, period, group, used in connection.execute(query)
-        }
+        return used(connection, windows)
 
 
 def assert_same_kind(connection: Connection, url: str, *, simulated: bool) -> None:

@@ -59,13 +59,14 @@ def open_windows(connection: Connection, caps: Sequence[WindowCap]) -> dict[Wind
             for cap in caps
         ],
     )
-    used = _used(connection, [cap.window for cap in caps])
+    taken = used(connection, [cap.window for cap in caps])
     return {
-        cap.window: cap.nano_usd - cap.reserve - used[cap.window] for cap in caps if cap.nano_usd is not None
+        cap.window: cap.nano_usd - cap.reserve - taken[cap.window] for cap in caps if cap.nano_usd is not None
     }
 
 
-def _used(connection: Connection, windows: Iterable[Window]) -> dict[Window, int]:
+def used(connection: Connection, windows: Iterable[Window]) -> dict[Window, int]:
+    """Nano-USD settled and held in each of the windows that is on record."""
     key = (BudgetRow.scope, BudgetRow.period, BudgetRow.group_name)
     query = select(*key, BudgetRow.held_nano_usd + BudgetRow.settled_nano_usd).where(
         tuple_(*key).in_([tuple(window) for window in windows])
