@@ -7,6 +7,7 @@ from sqlalchemy import func, insert, select
 
 from rules.endings import answered_before, deferred
 from rules.endings import rejected as rejected_ending
+from schemas.estimate import TokenCount
 from schemas.fitted_job import FittedJob
 from schemas.job import EndedJob, Job, JobUpdate, QueuedJob, RejectedRow, RunId, Shard
 from schemas.ledger import JobRow, PayloadRow
@@ -14,6 +15,7 @@ from schemas.outcome import Outcome, Reason
 from schemas.payload.traits import Traits
 from schemas.words import printable
 from services.ledger import fitted
+from services.ledger.counts import insert_counts
 from services.ledger.outcomes import end_where, ending_columns, update_rows
 from services.ledger.prior import answers
 from services.ledger.store import Ledger
@@ -233,7 +235,11 @@ def next_in_queue(ledger: Ledger, run_id: RunId, size: int, without: Collection[
 
 
 def record(
-    ledger: Ledger, run_id: RunId, updates: Sequence[JobUpdate], fits: Sequence[FittedJob] = ()
+    ledger: Ledger,
+    run_id: RunId,
+    updates: Sequence[JobUpdate],
+    fits: Sequence[FittedJob] = (),
+    fresh: Sequence[TokenCount] = (),
 ) -> None:
     """Write what is known of rows, in one transaction. A field that is left out keeps what is on record.
 
@@ -242,9 +248,11 @@ def record(
         run_id: the run.
         updates: what is known of them.
         fits: those of them that were brought within their budgets.
+        fresh: counts that were made for them.
     """
     if updates:
         with ledger.write() as connection:
+            insert_counts(connection, fresh)
             update_rows(connection, run_id, updates)
             fitted.add(connection, run_id, fits)
 
