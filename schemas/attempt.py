@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from schemas.caching import CacheMark
 from schemas.estimate import Estimate
 from schemas.job import AttemptId, QueuedJob
 from schemas.money import NanoUsd
@@ -88,6 +89,8 @@ class UnsettledAttempt:
         tried: how often its job was tried in the run, this attempt included.
         expects: what its bill is compared with; None: with nothing.
         state: open or unknown; or failed, when it was closed as not sent.
+        prefix_key: the shared prefix that it was marked for.
+        is_prime: others wait for it.
     """
 
     attempt_id: AttemptId
@@ -98,6 +101,8 @@ class UnsettledAttempt:
     tried: int
     expects: Expectation | None = None
     state: AttemptState = AttemptState.OPEN
+    prefix_key: str | None = None
+    is_prime: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +120,7 @@ class HeldAttempt:
     Attributes:
         group: whose windows it is held in besides those of all jobs.
         expects: what its bill is compared with; None: with nothing.
+        mark: the cache marker that it is sent with.
     """
 
     attempt_id: AttemptId
@@ -126,6 +132,7 @@ class HeldAttempt:
     cache_ttl: CacheTtl | None
     group: str | None = None
     expects: Expectation | None = None
+    mark: CacheMark | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import NewType
 
+from schemas.caching import CacheMark
 from schemas.money import NanoUsd
 from schemas.outcome import Ending, Method
 from schemas.payload.payload import CacheTtl, Fingerprint, Payload
@@ -136,6 +137,9 @@ class QueuedJob:
     review_id: int | None = None
     ceiling_tokens: int | None = None
     ceiling: NanoUsd | None = None
+    prefix_key: str | None = None
+    #: with which it is sent now; `cache_ttl` is that of the mark then
+    mark: CacheMark | None = None
 
 
 @dataclass(frozen=True, slots=True)

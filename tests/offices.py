@@ -146,7 +146,9 @@ class Office:
         """Every batch that the queue makes, submitted and not watched."""
         made = []
         while admission := await admit(run, SHARD_SIZE, may_defer=True):
-            made += [await submit(run, *packet) for packet in packed(admission.held, run.policy.batch)]
+            made += [
+                await submit(run, *packet) for packet in packed(admission.held, run.policy.batch, run.caching)
+            ]
         return made
 
     def all_ended(self):

@@ -50,7 +50,7 @@ def attempts_of(
             AttemptRow.attempt_id,
             AttemptRow.model,
             AttemptRow.opened_at,
-            JobRow.cache_ttl,
+            func.coalesce(AttemptRow.cache_ttl, JobRow.cache_ttl).label("cache_ttl"),
             JobRow.traits,
             tried.c.tried,
             AttemptRow.input_tokens,
@@ -58,6 +58,8 @@ def attempts_of(
             AttemptRow.max_tokens,
             AttemptRow.worst_case_nano_usd,
             AttemptRow.state,
+            AttemptRow.prefix_key,
+            AttemptRow.is_prime,
         )
         .join(JobRow, (JobRow.run_id == AttemptRow.run_id) & (JobRow.row_number == AttemptRow.row_number))
         .join(tried, (tried.c.run_id == AttemptRow.run_id) & (tried.c.row_number == AttemptRow.row_number))
@@ -79,6 +81,8 @@ def attempts_of(
                     worst_case=NanoUsd(row.worst_case_nano_usd),
                 ),
                 state=AttemptState(row.state),
+                prefix_key=row.prefix_key,
+                is_prime=bool(row.is_prime),
             )
             for row in connection.execute(query)
         ]

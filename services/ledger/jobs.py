@@ -42,6 +42,7 @@ QUEUED_COLUMNS = (
     JobRow.review_id,
     JobRow.ceiling_tokens,
     JobRow.ceiling_nano_usd,
+    JobRow.prefix_key,
 )
 _TRAITS = QUEUED_COLUMNS.index(JobRow.traits)
 #: payloads held in memory together, bytes: a shard ends where the next job would pass it
@@ -207,23 +208,32 @@ def queued(row: Any) -> QueuedJob:
     return QueuedJob(*values)
 
 
-def next_in_queue(ledger: Ledger, run_id: RunId, size: int, without: Collection[str] = ()) -> list[QueuedJob]:
-    """The first jobs to give money to, by priority, then by row: at most `size`, and SHARD_BYTES of payload.
+def next_in_queue(
+    ledger: Ledger,
+    run_id: RunId,
+    size: int,
+    without: Collection[str] = (),
+    without_prefixes: Collection[str] = (),
+) -> list[QueuedJob]:
+    """The first jobs to give money to, by priority, then by prefix and row: at most `size`, and SHARD_BYTES of payload.
 
     Args:
         ledger: the ledger.
         run_id: the run.
         size: at most so many jobs.
         without: groups whose jobs are passed over.
+        without_prefixes: shared prefixes whose jobs are passed over.
     """
     query = (
         select(*QUEUED_COLUMNS)
         .where(JobRow.run_id == run_id, *QUEUED)
-        .order_by(JobRow.priority.desc(), JobRow.row_number)
+        .order_by(JobRow.priority.desc(), JobRow.prefix_key, JobRow.row_number)
         .limit(size)
     )
     if without:
         query = query.where(JobRow.group_name.is_(None) | JobRow.group_name.not_in(without))
+    if without_prefixes:
+        query = query.where(JobRow.prefix_key.is_(None) | JobRow.prefix_key.not_in(without_prefixes))
     with ledger.read() as connection:
         first = [queued(row) for row in connection.execute(query)]
     weight = 0
