@@ -65,3 +65,23 @@ class HitRange:
     low: int
     high: int
     runs: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixSums:
+    """What the marks of one prefix came to in a run, in tokens.
+
+    Attributes:
+        jobs: marked jobs that were answered.
+        written_1h: the part of `written` that lives an hour.
+        follower_tokens, follower_read: of the jobs after the first: all that could have been read, and what was.
+    """
+
+    prefix: SharedPrefix
+    batch: bool
+    jobs: int
+    written: int
+    written_1h: int
+    read: int
+    follower_tokens: int
+    follower_read: int

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import bindparam, case, func, insert, select, update
 
 from rules.cache_plan import FEWEST_FOLLOWERS
-from schemas.caching import PlannedPrefix, SharedPrefix
+from schemas.caching import PlannedPrefix, PrefixSums, SharedPrefix
 from schemas.job import RunId
 from schemas.ledger import AttemptRow, CachePrefixRow, JobRow, PayloadRow
 from schemas.outcome import AttemptState, Method
@@ -42,26 +42,6 @@ class RoutedPayload:
     model: str
     tokens: int
     body: str
-
-
-@dataclass(frozen=True, slots=True)
-class PrefixSums:
-    """What the marks of one prefix came to in a run, in tokens.
-
-    Attributes:
-        jobs: marked jobs that were answered.
-        written_1h: the part of `written` that lives an hour.
-        follower_tokens, follower_read: of the jobs after the first: all that could have been read, and what was.
-    """
-
-    prefix: SharedPrefix
-    batch: bool
-    jobs: int
-    written: int
-    written_1h: int
-    read: int
-    follower_tokens: int
-    follower_read: int
 
 
 def routed_payloads(ledger: Ledger, run_id: RunId, least_bytes: int) -> Iterator[RoutedPayload]:
