@@ -111,7 +111,11 @@ def usage_of(
 
 
 def _input(first: int, part: CachedPart, server: ServerWork | None) -> tuple[int, int]:
-    """(read, uncached) input: later sampling calls read from the cache what the first has put there."""
+    """(read, uncached) input: later sampling calls read from the cache what the first has put there.
+
+    That the API also writes the results of server tools to the five-minute cache is left out. Source: Anthropic docs,
+    "Tool use with prompt caching" (2026-10).
+    """
     calls, later = (0, 0) if server is None else (server.use.calls, server.later_input)
     again = part.tokens * calls
     return part.read + again, first - part.tokens + later - again

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import orjson
 from aiohttp import web
+from pydantic import ValidationError
 
 from simulator.answers.message_desk import MessageDesk
 from simulator.batches.batch_desk import BatchDesk
@@ -41,8 +42,7 @@ from simulator.http.event_stream import EventStream
 from simulator.http.model_list import list_models, one_model
 from simulator.http.rate_limits import Bucket, LimitHeaders
 from simulator.plan import EndpointName, Fault, Plan
-from simulator.plan.api_clock import rfc3339
-from simulator.plan.plan_file import MAX_SHIFT_SECONDS
+from simulator.plan.api_clock import MAX_SHIFT_SECONDS, ClockMove, rfc3339
 
 #: every path of the API that is served
 ROUTES: tuple[tuple[str, str, EndpointName], ...] = (
@@ -125,13 +125,13 @@ class Simulator:
 
     async def advance_clock(self, request: web.Request) -> web.StreamResponse:
         """POST /simulator/clock: puts the API's clock forward by `advance_seconds`, above zero, and answers its time."""
-        asked = await request.json()
-        seconds = asked.get("advance_seconds") if isinstance(asked, dict) else None
         headers = {"request-id": self._ids.next()[0]}
-        if not isinstance(seconds, int | float) or not 0 < seconds <= MAX_SHIFT_SECONDS:
+        try:
+            move = ClockMove.model_validate_json(await request.read())
+        except ValidationError:
             refusal = RefusedError(400, f"advance_seconds: a number above 0, up to {MAX_SHIFT_SECONDS:,}")
             return self._response(refusal.body(headers["request-id"]), 400, headers)
-        self._clock.advance(seconds)
+        self._clock.advance(move.advance_seconds)
         return self._response({"now": rfc3339(self._clock.now())}, 200, headers)
 
     async def answer(

@@ -3,6 +3,24 @@
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+#: a shift beyond ten years is taken for a mistake
+MAX_SHIFT_SECONDS = 315_360_000
+
+
+class ClockMove(BaseModel):
+    """An order to put the clock forward.
+
+    Attributes:
+        advance_seconds: by how much.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    advance_seconds: Annotated[float, Field(gt=0, le=MAX_SHIFT_SECONDS)]
 
 
 def rfc3339(moment: datetime) -> str:

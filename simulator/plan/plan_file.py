@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from simulator.plan.api_clock import ApiClock
+from simulator.plan.api_clock import MAX_SHIFT_SECONDS, ApiClock
 from simulator.plan.plan_sections import (
     BatchPlan,
     Latency,
@@ -16,9 +16,6 @@ from simulator.plan.plan_sections import (
     WorkspaceId,
 )
 from simulator.plan.planned_faults import Fault
-
-#: a shift beyond ten years is taken for a mistake
-MAX_SHIFT_SECONDS = 315_360_000
 
 
 class Plan(PlanPart):
