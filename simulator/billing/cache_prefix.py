@@ -180,13 +180,18 @@ class _Block(NamedTuple):
 
 
 def _has_marker(body: dict[str, Any]) -> bool:
-    if body.get("cache_control"):
+    """Whether a request has a marker; kept quick, as every request is asked and most have none."""
+    if body.get("cache_control") or _one_marked(body.get("tools")) or _one_marked(body.get("system")):
         return True
-    contents = [body.get("tools"), body.get("system")]
-    contents += [message["content"] for message in body["messages"]]
-    return any(
-        block.get("cache_control") for content in contents if isinstance(content, list) for block in content
-    )
+    return any(_one_marked(message["content"]) for message in body["messages"])
+
+
+def _one_marked(content: Any) -> bool:
+    if isinstance(content, list):
+        for block in content:
+            if block.get("cache_control"):
+                return True
+    return False
 
 
 def _blocks(body: dict[str, Any], model: Model) -> Iterator[_Block]:

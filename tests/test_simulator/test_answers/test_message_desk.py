@@ -1,5 +1,6 @@
 """The prompt cache as callers of Messages see it: when an entry can be read, for how long, and what it saves."""
 
+import contextlib
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ message_seconds = 0.6
 [[faults]]
 endpoint = "messages"
 kind = "slow"
-seconds = 4
+seconds = 3
 match = "<slow>"
 probability = 1
 """
@@ -45,24 +46,35 @@ def test_requests_that_run_at_the_same_time_do_not_read_what_one_of_them_writes(
     assert (read > 1_900, written) == (True, 0)
 
 
-def test_what_a_stream_writes_is_read_from_its_first_event_on_not_only_from_its_end(client):
-    body = params("<slow>", system=[text("stream", **MARK)])
+@contextlib.contextmanager
+def streaming(client, words):
+    """A slow stream that writes some words to the cache: (set when its first event is there, set at its end)."""
     begun, ended = threading.Event(), threading.Event()
 
-    def stream():
-        with client.messages.stream(**body) as events:
+    def read():
+        with client.messages.stream(**params("<slow>", system=[text(words, **MARK)])) as events:
             for _ in events:
                 begun.set()
         ended.set()
 
     with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(stream)
-        time.sleep(0.2)
-        assert used(client, text("stream", **MARK))[0] == 0
-        assert begun.wait(30)
-        assert used(client, text("stream", **MARK))[0] > 1_900
-        assert not ended.is_set()
+        running = pool.submit(read)
+        yield begun, ended
         running.result()
+
+
+def test_what_a_stream_writes_is_not_read_before_its_first_event(client):
+    with streaming(client, "early") as (begun, _):
+        time.sleep(0.2)
+        assert used(client, text("early", **MARK))[0] == 0
+        assert begun.wait(30)
+
+
+def test_what_a_stream_writes_is_read_from_its_first_event_on_not_only_from_its_end(client):
+    with streaming(client, "late") as (begun, ended):
+        assert begun.wait(30)
+        assert used(client, text("late", **MARK))[0] > 1_900
+        assert not ended.is_set()
 
 
 @pytest.fixture(scope="module")
