@@ -114,7 +114,7 @@ def _input(first: int, part: CachedPart, server: ServerWork | None) -> tuple[int
     """(read, uncached) input: later sampling calls read from the cache what the first has put there.
 
     That the API also writes the results of server tools to the five-minute cache is left out. Source: Anthropic docs,
-    "Tool use with prompt caching" (2026-10).
+    "Tool use with prompt caching" (2026-09).
     """
     calls, later = (0, 0) if server is None else (server.use.calls, server.later_input)
     again = part.tokens * calls

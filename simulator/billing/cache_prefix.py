@@ -15,8 +15,8 @@ From each marker an earlier entry is looked for at up to 20 positions, that of t
 block; tool uses in a row are one, and so are tool results in a row. A prefix that is shorter than the model's minimum
 is not cached, and nothing says so.
 
-Source: Anthropic docs, "Prompt caching" (2026-10), "How automatic prefix checking works", "Cache limitations", "What
-invalidates the cache", "Mixing different TTLs"; "Structured outputs" (2026-10) for the format. Not confirmed, and so
+Source: Anthropic docs, "Prompt caching" (2026-09), "How automatic prefix checking works", "Cache limitations", "What
+invalidates the cache", "Mixing different TTLs"; "Structured outputs" (2026-09) for the format. Not confirmed, and so
 assumed: that every tool and every system block is a position; that the keys inside a tool's schema or a tool's input
 matter in their order and those of a block itself do not; that a region does not; that markers on blocks within blocks
 are ignored; that thinking and effort leave tools and system valid, which the docs call specific to the model without

@@ -8,7 +8,7 @@ Source: Anthropic docs, "Pricing" and "Model deprecations" (2026-10-10), "Thinki
 caching" (2026-08), release notes to 2026-11-12. The Fable 5.2 cache prices come from third parties and the
 tool overheads of the Fable and Mythos models are assumed to be those of their generation. Efforts: the API
 names five; that "max" came with Claude 4.6 and "xhigh" with 4.7 is from the models' own pages ("Effort"). The effort
-of a request that names none is from "Models overview" (2026-10).
+of a request that names none is from "Models overview".
 """
 
 from dataclasses import dataclass, replace

@@ -9,8 +9,8 @@ workspaces do not, as each has its own cache.
 An entry can be read once the answer of the request that writes it has begun, not before: whoever asks looks up first
 and publishes what is written when the answer begins. What is written twice has the longer of the two lives.
 
-Source: Anthropic docs, "Prompt caching" (2026-10), "Choosing the TTL" in the `claude-api` skill of anthropics/skills
-(2026-11: lives are measured from the start of a request). Not confirmed, and so assumed: that a read refreshes the
+Source: Anthropic docs, "Prompt caching" (2026-09), "Choosing the TTL" in the `claude-api` skill of anthropics/skills
+(0da71c3: lives are measured from the start of a request). Not confirmed, and so assumed: that a read refreshes the
 entries of the request's earlier markers too; that a marker before the hit whose entry is gone does not write it again;
 that a one-hour marker that reads a five-minute entry leaves it at five minutes.
 """
