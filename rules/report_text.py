@@ -158,11 +158,11 @@ LESSON_HEADINGS = (
 
 
 def lesson_rows(report: RunReport) -> Rows:
-    """By model and class of payload: this run's errors, billed less counted, and the margin that was to cover them."""
-    used = {(lesson.model, lesson.payload_class): lesson for lesson in report.lessons}
+    """By model, class of payload and effort: this run's errors, billed less counted, and the margin that was to cover them."""
+    used = {(one.model, one.payload_class, one.effort): one for one in report.lessons}
     rows: Rows = []
     for seen in report.taught:
-        lesson = used[seen.model, seen.payload_class]
+        lesson = used[seen.model, seen.payload_class, seen.effort]
         error, tokens = seen.input_error, seen.input_error_tokens
         errors = (
             [f"{value:+.2f}%" for value in (error.p5, error.p50, error.p95, error.max)] if error else [""] * 4
@@ -171,7 +171,7 @@ def lesson_rows(report: RunReport) -> Rows:
         rows.append(
             (
                 seen.model,
-                seen.payload_class,
+                _kind(seen.payload_class, seen.effort),
                 f"{seen.jobs:,}" if seen.n == seen.jobs else f"{seen.jobs:,}, {seen.jobs - seen.n:,} partial",
                 *errors,
                 f"{tokens.max:+,}" if tokens else "partial",
@@ -180,6 +180,10 @@ def lesson_rows(report: RunReport) -> Rows:
             )
         )
     return rows
+
+
+def _kind(payload_class: str, effort: str | None) -> str:
+    return payload_class if effort is None else f"{payload_class}, effort {effort}"
 
 
 NOTHING_HEADINGS = ("bought nothing", "jobs", "USD", "meaning")
@@ -204,7 +208,7 @@ def nothing_rows(report: RunReport) -> Rows:
 
 
 def _cut_off_row(cut: CutOffFigures) -> tuple[str, ...]:
-    what = f"  {cut.model}, {cut.payload_class}"
+    what = f"  {cut.model}, {_kind(cut.payload_class, cut.effort)}"
     return what, f"{cut.jobs:,}", usd_rounded(cut.usd), f"max_tokens that would suffice: {_sufficing(cut)}"
 
 

@@ -33,7 +33,7 @@ class Scale:
     """The policy, the models that may be called and their prices, and what was learned of earlier bills.
 
     Attributes:
-        lesson_of: the lesson about a model and a class of payloads.
+        lesson_of: the lesson about a model, a class of payloads and an effort.
         clock: the moment of a call; its UTC day's prices hold.
     """
 
@@ -54,7 +54,7 @@ class Scale:
         """
         model = job.model or ""
         cards = self._cards(model)
-        return estimated(job, self.policy, cards, self.lesson_of((model, job.traits.payload_class)))
+        return estimated(job, self.policy, cards, self.lesson_of(LessonKey.of(model, job.traits)))
 
     def quote(self, job: QueuedJob) -> JobQuote:
         """The quote of a routed job: its estimate, and how far its cost may lie from it.
@@ -63,7 +63,7 @@ class Scale:
             Unpriced: it asks for something that has no price.
         """
         model = job.model or ""
-        cards, lesson = self._cards(model), self.lesson_of((model, job.traits.payload_class))
+        cards, lesson = self._cards(model), self.lesson_of(LessonKey.of(model, job.traits))
         return job_quote(job, self.policy, cards, lesson)
 
     def _cards(self, model: str) -> list[PriceCard]:

@@ -134,6 +134,7 @@ class NothingSum:
 
     Attributes:
         kind: as `schemas.report.NothingBought` names it.
+        effort: `output_config.effort` of their payloads; None: they name none.
     """
 
     kind: str
@@ -141,6 +142,7 @@ class NothingSum:
     payload_class: str
     jobs: int
     cost: int
+    effort: str | None = None
 
 
 class Admission:

@@ -72,7 +72,7 @@ class Output(PolicySection):
 class Margin(PolicySection):
     """How far the billed input may lie above the count: the count is an estimate, with no published bound.
 
-    With `learn`, both figures follow what was observed of the model and the class of payload; see `rules.lesson`.
+    With `learn`, both figures follow what was observed of the model, the class of payload and its effort; see `rules.lesson`.
     """
 
     input_percent: Annotated[Decimal, BeforeValidator(exact_decimal), Field(ge=0)] = Decimal(3)

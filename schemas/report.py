@@ -136,7 +136,7 @@ class MarginFigures(_ReportPart):
 
 
 class LessonFigures(_ReportPart):
-    """What the estimates of one model and class of payloads went by: the last `n` answers before this run.
+    """What the estimates of one model, class of payloads and effort went by: the last `n` answers before this run.
 
     The error is in percent of the count, signed: above 0 the bill was above the count. `enough` were observed to
     expect the output by them.
@@ -149,10 +149,12 @@ class LessonFigures(_ReportPart):
     input_error: PercentileFigures | None
     output_tokens: OutputFigures | None
     margin: MarginFigures
+    #: of the payloads' output_config.effort; None: they name none
+    effort: str | None = None
 
 
 class TaughtFigures(_ReportPart):
-    """What this run saw of one model and class of payloads.
+    """What this run saw of one model, class of payloads and effort.
 
     Attributes:
         jobs: paid for.
@@ -175,14 +177,16 @@ class TaughtFigures(_ReportPart):
     far_off: int = 0
     without_input: int = 0
     over_output: int = 0
+    effort: str | None = None
 
 
 class Drift(_ReportPart):
-    """A model and class of payloads whose bills left the lines of the earlier ones, and what to do about it."""
+    """A model, class of payloads and effort whose bills left the lines of the earlier ones, and what to do about it."""
 
     model: str
     payload_class: str
     detail: str
+    effort: str | None = None
 
 
 class NothingBought(_ReportPart):
@@ -199,7 +203,7 @@ class NothingBought(_ReportPart):
 
 
 class CutOffFigures(_ReportPart):
-    """Answers of one model and class of payloads that their max_tokens cut off, and what would have sufficed.
+    """Answers of one model, class of payloads and effort that their max_tokens cut off, and what would have sufficed.
 
     Attributes:
         observed: answers that this rests on, of before this run.
@@ -214,6 +218,7 @@ class CutOffFigures(_ReportPart):
     observed: int
     max_tokens_95: int | None = None
     max_tokens_99: int | None = None
+    effort: str | None = None
 
 
 class ReasonFigures(_ReportPart):
