@@ -28,6 +28,14 @@ RunBudgetOption = Annotated[
 ModeOption = Annotated[
     Mode | None, typer.Option(help="messages: answers now; batches: half the price, within 24 hours.")
 ]
+EffortOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Ask every row with this effort (low, medium, high, xhigh or max) in place of its own. That makes another "
+        "request of it: a run without the option pays for the row again."
+    ),
+]
+SeedOption = Annotated[int, typer.Option(min=0, help="Which rows --sample draws.")]
 SimulateOption = Annotated[
     bool, typer.Option("--simulate", help="Use a simulator on this machine: no key, no money.")
 ]

@@ -15,6 +15,7 @@ from cli.options import (
     PolicyOption,
     ResultsOption,
     RunBudgetOption,
+    SeedOption,
     SimulateOption,
 )
 from cli.show_quote import print_quote
@@ -43,7 +44,7 @@ def quote(
         int | None,
         typer.Option(min=1, help="Look at this many rows only, drawn by size, and estimate the whole file."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Which rows --sample draws.")] = 1,
+    seed: SeedOption = 1,
     simulate: SimulateOption = False,
     as_json: JsonOption = False,
 ) -> None:

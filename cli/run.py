@@ -6,12 +6,14 @@ import typer
 
 from cli.in_flow import endpoint, places, result_of, run_and_report
 from cli.options import (
+    EffortOption,
     JsonOption,
     LedgerOption,
     ModeOption,
     PolicyOption,
     ResultsOption,
     RunBudgetOption,
+    SeedOption,
     SimulateOption,
 )
 from flows.nightly_batch import nightly_batch
@@ -40,6 +42,9 @@ def run(
             help="The id of a quote; refuse to start when it does not hold any more, or a cap is below it."
         ),
     ] = None,
+    effort: EffortOption = None,
+    sample: Annotated[int | None, typer.Option(min=1, help="Draw this many rows by size.")] = None,
+    seed: SeedOption = 1,
     simulate: SimulateOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -70,6 +75,9 @@ def run(
                 mode=mode_name,
                 resubmit_approved=resubmit_approved,
                 quote=quote,
+                effort=effort,
+                sample=sample,
+                seed=seed,
             )
 
     run_and_report(work, as_json=as_json)

@@ -16,6 +16,14 @@ class RunKey(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class SampleOptions:
+    """How many rows of a file to draw, and which: the same for the same seed."""
+
+    rows: int
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class RunReference:
     """What a run is, small and picklable: another process could open its services from it.
 
@@ -27,6 +35,8 @@ class RunReference:
         prefect_flow_run_id: the flow run that shows it.
         quote_id: the quote that it is held to.
         owner: the fencing token with which this process may send for it.
+        effort: that every job is sent with; None: each with its own.
+        sample: the rows that it was asked to draw; None: it reads all.
     """
 
     run_id: RunId
@@ -38,6 +48,8 @@ class RunReference:
     prefect_flow_run_id: str | None = None
     quote_id: str | None = None
     owner: str = field(default="", repr=False)
+    effort: str | None = None
+    sample: SampleOptions | None = None
 
     @property
     def key(self) -> RunKey:
@@ -118,6 +130,8 @@ class RunOptions:
         deployment: the id of the Prefect deployment that started it, if one did.
         resubmit_approved: also send what people approved, each job under its own ceiling.
         quote: the id of a quote that it is held to.
+        effort: that every row is asked with, in place of its own.
+        sample: draw some of the rows, and leave the others alone.
     """
 
     jobs: str | None
@@ -133,3 +147,5 @@ class RunOptions:
     deployment: str | None = None
     resubmit_approved: bool = False
     quote: str | None = None
+    effort: str | None = None
+    sample: SampleOptions | None = None
