@@ -121,6 +121,11 @@ class Tally:
         return len(self.outputs)
 
     @property
+    def cut_off(self) -> int:
+        """Those that their own max_tokens cut off."""
+        return self.uncut.count(_ENDLESS)
+
+    @property
     def thinking_share(self) -> Decimal | None:
         """The part of the output that was thinking, where the usage told."""
         if not self.output_beside_thinking:

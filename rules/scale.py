@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from rules.caps import day_caps
-from rules.estimate import estimated
+from rules.estimate import cost_at, estimated
 from rules.job_quote import JobQuote, job_quote
 from rules.lesson import Lesson, LessonKey
 from rules.limits import job_limits
@@ -65,6 +65,14 @@ class Scale:
         model = job.model or ""
         cards, lesson = self._cards(model), self.lesson_of(LessonKey.of(model, job.traits))
         return job_quote(job, self.policy, cards, lesson)
+
+    def cost(self, job: QueuedJob, output_tokens: int) -> NanoUsd:
+        """What a routed job costs at its counted input and this output, at today's price.
+
+        Raises:
+            Unpriced: it asks for something that has no price.
+        """
+        return cost_at(job, self.policy, self._cards(job.model or "")[0], output_tokens)
 
     def _cards(self, model: str) -> list[PriceCard]:
         """The prices of a model on each UTC day that an attempt admitted now may be billed on, today's first.

@@ -67,6 +67,8 @@ class Output(PolicySection):
     expected_share: Annotated[Decimal, BeforeValidator(exact_decimal), Field(gt=0, le=1)] = Decimal("0.25")
     #: "review": a job whose answer its max_tokens cut off waits for a person; what came is paid for, and kept
     on_truncated: Literal["keep", "review"] = "keep"
+    #: thinking budgets, in tokens, that a quote compares where the model takes budgets
+    thinking_budgets: tuple[Annotated[int, Field(ge=1_024)], ...] = (2_000, 8_000, 16_000)
 
 
 class Margin(PolicySection):

@@ -74,6 +74,7 @@ async def start_quote(
                 limit=options.limit,
                 folder=folder,
                 drawn=drawn,
+                policy_file=options.policy,
             )
     finally:
         ledger.close()

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import and_, literal_column, or_, select
+from sqlalchemy import ColumnElement, and_, literal_column, or_, select
 
 from rules.lesson import Lesson, LessonKey, Observation, Tally, Taught, lesson
 from rules.usage_alarm import is_far_off
@@ -48,6 +48,25 @@ def observed(ledger: Ledger, key: LessonKey, before: datetime, most: int) -> Tal
         before: only answers that ended before it.
         most: at most this many answers.
     """
+    return _newest(ledger, key, before, most)
+
+
+def observed_way(ledger: Ledger, key: LessonKey, budget: int | None, before: datetime, most: int) -> Tally:
+    """The last answers at one way to think that ended before a moment.
+
+    Args:
+        ledger: the ledger.
+        key: the model, the class of payloads and the effort.
+        budget: where no effort is named, only answers at this thinking budget, in tokens; None: at none.
+        before: only answers that ended before it.
+        most: at most this many answers.
+    """
+    if key.effort is not None:
+        return _newest(ledger, key, before, most)
+    return _newest(ledger, key, before, most, AttemptRow.thinking_budget == budget)
+
+
+def _newest(ledger: Ledger, key: LessonKey, before: datetime, most: int, *also: ColumnElement[bool]) -> Tally:
     query = (
         select(*_FIGURES)
         .where(
@@ -57,6 +76,7 @@ def observed(ledger: Ledger, key: LessonKey, before: datetime, most: int) -> Tal
             AttemptRow.effort == key.effort,  # of none: IS NULL
             AttemptRow.ended_at < before,
             COMPLETE,
+            *also,
         )
         # the effort is one; named here, its index gives the order for an effort that is null, too
         .order_by(AttemptRow.effort.desc(), AttemptRow.ended_at.desc())

@@ -1,8 +1,11 @@
-"""Efforts through the real command: a sample at an effort is paid for once."""
+"""Efforts through the real command: a sample at an effort is paid for, and a quote compares what was measured."""
 
 import json
+import shlex
 
 import pytest
+
+from tests.yards import nano
 
 pytestmark = pytest.mark.prefect
 
@@ -77,3 +80,68 @@ def test_an_effort_that_cannot_be_asked_for_is_refused_before_anything_is_counte
         report = yard.run(mixed, "--policy", yard.policy(), "--effort", "high", code=4)
     assert (report["jobs"]["succeeded"], report["jobs"]["rejected"]) == (2, 1)
     assert "effort high is refused by claude-haiku-4-5" in json.dumps(report["rows_to_mend"])
+
+
+def quoted(yard, jobs):
+    ended = yard.weighbridge("quote", jobs, "--json", "--policy", yard.policy())
+    assert ended.code == 0, ended.told()
+    return ended.json
+
+
+def named(way):
+    return way["effort"] or way["budget_tokens"]
+
+
+def test_a_quote_compares_what_was_measured_and_names_the_command_for_what_was_not(yard):
+    budget = {"thinking": '{"type": "enabled", "budget_tokens": 8000}', "model": "claude-sonnet-4-6"}
+    old = [row | budget | {"job_id": f"old-{n}", "prompt": "Why? " * 20} for n, row in enumerate(rows(2))]
+    jobs = yard.jobs([*rows(), *old])
+    with yard.simulator():
+        first = quoted(yard, jobs)["thinking"]
+        opus = [way for way in first if way["model"] == "claude-opus-5-5"]
+        assert [named(way) for way in opus] == [None, "low", "medium", "high", "xhigh", "max"]
+        sonnet = [way for way in first if way["model"] == "claude-sonnet-4-6"]
+        assert [named(way) for way in sonnet] == ["low", "medium", "high", "max", 2_000, 8_000]
+        assert {(way["answers"], way["expected_usd"], way["mean_output"]) for way in first} == {
+            (0, None, None)
+        }
+        assert {(way["jobs"], way["as_asked"]) for way in opus} == {(ROWS, 0), (ROWS, ROWS)}
+        assert [named(way) for way in sonnet if way["as_asked"]] == [8_000]
+        assert len({way["worst_usd"] for way in opus}) == 1
+
+        for effort in ("medium", "high"):
+            [command] = {way["measure"] for way in opus if way["effort"] == effort}
+            name, verb, *options = shlex.split(command)
+            assert (name, verb, options.pop()) == ("weighbridge", "run", "--simulate")
+            report = yard.run(*options)
+            assert (report["jobs"]["read"], report["jobs"]["succeeded"]) == (20, 20)
+            cap = options[options.index("--run-budget-usd") + 1]
+            assert nano(report["usd"]["worst_case"]) <= nano(cap)
+
+        second = {
+            named(way): way for way in quoted(yard, jobs)["thinking"] if way["model"] == "claude-opus-5-5"
+        }
+        observed = {name: way for name, way in second.items() if way["answers"]}
+        assert list(observed) == ["medium", "high"]
+        assert all(way["measure"] is None for way in observed.values())
+        # on hard requests this model thinks less at high than at medium
+        assert observed["medium"]["mean_output"] > observed["high"]["mean_output"]
+        for effort, way in observed.items():
+            lengths = [
+                row["actual_output_tokens"]
+                for row in yard.rows(
+                    "SELECT actual_output_tokens FROM attempts WHERE effort = ? AND model = ? ORDER BY 1",
+                    effort,
+                    "claude-opus-5-5",
+                )
+            ]
+            assert way["answers"] == len(lengths) > 10
+            assert way["mean_output"] == -(-sum(lengths) // len(lengths))
+            assert way["p95_output"] in lengths
+            assert 0 < nano(way["expected_usd"]) < nano(way["worst_usd"])
+        for name in (None, "low", "xhigh", "max"):
+            assert (second[name]["answers"], second[name]["expected_usd"]) == (0, None)
+        shown = yard.weighbridge("quote", jobs, "--policy", yard.policy())
+    assert "claude-opus-5-5, thinking, effort xhigh: weighbridge run" in shown.out
+    assert second["low"]["measure"] in shown.out
+    assert "claude-sonnet-4-6, thinking, budget 2,000: no row asks for it" in shown.out
