@@ -98,6 +98,24 @@ def money_rows(report: RunReport) -> Rows:
     return rows
 
 
+def sample_line(report: RunReport) -> str | None:
+    """What a sample measured, in a sentence; None: all rows were read."""
+    sample = report.sample
+    if sample is None:
+        return None
+    effort = "each row's own effort" if sample.effort is None else f"effort {sample.effort}"
+    drawn = f"A sample of {sample.rows:,} rows (seed {sample.seed}) at {effort}: "
+    if sample.mean_output is None or sample.p95_output is None or sample.usd_per_job is None:
+        return drawn + "no answer was observed."
+    thinking = ""
+    if sample.mean_thinking is not None and sample.p95_thinking is not None:
+        thinking = f", of which thinking {sample.mean_thinking:,} (p95 {sample.p95_thinking:,})"
+    return (
+        f"{drawn}{sample.answers:,} answers, {sample.mean_output:,} output tokens on average (p95 "
+        f"{sample.p95_output:,}){thinking}, {usd_rounded(sample.usd_per_job)} a job."
+    )
+
+
 def _quote_row(quote: QuoteFigures) -> tuple[str, ...]:
     where = "inside" if quote.inside else "OUTSIDE"
     between = f"{usd_rounded(quote.p10_usd)} to {usd_rounded(quote.p90_usd)}"
@@ -293,6 +311,7 @@ def as_markdown(report: RunReport) -> str:
     parts = [
         f"# {title(report)}",
         report.error or "",
+        sample_line(report) or "",
         _table(("rows", "jobs", "meaning"), job_rows(report)),
         _table(("money", "USD", "remark"), money_rows(report)),
         _table(MODEL_HEADINGS, model_rows(report)) if report.models else "",

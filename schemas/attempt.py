@@ -145,6 +145,15 @@ class NothingSum:
     effort: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class MeasuredAnswer:
+    """What one answer came to: output tokens, the part of them that was thinking, if known, and nano-USD."""
+
+    output_tokens: int
+    thinking_tokens: int | None
+    cost: int
+
+
 class Admission:
     """What became of the jobs that asked for money.
 

@@ -281,6 +281,30 @@ class QuoteFigures(_ReportPart):
     inside: bool
 
 
+class SampleFigures(_ReportPart):
+    """What a run over a sample of its file measured. What nothing was observed of is None.
+
+    Attributes:
+        rows: that were drawn.
+        seed: which ones.
+        effort: that all of them were asked with; None: each with its own.
+        answers: to them, whichever run paid, whose usage says all that was billed; the figures are about these.
+        mean_output, p95_output: tokens, thinking included.
+        mean_thinking, p95_thinking: tokens, of the answers whose usage says how many were thinking.
+        usd_per_job: the mean of what was billed.
+    """
+
+    rows: int
+    seed: int
+    effort: str | None
+    answers: int
+    mean_output: int | None = None
+    p95_output: int | None = None
+    mean_thinking: int | None = None
+    p95_thinking: int | None = None
+    usd_per_job: UsdText | None = None
+
+
 class RunReport(_ReportPart):
     """Everything a run says about itself."""
 
@@ -324,6 +348,8 @@ class RunReport(_ReportPart):
     rows_to_mend: list[RowToMend] = []
     #: the quote that the run was held to
     quote: QuoteFigures | None = None
+    #: what a sample measured; None: all rows were read
+    sample: SampleFigures | None = None
     places: Places | None = None
     prefect_flow_run_id: str | None = None
     error: str | None = None

@@ -45,9 +45,11 @@ def test_a_sample_at_an_effort_pays_for_the_drawn_rows_alone_and_an_ordinary_run
         # the same rows for the same seed: they were answered
         again = yard.run(jobs, *sampled)
         assert (again["from_earlier_runs"], len(simulator.billed())) == (5, 5)
+        assert again["sample"] == report["sample"]
         assert yard.run(jobs, *sampled, "--seed", 2)["from_earlier_runs"] < 5
         billed = len(simulator.billed())
         whole = yard.run(jobs, "--policy", policy)
+        assert whole["sample"] is None
         assert (whole["from_earlier_runs"], len(simulator.billed())) == (0, billed + ROWS)
 
 
@@ -115,6 +117,16 @@ def test_a_quote_compares_what_was_measured_and_names_the_command_for_what_was_n
             assert (name, verb, options.pop()) == ("weighbridge", "run", "--simulate")
             report = yard.run(*options)
             assert (report["jobs"]["read"], report["jobs"]["succeeded"]) == (20, 20)
+            sample = report["sample"]
+            assert (sample["rows"], sample["effort"], sample["answers"], sample["seed"]) == (
+                20,
+                effort,
+                20,
+                1,
+            )
+            assert sample["mean_output"] > sample["mean_thinking"] > 0
+            assert sample["p95_output"] >= sample["mean_output"]
+            assert 20 * nano(sample["usd_per_job"]) - nano(report["usd"]["actual"]) in range(20)
             cap = options[options.index("--run-budget-usd") + 1]
             assert nano(report["usd"]["worst_case"]) <= nano(cap)
 
