@@ -22,6 +22,9 @@ LedgerOption = Annotated[
     str | None, typer.Option(help="The ledger, as a SQLAlchemy URL such as sqlite:///ledger.db.")
 ]
 ResultsOption = Annotated[Path | None, typer.Option(help="The folder for results.")]
+MaxInputTokensOption = Annotated[
+    int | None, typer.Option(min=1, help="A job with more input tokens than this goes to review.")
+]
 RunBudgetOption = Annotated[
     str | None, typer.Option(help="The most that this run may hold and spend, in USD, such as 12.50.")
 ]
@@ -33,6 +36,13 @@ EffortOption = Annotated[
     typer.Option(
         help="Ask every row with this effort (low, medium, high, xhigh or max) in place of its own. That makes another "
         "request of it: a run without the option pays for the row again."
+    ),
+]
+ThinkingBudgetOption = Annotated[
+    int | None,
+    typer.Option(
+        help="Ask every row to think with a budget of this many tokens, in place of its own thinking and effort. As with "
+        "--effort, a run without the option pays for the row again."
     ),
 ]
 SeedOption = Annotated[int, typer.Option(min=0, help="Which rows --sample draws.")]

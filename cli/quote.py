@@ -11,6 +11,7 @@ from cli.last_words import last_words
 from cli.options import (
     JsonOption,
     LedgerOption,
+    MaxInputTokensOption,
     ModeOption,
     PolicyOption,
     ResultsOption,
@@ -32,10 +33,7 @@ def quote(
     policy: PolicyOption = None,
     ledger: LedgerOption = None,
     results: ResultsOption = None,
-    max_input_tokens: Annotated[
-        int | None,
-        typer.Option(min=1, help="A job over this many input tokens goes to review."),
-    ] = None,
+    max_input_tokens: MaxInputTokensOption = None,
     run_budget_usd: RunBudgetOption = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows, at most this many.")] = None,
     mode: ModeOption = None,

@@ -9,12 +9,14 @@ from cli.options import (
     EffortOption,
     JsonOption,
     LedgerOption,
+    MaxInputTokensOption,
     ModeOption,
     PolicyOption,
     ResultsOption,
     RunBudgetOption,
     SeedOption,
     SimulateOption,
+    ThinkingBudgetOption,
 )
 from flows.nightly_batch import nightly_batch
 from schemas.settings import Settings
@@ -27,9 +29,7 @@ def run(
     policy: PolicyOption = None,
     ledger: LedgerOption = None,
     results: ResultsOption = None,
-    max_input_tokens: Annotated[
-        int | None, typer.Option(min=1, help="A job with more input tokens than this goes to review.")
-    ] = None,
+    max_input_tokens: MaxInputTokensOption = None,
     run_budget_usd: RunBudgetOption = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Read at most this many rows.")] = None,
     mode: ModeOption = None,
@@ -43,6 +43,7 @@ def run(
         ),
     ] = None,
     effort: EffortOption = None,
+    thinking_budget: ThinkingBudgetOption = None,
     sample: Annotated[int | None, typer.Option(min=1, help="Draw this many rows by size.")] = None,
     seed: SeedOption = 1,
     simulate: SimulateOption = False,
@@ -76,6 +77,7 @@ def run(
                 resubmit_approved=resubmit_approved,
                 quote=quote,
                 effort=effort,
+                thinking_budget=thinking_budget,
                 sample=sample,
                 seed=seed,
             )

@@ -7,7 +7,7 @@ from prefect.runtime import deployment, flow_run
 
 from flows.final_state import as_state
 from schemas.report import RunReport
-from schemas.run import RunOptions, SampleOptions
+from schemas.run import RunOptions, SampleOptions, Way
 from services.job_file import JobFile
 from services.whole_thread import on_whole_thread
 from tasks.collect import collect
@@ -41,6 +41,7 @@ async def nightly_batch(
     resubmit_approved: bool = False,
     quote: str | None = None,
     effort: str | None = None,
+    thinking_budget: int | None = None,
     sample: int | None = None,
     seed: int = 1,
 ) -> State[RunReport]:
@@ -61,6 +62,7 @@ async def nightly_batch(
         resubmit_approved: Also send what reviewers approved, each job under its own ceiling.
         quote: The id of a quote. The run does not start when the file, the policy, the prices or a cap do not fit it.
         effort: Ask every row with this effort in place of its own: low, medium, high, xhigh or max.
+        thinking_budget: Ask every row to think with a budget of so many tokens, in place of its own thinking and effort.
         sample: Read only so many rows, drawn by size; the others are left alone.
         seed: Which rows a sample draws.
     """
@@ -79,7 +81,7 @@ async def nightly_batch(
         deployment=deployment.get_id(),
         resubmit_approved=resubmit_approved,
         quote=quote,
-        effort=effort,
+        way=Way(effort, thinking_budget),
         sample=drawn,
     )
     return await as_state(one_night(options))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from rules.asked_effort import with_effort
+from rules.asked_way import with_way
 from rules.models import Models
 from schemas.job import MAX_GROUP_CHARACTERS, MAX_JOB_ID_CHARACTERS, Job, RejectedRow
 from schemas.model_facts import MODEL_NAME, ModelFacts
@@ -17,6 +17,7 @@ from schemas.payload.invalid import InvalidPayload, invalid_at
 from schemas.payload.payload import Payload
 from schemas.policy import Policy
 from schemas.row import Entries, JsonText, Row
+from schemas.run import OWN_WAY, Way
 
 #: the columns that are Messages parameters of the same name, in the order they are sent
 _PARAMETER_COLUMNS = (
@@ -42,13 +43,13 @@ _NO_VALUES = (
 _ABSENT = object()
 
 
-def job_from_row(row_number: int, row: Row, default_max_tokens: int, effort: str | None = None) -> Job:
+def job_from_row(row_number: int, row: Row, default_max_tokens: int, way: Way = OWN_WAY) -> Job:
     """The job in one row.
 
     Args:
         row_number: its place in the input, from 0.
         default_max_tokens: for a row that names none.
-        effort: asked for in place of the row's own; None: the row's own.
+        way: to think, asked for in place of the row's own.
 
     Raises:
         InvalidPayload: with the column and the reason.
@@ -59,8 +60,7 @@ def job_from_row(row_number: int, row: Row, default_max_tokens: int, effort: str
         if isinstance(value, bytes):
             raise InvalidPayload(column, "is not valid UTF-8 text")
     job_id = _job_id(row.get("job_id"))
-    request = _request(row, default_max_tokens)
-    payload = Payload.checked(request if effort is None else with_effort(request, effort))
+    payload = Payload.checked(with_way(_request(row, default_max_tokens), way))
     group = _text(row, "group")
     if group and (len(group) > MAX_GROUP_CHARACTERS or not group.isprintable()):
         raise InvalidPayload("group", f"must be printable text of at most {MAX_GROUP_CHARACTERS} characters")
@@ -79,7 +79,7 @@ def job_from_row(row_number: int, row: Row, default_max_tokens: int, effort: str
     )
 
 
-def checked_job(row_number: int, row: Row, policy: Policy, models: Models, effort: str | None = None) -> Job:
+def checked_job(row_number: int, row: Row, policy: Policy, models: Models, way: Way = OWN_WAY) -> Job:
     """The job in one row, which some model that it could go to takes.
 
     Args:
@@ -87,12 +87,12 @@ def checked_job(row_number: int, row: Row, policy: Policy, models: Models, effor
         row: its values.
         policy: of the run.
         models: those of the run.
-        effort: asked for in place of the row's own; None: the row's own.
+        way: to think, asked for in place of the row's own.
 
     Raises:
         InvalidPayload: with the column and the reason.
     """
-    job = job_from_row(row_number, row, policy.output.default_max_tokens, effort)
+    job = job_from_row(row_number, row, policy.output.default_max_tokens, way)
     check_models(job, models.for_pin(job.model), policy.mode)
     return job
 

@@ -103,8 +103,10 @@ def sample_line(report: RunReport) -> str | None:
     sample = report.sample
     if sample is None:
         return None
-    effort = "each row's own effort" if sample.effort is None else f"effort {sample.effort}"
-    drawn = f"A sample of {sample.rows:,} rows (seed {sample.seed}) at {effort}: "
+    way = "as they are" if sample.effort is None else f"at effort {sample.effort}"
+    if sample.thinking_budget is not None:
+        way = f"with a thinking budget of {sample.thinking_budget:,}"
+    drawn = f"A sample of {sample.rows:,} rows (seed {sample.seed}), {way}: "
     if sample.mean_output is None or sample.p95_output is None or sample.usd_per_job is None:
         return drawn + "no answer was observed."
     thinking = ""

@@ -6,23 +6,25 @@ from rules.lesson import ranked
 from schemas.attempt import MeasuredAnswer
 from schemas.money import to_usd
 from schemas.report import SampleFigures
-from schemas.run import SampleOptions
+from schemas.run import SampleOptions, Way
 
 
 def sample_figures(
-    asked: SampleOptions, effort: str | None, rows: int, answers: Sequence[MeasuredAnswer]
+    asked: SampleOptions, way: Way, rows: int, answers: Sequence[MeasuredAnswer]
 ) -> SampleFigures:
     """The figures of a sample; those of which nothing was observed are None.
 
     Args:
         asked: which rows were drawn.
-        effort: that they were asked with; None: each with its own.
+        way: to think, that they were asked with in place of their own.
         rows: how many were drawn.
         answers: to them.
     """
     outputs = sorted(one.output_tokens for one in answers)
     thinking = sorted(one.thinking_tokens for one in answers if one.thinking_tokens is not None)
-    figures = SampleFigures(rows=rows, seed=asked.seed, effort=effort, answers=len(answers))
+    figures = SampleFigures(
+        rows=rows, seed=asked.seed, effort=way.effort, thinking_budget=way.budget, answers=len(answers)
+    )
     if outputs:
         figures.mean_output, figures.p95_output = _mean(outputs), ranked(outputs, 95)
         figures.usd_per_job = to_usd(_mean([one.cost for one in answers]))

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from heapq import heappush, heapreplace
 from shlex import quote
-from typing import NamedTuple
 
 from rules.lesson import LessonKey, Outputs, Tally
 from rules.scale import Scale
@@ -20,19 +19,13 @@ from schemas.outcome import Mode
 from schemas.payload.api_rules import RULES, refusal
 from schemas.payload.traits import PayloadClass, Traits
 from schemas.quote import QuotedWay
+from schemas.run import OWN_WAY, Way
 
 #: rows that the command draws which measures a way
 MEASURED_ROWS = 20
 #: types of `thinking` that let a model think at length
 _THINKS = frozenset({"enabled", "adaptive", "between_tools"})
 _CENT = Decimal("0.01")
-
-
-class Way(NamedTuple):
-    """One way to think: at an effort, or else with a budget in tokens; with neither, as the model decides."""
-
-    effort: str | None = None
-    budget: int | None = None
 
 
 #: what was observed of a model, class and effort, and, where no effort is named, of a thinking budget
@@ -56,7 +49,7 @@ def ways_of(job: QueuedJob, facts: ModelFacts, mode: Mode, budgets: Sequence[int
         budgets: thinking budgets to compare, in tokens.
     """
     traits = job.traits
-    yield Way()
+    yield OWN_WAY
     for effort in RULES.values["effort"]:
         if refusal(Traits(thinking=traits.thinking, effort=effort), 1, facts, mode) is None:
             yield Way(effort=effort)
@@ -131,11 +124,11 @@ class ThinkingWays:
         found = []
         for (model, kind, way), sums in self._sums.items():
             # where each row names an effort or a budget, nobody asks what neither would do
-            if way == Way() and not sums.as_asked:
+            if way == OWN_WAY and not sums.as_asked:
                 continue
             one = _figures(LessonKey(model, kind, way.effort), way.budget, sums)
             if not sums.seen.n:
-                one.measure = measuring.command(way, cap, as_asked=bool(sums.as_asked))
+                one.measure = measuring.command(way, cap)
             found.append(one)
         return sorted(found, key=_place)
 
@@ -152,19 +145,18 @@ class Measuring:
     jobs_path: str
     options: str = ""
 
-    def command(self, way: Way, cap: Decimal, *, as_asked: bool) -> str | None:
-        """The command; None: no row asks for this budget, so that no sample of them would measure it.
+    def command(self, way: Way, cap: Decimal) -> str:
+        """The command.
 
         Args:
-            way: what is to be measured.
+            way: what is to be measured; neither an effort nor a budget: the rows as they are.
             cap: the most that it may spend, in USD: what the dearest rows can cost.
-            as_asked: whether some rows ask for this way already.
         """
-        if way.effort is None and not as_asked:
-            return None
-        effort = "" if way.effort is None else f" --effort {way.effort}"
+        asked = "" if way.effort is None else f" --effort {way.effort}"
+        if way.budget is not None:
+            asked = f" --thinking-budget {way.budget}"
         return (
-            f"weighbridge run {quote(self.jobs_path)} --sample {MEASURED_ROWS}{effort} --run-budget-usd {cap}"
+            f"weighbridge run {quote(self.jobs_path)} --sample {MEASURED_ROWS}{asked} --run-budget-usd {cap}"
             f"{self.options}"
         )
 
@@ -243,19 +235,14 @@ def _named(one: QuotedWay) -> str:
 
 def measuring_lines(ways: Sequence[QuotedWay]) -> list[str]:
     """That some ways were not observed, and then a line for each command that measures them; none where all were."""
-    wanted: dict[str | None, list[str]] = {}
+    wanted: dict[str, list[str]] = {}
     for one in ways:
-        if not one.answers:
+        if one.measure is not None:
             wanted.setdefault(one.measure, []).append(f"{one.model}, {one.payload_class}, {_named(one)}")
     if not wanted:
         return []
     how = (
         f"What was not observed is not known, and no other way shows it. Each command measures it on {MEASURED_ROWS} rows, "
-        "and pays for them; the run of the whole file pays again for a row that was measured at another effort than its own."
+        "and pays for them; the run of the whole file pays again for a row that was measured in another way than its own."
     )
-    return [how, *(_measuring_line(names, command) for command, names in wanted.items())]
-
-
-def _measuring_line(names: Sequence[str], command: str | None) -> str:
-    what = command or "no row asks for it; a file whose rows do measures it"
-    return f"{'; '.join(names)}: {what}"
+    return [how, *(f"{'; '.join(names)}: {command}" for command, names in wanted.items())]

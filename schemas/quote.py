@@ -138,7 +138,7 @@ class QuotedWay(_QuotePart):
         thinking_share: the part of that which was thinking, where the usage says so.
         expected_usd: of the jobs, at the mean output.
         worst_usd: of the jobs: their max_tokens bounds it whichever way they take.
-        measure: the command that measures it; None: it was observed, or no row asks for this budget.
+        measure: the command that measures it; None: it was observed.
     """
 
     model: str

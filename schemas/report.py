@@ -287,7 +287,7 @@ class SampleFigures(_ReportPart):
     Attributes:
         rows: that were drawn.
         seed: which ones.
-        effort: that all of them were asked with; None: each with its own.
+        effort, thinking_budget: that all of them were asked with; with neither, each row's own.
         answers: to them, whichever run paid, whose usage says all that was billed; the figures are about these.
         mean_output, p95_output: tokens, thinking included.
         mean_thinking, p95_thinking: tokens, of the answers whose usage says how many were thinking.
@@ -297,6 +297,7 @@ class SampleFigures(_ReportPart):
     rows: int
     seed: int
     effort: str | None
+    thinking_budget: int | None
     answers: int
     mean_output: int | None = None
     p95_output: int | None = None

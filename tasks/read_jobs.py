@@ -63,7 +63,7 @@ def _put_on_record(run: Run, rows: Sequence[tuple[int, Row]], *, resubmit_approv
     rejected: list[RejectedRow] = []
     for row_number, row in rows:
         try:
-            read.append(checked_job(row_number, row, run.policy, run.models, run.reference.effort))
+            read.append(checked_job(row_number, row, run.policy, run.models, run.reference.way))
         except InvalidPayload as error:
             rejected.append(rejected_row(row_number, row, error))
     weighed, ended = reviews.apply_decisions(

@@ -199,7 +199,7 @@ def _sample_figures(run: Run, rows: int) -> SampleFigures | None:
     if asked is None:
         return None
     answers = measured_answers(run.ledger, run.run_id)
-    return sample_figures(asked, run.reference.effort, rows, answers)
+    return sample_figures(asked, run.reference.way, rows, answers)
 
 
 def _seconds_since(started_at: datetime) -> float:

@@ -24,7 +24,7 @@ def test_the_options_of_run_reach_the_flow(call, flow):
             "quote-1",
             "--json",
         ),
-        *("--effort", "high", "--sample", 20, "--seed", 3),
+        *("--effort", "high", "--thinking-budget", 2000, "--sample", 20, "--seed", 3),
     )
     assert (ended.code, ended.json["run_id"]) == (0, "run-1")
     assert flow.calls == [
@@ -43,6 +43,7 @@ def test_the_options_of_run_reach_the_flow(call, flow):
                 "resubmit_approved": True,
                 "quote": "quote-1",
                 "effort": "high",
+                "thinking_budget": 2000,
                 "sample": 20,
                 "seed": 3,
             },

@@ -62,6 +62,8 @@ def test_an_effort_that_cannot_be_asked_for_is_refused_before_anything_is_counte
     (yard.folder / "old.toml").write_text(routes)
     cases = {
         "none that the API knows": ("--effort", "extreme"),
+        "type enabled is refused by claude-haiku-5-5": ("--thinking-budget", 2_000),
+        "two ways to think": ("--thinking-budget", 2_000, "--effort", "low"),
         "refused by claude-haiku-4-5 and claude-haiku-4-5-20251001 (leave effort out": (
             "--effort",
             "high",
@@ -156,4 +158,31 @@ def test_a_quote_compares_what_was_measured_and_names_the_command_for_what_was_n
         shown = yard.weighbridge("quote", jobs, "--policy", yard.policy())
     assert "claude-opus-5-5, thinking, effort xhigh: weighbridge run" in shown.out
     assert second["low"]["measure"] in shown.out
-    assert "claude-sonnet-4-6, thinking, budget 2,000: no row asks for it" in shown.out
+    assert "--thinking-budget 2000 --run-budget-usd" in shown.out
+
+
+def test_a_budget_is_measured_by_the_command_that_the_quote_names(yard):
+    asked = {"thinking": '{"type": "enabled", "budget_tokens": 8000}', "model": None, "prompt": "Why? " * 20}
+    jobs = yard.jobs(
+        [
+            row | asked | {"job_id": f"job-{n}", "prompt": f"{n} " + asked["prompt"]}
+            for n, row in enumerate(rows(4))
+        ]
+    )
+    policy = (yard.folder / yard.policy(small="claude-sonnet-4-6")).read_text()
+
+    def quoted_ways():
+        (yard.folder / "old.toml").write_text(policy)
+        ended = yard.weighbridge("quote", jobs, "--json", "--policy", "old.toml")
+        assert ended.code == 0, ended.told()
+        return {named(way): way for way in ended.json["thinking"]}
+
+    with yard.simulator():
+        before = quoted_ways()
+        assert {name: way["as_asked"] for name, way in before.items() if way["as_asked"]} == {8_000: 4}
+        options = shlex.split(before[2_000]["measure"])[2:-1]
+        report = yard.run(*options)
+        assert (report["sample"]["thinking_budget"], report["sample"]["answers"]) == (2_000, 4)
+        after = quoted_ways()
+    assert {name: way["answers"] for name, way in after.items() if way["answers"]} == {2_000: 4}
+    assert after[2_000]["mean_output"] == report["sample"]["mean_output"]

@@ -11,17 +11,23 @@ from schemas.attempt import MeasuredAnswer
 from schemas.money import to_nano
 from schemas.outcome import RunOutcome
 from schemas.report import RunReport
-from schemas.run import SampleOptions
+from schemas.run import SampleOptions, Way
 
 answers = st.builds(
     MeasuredAnswer, st.integers(0, 64_000), st.none() | st.integers(0, 64_000), st.integers(0, 10**12)
 )
 
 
-@given(st.lists(answers, max_size=30), st.sampled_from([None, "low", "max"]), st.integers(0, 40))
-def test_the_figures_are_those_of_the_answers_and_none_where_there_were_none(seen, effort, rows):
-    found = sample_figures(SampleOptions(20, 7), effort, rows, seen)
-    assert (found.rows, found.seed, found.effort, found.answers) == (rows, 7, effort, len(seen))
+@given(
+    st.lists(answers, max_size=30),
+    st.sampled_from([None, "low", "max"]),
+    st.sampled_from([None, 2_000]),
+    st.integers(0, 40),
+)
+def test_the_figures_are_those_of_the_answers_and_none_where_there_were_none(seen, effort, budget, rows):
+    found = sample_figures(SampleOptions(20, 7), Way(effort, budget), rows, seen)
+    assert (found.rows, found.seed, found.answers) == (rows, 7, len(seen))
+    assert (found.effort, found.thinking_budget) == (effort, budget)
     outputs = [one.output_tokens for one in seen]
     thinking = [one.thinking_tokens for one in seen if one.thinking_tokens is not None]
     for values, mean, p95 in (
@@ -44,17 +50,17 @@ def test_the_figures_are_those_of_the_answers_and_none_where_there_were_none(see
 def test_the_report_states_the_sample_in_a_sentence():
     seen = [MeasuredAnswer(100, 40, 1_000_000), MeasuredAnswer(300, 60, 3_000_000)]
     report = RunReport(
-        run_id="r", outcome=RunOutcome.COMPLETE, sample=sample_figures(SampleOptions(2), "high", 2, seen)
+        run_id="r", outcome=RunOutcome.COMPLETE, sample=sample_figures(SampleOptions(2), Way("high"), 2, seen)
     )
     line = (
-        "A sample of 2 rows (seed 1) at effort high: 2 answers, 200 output tokens on average (p95 300), of which thinking "
+        "A sample of 2 rows (seed 1), at effort high: 2 answers, 200 output tokens on average (p95 300), of which thinking "
         "50 (p95 60), $0.002000 a job."
     )
     assert sample_line(report) == line
     assert line in as_markdown(report)
-    report.sample = sample_figures(SampleOptions(2), None, 2, [])
-    assert sample_line(report) == (
-        "A sample of 2 rows (seed 1) at each row's own effort: no answer was observed."
-    )
+    report.sample = sample_figures(SampleOptions(2), Way(), 2, [])
+    assert sample_line(report) == ("A sample of 2 rows (seed 1), as they are: no answer was observed.")
+    report.sample = sample_figures(SampleOptions(2), Way(budget=2_000), 2, [])
+    assert "with a thinking budget of 2,000: no answer" in sample_line(report)
     report.sample = None
     assert sample_line(report) is None

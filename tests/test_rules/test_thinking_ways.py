@@ -14,7 +14,6 @@ from rules.thinking_ways import (
     MEASURED_ROWS,
     Measuring,
     ThinkingWays,
-    Way,
     asked_way,
     measuring_lines,
     ways_of,
@@ -28,6 +27,7 @@ from schemas.payload.invalid import InvalidPayload
 from schemas.payload.payload import Payload
 from schemas.payload.traits import PayloadClass
 from schemas.quote import QuoteReport
+from schemas.run import Way
 from tests.nights import a_run
 from tests.strategies import request
 
@@ -172,9 +172,9 @@ def test_what_was_not_observed_is_measured_by_a_command_whose_cap_suffices_for_a
     dearest = to_usd(sum(sorted(costs)[-MEASURED_ROWS:]))
     assert dearest <= cap < dearest + Decimal("0.01")
     assert words[-2:] == ["--policy", "p.toml"]
-    # no sample of the rows as they are would ask for a budget that none of them names
-    assert "--effort" not in commands[None]
-    assert commands[2_000] is None
+    assert "--thinking-budget 2000 " in commands[2_000]
+    # measured on the rows as they are
+    assert not {"--effort", "--thinking-budget"} & set(shlex.split(commands[None]))
 
 
 def test_the_text_states_what_was_not_observed_and_how_it_is_measured():
@@ -193,6 +193,5 @@ def test_the_text_states_what_was_not_observed_and_how_it_is_measured():
         "claude-opus-4-6, thinking, effort medium: weighbridge run jobs.parquet --sample 20 --effort medium "
         "--run-budget-usd 5.00"
     )
-    assert sum("no row asks for it" in line for line in lines) == 1
     observed = [one for one in report.thinking if one.answers]
     assert measuring_lines(observed) == []
