@@ -7,6 +7,7 @@ effort can think less than a lower one, so that a figure in between would be mad
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
+from functools import cache
 from heapq import heappush, heapreplace
 from shlex import quote
 
@@ -50,13 +51,25 @@ def ways_of(job: QueuedJob, facts: ModelFacts, mode: Mode, budgets: Sequence[int
     """
     traits = job.traits
     yield OWN_WAY
-    for effort in RULES.values["effort"]:
-        if refusal(Traits(thinking=traits.thinking, effort=effort), 1, facts, mode) is None:
-            yield Way(effort=effort)
-    takes_budget = refusal(Traits(thinking="enabled"), 1, facts, mode) is None
+    yield from _effort_ways(traits.thinking, facts, mode)
     # the API takes no forced tool while thinking is enabled
-    if takes_budget and traits.thinking in _THINKS and not traits.forced_tool:
+    if _takes_budgets(facts, mode) and traits.thinking in _THINKS and not traits.forced_tool:
         yield from (Way(budget=tokens) for tokens in budgets if tokens < job.max_tokens)
+
+
+@cache
+def _effort_ways(thinking: str | None, facts: ModelFacts, mode: Mode) -> tuple[Way, ...]:
+    """The efforts that a model takes of a payload with this type of thinking; the same for each job of a file."""
+    return tuple(
+        Way(effort=effort)
+        for effort in RULES.values["effort"]
+        if refusal(Traits(thinking=thinking, effort=effort), 1, facts, mode) is None
+    )
+
+
+@cache
+def _takes_budgets(facts: ModelFacts, mode: Mode) -> bool:
+    return refusal(Traits(thinking="enabled"), 1, facts, mode) is None
 
 
 @dataclass(slots=True)
