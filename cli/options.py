@@ -22,12 +22,30 @@ LedgerOption = Annotated[
     str | None, typer.Option(help="The ledger, as a SQLAlchemy URL such as sqlite:///ledger.db.")
 ]
 ResultsOption = Annotated[Path | None, typer.Option(help="The folder for results.")]
+MaxInputTokensOption = Annotated[
+    int | None, typer.Option(min=1, help="A job with more input tokens than this goes to review.")
+]
 RunBudgetOption = Annotated[
     str | None, typer.Option(help="The most that this run may hold and spend, in USD, such as 12.50.")
 ]
 ModeOption = Annotated[
     Mode | None, typer.Option(help="messages: answers now; batches: half the price, within 24 hours.")
 ]
+EffortOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Ask every row with this effort (low, medium, high, xhigh or max) in place of its own. That makes another "
+        "request of it: a run without the option pays for the row again."
+    ),
+]
+ThinkingBudgetOption = Annotated[
+    int | None,
+    typer.Option(
+        help="Ask every row to think with a budget of this many tokens, in place of its own thinking and effort. As with "
+        "--effort, a run without the option pays for the row again."
+    ),
+]
+SeedOption = Annotated[int, typer.Option(min=0, help="Which rows --sample draws.")]
 SimulateOption = Annotated[
     bool, typer.Option("--simulate", help="Use a simulator on this machine: no key, no money.")
 ]

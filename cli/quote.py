@@ -11,10 +11,12 @@ from cli.last_words import last_words
 from cli.options import (
     JsonOption,
     LedgerOption,
+    MaxInputTokensOption,
     ModeOption,
     PolicyOption,
     ResultsOption,
     RunBudgetOption,
+    SeedOption,
     SimulateOption,
 )
 from cli.show_quote import print_quote
@@ -31,10 +33,7 @@ def quote(
     policy: PolicyOption = None,
     ledger: LedgerOption = None,
     results: ResultsOption = None,
-    max_input_tokens: Annotated[
-        int | None,
-        typer.Option(min=1, help="A job over this many input tokens goes to review."),
-    ] = None,
+    max_input_tokens: MaxInputTokensOption = None,
     run_budget_usd: RunBudgetOption = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows, at most this many.")] = None,
     mode: ModeOption = None,
@@ -43,7 +42,7 @@ def quote(
         int | None,
         typer.Option(min=1, help="Look at this many rows only, drawn by size, and estimate the whole file."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Which rows --sample draws.")] = 1,
+    seed: SeedOption = 1,
     simulate: SimulateOption = False,
     as_json: JsonOption = False,
 ) -> None:

@@ -6,13 +6,17 @@ import typer
 
 from cli.in_flow import endpoint, places, result_of, run_and_report
 from cli.options import (
+    EffortOption,
     JsonOption,
     LedgerOption,
+    MaxInputTokensOption,
     ModeOption,
     PolicyOption,
     ResultsOption,
     RunBudgetOption,
+    SeedOption,
     SimulateOption,
+    ThinkingBudgetOption,
 )
 from flows.nightly_batch import nightly_batch
 from schemas.settings import Settings
@@ -25,9 +29,7 @@ def run(
     policy: PolicyOption = None,
     ledger: LedgerOption = None,
     results: ResultsOption = None,
-    max_input_tokens: Annotated[
-        int | None, typer.Option(min=1, help="A job with more input tokens than this goes to review.")
-    ] = None,
+    max_input_tokens: MaxInputTokensOption = None,
     run_budget_usd: RunBudgetOption = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Read at most this many rows.")] = None,
     mode: ModeOption = None,
@@ -40,6 +42,10 @@ def run(
             help="The id of a quote; refuse to start when it does not hold any more, or a cap is below it."
         ),
     ] = None,
+    effort: EffortOption = None,
+    thinking_budget: ThinkingBudgetOption = None,
+    sample: Annotated[int | None, typer.Option(min=1, help="Draw this many rows by size.")] = None,
+    seed: SeedOption = 1,
     simulate: SimulateOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -70,6 +76,10 @@ def run(
                 mode=mode_name,
                 resubmit_approved=resubmit_approved,
                 quote=quote,
+                effort=effort,
+                thinking_budget=thinking_budget,
+                sample=sample,
+                seed=seed,
             )
 
     run_and_report(work, as_json=as_json)

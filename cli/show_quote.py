@@ -16,9 +16,10 @@ from rules.quote_text import (
     quoted_time_line,
     sample_line,
 )
+from rules.thinking_ways import WAY_HEADINGS, measuring_lines, way_rows
 from schemas.quote import QuoteReport
 
-_WORDS = ("policy", "of it", "rests on", "cap")
+_WORDS = ("policy", "of it", "rests on", "cap", "model", "payload", "way to think")
 
 
 def print_quote(report: QuoteReport) -> None:
@@ -35,6 +36,10 @@ def print_quote(report: QuoteReport) -> None:
         print_table(console, _figures(PART_HEADINGS), part_rows(report))
     if reasons := quoted_reason_rows(report):
         print_table(console, ("rows", "why", ">jobs"), reasons)
+    if report.thinking:
+        print_table(console, _figures(WAY_HEADINGS), way_rows(report.thinking))
+    for line in measuring_lines(report.thinking):
+        console.print(escape(line), soft_wrap=True, highlight=False)
     if caps := cap_rows(report):
         print_table(console, _figures(CAP_HEADINGS), caps)
     console.print(escape(quoted_time_line(report)), soft_wrap=True, highlight=False)

@@ -7,9 +7,12 @@ from prefect.runtime import deployment, flow_run
 
 from flows.final_state import as_state
 from schemas.report import RunReport
-from schemas.run import RunOptions
+from schemas.run import RunOptions, SampleOptions, Way
+from services.job_file import JobFile
+from services.whole_thread import on_whole_thread
 from tasks.collect import collect
 from tasks.count_tokens import count_tokens
+from tasks.draw_rows import DrawnRows, draw_rows
 from tasks.find_prefixes import find_prefixes
 from tasks.learn import learn
 from tasks.park_for_review import park_for_review
@@ -38,6 +41,10 @@ async def nightly_batch(
     mode: Literal["messages", "batches"] | None = None,
     resubmit_approved: bool = False,
     quote: str | None = None,
+    effort: str | None = None,
+    thinking_budget: int | None = None,
+    sample: int | None = None,
+    seed: int = 1,
 ) -> State[RunReport]:
     """Weigh every job of a Parquet file, send what fits, park the rest for review, reconcile the bill.
 
@@ -55,7 +62,12 @@ async def nightly_batch(
         mode: messages (now) or batches (half the price, within 24 hours). Empty: as the policy says.
         resubmit_approved: Also send what reviewers approved, each job under its own ceiling.
         quote: The id of a quote. The run does not start when the file, the policy, the prices or a cap do not fit it.
+        effort: Ask every row with this effort in place of its own: low, medium, high, xhigh or max.
+        thinking_budget: Ask every row to think with a budget of so many tokens, in place of its own thinking and effort.
+        sample: Read only so many rows, drawn by size; the others are left alone.
+        seed: Which rows a sample draws.
     """
+    drawn = None if sample is None else SampleOptions(sample, seed)
     options = RunOptions(
         jobs=jobs,
         policy=policy,
@@ -70,6 +82,8 @@ async def nightly_batch(
         deployment=deployment.get_id(),
         resubmit_approved=resubmit_approved,
         quote=quote,
+        way=Way(effort, thinking_budget),
+        sample=drawn,
     )
     return await as_state(one_night(options))
 
@@ -79,13 +93,27 @@ async def one_night(options: RunOptions) -> RunReport:
     async with start_run(options) as (run, file):
         waiting = 0
         if file is not None:
-            waiting += await read_jobs(run, file, options.limit, resubmit_approved=options.resubmit_approved)
+            waiting += await read_jobs(
+                run,
+                file,
+                options.limit,
+                resubmit_approved=options.resubmit_approved,
+                drawn=await _drawn(run, file, options.limit),
+            )
         if options.resubmit_approved:
             waiting += await read_approved(run)
         run_log().info("%s: %s jobs to weigh", run.run_id, waiting)
         report = await weigh_and_send(run, Sizes.of(run.policy, waiting))
         await collect(run.ledger, run.gateway)
         return report
+
+
+async def _drawn(run: Run, file: JobFile, limit: int | None) -> DrawnRows | None:
+    """The rows that the run was asked to draw; None: it reads all."""
+    sample = run.reference.sample
+    if sample is None:
+        return None
+    return await on_whole_thread(draw_rows, file, limit, sample.rows, sample.seed)
 
 
 async def weigh_and_send(run: Run, sizes: Sizes) -> RunReport:

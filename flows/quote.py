@@ -8,10 +8,10 @@ from prefect.states import Completed, Failed
 
 from schemas.errors import WeighbridgeError
 from schemas.quote import QuoteReport
-from schemas.run import RunOptions
+from schemas.run import RunOptions, SampleOptions
 from tasks.quote_jobs import quote_jobs
 from tasks.report_quote import report_quote
-from tasks.start_quote import SampleOptions, start_quote
+from tasks.start_quote import start_quote
 from tasks.step import run_log
 
 

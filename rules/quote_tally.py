@@ -11,6 +11,7 @@ from rules.quote_sum import QuoteSum, QuoteSums
 from rules.quoted_caps import MoneyNeed
 from rules.run_time import CallLoad
 from rules.sample_range import SampleInterval
+from rules.thinking_ways import ThinkingWays
 from schemas.job import QueuedJob
 from schemas.outcome import Outcome, Reason
 from schemas.payload.prefix import PromptCut
@@ -59,6 +60,7 @@ class QuoteTally:
 
     Args:
         names: of the policies, the run's own first.
+        ways: that sums the ways to think.
 
     Attributes:
         again: why jobs that were answered before would be paid for again.
@@ -66,9 +68,10 @@ class QuoteTally:
         needs: the money that each job would take.
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], ways: ThinkingWays) -> None:
         self.policies = {name: _OfPolicy() for name in names}
         self._own = names[0]
+        self.ways = ways
         self.rows: Counter[Outcome | None] = Counter()
         self.again: Counter[str] = Counter()
         self.reasons: Counter[tuple[Outcome, str]] = Counter()

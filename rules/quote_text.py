@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from rules.thinking_ways import WAY_HEADINGS, measuring_lines, way_rows
 from schemas.money import usd_rounded
 from schemas.quote import QuotedPolicy, QuotedSample, QuotedUsd, QuoteReport
 
@@ -116,6 +117,9 @@ def as_quote_markdown(report: QuoteReport) -> str:
         parts.append(_table(PART_HEADINGS, part_rows(report)))
     if reasons := quoted_reason_rows(report):
         parts.append(_table(("rows", "why", "jobs"), reasons))
+    if report.thinking:
+        parts.append(_table(WAY_HEADINGS, way_rows(report.thinking)))
+        parts += measuring_lines(report.thinking)
     if caps := cap_rows(report):
         parts.append(_table(CAP_HEADINGS, caps))
     parts.append(quoted_time_line(report))

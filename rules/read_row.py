@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from rules.asked_way import with_way
 from rules.models import Models
 from schemas.job import MAX_GROUP_CHARACTERS, MAX_JOB_ID_CHARACTERS, Job, RejectedRow
 from schemas.model_facts import MODEL_NAME, ModelFacts
@@ -16,6 +17,7 @@ from schemas.payload.invalid import InvalidPayload, invalid_at
 from schemas.payload.payload import Payload
 from schemas.policy import Policy
 from schemas.row import Entries, JsonText, Row
+from schemas.run import OWN_WAY, Way
 
 #: the columns that are Messages parameters of the same name, in the order they are sent
 _PARAMETER_COLUMNS = (
@@ -41,12 +43,13 @@ _NO_VALUES = (
 _ABSENT = object()
 
 
-def job_from_row(row_number: int, row: Row, default_max_tokens: int) -> Job:
+def job_from_row(row_number: int, row: Row, default_max_tokens: int, way: Way = OWN_WAY) -> Job:
     """The job in one row.
 
     Args:
         row_number: its place in the input, from 0.
         default_max_tokens: for a row that names none.
+        way: to think, asked for in place of the row's own.
 
     Raises:
         InvalidPayload: with the column and the reason.
@@ -57,7 +60,7 @@ def job_from_row(row_number: int, row: Row, default_max_tokens: int) -> Job:
         if isinstance(value, bytes):
             raise InvalidPayload(column, "is not valid UTF-8 text")
     job_id = _job_id(row.get("job_id"))
-    payload = Payload.checked(_request(row, default_max_tokens))
+    payload = Payload.checked(with_way(_request(row, default_max_tokens), way))
     group = _text(row, "group")
     if group and (len(group) > MAX_GROUP_CHARACTERS or not group.isprintable()):
         raise InvalidPayload("group", f"must be printable text of at most {MAX_GROUP_CHARACTERS} characters")
@@ -76,13 +79,20 @@ def job_from_row(row_number: int, row: Row, default_max_tokens: int) -> Job:
     )
 
 
-def checked_job(row_number: int, row: Row, policy: Policy, models: Models) -> Job:
+def checked_job(row_number: int, row: Row, policy: Policy, models: Models, way: Way = OWN_WAY) -> Job:
     """The job in one row, which some model that it could go to takes.
+
+    Args:
+        row_number: its place in the input, from 0.
+        row: its values.
+        policy: of the run.
+        models: those of the run.
+        way: to think, asked for in place of the row's own.
 
     Raises:
         InvalidPayload: with the column and the reason.
     """
-    job = job_from_row(row_number, row, policy.output.default_max_tokens)
+    job = job_from_row(row_number, row, policy.output.default_max_tokens, way)
     check_models(job, models.for_pin(job.model), policy.mode)
     return job
 

@@ -141,12 +141,23 @@ class NothingSum:
 
     Attributes:
         kind: as `schemas.report.NothingBought` names it.
+        effort: `output_config.effort` of their payloads; None: they name none.
     """
 
     kind: str
     model: str
     payload_class: str
     jobs: int
+    cost: int
+    effort: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredAnswer:
+    """What one answer came to: output tokens, the part of them that was thinking, if known, and nano-USD."""
+
+    output_tokens: int
+    thinking_tokens: int | None
     cost: int
 
 

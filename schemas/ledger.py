@@ -247,6 +247,9 @@ class AttemptRow(Table):
     model: Mapped[str] = mapped_column(String(100))
     state: Mapped[str] = mapped_column(String(20))
     payload_class: Mapped[str] = mapped_column(String(20), server_default="text")
+    #: what the payload asked for: output_config.effort, and thinking.budget_tokens
+    effort: Mapped[str | None] = mapped_column(String(20))
+    thinking_budget: Mapped[int | None]
     method: Mapped[str] = mapped_column(String(20), server_default="counted")
     input_tokens: Mapped[int]
     input_bound: Mapped[int]
@@ -306,11 +309,12 @@ class AttemptRow(Table):
         Index("ix_attempts_run_id_state", "run_id", "state"),
         Index("ix_attempts_run_id_row_number", "run_id", "row_number"),
         Index("ix_attempts_batch_id", "batch_id"),
-        # what was observed last of a model and a class of payloads
+        # what was observed last of a model, a class of payloads and an effort
         Index(
             "ix_attempts_observed",
             "model",
             "payload_class",
+            "effort",
             "ended_at",
             sqlite_where=text("state = 'succeeded'"),
             postgresql_where=text("state = 'succeeded'"),

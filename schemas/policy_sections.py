@@ -67,12 +67,14 @@ class Output(PolicySection):
     expected_share: Annotated[Decimal, BeforeValidator(exact_decimal), Field(gt=0, le=1)] = Decimal("0.25")
     #: "review": a job whose answer its max_tokens cut off waits for a person; what came is paid for, and kept
     on_truncated: Literal["keep", "review"] = "keep"
+    #: thinking budgets, in tokens, that a quote compares where the model takes budgets
+    thinking_budgets: tuple[Annotated[int, Field(ge=1_024)], ...] = (2_000, 8_000, 16_000)
 
 
 class Margin(PolicySection):
     """How far the billed input may lie above the count: the count is an estimate, with no published bound.
 
-    With `learn`, both figures follow what was observed of the model and the class of payload; see `rules.lesson`.
+    With `learn`, both figures follow what was observed of the model, the class of payload and its effort; see `rules.lesson`.
     """
 
     input_percent: Annotated[Decimal, BeforeValidator(exact_decimal), Field(ge=0)] = Decimal(3)

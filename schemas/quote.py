@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from schemas.outcome import RunOutcome
-from schemas.report import UsdText
+from schemas.report import DecimalText, UsdText
 
 
 class _QuotePart(BaseModel):
@@ -133,6 +133,39 @@ class QuotedSample(_QuotePart):
     high_usd: UsdText
 
 
+class QuotedWay(_QuotePart):
+    """One way in which the jobs that think could do so, all jobs of one model and class of payload at it. USD.
+
+    Attributes:
+        effort: of `output_config`; None: not named.
+        budget_tokens: of `thinking`; None: not named. With neither, the model decides.
+        jobs: that could take it, whatever they ask for now.
+        as_asked: those of them that ask for it now.
+        answers: that were observed at it; 0: none, and the figures below are None, for no other way tells.
+        cut_off: those of them that their own max_tokens cut off, so that the figures are too low.
+        mean_output, p95_output: tokens of them, thinking included.
+        thinking_share: the part of that which was thinking, where the usage says so.
+        expected_usd: of the jobs, at the mean output.
+        worst_usd: of the jobs: their max_tokens bounds it whichever way they take.
+        measure: the command that measures it; None: it was observed.
+    """
+
+    model: str
+    payload_class: str
+    effort: str | None
+    budget_tokens: int | None
+    jobs: int
+    as_asked: int
+    answers: int
+    worst_usd: UsdText
+    cut_off: int = 0
+    mean_output: int | None = None
+    p95_output: int | None = None
+    thinking_share: DecimalText | None = None
+    expected_usd: UsdText | None = None
+    measure: str | None = None
+
+
 class QuotedCalls(_QuotePart):
     """Free counts that the quote made, and paid calls that the run would make."""
 
@@ -160,6 +193,8 @@ class QuoteReport(_QuotePart):
     groups: list[QuotedGroup] = []
     reasons: list[QuotedReason] = []
     caps: list[CapInTheWay] = []
+    #: the ways to think that the models of such jobs take
+    thinking: list[QuotedWay] = []
     seconds: QuotedSeconds = QuotedSeconds()
     calls: QuotedCalls = QuotedCalls()
     #: None: every row was looked at

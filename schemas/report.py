@@ -136,7 +136,7 @@ class MarginFigures(_ReportPart):
 
 
 class LessonFigures(_ReportPart):
-    """What the estimates of one model and class of payloads went by: the last `n` answers before this run.
+    """What the estimates of one model, class of payloads and effort went by: the last `n` answers before this run.
 
     The error is in percent of the count, signed: above 0 the bill was above the count. `enough` were observed to
     expect the output by them.
@@ -149,10 +149,12 @@ class LessonFigures(_ReportPart):
     input_error: PercentileFigures | None
     output_tokens: OutputFigures | None
     margin: MarginFigures
+    #: of the payloads' output_config.effort; None: they name none
+    effort: str | None = None
 
 
 class TaughtFigures(_ReportPart):
-    """What this run saw of one model and class of payloads.
+    """What this run saw of one model, class of payloads and effort.
 
     Attributes:
         jobs: paid for.
@@ -175,14 +177,16 @@ class TaughtFigures(_ReportPart):
     far_off: int = 0
     without_input: int = 0
     over_output: int = 0
+    effort: str | None = None
 
 
 class Drift(_ReportPart):
-    """A model and class of payloads whose bills left the lines of the earlier ones, and what to do about it."""
+    """A model, class of payloads and effort whose bills left the lines of the earlier ones, and what to do about it."""
 
     model: str
     payload_class: str
     detail: str
+    effort: str | None = None
 
 
 class NothingBought(_ReportPart):
@@ -199,7 +203,7 @@ class NothingBought(_ReportPart):
 
 
 class CutOffFigures(_ReportPart):
-    """Answers of one model and class of payloads that their max_tokens cut off, and what would have sufficed.
+    """Answers of one model, class of payloads and effort that their max_tokens cut off, and what would have sufficed.
 
     Attributes:
         observed: answers that this rests on, of before this run.
@@ -214,6 +218,7 @@ class CutOffFigures(_ReportPart):
     observed: int
     max_tokens_95: int | None = None
     max_tokens_99: int | None = None
+    effort: str | None = None
 
 
 class ReasonFigures(_ReportPart):
@@ -310,6 +315,31 @@ class QuoteFigures(_ReportPart):
     inside: bool
 
 
+class SampleFigures(_ReportPart):
+    """What a run over a sample of its file measured. What nothing was observed of is None.
+
+    Attributes:
+        rows: that were drawn.
+        seed: which ones.
+        effort, thinking_budget: that all of them were asked with; with neither, each row's own.
+        answers: to them, whichever run paid, whose usage says all that was billed; the figures are about these.
+        mean_output, p95_output: tokens, thinking included.
+        mean_thinking, p95_thinking: tokens, of the answers whose usage says how many were thinking.
+        usd_per_job: the mean of what was billed.
+    """
+
+    rows: int
+    seed: int
+    effort: str | None
+    thinking_budget: int | None
+    answers: int
+    mean_output: int | None = None
+    p95_output: int | None = None
+    mean_thinking: int | None = None
+    p95_thinking: int | None = None
+    usd_per_job: UsdText | None = None
+
+
 class RunReport(_ReportPart):
     """Everything a run says about itself."""
 
@@ -355,6 +385,8 @@ class RunReport(_ReportPart):
     rows_to_mend: list[RowToMend] = []
     #: the quote that the run was held to
     quote: QuoteFigures | None = None
+    #: what a sample measured; None: all rows were read
+    sample: SampleFigures | None = None
     places: Places | None = None
     prefect_flow_run_id: str | None = None
     error: str | None = None

@@ -15,6 +15,25 @@ class RunKey(NamedTuple):
     owner: str
 
 
+class Way(NamedTuple):
+    """One way to think: at an effort, or else with a budget in tokens; with neither, as the payload or the model says."""
+
+    effort: str | None = None
+    budget: int | None = None
+
+
+#: what the payload asks for, or else what the model does by itself
+OWN_WAY = Way()
+
+
+@dataclass(frozen=True, slots=True)
+class SampleOptions:
+    """How many rows of a file to draw, and which: the same for the same seed."""
+
+    rows: int
+    seed: int = 1
+
+
 @dataclass(frozen=True, slots=True)
 class RunReference:
     """What a run is, small and picklable: another process could open its services from it.
@@ -27,6 +46,8 @@ class RunReference:
         prefect_flow_run_id: the flow run that shows it.
         quote_id: the quote that it is held to.
         owner: the fencing token with which this process may send for it.
+        way: to think, that every row is asked with in place of its own.
+        sample: the rows that it was asked to draw; None: it reads all.
     """
 
     run_id: RunId
@@ -38,6 +59,8 @@ class RunReference:
     prefect_flow_run_id: str | None = None
     quote_id: str | None = None
     owner: str = field(default="", repr=False)
+    way: Way = OWN_WAY
+    sample: SampleOptions | None = None
 
     @property
     def key(self) -> RunKey:
@@ -118,6 +141,8 @@ class RunOptions:
         deployment: the id of the Prefect deployment that started it, if one did.
         resubmit_approved: also send what people approved, each job under its own ceiling.
         quote: the id of a quote that it is held to.
+        way: to think, that every row is asked with in place of its own.
+        sample: draw some of the rows, and leave the others alone.
     """
 
     jobs: str | None
@@ -133,3 +158,5 @@ class RunOptions:
     deployment: str | None = None
     resubmit_approved: bool = False
     quote: str | None = None
+    way: Way = OWN_WAY
+    sample: SampleOptions | None = None

@@ -1,7 +1,7 @@
 """Quote: weigh every job of a file and price it under each policy. Counting is free; nothing is sent or parked."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -13,12 +13,14 @@ import pyarrow as pa
 from rules.endings import stops_run
 from rules.fit_budget import as_sent
 from rules.job_quote import JobQuote
+from rules.lesson import LessonKey, Tally
 from rules.limits import over_limits
 from rules.prefix_tree import FEWEST_BYTES
 from rules.prices import Unpriced
 from rules.quote_tally import QuotedRow, QuoteTally
 from rules.read_row import checked_job
 from rules.scale import Scale
+from rules.thinking_ways import ThinkingWays
 from schemas.errors import RunFailed
 from schemas.job import Job, QueuedJob
 from schemas.money import to_usd
@@ -28,7 +30,7 @@ from schemas.payload.prefix import cuts_of
 from schemas.row import Row
 from services.gateway import Gateway
 from services.job_file import JobFile
-from services.ledger import Ledger, counts, prior, reviews
+from services.ledger import Ledger, counts, lessons, prior, reviews
 from services.result_file import USD, growing_file
 from tasks.count_tokens import JobOnScale, count_job, count_together, fit_one, update_of
 from tasks.draw_rows import DrawnRows
@@ -77,6 +79,7 @@ class Quoting:
         limit: only the first rows, at most this many.
         folder: where its file of job quotes goes.
         drawn: the rows that are looked at; None: all.
+        policy_file: that the policy was read from, where a person named one.
     """
 
     quote_id: str
@@ -87,6 +90,7 @@ class Quoting:
     limit: int | None
     folder: Path
     drawn: DrawnRows | None = None
+    policy_file: str | None = None
     halt: Halt = field(default_factory=Halt)
 
     @property
@@ -111,7 +115,9 @@ async def quote_jobs(quoting: Quoting) -> QuoteTally:
     Raises:
         RunFailed: the API did not count, for a reason that concerns all jobs. What was counted is kept.
     """
-    tally = QuoteTally([candidate.name for candidate in quoting.candidates])
+    observe = partial(_observed, quoting, datetime.now(UTC))
+    ways = ThinkingWays(observe, quoting.scale.policy.output.thinking_budgets)
+    tally = QuoteTally([candidate.name for candidate in quoting.candidates], ways)
     ids: set[int] = set()
     first = 0
     with growing_file(quoting.job_quotes, _JOB_QUOTES) as write:
@@ -141,9 +147,24 @@ async def _quote_batch(
     quoted += await asyncio.to_thread(lambda: [_quoted(quoting, one, tally) for one in waiting])
     quoted.sort(key=lambda one: one.row_number)
     priorities = {job.row_number: job.priority for job in jobs}
-    for one in quoted:
-        tally.add(one, priorities.get(one.row_number, 0), quoting.weight(one.row_number))
+    await asyncio.to_thread(_add, quoting, tally, quoted, priorities)
     return quoted
+
+
+def _add(
+    quoting: Quoting, tally: QuoteTally, quoted: Sequence[QuotedRow], priorities: Mapping[int, int]
+) -> None:
+    for one in quoted:
+        weight = quoting.weight(one.row_number)
+        tally.add(one, priorities.get(one.row_number, 0), weight)
+        if one.quote is not None and one.job is not None:
+            tally.ways.add(one.job, quoting.scale, one.quote.estimate.worst_case, weight)
+
+
+def _observed(quoting: Quoting, before: datetime, key: LessonKey, budget: int | None) -> Tally:
+    """What was observed at a way to think before a moment."""
+    most = quoting.scale.policy.margin.last_answers
+    return lessons.observed_way(quoting.ledger, key, budget, before, most)
 
 
 def read_batch(

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
+from shlex import quote
 
 from prefect.artifacts import acreate_markdown_artifact
 
@@ -11,6 +12,7 @@ from rules.quote_tally import QuoteTally
 from rules.quote_text import as_quote_markdown
 from rules.quoted_caps import deferred_by_caps
 from rules.sample_range import StratumAmounts, sample_interval
+from rules.thinking_ways import Measuring
 from schemas.money import to_usd
 from schemas.quote import QuotedSample, QuoteOnRecord, QuoteReport, QuoteTerms
 from services.ledger import quotes
@@ -51,6 +53,7 @@ async def report_quote(quoting: Quoting, tally: QuoteTally, flow_run_id: str | N
             "simulated": quoting.gateway.simulated,
             "jobs_path": quoting.file.path,
             "sample": sample,
+            "thinking": tally.ways.figures(_measuring(quoting)),
             "job_quotes": str(quoting.job_quotes),
             "prefect_flow_run_id": flow_run_id,
         }
@@ -84,6 +87,16 @@ def _sample(quoting: Quoting, tally: QuoteTally) -> QuotedSample | None:
         low_usd=to_usd(interval.low),
         high_usd=to_usd(interval.high),
     )
+
+
+def _measuring(quoting: Quoting) -> Measuring:
+    """How a person would measure a way to think on the quoted file, as it was quoted."""
+    options = "" if quoting.policy_file is None else f" --policy {quote(quoting.policy_file)}"
+    if quoting.limit is not None:
+        options += f" --limit {quoting.limit}"
+    if quoting.gateway.simulated:
+        options += " --simulate"
+    return Measuring(quoting.file.path, options)
 
 
 def _on_record(tally: QuoteTally, report: QuoteReport, terms: QuoteTerms, now: datetime) -> QuoteOnRecord:

@@ -26,6 +26,7 @@ from rules.run_outcome import (
     shown,
     taught_figures,
 )
+from rules.sample_figures import sample_figures
 from schemas.money import to_usd, to_usd_or_none
 from schemas.outcome import Billing, Outcome, Reason
 from schemas.report import (
@@ -38,10 +39,12 @@ from schemas.report import (
     ReasonFigures,
     RowToMend,
     RunReport,
+    SampleFigures,
     TokenFigures,
     UsdFigures,
 )
 from services.ledger import batches, fitted, lessons, prefixes, quotes, run_sums, runs
+from services.ledger.measured import measured_answers
 from services.ledger.run_sums import ModelSums, ReasonSum
 from services.result_file import USD, write_parts, write_text
 from services.whole_thread import on_whole_thread
@@ -157,6 +160,7 @@ def report_on(run: Run) -> RunReport:
         cache=_cache_figures(run),
         rows_to_mend=_rows_to_fix(run),
         quote=_quote_figures(run, models),
+        sample=_sample_figures(run, sum(rows.values())),
         places=Places(ledger=run.ledger.url, results=str(run.results), report=str(run.results / "report.md")),
         prefect_flow_run_id=run.reference.prefect_flow_run_id,
         error=failure_sentence(by_outcome.get(Outcome.DEFERRED, set())),
@@ -191,6 +195,15 @@ def _quote_figures(run: Run, models: Sequence[ModelSums]) -> QuoteFigures | None
     quote_id = run.reference.quote_id
     quote = quotes.find(run.ledger, quote_id) if quote_id else None
     return None if quote is None else quote_outcome(quote, sum(sums.actual for sums in models))
+
+
+def _sample_figures(run: Run, rows: int) -> SampleFigures | None:
+    """What the run's sample measured; None: it read all rows."""
+    asked = run.reference.sample
+    if asked is None:
+        return None
+    answers = measured_answers(run.ledger, run.run_id)
+    return sample_figures(asked, run.reference.way, rows, answers)
 
 
 def _seconds_since(started_at: datetime) -> float:

@@ -4,7 +4,6 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from rules.scale import Scale
 from schemas.errors import BadInput
 from schemas.policy import Policy
 from schemas.policy_sections import Margin
-from schemas.run import RunOptions
+from schemas.run import RunOptions, SampleOptions
 from schemas.settings import Settings
 from services.gateway import Gateway, open_gateway
 from services.job_file import JobFile
@@ -25,14 +24,6 @@ from tasks.check_models import checked_models
 from tasks.draw_rows import draw_rows
 from tasks.quote_jobs import Candidate, Quoting
 from tasks.start_run import check_lasting, run_policy
-
-
-@dataclass(frozen=True, slots=True)
-class SampleOptions:
-    """How many rows to draw, and which: the same for the same seed."""
-
-    rows: int
-    seed: int = 1
 
 
 @asynccontextmanager
@@ -83,6 +74,7 @@ async def start_quote(
                 limit=options.limit,
                 folder=folder,
                 drawn=drawn,
+                policy_file=options.policy,
             )
     finally:
         ledger.close()

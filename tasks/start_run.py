@@ -12,10 +12,12 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
+from rules.asked_way import way_refused
+from rules.models import Models
 from schemas.errors import BadInput
 from schemas.job import RunId
 from schemas.policy import Policy
-from schemas.run import NewRun, RunOptions, RunReference
+from schemas.run import OWN_WAY, NewRun, RunOptions, RunReference, Way
 from schemas.settings import Settings
 from services.gateway import open_gateway
 from services.job_file import JobFile
@@ -45,6 +47,7 @@ async def start_run(options: RunOptions) -> AsyncIterator[tuple[Run, JobFile | N
     """
     settings = Settings()
     check_lasting(options, settings)
+    _check_job_file_alone(options)
     policy = run_policy(options, settings)
     file = None if options.jobs is None else JobFile(options.jobs)
     ledger_url = options.ledger or settings.ledger_url
@@ -54,6 +57,7 @@ async def start_run(options: RunOptions) -> AsyncIterator[tuple[Run, JobFile | N
     try:
         async with open_gateway(policy.limits, options.base_url) as gateway:
             models = await checked_models(gateway, policy)
+            _check_way(options.way, models, policy)
             await close_dead(ledger)
             reference = RunReference(
                 run_id=run_id,
@@ -65,6 +69,8 @@ async def start_run(options: RunOptions) -> AsyncIterator[tuple[Run, JobFile | N
                 prefect_flow_run_id=options.prefect_flow_run_id,
                 quote_id=options.quote,
                 owner=new_token(),
+                way=options.way,
+                sample=options.sample,
             )
             run = Run.of(reference, ledger, gateway, models)
             if options.quote is not None:
@@ -103,6 +109,36 @@ def check_lasting(options: RunOptions, settings: Settings) -> None:
             "A run of a deployment needs an absolute results folder: set WEIGHBRIDGE_RESULTS in the worker's "
             "environment, or the parameter results. Nothing was counted or sent."
         )
+
+
+def _check_job_file_alone(options: RunOptions) -> None:
+    """Check that a run that asks for a way to think or a sample is about the rows of the job file, as they are asked.
+
+    Raises:
+        BadInput: it would also send what was approved, or it is held to a quote.
+    """
+    if options.way == OWN_WAY and options.sample is None:
+        return
+    if options.resubmit_approved:
+        raise BadInput(
+            "--sample, --effort and --thinking-budget are about the rows of the job file; what was approved is sent as it was approved, in "
+            "another run. Nothing was counted or sent."
+        )
+    if options.quote is not None:
+        raise BadInput(
+            f"The quote {options.quote} is about all rows of the job file as they are; leave out --quote, or --sample, "
+            "--effort and --thinking-budget. Nothing was counted or sent."
+        )
+
+
+def _check_way(way: Way, models: Models, policy: Policy) -> None:
+    """Check that some route takes the way to think that a run asks for.
+
+    Raises:
+        BadInput: none does.
+    """
+    if way != OWN_WAY and (why := way_refused(way, models, policy.mode)):
+        raise BadInput(f"{why} Nothing was counted or sent.")
 
 
 def run_policy(options: RunOptions, settings: Settings) -> Policy:

@@ -287,6 +287,8 @@ def _value(value: object) -> object:
         return value
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, tuple):
+        return ", ".join(str(item) for item in value)
     try:
         return Decimal(str(value))
     except InvalidOperation:

@@ -120,6 +120,8 @@ class _Taken:
                 "model": estimate.model,
                 "state": AttemptState.OPEN,
                 "payload_class": job.traits.payload_class,
+                "effort": job.traits.effort,
+                "thinking_budget": job.traits.thinking_budget,
                 "method": estimate.method,
                 "input_tokens": estimate.input_tokens,
                 "input_bound": estimate.input_bound,

@@ -199,13 +199,14 @@ def bought_nothing(ledger: Ledger, run_id: RunId) -> list[NothingSum]:
             kind.label("kind"),
             AttemptRow.model,
             AttemptRow.payload_class,
+            AttemptRow.effort,
             AttemptRow.row_number,
             cost.label("cost"),
         )
         .where(AttemptRow.run_id == run_id)
         .subquery()
     )
-    key = (found.c.kind, found.c.model, found.c.payload_class)
+    key = (found.c.kind, found.c.model, found.c.payload_class, found.c.effort)
     query = (
         select(*key, func.count(found.c.row_number.distinct()), func.sum(found.c.cost))
         .where(found.c.kind.is_not(None))
@@ -213,7 +214,12 @@ def bought_nothing(ledger: Ledger, run_id: RunId) -> list[NothingSum]:
         .order_by(*key)
     )
     with ledger.read() as connection:
-        return [NothingSum(row[0], row[1], row[2], row[3], int(row[4])) for row in connection.execute(query)]
+        return [
+            NothingSum(
+                kind=kind, model=model, payload_class=payload_class, jobs=jobs, cost=int(nano), effort=effort
+            )
+            for kind, model, payload_class, effort, jobs, nano in connection.execute(query)
+        ]
 
 
 def over_holds(ledger: Ledger, run_id: RunId) -> tuple[int, int]:
