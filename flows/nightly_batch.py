@@ -37,13 +37,15 @@ async def nightly_batch(
     mode: Literal["messages", "batches"] | None = None,
     resubmit_approved: bool = False,
     quote: str | None = None,
+    id_column: str | None = None,
+    prompt_column: str | None = None,
 ) -> State[RunReport]:
-    """Weigh every job of a Parquet file, send what fits, park the rest for review, reconcile the bill.
+    """Weigh every job of a job file, send what fits, park the rest for review, reconcile the bill.
 
     Needs ANTHROPIC_API_KEY in the environment of the worker that runs it.
 
     Args:
-        jobs: A Parquet file, a folder of them, or a glob, as the worker sees it.
+        jobs: A job file (Parquet, CSV or JSON Lines), a folder of them, or a glob, as the worker sees it.
         policy: A policy file (TOML). Empty: WEIGHBRIDGE_POLICY, or the default policy.
         ledger: A SQLAlchemy URL. Empty: WEIGHBRIDGE_LEDGER, or data/ledger.db.
         results: The folder for results. Empty: WEIGHBRIDGE_RESULTS, or data/results.
@@ -54,6 +56,8 @@ async def nightly_batch(
         mode: messages (now) or batches (half the price, within 24 hours). Empty: as the policy says.
         resubmit_approved: Also send what reviewers approved, each job under its own ceiling.
         quote: The id of a quote. The run does not start when the file, the policy, the prices or a cap do not fit it.
+        id_column: The column with the job's id. Empty: as the policy says, or job_id.
+        prompt_column: The column with the prompt, or a template such as Summarise: {body}. Empty: as the policy says.
     """
     options = RunOptions(
         jobs=jobs,
@@ -69,6 +73,8 @@ async def nightly_batch(
         deployment=deployment.get_id(),
         resubmit_approved=resubmit_approved,
         quote=quote,
+        id_column=id_column,
+        prompt_column=prompt_column,
     )
     return await as_state(one_night(options))
 

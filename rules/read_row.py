@@ -1,10 +1,13 @@
 """A row becomes a job, or a rejection with the column and the reason."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
+from types import MappingProxyType
 from typing import Any
 
+from rules.map_row import KEPT
 from rules.models import Models
 from schemas.job import MAX_GROUP_CHARACTERS, MAX_JOB_ID_CHARACTERS, Job, RejectedRow
 from schemas.model_facts import MODEL_NAME, ModelFacts
@@ -15,7 +18,7 @@ from schemas.payload.exact_json import NO_JSON, NOT_A_NUMBER, Path, Unfit, exact
 from schemas.payload.invalid import InvalidPayload, invalid_at
 from schemas.payload.payload import Payload
 from schemas.policy import Policy
-from schemas.row import Entries, JsonText, Row
+from schemas.row import Entries, JsonText, ParsedJson, Row
 
 #: the columns that are Messages parameters of the same name, in the order they are sent
 _PARAMETER_COLUMNS = (
@@ -41,12 +44,16 @@ _NO_VALUES = (
 _ABSENT = object()
 
 
-def job_from_row(row_number: int, row: Row, default_max_tokens: int) -> Job:
+def job_from_row(
+    row_number: int, row: Row, default_max_tokens: int, others: Mapping[str, Any] = MappingProxyType({})
+) -> Job:
     """The job in one row.
 
     Args:
         row_number: its place in the input, from 0.
+        row: with the columns of a job.
         default_max_tokens: for a row that names none.
+        others: further parameters of a row that does not have them itself.
 
     Raises:
         InvalidPayload: with the column and the reason.
@@ -57,7 +64,7 @@ def job_from_row(row_number: int, row: Row, default_max_tokens: int) -> Job:
         if isinstance(value, bytes):
             raise InvalidPayload(column, "is not valid UTF-8 text")
     job_id = _job_id(row.get("job_id"))
-    payload = Payload.checked(_request(row, default_max_tokens))
+    payload = Payload.checked(_request(row, {**others, "max_tokens": default_max_tokens}))
     group = _text(row, "group")
     if group and (len(group) > MAX_GROUP_CHARACTERS or not group.isprintable()):
         raise InvalidPayload("group", f"must be printable text of at most {MAX_GROUP_CHARACTERS} characters")
@@ -73,17 +80,25 @@ def job_from_row(row_number: int, row: Row, default_max_tokens: int) -> Job:
         max_cost=_cost(row.get("max_cost_usd")),
         group=group,
         priority=_whole(row, "priority") or 0,
+        kept=row.get(KEPT),
     )
 
 
 def checked_job(row_number: int, row: Row, policy: Policy, models: Models) -> Job:
-    """The job in one row, which some model that it could go to takes.
+    """The job in one row, which some model that it could go to takes. What the row does not say, the policy does.
 
     Raises:
         InvalidPayload: with the column and the reason.
     """
-    job = job_from_row(row_number, row, policy.output.default_max_tokens)
-    check_models(job, models.for_pin(job.model), policy.mode)
+    columns = policy.jobs
+    max_tokens = columns.max_tokens or policy.output.default_max_tokens
+    try:
+        job = job_from_row(row_number, row, max_tokens, columns.request)
+        if job.model is None:
+            job = replace(job, model=columns.model)
+        check_models(job, models.for_pin(job.model), policy.mode)
+    except InvalidPayload as error:
+        raise InvalidPayload(columns.shown(error.column), error.reason) from None
     return job
 
 
@@ -130,7 +145,7 @@ def _job_id(value: object) -> str:
 # --- the request -----------------------------------------------------------------------------------------------
 
 
-def _request(row: Row, default_max_tokens: int) -> dict[str, Any]:
+def _request(row: Row, others: Mapping[str, Any]) -> dict[str, Any]:
     request: dict[str, Any] = {"messages": _messages(row)}
     for column in _PARAMETER_COLUMNS:
         value = _system(row) if column == "system" else _nested(row, column)
@@ -144,8 +159,7 @@ def _request(row: Row, default_max_tokens: int) -> dict[str, Any]:
         if twice := request.keys() & more.keys():
             raise InvalidPayload("params", f"names {min(twice)}, which has a column of its own in this row")
         request |= more
-    request.setdefault("max_tokens", default_max_tokens)
-    return request
+    return request | {name: value for name, value in others.items() if name not in request}
 
 
 def _messages(row: Row) -> Any:
@@ -166,7 +180,10 @@ def _nested(row: Row, column: str) -> Any:
         return None
     if isinstance(value, JsonText):
         value = value.text
-    value = exact_json(column, value) if isinstance(value, str) else _plain(value, (column,))
+    if isinstance(value, ParsedJson):
+        value = value.value
+    else:
+        value = exact_json(column, value) if isinstance(value, str) else _plain(value, (column,))
     if value is _ABSENT:
         return None
     shape = _JSON_SHAPES.get(column, dict)
@@ -180,6 +197,8 @@ def _system(row: Row) -> Any:
     value = row.get("system")
     if isinstance(value, JsonText):
         return exact_json("system", value.text)
+    if isinstance(value, ParsedJson):
+        return value.value
     if not isinstance(value, str):
         blocks = _plain(value, ("system",))
         return None if blocks is _ABSENT else blocks

@@ -1,5 +1,6 @@
 """A job: one row of the input, and what may become of a row that is none."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NewType
 
@@ -45,6 +46,7 @@ class Job:
         group: the team it is counted under.
         priority: higher is admitted first.
         approval: what a person allowed of it, in place of the limits of the policy and its own.
+        kept: texts of its input row that go into the results, by column; None: none are kept.
     """
 
     row_number: int
@@ -56,6 +58,7 @@ class Job:
     group: str | None = None
     priority: int = 0
     approval: Approval | None = None
+    kept: Mapping[str, str | None] | None = None
 
     def queued(self) -> "QueuedJob":
         """The job as a run has it in its queue, before it is weighed."""

@@ -23,3 +23,10 @@ class Entries:
     """An object whose names are the row's own, not those of a type: a name without a value is null, not left out."""
 
     values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedJson:
+    """A list or an object that was JSON in the row itself: nulls in it are its author's, and an `Unfit` is in its place."""
+
+    value: Any

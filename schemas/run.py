@@ -105,7 +105,7 @@ class RunOptions:
     """What a person or a schedule says of a run; None leaves it to the settings and the policy.
 
     Attributes:
-        jobs: a Parquet file, a folder of them, or a glob; None: only what people approved.
+        jobs: a job file, a folder of them, or a glob; None: only what people approved.
         policy: a policy file.
         ledger: a SQLAlchemy URL.
         results: the folder that the run's own results folder goes into.
@@ -118,6 +118,8 @@ class RunOptions:
         deployment: the id of the Prefect deployment that started it, if one did.
         resubmit_approved: also send what people approved, each job under its own ceiling.
         quote: the id of a quote that it is held to.
+        id_column: the column of the job's id.
+        prompt_column: the column of the prompt, or a template over columns.
     """
 
     jobs: str | None
@@ -133,3 +135,5 @@ class RunOptions:
     deployment: str | None = None
     resubmit_approved: bool = False
     quote: str | None = None
+    id_column: str | None = None
+    prompt_column: str | None = None

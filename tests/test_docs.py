@@ -13,7 +13,7 @@ from sqlalchemy import CheckConstraint
 from schemas.bill import Finding
 from schemas.outcome import Billing, Outcome, Reason, RunOutcome
 from schemas.review_tables import ReviewRow
-from services.job_file import COLUMNS
+from services.job_columns import COLUMNS
 from tests.doc_checks import (
     ROOT,
     command_line,

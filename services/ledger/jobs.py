@@ -132,6 +132,7 @@ def _job_row(run_id: RunId, job: Job, paid_by: str | None, end: EndedJob | None)
         "review_id": approval.review_id if approval else None,
         "ceiling_tokens": approval.input_tokens if approval else None,
         "ceiling_nano_usd": approval.cost if approval else None,
+        "kept": None if job.kept is None else dict(job.kept),
         **_ended(paid_by, end),
     }
 

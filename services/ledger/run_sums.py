@@ -92,6 +92,7 @@ class AnsweredRow:
     Attributes:
         body: the answer's JSON; None when history was pruned. What is known of the attempt is None when it was
             forgotten.
+        kept: texts of its input row, by column; None: none were kept.
     """
 
     row_number: int
@@ -104,6 +105,7 @@ class AnsweredRow:
     actual_output_tokens: int | None
     actual_nano_usd: int | None
     body: str | None
+    kept: dict[str, str | None] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +314,7 @@ def answers(ledger: Ledger, run_id: RunId) -> Iterator[AnsweredRow]:
             AttemptRow.actual_output_tokens,
             AttemptRow.actual_nano_usd,
             ResponseRow.body,
+            JobRow.kept,
         )
         .outerjoin(AttemptRow, AttemptRow.attempt_id == JobRow.attempt_id)
         .outerjoin(ResponseRow, ResponseRow.attempt_id == JobRow.attempt_id)
