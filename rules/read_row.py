@@ -129,7 +129,7 @@ def rejected_row(row_number: int, row: Row, error: InvalidPayload) -> RejectedRo
     if isinstance(value, str | int):
         shown = str(value)[:MAX_JOB_ID_CHARACTERS]
         job_id = "".join(c if c.isprintable() else "?" for c in shown) or None
-    return RejectedRow(row_number, job_id, error.column, error.reason)
+    return RejectedRow(row_number, job_id, error.column, error.reason, row.get(KEPT))
 
 
 def _job_id(value: object) -> str:

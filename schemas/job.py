@@ -99,12 +99,13 @@ class EndedJob:
 
 @dataclass(frozen=True, slots=True)
 class RejectedRow:
-    """A row that is no valid job, with the column to mend and the reason."""
+    """A row that is no valid job, with the column to correct, the reason, and what is kept of it for the results."""
 
     row_number: int
     job_id: str | None
     column: str
     reason: str
+    kept: Mapping[str, str | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,7 +203,7 @@ class Pricing(PolicySection):
     workspace_geo: Literal["global", "us"] | None = None
 
 
-#: the columns of the results themselves, whose names a kept column cannot have
+#: the columns of the results, and of the rows without an answer, whose names a kept column cannot have
 RESULT_COLUMNS = (
     "job_id",
     "row_number",
@@ -217,6 +217,9 @@ RESULT_COLUMNS = (
     "attempt_id",
     "paid_in_run",
     "simulated",
+    "outcome",
+    "reason",
+    "detail",
 )
 
 
@@ -309,7 +312,7 @@ class ResultColumns(PolicySection):
     """What the results have of the input.
 
     Attributes:
-        keep: columns of the input, which are columns of the results too, as text.
+        keep: columns of the input, which are columns of the results and of the rows without an answer too, as text.
     """
 
     keep: tuple[ColumnName, ...] = ()

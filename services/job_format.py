@@ -98,6 +98,15 @@ def checked_format(path: Path) -> JobFormat:
     return named
 
 
+def described_file(path: Path) -> str:
+    """What a file that is no job file is by its first bytes, as a sentence with what is to be done; "" if unreadable."""
+    try:
+        found, fix = _described(_head(path, None))
+    except (OSError, pa.ArrowException):
+        return ""
+    return f"{path.name} is {found}. {fix}."
+
+
 _LOOKS_JSON, _LOOKS_TEXT = "text that begins like JSON", "text, such as CSV"
 
 

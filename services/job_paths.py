@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from schemas.errors import BadInput
 from schemas.words import printable
-from services.job_format import ENDINGS, JobFormat, checked_format, format_by_name
+from services.job_format import ENDINGS, JobFormat, checked_format, described_file, format_by_name
 
 #: what the datasets library writes next to its data, and what is not data itself
 _NOT_DATA = frozenset({"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"})
@@ -90,9 +90,12 @@ def _nothing_in(folder: Path) -> BadInput:
     names = sorted(printable(entry.name) for entry in folder.iterdir())
     shown = ", ".join(names[:_MOST_SHOWN])
     more = f" and {len(names) - _MOST_SHOWN} more" if len(names) > _MOST_SHOWN else ""
-    has = f"It has {shown}{more}" if names else "It is empty"
+    has = f" It has {shown}{more}." if names else " It is empty."
+    others = (entry for entry in sorted(folder.iterdir()) if entry.is_file() and not _is_hidden(entry.name))
+    first = next((entry for entry in others if entry.name not in _NOT_DATA), None)
+    hint = f" {described_file(first)}" if first is not None else ""
     return BadInput(
-        f"The folder {folder} has no job file. {has}. Job files end in {ENDINGS}; names that start with "
+        f"The folder {folder} has no job file.{has}{hint} Job files end in {ENDINGS}; names that start with "
         '"_" or "." are not read. Nothing was sent.'
     )
 

@@ -103,7 +103,7 @@ def _split_duplicates(jobs: Sequence[Job], taken: set[str | None]) -> tuple[list
     for job in jobs:
         if job.job_id in taken:
             reason = "the same id stands in an earlier row; ids must be unique"
-            twice.append(RejectedRow(job.row_number, job.job_id, "job_id", reason))
+            twice.append(RejectedRow(job.row_number, job.job_id, "job_id", reason, job.kept))
         else:
             taken.add(job.job_id)
             fresh.append(job)
@@ -155,6 +155,7 @@ def _rejected_row(run_id: RunId, row: RejectedRow) -> dict[str, Any]:
         "run_id": run_id,
         "row_number": row.row_number,
         "job_id": row.job_id,
+        "kept": None if row.kept is None else dict(row.kept),
         **ending_columns(ending),
     }
 

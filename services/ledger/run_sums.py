@@ -110,13 +110,14 @@ class AnsweredRow:
 
 @dataclass(frozen=True, slots=True)
 class UnansweredRow:
-    """A row without an answer, and why."""
+    """A row without an answer, why, and the texts that are kept of it."""
 
     row_number: int
     job_id: str | None
     outcome: str
     reason: str | None
     detail: str | None
+    kept: dict[str, str | None] | None
 
 
 def rows_by_outcome(ledger: Ledger, run_id: RunId) -> dict[str | None, int]:
@@ -336,7 +337,7 @@ def unanswered(
         limit: only this many rows, the first of the input.
     """
     query = (
-        select(JobRow.row_number, JobRow.job_id, JobRow.outcome, JobRow.reason, JobRow.detail)
+        select(JobRow.row_number, JobRow.job_id, JobRow.outcome, JobRow.reason, JobRow.detail, JobRow.kept)
         .where(JobRow.run_id == run_id, JobRow.outcome.in_(outcomes))
         .order_by(JobRow.row_number)
         .limit(limit)
