@@ -74,6 +74,10 @@ async def quote(
         report = await one_quote(options, against, drawn)
     except WeighbridgeError as error:
         return Failed(message=str(error), data=error)
+    return _completed(report)
+
+
+def _completed(report: QuoteReport) -> State[QuoteReport]:
     own = report.policies[0]
     return Completed(
         message=f"{report.quote_id}: {own.expected_usd} USD expected for {own.jobs} of {report.jobs.read} jobs",

@@ -17,7 +17,7 @@ import pyarrow.csv as arrow_csv
 
 from schemas.errors import BadInput
 from services.parquet_rows import rows_of
-from services.row_pieces import ROWS_DECODED, FileFacts, RowPiece, changed, damaged, file_stamp
+from services.row_pieces import ROWS_DECODED, FileFacts, RowPiece, changed, damaged, file_stamp, unpacked
 
 #: bytes parsed together, at least; and at most, which is more than any request may have
 _LEAST_BLOCK, _MOST_BLOCK = 4_000_000, 512_000_000
@@ -85,7 +85,7 @@ def csv_pieces(path: Path, facts: FileFacts, columns: Sequence[str]) -> Iterator
 
 def _header(path: Path) -> tuple[list[str], str]:
     """The names of the columns, and what stands between them: what makes the most of the first line."""
-    with pa.input_stream(str(path), compression="detect") as stream:
+    with unpacked(path) as stream:
         head = stream.read(_HEADER_BYTES).removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
     try:
         # a later line may be of any bytes
@@ -116,7 +116,7 @@ def _counted(path: Path, columns: int, delimiter: str) -> tuple[int, int]:
     csv.field_size_limit(_MOST_BLOCK)
     # a character a byte: all that structures CSV is ASCII, and what a value is of is looked at later
     with (
-        pa.input_stream(str(path), compression="detect") as stream,
+        unpacked(path) as stream,
         io.TextIOWrapper(io.BufferedReader(stream, 1_000_000), "latin-1", newline="") as text,
     ):
         reader = csv.reader(text, delimiter=delimiter, strict=True)
@@ -141,7 +141,7 @@ def _counted(path: Path, columns: int, delimiter: str) -> tuple[int, int]:
 def _reader(path: Path, facts: FileFacts, columns: Sequence[str]) -> Iterator[arrow_csv.CSVStreamingReader]:
     """The record batches of a file, all columns as text that may be of any bytes."""
     with (
-        pa.input_stream(str(path), compression="detect") as stream,
+        unpacked(path) as stream,
         arrow_csv.open_csv(
             stream,
             read_options=arrow_csv.ReadOptions(use_threads=False, block_size=facts.block_bytes),

@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from schemas.errors import BadInput
+from services.row_pieces import COMPRESSIONS, unpacked
 
 
 class JobFormat(StrEnum):
@@ -24,8 +25,6 @@ _ENDINGS = {
     ".ndjson": JobFormat.JSON_LINES,
     ".json": JobFormat.JSON_LINES,
 }
-#: what PyArrow reads through; a Parquet file is compressed inside
-_COMPRESSED = (".gz", ".bz2", ".zst")
 #: what a job file may end in, for a refusal
 ENDINGS = ".parquet, .csv, .tsv, .jsonl, .ndjson or .json; text also with .gz, .bz2 or .zst after it"
 _WANTED = f"A job file is Parquet, CSV or JSON Lines, and its name ends in {ENDINGS}."
@@ -61,8 +60,9 @@ _OTHERS: tuple[tuple[bytes, str, str], ...] = (
 
 def format_by_name(path: Path) -> JobFormat | None:
     """What the ending of a name says; None: nothing that is read."""
-    plain = path.with_suffix("") if path.suffix.lower() in _COMPRESSED else path
+    plain = path.with_suffix("") if path.suffix.lower() in COMPRESSIONS else path
     found = _ENDINGS.get(plain.suffix.lower())
+    # a Parquet file is packed inside
     return None if found is JobFormat.PARQUET and plain is not path else found
 
 
@@ -78,8 +78,9 @@ def checked_format(path: Path) -> JobFormat:
         raise BadInput(f"{path} is not a file. {_WANTED}")
     named = format_by_name(path)
     try:
-        raw = _head(path, None)
-        text = _head(path, "detect") if named not in (None, JobFormat.PARQUET) else raw
+        raw = text = _head(path)
+        if raw and named not in (None, JobFormat.PARQUET):
+            text = _text_head(path)
     except (OSError, pa.ArrowException) as error:
         raise BadInput(
             f"{path} cannot be read ({type(error).__name__}): it is damaged, cut off, or may not be opened. {_WANTED}"
@@ -101,7 +102,7 @@ def checked_format(path: Path) -> JobFormat:
 def described_file(path: Path) -> str:
     """What a file that is no job file is by its first bytes, as a sentence with what is to be done; "" if unreadable."""
     try:
-        found, fix = _described(_head(path, None))
+        found, fix = _described(_head(path))
     except (OSError, pa.ArrowException):
         return ""
     return f"{path.name} is {found}. {fix}."
@@ -117,8 +118,13 @@ def _fits(named: JobFormat, head: bytes, found: str) -> bool:
     return found == _LOOKS_TEXT or (named is JobFormat.JSON_LINES and found == _LOOKS_JSON)
 
 
-def _head(path: Path, compression: str | None) -> bytes:
-    with pa.input_stream(str(path), compression=compression) as stream:
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_HEAD_BYTES)
+
+
+def _text_head(path: Path) -> bytes:
+    with unpacked(path) as stream:
         return bytes(stream.read(_HEAD_BYTES))
 
 

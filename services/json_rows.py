@@ -24,6 +24,7 @@ from services.row_pieces import (
     changed,
     damaged,
     file_stamp,
+    unpacked,
 )
 
 #: lines whose names are looked at in any case
@@ -51,6 +52,8 @@ def json_facts(path: Path, check: Callable[[FileFacts], None]) -> FileFacts:
         stamp = file_stamp(path)
         for line in _lines(path):
             rows += 1
+            if rows == 1 and line.lstrip().startswith(b"["):
+                break
             if not is_enough:
                 found = _names(line)
                 objects += found is not None
@@ -164,7 +167,7 @@ def _lines(path: Path) -> Iterator[bytes]:
 @contextmanager
 def _text(path: Path) -> Iterator[io.BufferedReader]:
     with (
-        pa.input_stream(str(path), compression="detect") as stream,
+        unpacked(path) as stream,
         io.BufferedReader(stream, 1_000_000) as reader,
     ):
         yield reader

@@ -1,6 +1,7 @@
 """What every reader of job files gives: what a file has, and its rows in pieces that fit into memory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,17 @@ class RowPiece:
 
     rows: list[dict[str, Any]]
     nbytes: int
+
+
+#: what PyArrow reads through, by the ending of a name
+COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
+
+
+@contextmanager
+def unpacked(path: Path) -> Iterator[pa.NativeFile]:
+    """The bytes of a file, unpacked where its name says that it is packed."""
+    with pa.input_stream(str(path), compression=COMPRESSIONS.get(path.suffix.lower())) as stream:
+        yield stream
 
 
 def file_stamp(path: Path) -> tuple[int, int]:
