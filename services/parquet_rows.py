@@ -58,6 +58,8 @@ def parquet_pieces(path: Path, facts: FileFacts, columns: Sequence[str]) -> Iter
 def rows_of(data: pa.RecordBatch) -> list[dict[str, object]]:
     """The rows of a record batch."""
     names = data.schema.names
+    if not names:  # what the names of its folders say is all that it has
+        return [{} for _ in range(data.num_rows)]
     columns = [column_values(data.column(name)) for name in names]
     return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
 
