@@ -24,6 +24,7 @@ def test_the_options_of_run_reach_the_flow(call, flow):
             "quote-1",
             "--json",
         ),
+        *("--id-column", "job_id", "--prompt-column", "{prompt}"),
     )
     assert (ended.code, ended.json["run_id"]) == (0, "run-1")
     assert flow.calls == [
@@ -41,6 +42,8 @@ def test_the_options_of_run_reach_the_flow(call, flow):
                 "mode": "batches",
                 "resubmit_approved": True,
                 "quote": "quote-1",
+                "id_column": "job_id",
+                "prompt_column": "{prompt}",
             },
         )
     ]
