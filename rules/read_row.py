@@ -14,7 +14,7 @@ from schemas.model_facts import MODEL_NAME, ModelFacts
 from schemas.money import NanoUsd, to_nano
 from schemas.outcome import Mode
 from schemas.payload.api_rules import refusal, sentences
-from schemas.payload.exact_json import NO_JSON, NOT_A_NUMBER, Path, Unfit, exact_json, exact_number
+from schemas.payload.exact_json import MAX_DEPTH, NO_JSON, NOT_A_NUMBER, Path, Unfit, exact_json, exact_number
 from schemas.payload.invalid import InvalidPayload, invalid_at
 from schemas.payload.payload import Payload
 from schemas.policy import Policy
@@ -181,7 +181,7 @@ def _nested(row: Row, column: str) -> Any:
     if isinstance(value, JsonText):
         value = value.text
     if isinstance(value, ParsedJson):
-        value = value.value
+        value = _given(value.value)
     else:
         value = exact_json(column, value) if isinstance(value, str) else _plain(value, (column,))
     if value is _ABSENT:
@@ -198,7 +198,8 @@ def _system(row: Row) -> Any:
     if isinstance(value, JsonText):
         return exact_json("system", value.text)
     if isinstance(value, ParsedJson):
-        return value.value
+        blocks = _given(value.value)
+        return None if blocks is _ABSENT else blocks
     if not isinstance(value, str):
         blocks = _plain(value, ("system",))
         return None if blocks is _ABSENT else blocks
@@ -261,6 +262,26 @@ def _plain_struct(struct: dict[str, Any], path: Path) -> Any:
     if _OWN_JSON.intersection(path[:-1]):
         raise invalid_at(path, _NO_VALUES)
     return _ABSENT
+
+
+def _given(value: Any, depth: int = 0) -> Any:
+    """JSON without the fields that are null, which is how others write the missing fields of a struct as JSON Lines.
+
+    In JSON of the author's own nothing is left out; neither is it deeper down than any request goes.
+    """
+    if depth > MAX_DEPTH or not isinstance(value, dict | list):
+        return value
+    if isinstance(value, list):
+        items = [_given(item, depth + 1) for item in value]
+        return [Unfit(_NO_VALUES) if item is _ABSENT else item for item in items]
+    fields = {}
+    for name, item in value.items():
+        inside = item
+        if name not in _OWN_JSON:
+            inside = _given(item, depth + 1)
+        if inside is not None and inside is not _ABSENT:
+            fields[name] = inside
+    return fields if fields or not value else _ABSENT
 
 
 def _plain_item(value: Any, path: Path) -> Any:

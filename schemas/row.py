@@ -27,6 +27,6 @@ class Entries:
 
 @dataclass(frozen=True, slots=True)
 class ParsedJson:
-    """A list or an object that was JSON in the row itself: nulls in it are its author's, and an `Unfit` is in its place."""
+    """A list or an object that was JSON in the row itself, with an `Unfit` in the place of what cannot be had."""
 
     value: Any

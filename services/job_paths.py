@@ -18,6 +18,8 @@ from services.job_format import ENDINGS, JobFormat, checked_format, described_fi
 
 #: what the datasets library writes next to its data, and what is not data itself
 _NOT_DATA = frozenset({"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"})
+#: the folder by which a Delta table is known
+_DELTA_LOG = "_delta_log"
 _MOST_SHOWN = 5
 #: how Hive, Spark and Arrow name the folder of the rows that have no value
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
@@ -68,6 +70,11 @@ def find_files(path: str, columns: Container[str]) -> list[InputFile]:
 def _found(path: str) -> list[Path]:
     place = Path(path)
     if place.is_dir():
+        if (place / _DELTA_LOG).is_dir():
+            raise BadInput(
+                f"{path} is a Delta table, whose files have rows that were deleted or changed since. Write its rows to "
+                "Parquet with the tool that made it, and name that folder; nothing was sent."
+            )
         files = sorted(set(_below(place)))
         if not files:
             raise _nothing_in(place)

@@ -206,6 +206,13 @@ def test_files_of_two_formats_are_a_sentence_that_names_one_of_each(tmp_path, en
     assert ids(tmp_path / f"*.{ending}") == ["1"]
 
 
+def test_a_delta_table_is_a_sentence(tmp_path):
+    write(tmp_path / "part-0.parquet")
+    (tmp_path / "_delta_log").mkdir()
+    with pytest.raises(BadInput, match="is a Delta table, whose files have rows that were deleted"):
+        JobFile(str(tmp_path))
+
+
 def test_csv_with_several_separators_and_packed_is_of_one_format(tmp_path):
     (tmp_path / "a.csv").write_text("job_id,prompt\na,x\n")
     (tmp_path / "b.tsv").write_text("job_id\tprompt\nb\tx\n")

@@ -48,6 +48,49 @@ def test_nested_values_are_sent_as_they_stand_there(path):
     }
 
 
+def test_null_fields_are_left_out_as_those_of_structs_are_but_not_of_json_of_the_authors_own(path):
+    """As DuckDB, polars and Hugging Face write a list of structs of which not every row has all fields."""
+    block = {
+        "type": "text",
+        "text": "x",
+        "id": None,
+        "name": None,
+        "input": None,
+        "source": {"type": None, "data": None},
+    }
+    call = {"type": "tool_use", "text": None, "id": "t", "name": "f", "input": {"n": None}, "source": None}
+    result = {"type": "tool_result", "tool_use_id": "t", "content": "y", "is_error": None}
+    turns = [("user", [block]), ("assistant", [call]), ("user", [result])]
+    messages = [{"role": role, "content": content, "name": None} for role, content in turns]
+    tools = [{"name": "f", "type": None, "input_schema": {"type": "object", "default": None}}]
+    line = {
+        "job_id": "1",
+        "messages": messages,
+        "tools": tools,
+        "metadata": {"user_id": None},
+        "system": None,
+    }
+    [row] = rows(path, json.dumps(line))
+    request = job_from_row(0, row, 9).payload.request
+    assert [message["content"] for message in request["messages"]] == [
+        [{"type": "text", "text": "x"}],
+        [{"type": "tool_use", "id": "t", "name": "f", "input": {"n": None}}],
+        [{"type": "tool_result", "tool_use_id": "t", "content": "y"}],
+    ]
+    assert {*request} == {"messages", "tools", "max_tokens"}
+    assert {key for message in request["messages"] for key in message} == {"role", "content"}
+    assert request["tools"] == [{"name": "f", "input_schema": {"type": "object", "default": None}}]
+
+
+@pytest.mark.parametrize("depth", [100, 254, 255, 600])
+def test_json_of_any_depth_is_a_request_or_a_refusal(path, depth):
+    nest = '{"x":' * depth + "1" + "}" * depth
+    line = f'{{"job_id": "2", "prompt": "x", "params": {{"thinking": {nest}}}}}'
+    [row] = rows(path, line)
+    with pytest.raises(InvalidPayload):
+        job_from_row(0, row, 9)
+
+
 @pytest.mark.parametrize(
     ("line", "column", "reason"),
     [
@@ -64,6 +107,7 @@ def test_nested_values_are_sent_as_they_stand_there(path):
         ('{"job_id": "2", "prompt": "x", "max_tokens": "5"}', "max_tokens", "holds text; it takes whole numbers"),
         ('{"job_id": "2", "prompt": "\\ud800"}', "messages", "half of a surrogate pair"),
         ('{"job_id": "2", "prompt": "x", "metadata": {"user_id": NaN}}', "metadata", "NaN"),
+        ('{"job_id": "2", "messages": [{"role": null}]}', "messages", "is a struct without any value"),
         ('{"prompt": "x"}', "job_id", "is empty"),
         ('{"job_id": "2"}', "messages", "is empty, and so is prompt"),
     ],
