@@ -99,7 +99,7 @@ class EndedJob:
 
 @dataclass(frozen=True, slots=True)
 class RejectedRow:
-    """A row that is no valid job, with the column to correct, the reason, and what is kept of it for the results."""
+    """A row that is not a valid job, with the column to correct, the reason, and what is kept of it for the results."""
 
     row_number: int
     job_id: str | None

@@ -1,9 +1,8 @@
 """CSV files as rows of text, streamed by PyArrow. What a value means is for its column to say.
 
-A value without quotation marks that is empty is none; one that is quoted and empty is empty text. PyArrow reads many a
-file that is not CSV, such as one in which a quotation mark was not closed, and makes other rows of it. So a file is
-looked at first by a strict reader, and refused as a whole: where a quotation mark is missing, no later row can be
-trusted.
+An empty cell has no value; one with two quotation marks is empty text. PyArrow also reads files that are not CSV, such as
+one in which a quotation mark was not closed, and makes other rows of them. So a strict reader looks at a file first, and
+a file that it does not take is refused as a whole: where a quotation mark is missing, no later row can be trusted.
 """
 
 import csv

@@ -116,7 +116,7 @@ class InputColumns:
         columns: where a job stands in them.
         keep: those that are kept for the results.
         names: all that are read where they are there.
-        extra: those of them that are no columns of a job by their own names.
+        extra: those of them that a job does not have under their own names.
     """
 
     def __init__(self, columns: JobColumns, keep: Sequence[str] = ()) -> None:

@@ -26,7 +26,7 @@ from services.row_pieces import BYTES_PER_BATCH, FileFacts, RowPiece
 ROWS_PER_BATCH = 500
 #: the columns of a job in which empty text is text
 _MAY_BE_EMPTY = frozenset({"job_id", "prompt", "system"})
-#: how pandas calls a column that is no column, but the numbers of its rows
+#: how pandas calls the column that it writes the numbers of its rows to
 _PANDAS_INDEX = "__index_level_"
 _DIFFERS = Unfit("differs from the folder that its file lies in; make the two agree, or leave the column out")
 

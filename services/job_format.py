@@ -100,7 +100,7 @@ def checked_format(path: Path) -> JobFormat:
 
 
 def described_file(path: Path) -> str:
-    """What a file that is no job file is by its first bytes, as a sentence with what is to be done; "" if unreadable."""
+    """What another file is by its first bytes, and what is to be done, as a sentence; "" if it cannot be read."""
     try:
         found, fix = _described(_head(path))
     except (OSError, pa.ArrowException):
@@ -114,7 +114,7 @@ _LOOKS_JSON, _LOOKS_TEXT = "text that begins like JSON", "text, such as CSV"
 def _fits(named: JobFormat, head: bytes, found: str) -> bool:
     if named is JobFormat.PARQUET:
         return head.startswith(_MAGIC)
-    # what is no JSON gets a refusal that names the line
+    # what is not JSON is refused with better words by its reader
     return found == _LOOKS_TEXT or (named is JobFormat.JSON_LINES and found == _LOOKS_JSON)
 
 

@@ -52,7 +52,7 @@ def find_files(path: str, columns: Container[str]) -> list[InputFile]:
             two folders contradict each other.
     """
     try:
-        found = _found(path)
+        found = _with_bytes(_found(path))
     except (OSError, ValueError) as error:  # a name too long, one with a NUL, a folder that may not be read
         raise BadInput(f"The input {path!r} cannot be searched ({type(error).__name__}).") from error
     files = [InputFile(file, checked_format(file), _folder_values(file, columns)) for file in found]
@@ -90,6 +90,13 @@ def _found(path: str) -> list[Path]:
             f"There is no file {path}. Name a job file, a folder of them, or a glob in quotation marks; nothing was sent."
         )
     return files
+
+
+def _with_bytes(files: list[Path]) -> list[Path]:
+    """Files less those of text without a byte, which Spark writes for parts that have no rows; of nothing else, one."""
+    texts = (JobFormat.CSV, JobFormat.JSON_LINES)
+    full = [file for file in files if format_by_name(file) not in texts or file.stat().st_size > 0]
+    return full or files[:1]
 
 
 def _nothing_in(folder: Path) -> BadInput:

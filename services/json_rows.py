@@ -29,7 +29,7 @@ from services.row_pieces import (
 
 #: lines whose names are looked at in any case
 _LINES_LOOKED_AT = 1_000
-#: of so many first lines, one must be an object
+#: of this many first lines, one must be an object
 _FIRST_LINES = 10
 _NO_OBJECT = Unfit("is JSON, but not an object; write one object a line, with the columns as its names")
 _NOT_UTF8 = Unfit("is not valid UTF-8 text")
@@ -73,7 +73,7 @@ def json_facts(path: Path, check: Callable[[FileFacts], None]) -> FileFacts:
 
 
 def json_pieces(path: Path, facts: FileFacts, columns: Sequence[str]) -> Iterator[RowPiece]:
-    """The rows of a JSON Lines file, in order; a line that is none has an `Unfit` under its number.
+    """The rows of a JSON Lines file, in order; a line that is not an object has an `Unfit` under its number.
 
     Args:
         path: the file.

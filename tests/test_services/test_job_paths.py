@@ -220,6 +220,15 @@ def test_csv_with_several_separators_and_packed_is_of_one_format(tmp_path):
     assert ids(tmp_path) == ["a", "b", "c"]
 
 
+def test_parts_without_a_byte_have_no_rows_unless_there_is_nothing_else(tmp_path):
+    for number, text in enumerate(["", '{"job_id": "a", "prompt": "x"}\n', ""]):
+        (tmp_path / f"part-{number}.json").write_text(text)
+    assert ids(tmp_path) == ["a"]
+    (tmp_path / "part-1.json").unlink()
+    with pytest.raises(BadInput, match="is empty: it has no bytes"):
+        JobFile(str(tmp_path))
+
+
 def test_folders_may_give_their_rows_all_that_they_have(tmp_path):
     place = tmp_path / "job_id=7" / "prompt=x"
     place.mkdir(parents=True)
