@@ -10,6 +10,7 @@ from schemas.report import RunReport
 from schemas.run import RunOptions
 from tasks.collect import collect
 from tasks.count_tokens import count_tokens
+from tasks.find_prefixes import find_prefixes
 from tasks.learn import learn
 from tasks.park_for_review import park_for_review
 from tasks.publish import publish
@@ -104,6 +105,7 @@ async def weigh_and_send(run: Run, sizes: Sizes) -> RunReport:
     log.info("%s earlier answers learned from", await learn(run))
     await in_shards(count_tokens, run, sizes.count)
     log.info("%s calls to count_tokens", run.tally.count)
+    log.info("%s shared prefixes to cache", await find_prefixes(run))
     async with showing_progress(run):
         await SendQueue(run, sizes.admit).drain()
     log.info("%s paid calls, %s tries beyond the first", run.tally.message, run.tally.retried)

@@ -55,6 +55,6 @@ def _block_bytes(block: Mapping[str, Any]) -> int:
 
 
 def _has_summary(content: object) -> bool:
-    return isinstance(content, Sequence) and any(
-        isinstance(block, Mapping) and block.get("type") == _STANDS_FOR_ALL for block in content
-    )
+    if isinstance(content, str) or not isinstance(content, Sequence):
+        return False
+    return any(isinstance(block, Mapping) and block.get("type") == _STANDS_FOR_ALL for block in content)

@@ -77,6 +77,20 @@ class _Rates:
         return max(self.input, self.cache_read, *written)
 
 
+@dataclass(frozen=True, slots=True)
+class CacheRates:
+    """USD per million input tokens: those that no cache is asked about, those read, and those written by life."""
+
+    plain: Decimal
+    read: Decimal
+    write_5m: Decimal
+    write_1h: Decimal
+
+    def write(self, ttl: CacheTtl) -> Decimal:
+        """The rate of a write that lives this long."""
+        return self.write_5m if ttl == "5m" else self.write_1h
+
+
 class PriceCard:
     """The rates of one model on one day.
 
@@ -174,6 +188,17 @@ class PriceCard:
         )
         beside = BilledTokens(0, 0, web_searches=web_searches, container_seconds=container_seconds)
         return self._cost(dearest * factor, beside, batch=batch)
+
+    @property
+    def cache_rates(self) -> CacheRates:
+        """The rates of an input token by what the cache makes of it, below any cliff: above one, all rise alike."""
+        lowest = self._rates[-1]
+        return CacheRates(
+            plain=lowest.input,
+            read=lowest.cache_read,
+            write_5m=lowest.cache_write_5m,
+            write_1h=lowest.cache_write_1h,
+        )
 
     @property
     def terms(self) -> str:

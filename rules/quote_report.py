@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rules.quote_sum import QuoteSum
-from rules.quote_tally import QuoteTally
+from rules.quote_tally import CachedSum, QuoteTally
 from rules.quoted_caps import QuotedCap
 from rules.run_outcome import RunFacts, run_outcome
 from rules.run_time import RatesPerMinute, batch_seconds, counting_seconds, sending_seconds
@@ -68,7 +69,7 @@ def quote_figures(tally: QuoteTally, caps: Sequence[QuotedCap], policy: Policy) 
         mode=policy.mode,
         jobs=jobs,
         policies=[
-            QuotedPolicy(name=name, review=one.review, **_usd(one.sums))
+            QuotedPolicy(name=name, review=one.review, **_usd(one.sums), **_cached(one.sums, one.caching))
             for name, one in tally.policies.items()
         ],
         models=[QuotedModel(model=name, **_usd(one)) for name, one in sorted(tally.models.by_name.items())],
@@ -76,6 +77,17 @@ def quote_figures(tally: QuoteTally, caps: Sequence[QuotedCap], policy: Policy) 
         reasons=_reasons(tally),
         caps=[_in_the_way(one) for one in caps],
     )
+
+
+def _cached(sums: QuoteSum, caching: CachedSum | None) -> dict[str, Any]:
+    """What a policy would cost with caching, at both ends."""
+    if caching is None:
+        return {}
+    return {
+        "cached_low_usd": to_usd(sums.expected - caching.low),
+        "cached_high_usd": to_usd(sums.expected - caching.high),
+        "cached_prefixes": caching.prefixes,
+    }
 
 
 def with_times(

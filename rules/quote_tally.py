@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from rules.job_quote import JobQuote
+from rules.prefix_tree import CacheTerms, PrefixTree
 from rules.quote_sum import QuoteSum, QuoteSums
 from rules.quoted_caps import MoneyNeed
 from rules.run_time import CallLoad
 from rules.sample_range import SampleInterval
 from schemas.job import QueuedJob
 from schemas.outcome import Outcome, Reason
+from schemas.payload.prefix import PromptCut
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +35,23 @@ class QuotedRow:
     quote: JobQuote | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class CachedSum:
+    """What caching would save under one policy, in nano-USD, at the low and the high end of the share of hits."""
+
+    low: int
+    high: int
+    prefixes: int
+
+
 @dataclass(slots=True)
 class _OfPolicy:
     """The jobs under one policy."""
 
     sums: QuoteSum = field(default_factory=QuoteSum)
     review: int = 0
+    tree: PrefixTree = field(default_factory=PrefixTree)
+    caching: CachedSum | None = None
 
 
 class QuoteTally:
@@ -101,6 +114,19 @@ class QuoteTally:
                 jobs=weight,
             )
         )
+
+    def begins(self, name: str, model: str, cuts: Sequence[PromptCut], tokens_a_byte: float) -> None:
+        """Take in what a job of one policy begins with; the arguments are those of `PrefixTree.add`."""
+        self.policies[name].tree.add(model, cuts, tokens_a_byte)
+
+    def cache(self, name: str, terms: CacheTerms) -> None:
+        """Sum up what caching would save under one policy, once all jobs are in; what they begin with is forgotten."""
+        of_policy = self.policies[name]
+        plans = of_policy.tree.plans(terms)
+        of_policy.caching = CachedSum(
+            sum(one.low_nano_usd for one in plans), sum(one.high_nano_usd for one in plans), len(plans)
+        )
+        of_policy.tree = PrefixTree()
 
     def widen(self, interval: SampleInterval) -> None:
         """Take in how far the sums of a sample may lie from those of the file, each in proportion."""

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from schemas.money import usd_rounded
-from schemas.quote import QuotedSample, QuotedUsd, QuoteReport
+from schemas.quote import QuotedPolicy, QuotedSample, QuotedUsd, QuoteReport
 
 QuoteRows = list[tuple[str, ...]]
-POLICY_HEADINGS = ("policy", "jobs", "expected", "p10 to p90", "worst case", "rests on", "ratio")
+POLICY_HEADINGS = ("policy", "jobs", "expected", "p10 to p90", "worst case", "+ caching", "rests on", "ratio")
 PART_HEADINGS = ("of it", "jobs", "input tokens", "expected", "p10 to p90", "worst case", "rests on")
 CAP_HEADINGS = ("cap", "used", "of", "jobs deferred", "a cap that lets all through")
 
@@ -43,8 +43,17 @@ def policy_rows(report: QuoteReport) -> QuoteRows:
     rows: QuoteRows = []
     for one in report.policies:
         ratio = f"{one.expected_usd / first:.2f}" if first else ""
-        rows.append((one.name, f"{one.jobs:,}", *_amounts(one), _source(one), ratio))
+        rows.append((one.name, f"{one.jobs:,}", *_amounts(one), _cached(one), _source(one), ratio))
     return rows
+
+
+def _cached(one: QuotedPolicy) -> str:
+    """The expected cost with caching, from many hits to few."""
+    if one.cached_low_usd is None or one.cached_high_usd is None:
+        return "not seen in a sample"
+    if not one.cached_prefixes:
+        return "nothing to save"
+    return f"{usd_rounded(one.cached_high_usd)} to {usd_rounded(one.cached_low_usd)}"
 
 
 def part_rows(report: QuoteReport) -> QuoteRows:

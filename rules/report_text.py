@@ -1,7 +1,8 @@
 """The report as people read it: the same rows for the terminal, the Markdown file and the Prefect artifact."""
 
+from rules.cache_figures import PREFIX_HEADINGS, hits, prefix_rows
 from schemas.money import usd_rounded
-from schemas.report import CutOffFigures, FittedFigures, PassedCap, QuoteFigures, RunReport
+from schemas.report import CacheFigures, CutOffFigures, FittedFigures, PassedCap, QuoteFigures, RunReport
 
 #: what each outcome means to the person who reads the table
 _MEANINGS = {
@@ -87,6 +88,8 @@ def money_rows(report: RunReport) -> Rows:
         rows.append(_quote_row(report.quote))
     for fitted in report.fitted:
         rows.append((fitted.how, f"{fitted.jobs:,} jobs", _fitting(fitted)))
+    if report.cache.read_tokens or report.cache.written_tokens:
+        rows.append(_cache_row(report.cache))
     if money.held:
         rows.append(("still held", usd_rounded(money.held), "attempts that may have been billed"))
     if report.over_hold:
@@ -112,6 +115,13 @@ def _fitting(fitted: FittedFigures) -> str:
     """What bringing jobs within their budgets came to."""
     less = f"{fitted.input_tokens:,} input tokens and {usd_rounded(fitted.usd)} less than as they were"
     return f"{fitted.turns:,} turns dropped; {less}" if fitted.turns else less
+
+
+def _cache_row(cache: CacheFigures) -> tuple[str, ...]:
+    what = f"{cache.written_tokens:,} input tokens written to the cache, {cache.read_tokens:,} read"
+    if cache.saved_usd < 0:
+        return ("caching lost", usd_rounded(-cache.saved_usd), f"{what}; hits: {hits(cache.hit_share)}")
+    return ("caching saved", usd_rounded(cache.saved_usd), f"{what}; hits: {hits(cache.hit_share)}")
 
 
 def _held_row(report: RunReport) -> tuple[str, ...]:
@@ -292,6 +302,7 @@ def as_markdown(report: RunReport) -> str:
         _table(("rows", "jobs", "meaning"), job_rows(report)),
         _table(("money", "USD", "remark"), money_rows(report)),
         _table(MODEL_HEADINGS, model_rows(report)) if report.models else "",
+        _table(PREFIX_HEADINGS, prefix_rows(report.cache)) if report.cache.prefixes else "",
         *(f"**{_cell(line)}**" for line in alarm_lines(report)),
         _table(LESSON_HEADINGS, lesson_rows(report)) if report.taught else "",
         _table(NOTHING_HEADINGS, nothing_rows(report)) if report.bought_nothing else "",

@@ -10,6 +10,7 @@ from schemas.money import NanoUsd
 from schemas.outcome import AttemptState, Billing, Ending
 from schemas.payload.payload import CacheTtl
 from schemas.payload.traits import Traits
+from schemas.shared_prefix import CacheMark
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +89,8 @@ class UnsettledAttempt:
         tried: how often its job was tried in the run, this attempt included.
         expects: what its bill is compared with; None: with nothing.
         state: open or unknown; or failed, when it was closed as not sent.
+        prefix_key: the shared prefix that it was marked for.
+        is_prime: others wait for it.
     """
 
     attempt_id: AttemptId
@@ -98,6 +101,8 @@ class UnsettledAttempt:
     tried: int
     expects: Expectation | None = None
     state: AttemptState = AttemptState.OPEN
+    prefix_key: str | None = None
+    is_prime: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +120,7 @@ class HeldAttempt:
     Attributes:
         group: whose windows it is held in besides those of all jobs.
         expects: what its bill is compared with; None: with nothing.
+        mark: the cache marker that it is sent with.
     """
 
     attempt_id: AttemptId
@@ -126,6 +132,7 @@ class HeldAttempt:
     cache_ttl: CacheTtl | None
     group: str | None = None
     expects: Expectation | None = None
+    mark: CacheMark | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from schemas.money import NanoUsd
 from schemas.outcome import Ending, Method
 from schemas.payload.payload import CacheTtl, Fingerprint, Payload
 from schemas.payload.traits import PLAIN, Traits
+from schemas.shared_prefix import CacheMark
 
 RunId = NewType("RunId", str)
 AttemptId = NewType("AttemptId", str)
@@ -140,6 +141,9 @@ class QueuedJob:
     review_id: int | None = None
     ceiling_tokens: int | None = None
     ceiling: NanoUsd | None = None
+    prefix_key: str | None = None
+    #: with which it is sent now; `cache_ttl` is that of the mark then
+    mark: CacheMark | None = None
 
 
 @dataclass(frozen=True, slots=True)

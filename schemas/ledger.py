@@ -103,6 +103,8 @@ class JobRow(Table):
     attempt_id: Mapped[str | None] = mapped_column(String(64))
     #: texts of the input row that go into the results, by column
     kept: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    #: the beginning that it shares with other jobs of the run, when that is to be cached
+    prefix_key: Mapped[str | None] = mapped_column(String(64))
 
     __table_args__ = (
         Index("ix_jobs_run_id_job_id", "run_id", "job_id"),
@@ -112,6 +114,7 @@ class JobRow(Table):
             "ix_jobs_queue",
             "run_id",
             text("priority DESC"),
+            "prefix_key",
             "row_number",
             sqlite_where=text("outcome IS NULL AND attempt_id IS NULL"),
             postgresql_where=text("outcome IS NULL AND attempt_id IS NULL"),
@@ -129,6 +132,26 @@ class PayloadRow(Table):
     body: Mapped[str] = mapped_column(Text)
     #: what is sent in its place, when its conversation was pruned
     pruned_body: Mapped[str | None] = mapped_column(Text)
+
+
+class CachePrefixRow(Table):
+    """A beginning that jobs of a run have in common under one model, marked so that the provider caches it."""
+
+    __tablename__ = "cache_prefixes"
+
+    run_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    prefix_key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    model: Mapped[str] = mapped_column(String(100))
+    #: "tools", "system/0" or "messages/0/1": the block that it ends with
+    ends_at: Mapped[str] = mapped_column(String(40))
+    input_tokens: Mapped[int]
+    jobs: Mapped[int]
+    #: life of the entry that the first job writes, and of one that another job has to write
+    prime_ttl: Mapped[str] = mapped_column(String(2))
+    ttl: Mapped[str] = mapped_column(String(2))
+    #: expected saving at the low and the high end of the share of hits
+    low_nano_usd: Mapped[int]
+    high_nano_usd: Mapped[int]
 
 
 class FittedJobRow(Table):
@@ -243,6 +266,10 @@ class AttemptRow(Table):
     sent_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     tries: Mapped[int] = mapped_column(default=0)
+    #: the shared prefix that it was marked for, with the life of its entry; and whether others waited for it
+    prefix_key: Mapped[str | None] = mapped_column(String(64))
+    cache_ttl: Mapped[str | None] = mapped_column(String(2))
+    is_prime: Mapped[bool | None]
     actual_input_tokens: Mapped[int | None]
     cache_write_tokens: Mapped[int | None]
     #: the part of the writes that lives an hour

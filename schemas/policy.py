@@ -16,6 +16,7 @@ from schemas.policy_sections import (
     ANY_GROUP,
     BatchLimits,
     BudgetCap,
+    Cache,
     GroupCaps,
     Hold,
     JobColumns,
@@ -56,6 +57,7 @@ class Policy(PolicySection):
     hold: Hold = Hold()
     limits: RateLimits = RateLimits()
     batch: BatchLimits = BatchLimits()
+    cache: Cache = Cache()
     pricing: Pricing = Pricing()
     #: a contract's prices, which go before the list's
     prices: tuple[Price, ...] = ()

@@ -196,6 +196,16 @@ class BatchLimits(PolicySection):
         return self
 
 
+class Cache(PolicySection):
+    """Whether prompts that jobs of a run begin with alike are cached.
+
+    "auto": a cache marker is added where it saves money even at the low end of the share of hits; a job with markers of
+    its own is left as it is. "off": none is added.
+    """
+
+    mode: Literal["off", "auto"] = "off"
+
+
 class Pricing(PolicySection):
     """What the price of a request depends on besides the request."""
 

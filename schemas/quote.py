@@ -58,10 +58,19 @@ class QuotedUsd(_QuotePart):
 
 
 class QuotedPolicy(QuotedUsd):
-    """The jobs under one policy; `review`: those that would wait for a person or find no route under it."""
+    """The jobs under one policy; `review`: those that would wait for a person or find no route under it.
+
+    Attributes:
+        cached_low_usd, cached_high_usd: `expected_usd` with `[cache] mode = "auto"`, at the low and at the high end of
+            the share of hits: the first is the dearer. None: of a sample, where shared beginnings cannot be seen.
+        cached_prefixes: the beginnings that would be marked; a run counts them, here they are weighed by their bytes.
+    """
 
     name: str
     review: int
+    cached_low_usd: UsdText | None = None
+    cached_high_usd: UsdText | None = None
+    cached_prefixes: int = 0
 
 
 class QuotedModel(QuotedUsd):

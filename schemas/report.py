@@ -244,6 +244,40 @@ class FittedFigures(_ReportPart):
     usd: UsdText
 
 
+class PrefixFigures(_ReportPart):
+    """What marking one shared prefix came to, in one mode.
+
+    Attributes:
+        prefix: the beginning of its key in the ledger.
+        ends_at: the block that it ends with.
+        input_tokens: its weight.
+        jobs: marked jobs that were answered.
+        hit_share: of the tokens that jobs after the first could have read, those that they did; None: there was none.
+        saved_usd: against sending the same jobs without marks, at the model's rates without surcharges; negative: lost.
+    """
+
+    prefix: str
+    model: str
+    mode: str
+    ends_at: str
+    input_tokens: int
+    jobs: int
+    written_tokens: int
+    read_tokens: int
+    hit_share: DecimalText | None
+    saved_usd: UsdText
+
+
+class CacheFigures(_ReportPart):
+    """What the cache markers that the policy adds came to, over all prefixes; `prefixes`: those with most tokens."""
+
+    written_tokens: int = 0
+    read_tokens: int = 0
+    hit_share: DecimalText | None = None
+    saved_usd: UsdText = Decimal(0)
+    prefixes: list[PrefixFigures] = []
+
+
 class RowToMend(_ReportPart):
     """One row that somebody should look at, and why."""
 
@@ -315,6 +349,8 @@ class RunReport(_ReportPart):
     reasons: list[ReasonFigures] = []
     #: jobs that were brought within their budgets, as [prune] of the policy says
     fitted: list[FittedFigures] = []
+    #: what the markers of [cache] came to
+    cache: CacheFigures = CacheFigures()
     #: the first rejected, failed and unknown rows; all of them are in the file unanswered-*.parquet
     rows_to_mend: list[RowToMend] = []
     #: the quote that the run was held to

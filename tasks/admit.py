@@ -11,6 +11,8 @@ from schemas.attempt import Admission, WeighedJob
 from schemas.job import JobUpdate, QueuedJob
 from schemas.outcome import Mode, Outcome, Reason
 from services.ledger import holds, jobs
+from services.ledger.jobs import SHARD_BYTES
+from tasks.caching import without_mark
 from tasks.run import Run
 from tasks.shards import SHARD_SIZE
 from tasks.step import step
@@ -30,7 +32,11 @@ def admit(run: Run, size: int, *, may_defer: bool, without: Collection[str] = ()
         What may be sent and what was deferred, or None when the queue is empty but for the groups passed over.
     """
     if run.policy.mode is Mode.BATCHES:
-        return _admit_batch(run, may_defer=may_defer, without=without)
+        limits = run.policy.batch
+        return _admit_many(run, limits.max_requests, limits.max_bytes, may_defer=may_defer, without=without)
+    if run.caching.has_plan:
+        # of a prefix that nobody has written a page may bring one job only
+        return _admit_many(run, size, SHARD_BYTES, may_defer=may_defer, without=without)
     return admit_next(run, size, may_defer=may_defer, without=without)
 
 
@@ -38,16 +44,17 @@ def admit_next(run: Run, size: int, *, may_defer: bool, without: Collection[str]
     """Decide about the next jobs in the queue, in one transaction; the arguments are those of `admit`."""
     if run.halt.reason:
         jobs.defer_queue(run.ledger, run.run_id, run.halt.reason)
-    queued = jobs.next_in_queue(run.ledger, run.run_id, size, without)
+    queued = jobs.next_in_queue(run.ledger, run.run_id, size, without, run.caching.being_primed)
     if not queued:
         return None
+    queued = run.caching.in_turn(queued)
     weighed, unpriced = _priced(run, queued)
     within, over = _split(run, weighed)
     if run.policy.parks_cut_off:
         within, over = _without_cut_off(run, within, over)
     jobs.record(run.ledger, run.run_id, in_doubt_first(run, queued, unpriced + over))
     groups = {item.job.group for item in within if item.job.group}
-    return holds.take(
+    admission = holds.take(
         run.ledger,
         run.reference.key,
         within,
@@ -55,6 +62,8 @@ def admit_next(run: Run, size: int, *, may_defer: bool, without: Collection[str]
         may_defer=may_defer,
         resend_unknown=not run.policy.parks_unknown,
     )
+    run.caching.held(admission.held)
+    return admission
 
 
 def in_doubt_first(run: Run, queued: Sequence[QueuedJob], updates: Sequence[JobUpdate]) -> list[JobUpdate]:
@@ -78,11 +87,24 @@ def _priced(run: Run, queued: Sequence[QueuedJob]) -> tuple[list[WeighedJob], li
     unpriced: list[JobUpdate] = []
     for job in queued:
         try:
-            weighed.append(WeighedJob(job, run.scale.estimate(job)))
+            weighed.append(_weighed(run, job))
         except Unpriced as error:
             ending = parked(Reason.UNPRICED, f"{error}; what has no price is not sent")
             unpriced.append(JobUpdate(job.row_number, ending=ending))
     return weighed, unpriced
+
+
+def _weighed(run: Run, job: QueuedJob) -> WeighedJob:
+    """A job with its estimate; a cache marker that would take it over its own limits is left off.
+
+    Raises:
+        Unpriced: it asks for something that has no price.
+    """
+    estimate = run.scale.estimate(job)
+    if job.mark is not None and over_limits(job, estimate, run.policy) is not None:
+        job = without_mark(job)
+        estimate = run.scale.estimate(job)
+    return WeighedJob(job, estimate)
 
 
 def _split(run: Run, weighed: Sequence[WeighedJob]) -> tuple[list[WeighedJob], list[JobUpdate]]:
@@ -123,15 +145,16 @@ def _without_cut_off(
     return [item for item in within if item.job.row_number not in cut], over + parks
 
 
-def _admit_batch(run: Run, *, may_defer: bool, without: Collection[str]) -> Admission | None:
-    """Decide about the next jobs in the queue until a provider batch is full."""
-    limits = run.policy.batch
+def _admit_many(
+    run: Run, most: int, most_bytes: int, *, may_defer: bool, without: Collection[str]
+) -> Admission | None:
+    """Decide about the next jobs in the queue until a provider batch, or a shard, is full."""
     total = Admission()
     weight = 0
-    while len(total.held) < limits.max_requests and weight < limits.max_bytes and not total.short:
+    while len(total.held) < most and weight < most_bytes and not total.short:
         part = admit_next(
             run,
-            min(SHARD_SIZE, limits.max_requests - len(total.held)),
+            min(SHARD_SIZE, most - len(total.held)),
             may_defer=may_defer and not total.held,
             without={*without, *total.short_groups},
         )

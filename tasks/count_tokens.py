@@ -183,11 +183,10 @@ async def _tokens(
 
 
 def _write(ledger: Ledger, run: Run, fresh: Sequence[TokenCount], on_scale: Sequence[JobOnScale]) -> int:
-    counts.add(ledger, fresh)
     updates = [update_of(run.scale, one, stopped=run.halt.reason) for one in on_scale]
     updates = in_doubt_first(run, [one.job for one in on_scale], updates)
     fitted = [one.fitted for one in on_scale if one.fitted is not None]
-    jobs.record(ledger, run.run_id, updates, fitted)
+    jobs.record(ledger, run.run_id, updates, fitted, fresh)
     return sum(update.ending is None for update in updates)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from rules.endings import stops_run
 from rules.fit_budget import as_sent
 from rules.job_quote import JobQuote
 from rules.limits import over_limits
+from rules.prefix_tree import FEWEST_BYTES
 from rules.prices import Unpriced
 from rules.quote_tally import QuotedRow, QuoteTally
 from rules.read_row import checked_job
@@ -20,8 +22,9 @@ from rules.scale import Scale
 from schemas.errors import RunFailed
 from schemas.job import Job, QueuedJob
 from schemas.money import to_usd
-from schemas.outcome import AttemptState, Outcome, Reason
+from schemas.outcome import AttemptState, Method, Outcome, Reason
 from schemas.payload.invalid import InvalidPayload
+from schemas.payload.prefix import cuts_of
 from schemas.row import Row
 from services.gateway import Gateway
 from services.job_file import JobFile
@@ -29,6 +32,7 @@ from services.ledger import Ledger, counts, prior, reviews
 from services.result_file import USD, growing_file
 from tasks.count_tokens import JobOnScale, count_job, count_together, fit_one, update_of
 from tasks.draw_rows import DrawnRows
+from tasks.find_prefixes import cache_terms
 from tasks.run import Halt
 from tasks.step import step
 
@@ -115,7 +119,16 @@ async def quote_jobs(quoting: Quoting) -> QuoteTally:
             found = await _quote_batch(quoting, tally, ids, first, rows)
             first += len(rows)
             await asyncio.to_thread(write, [_as_row(one) for one in found])
+    if quoting.drawn is None:
+        await asyncio.to_thread(_cache, quoting, tally)
     return tally
+
+
+def _cache(quoting: Quoting, tally: QuoteTally) -> None:
+    """Sum up what caching would save under each policy."""
+    now = datetime.now(UTC)
+    for candidate in quoting.candidates:
+        tally.cache(candidate.name, cache_terms(candidate.scale, quoting.ledger, now))
 
 
 async def _quote_batch(
@@ -224,12 +237,26 @@ def _quoted(quoting: Quoting, one: JobOnScale, tally: QuoteTally) -> QuotedRow:
     own, *others = quoting.candidates
     found = quote_under(own.scale, one, with_limits=True)
     as_it_was = replace(one, fitted=None)
+    _take_beginning(tally, own.name, one, found)
     for candidate in others:
         if not candidate.is_whole and found.quote is None:
             continue
         other = quote_under(candidate.scale, as_it_was, with_limits=candidate.is_whole)
         tally.compare(candidate.name, other.quote, quoting.weight(one.job.row_number))
+        _take_beginning(tally, candidate.name, as_it_was, other)
     return found
+
+
+def _take_beginning(tally: QuoteTally, name: str, one: JobOnScale, found: QuotedRow) -> None:
+    """Take in what a job that would be sent begins with; one with cache markers of its own is left as it is."""
+    job = found.job
+    payload = one.payload if one.fitted is None else one.fitted.payload
+    if found.quote is None or job is None or job.method != Method.COUNTED or payload.cache_ttl is not None:
+        return
+    if len(payload.text) >= FEWEST_BYTES:
+        model = found.quote.estimate.model
+        tokens_a_byte = found.quote.estimate.input_tokens / len(payload.text)
+        tally.begins(name, model, list(cuts_of(payload.request, model)), tokens_a_byte)
 
 
 def quote_under(scale: Scale, one: JobOnScale, *, with_limits: bool) -> QuotedRow:

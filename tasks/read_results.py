@@ -163,8 +163,10 @@ def item_end(run: Run, attempt: UnsettledAttempt, result: Any, models: Models) -
         return unknown(attempt.attempt_id, "its result is not an object")
     match result.get("type"):
         case "succeeded":
-            end = _answered(attempt, result.get("message"), models)
-            return run.judged(end, attempt.expects)
+            end = run.judged(_answered(attempt, result.get("message"), models), attempt.expects)
+            if end.charge is not None:
+                run.caching.measured(attempt.prefix_key, end.charge, is_prime=attempt.is_prime)
+            return end
         case "errored":
             return _errored(run, attempt, result.get("error"))
         case "expired":

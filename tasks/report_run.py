@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -10,8 +11,9 @@ import pyarrow as pa
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.context import FlowRunContext
 
+from rules.cache_figures import cache_figures
 from rules.nothing_bought import cut_off_figures, nothing_figures
-from rules.prices import BilledTokens
+from rules.prices import BilledTokens, Unpriced
 from rules.quote_terms import quote_outcome
 from rules.report_text import alarm_lines, as_markdown
 from rules.run_outcome import (
@@ -27,6 +29,7 @@ from rules.run_outcome import (
 from schemas.money import to_usd, to_usd_or_none
 from schemas.outcome import Billing, Outcome, Reason
 from schemas.report import (
+    CacheFigures,
     FittedFigures,
     JobFigures,
     ModelFigures,
@@ -38,7 +41,7 @@ from schemas.report import (
     TokenFigures,
     UsdFigures,
 )
-from services.ledger import batches, fitted, lessons, quotes, run_sums, runs
+from services.ledger import batches, fitted, lessons, prefixes, quotes, run_sums, runs
 from services.ledger.run_sums import ModelSums, ReasonSum
 from services.result_file import USD, write_parts, write_text
 from services.whole_thread import on_whole_thread
@@ -151,6 +154,7 @@ def report_on(run: Run) -> RunReport:
         cut_off=cut_off_figures(nothing, learned),
         reasons=[_reason_figures(item) for item in reasons],
         fitted=_fitted_figures(run),
+        cache=_cache_figures(run),
         rows_to_mend=_rows_to_fix(run),
         quote=_quote_figures(run, models),
         places=Places(ledger=run.ledger.url, results=str(run.results), report=str(run.results / "report.md")),
@@ -215,6 +219,16 @@ def _fitted_figures(run: Run) -> list[FittedFigures]:
         )
         for item in fitted.sums(run.ledger, run.run_id)
     ]
+
+
+def _cache_figures(run: Run) -> CacheFigures:
+    sums = prefixes.sums(run.ledger, run.run_id)
+    now = run.scale.clock()
+    rates = {}
+    for model in {one.prefix.model for one in sums}:
+        with suppress(Unpriced):
+            rates[model] = run.models.price_card(model, now).cache_rates
+    return cache_figures(sums, rates)
 
 
 def _rows_to_fix(run: Run) -> list[RowToMend]:

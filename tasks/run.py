@@ -20,6 +20,7 @@ from services.gateway import Gateway
 from services.ledger import Ledger
 from services.ledger.journal import Journal
 from services.ledger.lessons import Lessons
+from tasks.caching import Caching
 
 #: a healthy endpoint does not fail so often in a row, each time after all tries
 MOST_IN_A_ROW = 20
@@ -73,6 +74,7 @@ class Run:
         brake: stops it when its endpoint answers nothing to paid calls.
         count_brake: the same of its counts, for a gateway may answer the one and not the other.
         bills: those of its answers that were out of line.
+        caching: the shared prefixes that its jobs are marked for.
     """
 
     reference: RunReference
@@ -84,6 +86,7 @@ class Run:
     brake: Brake = field(default_factory=Brake)
     count_brake: Brake = field(default_factory=Brake)
     bills: BillWatch = field(default_factory=BillWatch)
+    caching: Caching = field(default_factory=Caching)
 
     @classmethod
     def of(cls, reference: RunReference, ledger: Ledger, gateway: Gateway, models: Models) -> "Run":

@@ -9,7 +9,6 @@ from rules.usage_cost import billing_terms
 from schemas.attempt import Admission, HeldAttempt, Settlement
 from schemas.failures import CallFailed
 from schemas.outcome import AttemptState, Reason
-from schemas.payload.payload import Payload
 from services.ledger.store import NotOwner
 from services.ledger.windows import NoRoomToday
 from services.limiter import NO_WEIGHT, CallWeight
@@ -29,6 +28,14 @@ async def send(run: Run, admission: Admission) -> int:
 
 async def _send_and_settle(run: Run, attempt: HeldAttempt) -> bool:
     """Send one attempt and put its end on record; whether it was answered."""
+    try:
+        return await _settled(run, attempt)
+    finally:
+        if attempt.mark and attempt.mark.is_prime:
+            run.caching.prime_ended(attempt.mark.key)
+
+
+async def _settled(run: Run, attempt: HeldAttempt) -> bool:
     try:
         settlement = await _sent(run, attempt)
     except NoRoomToday:
@@ -52,9 +59,8 @@ async def _sent(run: Run, attempt: HeldAttempt) -> Settlement:
         # the wait for its turn, or for a locked ledger, may have ended on another day
         cards.append(run.models.price_card(attempt.model, run.scale.clock()))
 
-    payload = Payload.restored(attempt.payload)
     try:
-        body = payload.message_body(attempt.model)
+        body = run.caching.body_of(attempt)
         reply = await run.gateway.send(body, leaving=leaving, weight=_weight(attempt))
     except CallFailed as error:
         failure = error.as_failure()
@@ -69,6 +75,8 @@ async def _sent(run: Run, attempt: HeldAttempt) -> Settlement:
     terms = billing_terms(attempt.traits, attempt.cache_ttl)
     settlement = answered(attempt.attempt_id, cards[-1], reply.answer, reply.body, terms)
     settlement = run.judged(settlement, attempt.expects)
+    if attempt.mark and settlement.charge:
+        run.caching.measured(attempt.mark.key, settlement.charge, is_prime=attempt.mark.is_prime)
     return replace(settlement, tries=reply.tries, request_id=reply.request_id)
 
 

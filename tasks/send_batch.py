@@ -14,10 +14,10 @@ from schemas.errors import RunFailed
 from schemas.failures import CallFailed, MayBeBilled
 from schemas.job import AttemptId
 from schemas.outcome import Reason
-from schemas.payload.payload import Payload
 from schemas.policy_sections import BatchLimits
 from services.ledger import batches, settle
 from services.ledger.windows import NoRoomToday
+from tasks.caching import Caching
 from tasks.find_batch import note_doubt, place_of
 from tasks.run import Run
 from tasks.step import step
@@ -30,12 +30,9 @@ _ENVELOPE_BYTES = len('{"requests":[]}')
 Item = dict[str, Any]
 
 
-def batch_item(attempt: HeldAttempt) -> Item:
+def batch_item(attempt: HeldAttempt, caching: Caching) -> Item:
     """One request of a batch; the attempt's id is its custom_id, which proves later whose it is."""
-    return {
-        "custom_id": attempt.attempt_id,
-        "params": Payload.restored(attempt.payload).message_body(attempt.model),
-    }
+    return {"custom_id": attempt.attempt_id, "params": caching.body_of(attempt)}
 
 
 def item_bytes(item: Item) -> int:
@@ -48,16 +45,22 @@ def body_bytes(items: Sequence[Item]) -> int:
     return _ENVELOPE_BYTES + sum(map(item_bytes, items)) + len(items) - 1
 
 
-def packed(attempts: Iterable[HeldAttempt], limits: BatchLimits) -> Iterator[tuple[list[Item], int]]:
-    """The attempts in batches within the limits, each with its size in bytes."""
+def packed(
+    attempts: Iterable[HeldAttempt], limits: BatchLimits, caching: Caching
+) -> Iterator[tuple[list[Item], int]]:
+    """The attempts in batches within the limits, each with its size in bytes; the first jobs of prefixes by themselves."""
     items: list[Item] = []
     size = _ENVELOPE_BYTES
+    primes = False
     for attempt in attempts:
-        item = batch_item(attempt)
+        item = batch_item(attempt, caching)
+        is_prime = bool(attempt.mark and attempt.mark.is_prime)
         more = item_bytes(item) + (1 if items else 0)  # the comma before it
-        if items and (len(items) == limits.max_requests or size + more > limits.max_bytes):
+        is_full = len(items) == limits.max_requests or size + more > limits.max_bytes
+        if items and (is_full or is_prime != primes):
             yield items, size
             items, size, more = [], _ENVELOPE_BYTES, more - 1
+        primes = is_prime
         items.append(item)
         size += more
     if items:
@@ -66,16 +69,23 @@ def packed(attempts: Iterable[HeldAttempt], limits: BatchLimits) -> Iterator[tup
 
 @step
 async def send_batch(run: Run, admission: Admission) -> int:
-    """Send held attempts in batches, and wait until every one is settled; how many batches were made."""
+    """Send held attempts in batches, and wait until every one is settled; how many batches were made.
+
+    Items of one batch do not read what another of them writes to the cache: so the first jobs of shared prefixes have
+    batches of their own, and the others of a prefix get their turn when its batch has ended.
+    """
     made = 0
     watching: list[asyncio.Task[None]] = []
+    primed = {one.attempt_id: one.mark.key for one in admission.held if one.mark and one.mark.is_prime}
+    admission.held.sort(key=lambda one: one.attempt_id not in primed)
     try:
-        for items, size in packed(_taken(admission.held), run.policy.batch):
+        for items, size in packed(_taken(admission.held), run.policy.batch, run.caching):
+            keys = [primed[item["custom_id"]] for item in items if item["custom_id"] in primed]
             batch = await submit(run, items, size)
             items.clear()  # a batch is watched for hours: its payloads need not stay in memory
             if batch is not None:
                 made += 1
-                watching.append(asyncio.create_task(watch(run, batch)))
+            watching.append(asyncio.create_task(_watched(run, batch, keys)))
         ends = await asyncio.gather(*watching, return_exceptions=True)
     finally:
         for watcher in watching:
@@ -85,6 +95,16 @@ async def send_batch(run: Run, admission: Admission) -> int:
         if end is not None:
             raise end
     return made
+
+
+async def _watched(run: Run, batch: OpenBatch | None, primed: Sequence[str]) -> None:
+    """Watch a batch, if it was made, until it has ended; then the other jobs of these prefixes may go."""
+    try:
+        if batch is not None:
+            await watch(run, batch)
+    finally:
+        for key in primed:
+            run.caching.prime_ended(key)
 
 
 def _taken(attempts: list[HeldAttempt]) -> Iterator[HeldAttempt]:

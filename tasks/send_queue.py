@@ -104,7 +104,15 @@ class SendQueue:
         self._in_flight.add(asyncio.ensure_future(work))
 
     async def _something_ended(self) -> None:
-        done, self._in_flight = await asyncio.wait(self._in_flight, return_when=asyncio.FIRST_COMPLETED)
+        """Wait until a shard or a batch has ended, or jobs that waited for the first of their prefix may go."""
+        may_go = asyncio.ensure_future(self._run.caching.changed.wait())
+        try:
+            done, _ = await asyncio.wait([*self._in_flight, may_go], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            may_go.cancel()
+        self._run.caching.changed.clear()
+        done.discard(may_go)
+        self._in_flight -= done
         # what ended may have left money for the groups that were short of it
         self._short_groups.clear()
         for task in done:

@@ -91,7 +91,7 @@ async def submitted_all(run):
     """Every batch that the queue of a run makes."""
     made = []
     while admission := await admit(run, 100, may_defer=True):
-        for items, size in packed(admission.held, run.policy.batch):
+        for items, size in packed(admission.held, run.policy.batch, run.caching):
             made.append(await submit(run, items, size))
     return made
 

@@ -70,13 +70,15 @@ class Rule(_Data):
 class ModelLimits(_Data):
     """What a model takes. None: not known, so nothing is refused for it.
 
-    `context_window`, `max_tokens` and `image_tokens` (the most one image can be) are tokens.
+    `context_window`, `max_tokens`, `image_tokens` (the most one image can be) and `cache_tokens` (the shortest prefix
+    that is cached) are tokens.
     """
 
     names: tuple[str, ...] = ()
     context_window: int | None = None
     max_tokens: int | None = None
     image_tokens: int | None = None
+    cache_tokens: int | None = None
     thinking: frozenset[str] | None = None
     efforts: frozenset[str] | None = None
     efforts_while_off: frozenset[str] | None = None

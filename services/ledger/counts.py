@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from schemas.estimate import TokenCount
 from schemas.ledger import CountRow
@@ -25,6 +25,12 @@ def known(ledger: Ledger, fingerprints: Iterable[Fingerprint]) -> dict[Fingerpri
 
 def add(ledger: Ledger, counts: Iterable[TokenCount]) -> None:
     """Put counts on record, in one transaction. One that is there already stays."""
+    with ledger.write() as connection:
+        insert_counts(connection, counts)
+
+
+def insert_counts(connection: Connection, counts: Iterable[TokenCount]) -> None:
+    """Put counts on record. One that is there already stays."""
     now = datetime.now(UTC)
     # in one order, whoever writes: else two writers could wait for each other for ever
     fresh = sorted({(one.fingerprint, one.model): one for one in counts}.items())
@@ -39,8 +45,7 @@ def add(ledger: Ledger, counts: Iterable[TokenCount]) -> None:
         for (fingerprint, model), count in fresh
     ]
     if rows:
-        with ledger.write() as connection:
-            connection.execute(upsert(connection, CountRow).on_conflict_do_nothing(), rows)
+        connection.execute(upsert(connection, CountRow).on_conflict_do_nothing(), rows)
 
 
 def forget(ledger: Ledger, wrong: Iterable[tuple[Fingerprint, str]]) -> None:

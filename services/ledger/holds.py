@@ -131,6 +131,7 @@ class _Taken:
                 "held_nano_usd": estimate.hold,
                 "opened_at": self.now,
                 "tries": 0,
+                **_marked(job),
             }
         )
 
@@ -148,6 +149,7 @@ class _Taken:
                 traits=job.traits,
                 cache_ttl=job.cache_ttl,
                 group=job.group,
+                mark=job.mark,
                 expects=Expectation(
                     counted=attempt["input_tokens"],
                     is_counted=attempt["method"] == Method.COUNTED,
@@ -215,6 +217,13 @@ class _Taken:
                 self.joins,
             )
         end_rows(connection, self.run_id, self.ends)
+
+
+def _marked(job: QueuedJob) -> dict[str, Any]:
+    """What an attempt's row says of the cache marker that it is sent with."""
+    if job.mark is None:
+        return {"prefix_key": None, "cache_ttl": None, "is_prime": None}
+    return {"prefix_key": job.mark.key, "cache_ttl": job.mark.ttl, "is_prime": job.mark.is_prime}
 
 
 def _reduce(free: dict[Window, int], caps: Sequence[WindowCap], item: WeighedJob) -> None:

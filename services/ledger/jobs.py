@@ -7,6 +7,7 @@ from sqlalchemy import func, insert, select
 
 from rules.endings import answered_before, deferred
 from rules.endings import rejected as rejected_ending
+from schemas.estimate import TokenCount
 from schemas.fitted_job import FittedJob
 from schemas.job import EndedJob, Job, JobUpdate, QueuedJob, RejectedRow, RunId, Shard
 from schemas.ledger import JobRow, PayloadRow
@@ -14,6 +15,7 @@ from schemas.outcome import Outcome, Reason
 from schemas.payload.traits import Traits
 from schemas.words import printable
 from services.ledger import fitted
+from services.ledger.counts import insert_counts
 from services.ledger.outcomes import end_where, ending_columns, update_rows
 from services.ledger.prior import answers
 from services.ledger.store import Ledger
@@ -40,6 +42,7 @@ QUEUED_COLUMNS = (
     JobRow.review_id,
     JobRow.ceiling_tokens,
     JobRow.ceiling_nano_usd,
+    JobRow.prefix_key,
 )
 _TRAITS = QUEUED_COLUMNS.index(JobRow.traits)
 #: payloads held in memory together, bytes: a shard ends where the next job would pass it
@@ -207,23 +210,32 @@ def queued(row: Any) -> QueuedJob:
     return QueuedJob(*values)
 
 
-def next_in_queue(ledger: Ledger, run_id: RunId, size: int, without: Collection[str] = ()) -> list[QueuedJob]:
-    """The first jobs to give money to, by priority, then by row: at most `size`, and SHARD_BYTES of payload.
+def next_in_queue(
+    ledger: Ledger,
+    run_id: RunId,
+    size: int,
+    without: Collection[str] = (),
+    without_prefixes: Collection[str] = (),
+) -> list[QueuedJob]:
+    """The first jobs to give money to, by priority, then by prefix and row: at most `size`, and SHARD_BYTES of payload.
 
     Args:
         ledger: the ledger.
         run_id: the run.
         size: at most so many jobs.
         without: groups whose jobs are passed over.
+        without_prefixes: shared prefixes whose jobs are passed over.
     """
     query = (
         select(*QUEUED_COLUMNS)
         .where(JobRow.run_id == run_id, *QUEUED)
-        .order_by(JobRow.priority.desc(), JobRow.row_number)
+        .order_by(JobRow.priority.desc(), JobRow.prefix_key, JobRow.row_number)
         .limit(size)
     )
     if without:
         query = query.where(JobRow.group_name.is_(None) | JobRow.group_name.not_in(without))
+    if without_prefixes:
+        query = query.where(JobRow.prefix_key.is_(None) | JobRow.prefix_key.not_in(without_prefixes))
     with ledger.read() as connection:
         first = [queued(row) for row in connection.execute(query)]
     weight = 0
@@ -235,7 +247,11 @@ def next_in_queue(ledger: Ledger, run_id: RunId, size: int, without: Collection[
 
 
 def record(
-    ledger: Ledger, run_id: RunId, updates: Sequence[JobUpdate], fits: Sequence[FittedJob] = ()
+    ledger: Ledger,
+    run_id: RunId,
+    updates: Sequence[JobUpdate],
+    fits: Sequence[FittedJob] = (),
+    fresh: Sequence[TokenCount] = (),
 ) -> None:
     """Write what is known of rows, in one transaction. A field that is left out keeps what is on record.
 
@@ -244,9 +260,11 @@ def record(
         run_id: the run.
         updates: what is known of them.
         fits: those of them that were brought within their budgets.
+        fresh: counts that were made for them.
     """
     if updates:
         with ledger.write() as connection:
+            insert_counts(connection, fresh)
             update_rows(connection, run_id, updates)
             fitted.add(connection, run_id, fits)
 

@@ -4,9 +4,10 @@ import asyncio
 import logging
 import sqlite3
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 from urllib.parse import quote
@@ -97,6 +98,10 @@ class Ledger:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        # SQLite lets one writer in and makes the others look again after a while: in one process they queue up instead
+        self._writing: AbstractContextManager[Any] = nullcontext()
+        if engine.dialect.name == "sqlite":
+            self._writing = threading.Lock()
         self._file: tuple[str, tuple[int, int]] | None = None
         path = engine.url.database if engine.dialect.name == "sqlite" else None
         if path and path != ":memory:" and (identity := _file_identity(path)):
@@ -118,7 +123,7 @@ class Ledger:
             LedgerUnavailable: the ledger stayed locked or away for half an hour, or went away in mid-transaction.
             RunFailed: the ledger refused a statement, or its file was replaced.
         """
-        with _discreet(), self._begun() as connection:
+        with self._writing, _discreet(), self._begun() as connection:
             self._assert_same_file()
             yield connection
 
