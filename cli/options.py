@@ -46,6 +46,16 @@ ThinkingBudgetOption = Annotated[
     ),
 ]
 SeedOption = Annotated[int, typer.Option(min=0, help="Which rows --sample draws.")]
+JobsArgument = Annotated[
+    str, typer.Argument(help="A job file (Parquet, CSV or JSON Lines), a folder of them, or a glob.")
+]
+IdColumnOption = Annotated[str | None, typer.Option(help="The column with the job's id, if not job_id.")]
+PromptColumnOption = Annotated[
+    str | None,
+    typer.Option(
+        help="The column with the prompt, if not prompt; or a template over columns, such as 'Summarise: {body}'."
+    ),
+]
 SimulateOption = Annotated[
     bool, typer.Option("--simulate", help="Use a simulator on this machine: no key, no money.")
 ]

@@ -6,14 +6,18 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from cli.check_input import check_input
 from cli.in_flow import endpoint, places, result_of
 from cli.last_words import last_words
 from cli.options import (
+    IdColumnOption,
+    JobsArgument,
     JsonOption,
     LedgerOption,
     MaxInputTokensOption,
     ModeOption,
     PolicyOption,
+    PromptColumnOption,
     ResultsOption,
     RunBudgetOption,
     SeedOption,
@@ -23,14 +27,14 @@ from cli.show_quote import print_quote
 from flows.quote import quote as quote_flow
 from schemas.outcome import EXIT_CODES, RunOutcome
 from schemas.quote import QuoteReport
-from schemas.settings import Settings
-from services.job_file import JobFile
 from services.policy_file import read_policy
 
 
 def quote(
-    jobs: Annotated[str, typer.Argument(help="A Parquet file, a folder of them, or a glob.")],
+    jobs: JobsArgument,
     policy: PolicyOption = None,
+    id_column: IdColumnOption = None,
+    prompt_column: PromptColumnOption = None,
     ledger: LedgerOption = None,
     results: ResultsOption = None,
     max_input_tokens: MaxInputTokensOption = None,
@@ -56,9 +60,9 @@ def quote(
 
     def work() -> object:
         # report plain mistakes at once, before a Prefect server starts
-        JobFile(jobs)
-        for file in filter(None, (policy or Settings().policy, against)):
-            read_policy(file)
+        check_input(jobs, policy, id_column, prompt_column)
+        if against is not None:
+            read_policy(against)
         with endpoint(simulate=simulate) as base_url:
             return result_of(
                 quote_flow,
@@ -71,6 +75,8 @@ def quote(
                 limit=limit,
                 base_url=base_url,
                 mode=mode.value if mode else None,
+                id_column=id_column,
+                prompt_column=prompt_column,
                 against=str(against) if against else None,
                 sample=sample,
                 seed=seed,

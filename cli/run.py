@@ -4,14 +4,18 @@ from typing import Annotated
 
 import typer
 
+from cli.check_input import check_input
 from cli.in_flow import endpoint, places, result_of, run_and_report
 from cli.options import (
     EffortOption,
+    IdColumnOption,
+    JobsArgument,
     JsonOption,
     LedgerOption,
     MaxInputTokensOption,
     ModeOption,
     PolicyOption,
+    PromptColumnOption,
     ResultsOption,
     RunBudgetOption,
     SeedOption,
@@ -19,14 +23,13 @@ from cli.options import (
     ThinkingBudgetOption,
 )
 from flows.nightly_batch import nightly_batch
-from schemas.settings import Settings
-from services.job_file import JobFile
-from services.policy_file import read_policy
 
 
 def run(
-    jobs: Annotated[str, typer.Argument(help="A Parquet file, a folder of them, or a glob.")],
+    jobs: JobsArgument,
     policy: PolicyOption = None,
+    id_column: IdColumnOption = None,
+    prompt_column: PromptColumnOption = None,
     ledger: LedgerOption = None,
     results: ResultsOption = None,
     max_input_tokens: MaxInputTokensOption = None,
@@ -60,8 +63,7 @@ def run(
 
     def work() -> object:
         # report plain mistakes at once, before a Prefect server starts
-        JobFile(jobs)
-        read_policy(policy or Settings().policy)
+        check_input(jobs, policy, id_column, prompt_column)
         with endpoint(simulate=simulate) as base_url:
             return result_of(
                 nightly_batch,
@@ -74,6 +76,8 @@ def run(
                 limit=limit,
                 base_url=base_url,
                 mode=mode_name,
+                id_column=id_column,
+                prompt_column=prompt_column,
                 resubmit_approved=resubmit_approved,
                 quote=quote,
                 effort=effort,

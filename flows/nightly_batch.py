@@ -45,13 +45,15 @@ async def nightly_batch(
     thinking_budget: int | None = None,
     sample: int | None = None,
     seed: int = 1,
+    id_column: str | None = None,
+    prompt_column: str | None = None,
 ) -> State[RunReport]:
-    """Weigh every job of a Parquet file, send what fits, park the rest for review, reconcile the bill.
+    """Weigh every job of a job file, send what fits, park the rest for review, reconcile the bill.
 
     Needs ANTHROPIC_API_KEY in the environment of the worker that runs it.
 
     Args:
-        jobs: A Parquet file, a folder of them, or a glob, as the worker sees it.
+        jobs: A job file (Parquet, CSV or JSON Lines), a folder of them, or a glob, as the worker sees it.
         policy: A policy file (TOML). Empty: WEIGHBRIDGE_POLICY, or the default policy.
         ledger: A SQLAlchemy URL. Empty: WEIGHBRIDGE_LEDGER, or data/ledger.db.
         results: The folder for results. Empty: WEIGHBRIDGE_RESULTS, or data/results.
@@ -66,6 +68,8 @@ async def nightly_batch(
         thinking_budget: Ask every row to think with a budget of so many tokens, in place of its own thinking and effort.
         sample: Read only so many rows, drawn by size; the others are left alone.
         seed: Which rows a sample draws.
+        id_column: The column with the job's id. Empty: as the policy says, or job_id.
+        prompt_column: The column with the prompt, or a template such as Summarise: {body}. Empty: as the policy says.
     """
     drawn = None if sample is None else SampleOptions(sample, seed)
     options = RunOptions(
@@ -84,6 +88,8 @@ async def nightly_batch(
         quote=quote,
         way=Way(effort, thinking_budget),
         sample=drawn,
+        id_column=id_column,
+        prompt_column=prompt_column,
     )
     return await as_state(one_night(options))
 

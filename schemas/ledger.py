@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    JSON,
     CheckConstraint,
     ForeignKey,
     Index,
@@ -100,6 +101,8 @@ class JobRow(Table):
     reason: Mapped[str | None] = mapped_column(String(40))
     detail: Mapped[str | None] = mapped_column(Text)
     attempt_id: Mapped[str | None] = mapped_column(String(64))
+    #: texts of the input row that go into the results, by column
+    kept: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     #: the beginning that it shares with other jobs of the run, when that is to be cached
     prefix_key: Mapped[str | None] = mapped_column(String(64))
 

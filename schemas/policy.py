@@ -19,6 +19,7 @@ from schemas.policy_sections import (
     Cache,
     GroupCaps,
     Hold,
+    JobColumns,
     Margin,
     Output,
     PolicySection,
@@ -26,6 +27,7 @@ from schemas.policy_sections import (
     Prune,
     RateLimits,
     RequestLimits,
+    ResultColumns,
     Route,
     Uncountable,
 )
@@ -59,6 +61,9 @@ class Policy(PolicySection):
     pricing: Pricing = Pricing()
     #: a contract's prices, which go before the list's
     prices: tuple[Price, ...] = ()
+    #: where a job stands in the columns of a file
+    jobs: JobColumns = JobColumns()
+    results: ResultColumns = ResultColumns()
 
     @field_validator("time_zone")
     @classmethod
@@ -120,9 +125,15 @@ class Policy(PolicySection):
         return None if budget is None else to_nano(budget)
 
     def overridden(
-        self, max_input_tokens: int | None, run_budget_usd: Decimal | None, mode: str | None = None
+        self,
+        max_input_tokens: int | None,
+        run_budget_usd: Decimal | None,
+        mode: str | None = None,
+        *,
+        id_column: str | None = None,
+        prompt_column: str | None = None,
     ) -> "Policy":
-        """The policy with a run's own limits in place of the file's."""
+        """The policy with a run's own limits and columns in place of the file's."""
         changes: dict[str, object] = {}
         if max_input_tokens is not None:
             changes["request"] = {**self.request.model_dump(), "max_input_tokens": max_input_tokens}
@@ -130,6 +141,9 @@ class Policy(PolicySection):
             changes["run"] = {"budget_usd": run_budget_usd}
         if mode is not None:
             changes["mode"] = mode
+        named = {"id": id_column, "prompt": prompt_column}
+        if columns := {name: value for name, value in named.items() if value is not None}:
+            changes["jobs"] = self.jobs.model_dump() | columns
         return validated({**self.model_dump(), **changes}, "the run's options")
 
 

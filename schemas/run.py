@@ -128,7 +128,7 @@ class RunOptions:
     """What a person or a schedule says of a run; None leaves it to the settings and the policy.
 
     Attributes:
-        jobs: a Parquet file, a folder of them, or a glob; None: only what people approved.
+        jobs: a job file, a folder of them, or a glob; None: only what people approved.
         policy: a policy file.
         ledger: a SQLAlchemy URL.
         results: the folder that the run's own results folder goes into.
@@ -143,6 +143,8 @@ class RunOptions:
         quote: the id of a quote that it is held to.
         way: to think, that every row is asked with in place of its own.
         sample: draw some of the rows, and leave the others alone.
+        id_column: the column of the job's id.
+        prompt_column: the column of the prompt, or a template over columns.
     """
 
     jobs: str | None
@@ -160,3 +162,5 @@ class RunOptions:
     quote: str | None = None
     way: Way = OWN_WAY
     sample: SampleOptions | None = None
+    id_column: str | None = None
+    prompt_column: str | None = None

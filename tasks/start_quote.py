@@ -52,7 +52,7 @@ async def start_quote(
         raise BadInput("A quote needs a job file. Nothing was counted.")
     policy = run_policy(options, settings)
     whole = read_policy(Path(against)).overridden(None, None, options.mode) if against else None
-    file = JobFile(options.jobs)
+    file = JobFile(options.jobs, policy.jobs, policy.results.keep)
     quote_id = f"quote-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
     folder = writable_folder(Path(options.results or settings.results).absolute()) / quote_id
     drawn = None

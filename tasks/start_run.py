@@ -49,7 +49,7 @@ async def start_run(options: RunOptions) -> AsyncIterator[tuple[Run, JobFile | N
     check_lasting(options, settings)
     _check_job_file_alone(options)
     policy = run_policy(options, settings)
-    file = None if options.jobs is None else JobFile(options.jobs)
+    file = None if options.jobs is None else JobFile(options.jobs, policy.jobs, policy.results.keep)
     ledger_url = options.ledger or settings.ledger_url
     run_id = _new_id()
     results = writable_folder(Path(options.results or settings.results).absolute()) / run_id
@@ -142,7 +142,7 @@ def _check_way(way: Way, models: Models, policy: Policy) -> None:
 
 
 def run_policy(options: RunOptions, settings: Settings) -> Policy:
-    """The policy of a run: the file's, with the run's own limits in its place.
+    """The policy of a run: the file's, with the run's own limits and columns in its place.
 
     Raises:
         BadInput: the file or one of the limits cannot be used.
@@ -154,7 +154,13 @@ def run_policy(options: RunOptions, settings: Settings) -> Policy:
             budget = Decimal(options.run_budget_usd)
         except InvalidOperation as error:
             raise BadInput(f"The run budget {options.run_budget_usd!r} is not an amount of USD.") from error
-    return policy.overridden(options.max_input_tokens, budget, options.mode)
+    return policy.overridden(
+        options.max_input_tokens,
+        budget,
+        options.mode,
+        id_column=options.id_column,
+        prompt_column=options.prompt_column,
+    )
 
 
 def put_on_record(run: Run, jobs_path: str) -> None:

@@ -106,7 +106,7 @@ def _split_duplicates(jobs: Sequence[Job], taken: set[str | None]) -> tuple[list
     for job in jobs:
         if job.job_id in taken:
             reason = "the same id stands in an earlier row; ids must be unique"
-            twice.append(RejectedRow(job.row_number, job.job_id, "job_id", reason))
+            twice.append(RejectedRow(job.row_number, job.job_id, "job_id", reason, job.kept))
         else:
             taken.add(job.job_id)
             fresh.append(job)
@@ -135,6 +135,7 @@ def _job_row(run_id: RunId, job: Job, paid_by: str | None, end: EndedJob | None)
         "review_id": approval.review_id if approval else None,
         "ceiling_tokens": approval.input_tokens if approval else None,
         "ceiling_nano_usd": approval.cost if approval else None,
+        "kept": None if job.kept is None else dict(job.kept),
         **_ended(paid_by, end),
     }
 
@@ -157,6 +158,7 @@ def _rejected_row(run_id: RunId, row: RejectedRow) -> dict[str, Any]:
         "run_id": run_id,
         "row_number": row.row_number,
         "job_id": row.job_id,
+        "kept": None if row.kept is None else dict(row.kept),
         **ending_columns(ending),
     }
 

@@ -92,6 +92,7 @@ class AnsweredRow:
     Attributes:
         body: the answer's JSON; None when history was pruned. What is known of the attempt is None when it was
             forgotten.
+        kept: texts of its input row, by column; None: none were kept.
     """
 
     row_number: int
@@ -104,17 +105,19 @@ class AnsweredRow:
     actual_output_tokens: int | None
     actual_nano_usd: int | None
     body: str | None
+    kept: dict[str, str | None] | None
 
 
 @dataclass(frozen=True, slots=True)
 class UnansweredRow:
-    """A row without an answer, and why."""
+    """A row without an answer, why, and the texts that are kept of it."""
 
     row_number: int
     job_id: str | None
     outcome: str
     reason: str | None
     detail: str | None
+    kept: dict[str, str | None] | None
 
 
 def rows_by_outcome(ledger: Ledger, run_id: RunId) -> dict[str | None, int]:
@@ -318,6 +321,7 @@ def answers(ledger: Ledger, run_id: RunId) -> Iterator[AnsweredRow]:
             AttemptRow.actual_output_tokens,
             AttemptRow.actual_nano_usd,
             ResponseRow.body,
+            JobRow.kept,
         )
         .outerjoin(AttemptRow, AttemptRow.attempt_id == JobRow.attempt_id)
         .outerjoin(ResponseRow, ResponseRow.attempt_id == JobRow.attempt_id)
@@ -339,7 +343,7 @@ def unanswered(
         limit: only this many rows, the first of the input.
     """
     query = (
-        select(JobRow.row_number, JobRow.job_id, JobRow.outcome, JobRow.reason, JobRow.detail)
+        select(JobRow.row_number, JobRow.job_id, JobRow.outcome, JobRow.reason, JobRow.detail, JobRow.kept)
         .where(JobRow.run_id == run_id, JobRow.outcome.in_(outcomes))
         .order_by(JobRow.row_number)
         .limit(limit)

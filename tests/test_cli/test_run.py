@@ -25,6 +25,7 @@ def test_the_options_of_run_reach_the_flow(call, flow):
             "--json",
         ),
         *("--effort", "high", "--thinking-budget", 2000, "--sample", 20, "--seed", 3),
+        *("--id-column", "job_id", "--prompt-column", "{prompt}"),
     )
     assert (ended.code, ended.json["run_id"]) == (0, "run-1")
     assert flow.calls == [
@@ -46,6 +47,8 @@ def test_the_options_of_run_reach_the_flow(call, flow):
                 "thinking_budget": 2000,
                 "sample": 20,
                 "seed": 3,
+                "id_column": "job_id",
+                "prompt_column": "{prompt}",
             },
         )
     ]

@@ -68,6 +68,17 @@ def test_a_retired_model_is_refused():
         start(ModelFacts("claude-sonnet-5-5", "retired"))
 
 
+def test_a_model_that_the_policy_pins_jobs_to_is_checked_like_that_of_a_route():
+    def pinned(lifecycle):
+        facts = ModelFacts("claude-opus-4-8", lifecycle)
+        run = a_run(gateway=Listing(facts), jobs={"model": "claude-opus-4-8"})
+        return asyncio.run(with_models_checked(run)).models
+
+    assert "claude-opus-4-8" in pinned("active").callable
+    with pytest.raises(BadInput, match="pins jobs to claude-opus-4-8, which cannot be used"):
+        pinned("retired")
+
+
 def test_a_pin_to_a_listed_model_is_judged_without_a_call():
     run = start(ModelFacts("claude-opus-4-8", "active"))
     assert asyncio.run(why_not_callable(run.gateway, run.models, "claude-opus-4-8")) is None

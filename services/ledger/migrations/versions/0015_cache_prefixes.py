@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0015"
-down_revision = "0011"
+down_revision = "0014"
 
 _QUEUED = sa.text("outcome IS NULL AND attempt_id IS NULL")
 
