@@ -181,6 +181,12 @@ def withheld(attempt_id: AttemptId, reason: Reason) -> Settlement:
     return _never_sent(attempt_id, reason, "the run stopped before it was sent; nothing was billed")
 
 
+def kept_from_batch(attempt_id: AttemptId) -> Settlement:
+    """Its answer is due before a batch would surely bring it, and its batch was not created yet."""
+    detail = "its answer was due before its batch was created; nothing was billed"
+    return _never_sent(attempt_id, Reason.BATCH_CANCELED, detail)
+
+
 def unpriced(attempt_id: AttemptId, why: str) -> Settlement:
     """The price of its model ended with the day on which its hold was taken."""
     return _never_sent(attempt_id, Reason.NO_ROUTE, f"{why}; it was not sent, and nothing was billed")

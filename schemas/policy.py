@@ -1,6 +1,7 @@
 """The policy of a run: routes, budgets and rules. One TOML file, one Pydantic model."""
 
 import tomllib
+from datetime import time
 from decimal import Decimal
 from itertools import combinations, pairwise
 from typing import Annotated, Literal, Self
@@ -87,9 +88,15 @@ class Policy(PolicySection):
 
     @model_validator(mode="after")
     def _the_reserve_leaves_money(self) -> Self:
-        for name, cap in (("run", self.run), ("day", self.day), ("month", self.month)):
-            if cap.budget_usd is not None and 0 < cap.budget_usd <= self.hold.reserve_usd:
-                raise ValueError(f"hold.reserve_usd takes all of {name}.budget_usd; nothing could be sent")
+        caps = {
+            "run.budget_usd": self.run.budget_usd,
+            "day.budget_usd": self.day.budget_usd,
+            "month.budget_usd": self.month.budget_usd,
+            "batch.deadline_budget_usd": self.batch.deadline_budget_usd,
+        }
+        for name, budget in caps.items():
+            if budget is not None and 0 < budget <= self.hold.reserve_usd:
+                raise ValueError(f"hold.reserve_usd takes all of {name}; nothing could be sent")
         return self
 
     @property
@@ -110,15 +117,22 @@ class Policy(PolicySection):
         """The cap of a window in nano-USD, or None where there is none.
 
         Args:
-            scope: "run", "day" or "month".
+            scope: "run", "day", "month" or "deadline".
             group: the jobs it is about; "": all.
         """
+        if scope is Scope.DEADLINE:
+            budget = self.batch.deadline_budget_usd
+            return None if budget is None else to_nano(budget)
         caps = self.groups.get(group, self.groups.get(ANY_GROUP)) if group else self
         budget = getattr(caps, scope).budget_usd if caps else None
         return None if budget is None else to_nano(budget)
 
     def overridden(
-        self, max_input_tokens: int | None, run_budget_usd: Decimal | None, mode: str | None = None
+        self,
+        max_input_tokens: int | None,
+        run_budget_usd: Decimal | None,
+        mode: str | None = None,
+        deadline: time | str | None = None,
     ) -> "Policy":
         """The policy with a run's own limits in place of the file's."""
         changes: dict[str, object] = {}
@@ -128,6 +142,8 @@ class Policy(PolicySection):
             changes["run"] = {"budget_usd": run_budget_usd}
         if mode is not None:
             changes["mode"] = mode
+        if deadline is not None:
+            changes["batch"] = {**self.batch.model_dump(), "deadline": deadline}
         return validated({**self.model_dump(), **changes}, "the run's options")
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from schemas.deadline import Deadline
 from schemas.job import RunId
 from schemas.policy import Policy
 
@@ -27,6 +28,7 @@ class RunReference:
         prefect_flow_run_id: the flow run that shows it.
         quote_id: the quote that it is held to.
         owner: the fencing token with which this process may send for it.
+        deadline: when its answers are due; None: they may take as long as they take.
     """
 
     run_id: RunId
@@ -38,6 +40,7 @@ class RunReference:
     prefect_flow_run_id: str | None = None
     quote_id: str | None = None
     owner: str = field(default="", repr=False)
+    deadline: Deadline | None = None
 
     @property
     def key(self) -> RunKey:
@@ -62,6 +65,7 @@ class NewRun:
     parks_unknown: bool = True
     workspace: str | None = None
     quote_id: str | None = None
+    deadline_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,7 @@ class RunOnRecord:
     workspace: str | None = None
     calls: dict[str, Any] | None = None
     quote_id: str | None = None
+    deadline_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +123,7 @@ class RunOptions:
         deployment: the id of the Prefect deployment that started it, if one did.
         resubmit_approved: also send what people approved, each job under its own ceiling.
         quote: the id of a quote that it is held to.
+        deadline: a time of day such as 06:30, in the policy's time zone, at which its answers are due.
     """
 
     jobs: str | None
@@ -133,3 +139,4 @@ class RunOptions:
     deployment: str | None = None
     resubmit_approved: bool = False
     quote: str | None = None
+    deadline: str | None = None

@@ -1,15 +1,18 @@
 """A run under way: what it is, which services its steps use, and what its jobs are weighed with."""
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+from rules.deadline import is_at_risk, seconds_until_risk
 from rules.endings import cut_off_parked
 from rules.models import Models
 from rules.scale import Scale
 from rules.usage_alarm import BillWatch, believed, out_of_line
 from schemas.attempt import Expectation, Settlement
+from schemas.deadline import Deadline
 from schemas.failures import CallFailure, MayBeBilled, Refused, Transient
 from schemas.job import RunId
 from schemas.outcome import Reason
@@ -61,6 +64,19 @@ class Brake:
             halt.stop(Reason.ENDPOINT_UNUSABLE)
 
 
+@dataclass(slots=True)
+class Bell:
+    """Whether the answers of a run are at risk to come too late. It has rung for good, whatever clocks do afterwards."""
+
+    deadline: Deadline | None = None
+    has_rung: bool = False
+
+    def rings(self, now: datetime) -> bool:
+        """Whether it has rung, by this moment or before."""
+        self.has_rung = self.has_rung or is_at_risk(self.deadline, now)
+        return self.has_rung
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """A run and the services of this process that its steps use.
@@ -73,6 +89,8 @@ class Run:
         brake: stops it when its endpoint answers nothing to paid calls.
         count_brake: the same of its counts, for a gateway may answer the one and not the other.
         bills: those of its answers that were out of line.
+        bell: rings when its answers are at risk to come too late.
+        due: the period of the deadline that everything goes out for at full price; None: not yet, or never.
     """
 
     reference: RunReference
@@ -84,6 +102,8 @@ class Run:
     brake: Brake = field(default_factory=Brake)
     count_brake: Brake = field(default_factory=Brake)
     bills: BillWatch = field(default_factory=BillWatch)
+    bell: Bell = field(default_factory=Bell)
+    due: str | None = None
 
     @classmethod
     def of(cls, reference: RunReference, ledger: Ledger, gateway: Gateway, models: Models) -> "Run":
@@ -96,7 +116,15 @@ class Run:
             gateway.counting_in(CallFigures()),
             Journal(ledger, reference.key, partial(scale.today, reference.run_id)),
             scale,
+            bell=Bell(reference.deadline),
         )
+
+    def for_its_deadline(self) -> "Run":
+        """The same run once its answers are at risk: what it sends goes out in Messages mode, on the deadline's money."""
+        deadline = self.reference.deadline
+        if deadline is None:
+            raise AssertionError("only a deadline can be at risk")
+        return replace(self, scale=self.scale.at_full_price(), due=deadline.period)
 
     @property
     def run_id(self) -> RunId:
@@ -104,7 +132,18 @@ class Run:
 
     @property
     def policy(self) -> Policy:
-        return self.reference.policy
+        """The policy in force: the mode that it names is the one that jobs go out in now."""
+        return self.scale.policy
+
+    @property
+    def is_at_risk(self) -> bool:
+        """Whether its answers may come too late if nothing is done."""
+        return self.bell.rings(self.scale.clock())
+
+    @property
+    def seconds_until_risk(self) -> float | None:
+        """How long its answers may still be waited for, in seconds; None: for ever."""
+        return seconds_until_risk(self.reference.deadline, self.scale.clock())
 
     @property
     def models(self) -> Models:

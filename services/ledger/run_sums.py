@@ -227,10 +227,16 @@ def over_holds(ledger: Ledger, run_id: RunId) -> tuple[int, int]:
 
 def settled_in_windows(ledger: Ledger, run_id: RunId) -> dict[Window, int]:
     """Nano-USD settled in each window that attempts of a run fall under, by whomever."""
-    days = select(AttemptRow.budget_day, AttemptRow.group_name).where(AttemptRow.run_id == run_id).distinct()
+    days = (
+        select(AttemptRow.budget_day, AttemptRow.group_name, AttemptRow.deadline)
+        .where(AttemptRow.run_id == run_id)
+        .distinct()
+    )
     with ledger.read() as connection:
         windows = {
-            window for day, group in connection.execute(days) for window in windows_of(run_id, day, group)
+            window
+            for day, group, deadline in connection.execute(days)
+            for window in windows_of(run_id, day, group, deadline=deadline)
         }
         query = select(
             BudgetRow.scope, BudgetRow.period, BudgetRow.group_name, BudgetRow.settled_nano_usd
