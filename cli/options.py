@@ -28,6 +28,14 @@ RunBudgetOption = Annotated[
 ModeOption = Annotated[
     Mode | None, typer.Option(help="messages: answers now; batches: half the price, within 24 hours.")
 ]
+DeadlineOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HH:MM",
+        help="When the answers are due, in the policy's time zone: what batches have not answered shortly before goes "
+        "out in Messages mode.",
+    ),
+]
 SimulateOption = Annotated[
     bool, typer.Option("--simulate", help="Use a simulator on this machine: no key, no money.")
 ]

@@ -9,6 +9,7 @@ import typer
 from cli.in_flow import endpoint, places, result_of
 from cli.last_words import last_words
 from cli.options import (
+    DeadlineOption,
     JsonOption,
     LedgerOption,
     ModeOption,
@@ -38,6 +39,7 @@ def quote(
     run_budget_usd: RunBudgetOption = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows, at most this many.")] = None,
     mode: ModeOption = None,
+    deadline: DeadlineOption = None,
     against: Annotated[Path | None, typer.Option(help="Another policy file (TOML), to compare with.")] = None,
     sample: Annotated[
         int | None,
@@ -75,6 +77,7 @@ def quote(
                 against=str(against) if against else None,
                 sample=sample,
                 seed=seed,
+                deadline=deadline,
             )
 
     _quote_and_show(work, as_json=as_json)

@@ -6,6 +6,7 @@ import typer
 
 from cli.in_flow import endpoint, places, result_of, run_and_report
 from cli.options import (
+    DeadlineOption,
     JsonOption,
     LedgerOption,
     ModeOption,
@@ -31,6 +32,7 @@ def run(
     run_budget_usd: RunBudgetOption = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Read at most this many rows.")] = None,
     mode: ModeOption = None,
+    deadline: DeadlineOption = None,
     resubmit_approved: Annotated[
         bool, typer.Option("--resubmit-approved", help="Also send the jobs that reviewers approved.")
     ] = False,
@@ -70,6 +72,7 @@ def run(
                 mode=mode_name,
                 resubmit_approved=resubmit_approved,
                 quote=quote,
+                deadline=deadline,
             )
 
     run_and_report(work, as_json=as_json)

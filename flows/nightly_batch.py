@@ -37,6 +37,7 @@ async def nightly_batch(
     mode: Literal["messages", "batches"] | None = None,
     resubmit_approved: bool = False,
     quote: str | None = None,
+    deadline: str | None = None,
 ) -> State[RunReport]:
     """Weigh every job of a Parquet file, send what fits, park the rest for review, reconcile the bill.
 
@@ -54,6 +55,8 @@ async def nightly_batch(
         mode: messages (now) or batches (half the price, within 24 hours). Empty: as the policy says.
         resubmit_approved: Also send what reviewers approved, each job under its own ceiling.
         quote: The id of a quote. The run does not start when the file, the policy, the prices or a cap do not fit it.
+        deadline: A time of day such as 06:30, in the policy's time zone, at which the answers of a run in batches are due.
+            Empty: as the policy says.
     """
     options = RunOptions(
         jobs=jobs,
@@ -69,6 +72,7 @@ async def nightly_batch(
         deployment=deployment.get_id(),
         resubmit_approved=resubmit_approved,
         quote=quote,
+        deadline=deadline,
     )
     return await as_state(one_night(options))
 

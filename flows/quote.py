@@ -29,6 +29,7 @@ async def quote(
     against: str | None = None,
     sample: int | None = None,
     seed: int = 1,
+    deadline: str | None = None,
 ) -> State[QuoteReport]:
     """Say what a run over a Parquet file would cost, and what other policies would make of it.
 
@@ -49,6 +50,8 @@ async def quote(
         against: Another policy file (TOML), to compare with.
         sample: Look at this many rows only, and estimate the whole file.
         seed: Which rows a sample draws.
+        deadline: A time of day such as 06:30, in the policy's time zone, at which the answers of a run in batches are due.
+            Empty: as the policy says.
     """
     options = RunOptions(
         jobs=jobs,
@@ -62,6 +65,7 @@ async def quote(
         mode=mode,
         prefect_flow_run_id=flow_run.get_id(),
         deployment=deployment.get_id(),
+        deadline=deadline,
     )
     try:
         drawn = None if sample is None else SampleOptions(sample, seed)

@@ -56,8 +56,12 @@ def deadline_of(policy: Policy, start: datetime) -> Deadline | None:
     limits = policy.batch
     if limits.deadline is None or policy.mode is not Mode.BATCHES:
         return None
-    due = next_moment(start, limits.deadline, policy.zone)
-    return Deadline(due, due - timedelta(minutes=limits.deadline_lead_minutes))
+    return deadline_at(policy, next_moment(start, limits.deadline, policy.zone))
+
+
+def deadline_at(policy: Policy, due: datetime) -> Deadline:
+    """The deadline of a run whose answers are due at a moment."""
+    return Deadline(due, due - timedelta(minutes=policy.batch.deadline_lead_minutes))
 
 
 def is_at_risk(deadline: Deadline | None, now: datetime) -> bool:

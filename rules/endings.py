@@ -26,6 +26,8 @@ from schemas.usage import CUT_OFF, Answer
 
 #: an item that the provider failed to answer is tried this often in one run
 MOST_TRIES = 3
+#: how the error of an attempt ends that its batch left
+LEFT_UNANSWERED = "before it was answered; nothing was billed"
 _HOLD_STAYS = "it may have been billed, so its hold stays until a person decides"
 
 
@@ -211,7 +213,7 @@ def batch_never_made(attempt_id: AttemptId) -> Settlement:
 def batch_left_it(attempt_id: AttemptId, reason: Reason) -> Settlement:
     """Its batch expired or was cancelled before the attempt was answered."""
     what = "expired" if reason is Reason.BATCH_EXPIRED else "was cancelled"
-    detail = f"its batch {what} before it was answered; nothing was billed"
+    detail = f"its batch {what} {LEFT_UNANSWERED}"
     return _not_billed(attempt_id, _left_for_next_run(reason, detail), detail)
 
 

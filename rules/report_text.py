@@ -1,7 +1,7 @@
 """The report as people read it: the same rows for the terminal, the Markdown file and the Prefect artifact."""
 
 from schemas.money import usd_rounded
-from schemas.report import CutOffFigures, FittedFigures, PassedCap, QuoteFigures, RunReport
+from schemas.report import CutOffFigures, DeadlineFigures, FittedFigures, PassedCap, QuoteFigures, RunReport
 
 #: what each outcome means to the person who reads the table
 _MEANINGS = {
@@ -83,6 +83,8 @@ def money_rows(report: RunReport) -> Rows:
             _saving(report),
         ),
     ]
+    if report.deadline is not None and report.deadline.jobs:
+        rows.append(_deadline_row(report.deadline))
     if report.quote is not None:
         rows.append(_quote_row(report.quote))
     for fitted in report.fitted:
@@ -96,6 +98,14 @@ def money_rows(report: RunReport) -> Rows:
             ("over the margin", f"{report.over_bound:,} jobs", "billed above the bound; raise the margin")
         )
     return rows
+
+
+def _deadline_row(deadline: DeadlineFigures) -> tuple[str, ...]:
+    remark = (
+        f"{deadline.jobs:,} jobs that no batch had answered shortly before {deadline.due:%Y-%m-%d %H:%M} UTC, when they "
+        f"were due; of a budget of {usd_rounded(deadline.budget_usd)}"
+    )
+    return "at full price", usd_rounded(deadline.usd), remark
 
 
 def _quote_row(quote: QuoteFigures) -> tuple[str, ...]:

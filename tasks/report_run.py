@@ -25,8 +25,9 @@ from rules.run_outcome import (
     taught_figures,
 )
 from schemas.money import to_usd, to_usd_or_none
-from schemas.outcome import Billing, Outcome, Reason
+from schemas.outcome import Billing, Outcome, Reason, Scope
 from schemas.report import (
+    DeadlineFigures,
     FittedFigures,
     JobFigures,
     ModelFigures,
@@ -152,6 +153,7 @@ def report_on(run: Run) -> RunReport:
         reasons=[_reason_figures(item) for item in reasons],
         fitted=_fitted_figures(run),
         rows_to_mend=_rows_to_fix(run),
+        deadline=_deadline_figures(run),
         quote=_quote_figures(run, models),
         places=Places(ledger=run.ledger.url, results=str(run.results), report=str(run.results / "report.md")),
         prefect_flow_run_id=run.reference.prefect_flow_run_id,
@@ -187,6 +189,15 @@ def _quote_figures(run: Run, models: Sequence[ModelSums]) -> QuoteFigures | None
     quote_id = run.reference.quote_id
     quote = quotes.find(run.ledger, quote_id) if quote_id else None
     return None if quote is None else quote_outcome(quote, sum(sums.actual for sums in models))
+
+
+def _deadline_figures(run: Run) -> DeadlineFigures | None:
+    deadline = run.reference.deadline
+    if deadline is None:
+        return None
+    jobs, nano = run_sums.for_deadline(run.ledger, run.run_id)
+    budget = run.policy.cap(Scope.DEADLINE)
+    return DeadlineFigures(due=deadline.due, jobs=jobs, usd=to_usd(nano), budget_usd=to_usd(budget or 0))
 
 
 def _seconds_since(started_at: datetime) -> float:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Select, case, func, select
 
+from rules.endings import LEFT_UNANSWERED
 from schemas.attempt import NothingSum
 from schemas.budget import Window, windows_of
 from schemas.job import RunId
@@ -182,7 +183,9 @@ def bought_nothing(ledger: Ledger, run_id: RunId) -> list[NothingSum]:
         )
         .exists()
     )
-    errored = (AttemptRow.state == AttemptState.FAILED) & AttemptRow.sent_at.is_not(None) & ~left_by_batch
+    # a job that was queued again does not say it any more
+    left = left_by_batch | func.coalesce(AttemptRow.error, "").endswith(LEFT_UNANSWERED)
+    errored = (AttemptRow.state == AttemptState.FAILED) & AttemptRow.sent_at.is_not(None) & ~left
     billed = AttemptRow.billing.is_distinct_from(Billing.NOT_BILLED)
     kind = case(
         (AttemptRow.state == AttemptState.UNKNOWN, "unknown"),
@@ -214,6 +217,16 @@ def bought_nothing(ledger: Ledger, run_id: RunId) -> list[NothingSum]:
     )
     with ledger.read() as connection:
         return [NothingSum(row[0], row[1], row[2], row[3], int(row[4])) for row in connection.execute(query)]
+
+
+def for_deadline(ledger: Ledger, run_id: RunId) -> tuple[int, int]:
+    """Attempts that a run paid for at full price because its answers were due: how many, and nano-USD together."""
+    query = select(func.count(), func.sum(AttemptRow.actual_nano_usd)).where(
+        AttemptRow.run_id == run_id, AttemptRow.deadline.is_not(None), _SUCCEEDED
+    )
+    with ledger.read() as connection:
+        number, nano = connection.execute(query).one()
+    return number, int(nano or 0)
 
 
 def over_holds(ledger: Ledger, run_id: RunId) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from schemas.deadline import Deadline
 from schemas.ledger import BatchRow, BudgetRow
-from schemas.money import to_nano
+from schemas.money import to_nano, usd_text
 from schemas.outcome import Reason
 from schemas.policy_sections import BatchLimits
 from services.ledger import runs
@@ -34,6 +34,13 @@ def due_in(run, seconds):
     moment = datetime.now(UTC) + timedelta(seconds=seconds)
     deadline = Deadline(moment + timedelta(minutes=30), moment)
     return replace(run, reference=replace(run.reference, deadline=deadline), bell=Bell(deadline))
+
+
+async def worst_at_full_price(desk, row):
+    """The worst case of a job in Messages mode, nano-USD."""
+    run = await desk.begin([row], "run-0")
+    [job] = desk.queue(run)
+    return run.scale.at_full_price().estimate(job).worst_case
 
 
 async def night(desk, run_id="run-1", *, rows=None, seconds=1.0, **changes):
@@ -111,13 +118,15 @@ async def test_what_is_still_queued_goes_out_in_messages_mode_too(tmp_path):
 
 @pytest.mark.parametrize("cap", ["deadline", "run", "day"])
 async def test_what_does_not_fit_is_deferred_for_the_cap_that_it_does_not_fit_under(tmp_path, cap):
-    usd = "0.0002"
+    rows = [row | {"prompt": f"{row['job_id']} [[output_tokens=50]]"} for row in some_rows(ROWS)]
     async with office(tmp_path, NONE_ANSWERED) as desk:
+        dear = await worst_at_full_price(desk, rows[0])
+        usd = usd_text(5 * dear)
         changes = {"batch": {"deadline_budget_usd": usd}} if cap == "deadline" else {cap: {"budget_usd": usd}}
-        run = await night(desk, **changes)
+        run = await night(desk, rows=rows, **changes)
         billed = assert_paid_once(desk)
-        assert 0 < len(billed) < ROWS
-        assert sum(line["cost_nano_usd"] for line in billed) <= to_nano(usd)
+        assert 5 <= len(billed) < ROWS
+        assert sum(line["cost_nano_usd"] for line in billed) <= 5 * dear
         deferred = [row for row in desk.jobs() if row.outcome == "deferred"]
         assert len(deferred) == ROWS - len(billed)
         assert {row.reason for row in deferred} == {f"{cap}_budget"}
@@ -127,15 +136,9 @@ async def test_what_does_not_fit_is_deferred_for_the_cap_that_it_does_not_fit_un
 
 async def test_a_job_whose_full_price_is_over_its_own_limit_waits_for_a_person(tmp_path):
     async with office(tmp_path, NONE_ANSWERED) as desk:
-        plain = await desk.begin(some_rows(1), "run-0")
-        dear = (
-            replace(plain, scale=plain.scale.at_full_price()).scale.estimate(desk.queue(plain)[0]).worst_case
-        )
-        half = plain.scale.estimate(desk.queue(plain)[0]).worst_case
-        limit = f"{(dear + half) / 2 / 10**9:.9f}"
-        rows = some_rows(1) + [
-            row | {"job_id": f"own-{n}", "prompt": f"own {n}"} for n, row in enumerate(some_rows(3))
-        ]
+        rows = some_rows(4)
+        # between its price in a batch, which is half, and in Messages mode
+        limit = usd_text(await worst_at_full_price(desk, rows[1]) * 3 // 4)
         rows = [rows[0], *({**row, "max_cost_usd": limit} for row in rows[1:])]
         await night(desk, rows=rows)
         assert desk.outcomes() == {"succeeded": 1, "review": 3}
