@@ -50,8 +50,7 @@ async def quote(
         against: Another policy file (TOML), to compare with.
         sample: Look at this many rows only, and estimate the whole file.
         seed: Which rows a sample draws.
-        deadline: A time of day such as 06:30, in the policy's time zone, at which the answers of a run in batches are due.
-            Empty: as the policy says.
+        deadline: A time of day such as 06:30, in the policy's time zone, at which the answers of the run would be due.
     """
     options = RunOptions(
         jobs=jobs,

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from schemas.deadline import Deadline
 from schemas.outcome import Mode
 from schemas.policy import Policy
+from schemas.run import Deadline
 
 _SECOND = timedelta(seconds=1)
 #: the days that the next moment may be on, counted from the local date of the start

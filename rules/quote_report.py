@@ -10,7 +10,6 @@ from rules.quote_tally import QuoteTally
 from rules.quoted_caps import QuotedCap
 from rules.run_outcome import RunFacts, run_outcome
 from rules.run_time import RatesPerMinute, batch_seconds, counting_seconds, sending_seconds
-from schemas.deadline import Deadline
 from schemas.money import to_usd
 from schemas.outcome import Mode, Outcome, Reason, Scope
 from schemas.policy import Policy
@@ -27,6 +26,7 @@ from schemas.quote import (
     QuotedUsd,
     QuoteReport,
 )
+from schemas.run import Deadline
 
 
 @dataclass(frozen=True, slots=True)

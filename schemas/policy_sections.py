@@ -5,8 +5,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from schemas.deadline import TimeOfDay
 from schemas.money import NanoUsd, to_nano
+from schemas.time_of_day import TimeOfDay
 
 
 def exact_decimal(value: object) -> object:

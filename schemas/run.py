@@ -1,10 +1,9 @@
 """A run: what a person or a schedule asks of it, and what is known of it at its beginning."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from schemas.deadline import Deadline
 from schemas.job import RunId
 from schemas.policy import Policy
 
@@ -14,6 +13,24 @@ class RunKey(NamedTuple):
 
     run_id: RunId
     owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """When the answers of a run are due.
+
+    Attributes:
+        due: the moment, in UTC.
+        at_risk_from: from this moment on, what is still to come goes out at full price.
+    """
+
+    due: datetime
+    at_risk_from: datetime
+
+    @property
+    def period(self) -> str:
+        """The period of its window of money, which all runs that are due at this moment share."""
+        return f"{self.due.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,12 @@ from rules.models import Models
 from rules.scale import Scale
 from rules.usage_alarm import BillWatch, believed, out_of_line
 from schemas.attempt import Expectation, Settlement
-from schemas.deadline import Deadline
 from schemas.failures import CallFailure, MayBeBilled, Refused, Transient
 from schemas.job import RunId
 from schemas.outcome import Reason
 from schemas.policy import Policy
 from schemas.report import CallFigures
-from schemas.run import RunReference
+from schemas.run import Deadline, RunReference
 from services.gateway import Gateway
 from services.ledger import Ledger
 from services.ledger.journal import Journal

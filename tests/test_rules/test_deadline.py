@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rules.deadline import at_risk_line, deadline_of, is_at_risk, next_moment, seconds_until_risk
-from schemas.deadline import Deadline
+from schemas.run import Deadline
 from tests.strategies import policy
 
 #: with changes of the clock of an hour and of half an hour, in either half of the year, by night and at midnight

@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select
 
-from schemas.deadline import Deadline
 from schemas.ledger import BatchRow, BudgetRow
 from schemas.money import to_nano, usd_text
 from schemas.outcome import Reason
 from schemas.policy_sections import BatchLimits
+from schemas.run import Deadline
 from services.ledger import runs
 from services.ledger.verify import verify
 from tasks.run import Bell

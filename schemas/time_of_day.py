@@ -1,28 +1,9 @@
-"""A deadline: when the answers of a run are due."""
+"""A time of day, in whole seconds and without a time zone."""
 
-from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import time
 from typing import Annotated
 
 from pydantic import BeforeValidator
-
-
-@dataclass(frozen=True, slots=True)
-class Deadline:
-    """When the answers of a run are due.
-
-    Attributes:
-        due: the moment, in UTC.
-        at_risk_from: from this moment on, what is still to come goes out at full price.
-    """
-
-    due: datetime
-    at_risk_from: datetime
-
-    @property
-    def period(self) -> str:
-        """The period of its window of money, which all runs that are due at this moment share."""
-        return f"{self.due.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _time_of_day(value: object) -> object:
