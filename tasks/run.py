@@ -140,6 +140,12 @@ class Run:
         return self.bell.rings(self.scale.clock())
 
     @property
+    def is_overdue(self) -> bool:
+        """Whether its answers should be there by now."""
+        deadline = self.reference.deadline
+        return deadline is not None and self.scale.clock() >= deadline.due
+
+    @property
     def seconds_until_risk(self) -> float | None:
         """How long its answers may still be waited for, in seconds; None: for ever."""
         return seconds_until_risk(self.reference.deadline, self.scale.clock())

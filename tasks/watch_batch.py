@@ -84,14 +84,18 @@ async def watch(run: Run, batch: OpenBatch) -> None:
 async def _left_or_stopped(run: Run, batch: OpenBatch, seen: Sightings, pause: Pause) -> bool:
     """What a run whose answers are due does about a batch that has not ended; whether it is not watched any longer.
 
-    One that another run waits for is that run's to stop: this one goes on without it.
+    One that another run waits for is that run's to stop. This one goes on without it when its answers are due.
     """
     if await may_stop(run, batch):
         seen.stopped = await stop_batch(run, batch.batch_id)
         if seen.stopped:
             pause.begin_again()
         return False
-    detail = f"it is in a batch of {batch.run_id}, which may end after the deadline; the next run takes it up"
+    if not run.is_overdue:
+        return False
+    detail = (
+        f"it is in a batch of {batch.run_id}, which had not ended at the deadline; the next run takes it up"
+    )
     ending = deferred(Reason.IN_FLIGHT_ELSEWHERE, detail)
     await run.ledger.off_loop(batch_attempts.end_waiting_rows, run.run_id, batch.batch_id, ending)
     return True

@@ -16,9 +16,12 @@ from schemas.policy_sections import BatchLimits
 from schemas.run import Deadline
 from services.ledger import runs
 from services.ledger.verify import verify
+from tasks.admit import admit
+from tasks.collect import collect
 from tasks.run import Bell
 from tasks.send_queue import SendQueue
 from tasks.shards import SHARD_SIZE
+from tasks.stop_batch import stop_batch
 from tests.offices import QUICK, office, some_rows
 from tests.strategies import abandon
 
@@ -29,10 +32,10 @@ ROWS = 12
 SMALL = {"max_requests": 4, "deadline": "06:30", "deadline_budget_usd": "5"}
 
 
-def due_in(run, seconds):
-    """The run, whose answers are at risk in so many seconds."""
+def due_in(run, seconds, lead=1_800.0):
+    """The run, whose answers are at risk in so many seconds, and due so many after that."""
     moment = datetime.now(UTC) + timedelta(seconds=seconds)
-    deadline = Deadline(moment + timedelta(minutes=30), moment)
+    deadline = Deadline(moment + timedelta(seconds=lead), moment)
     return replace(run, reference=replace(run.reference, deadline=deadline), bell=Bell(deadline))
 
 
@@ -43,9 +46,10 @@ async def worst_at_full_price(desk, row):
     return run.scale.at_full_price().estimate(job).worst_case
 
 
-async def night(desk, run_id="run-1", *, rows=None, seconds=1.0, **changes):
+async def night(desk, run_id="run-1", *, rows=None, seconds=1.0, lead=1_800.0, **changes):
     rows = some_rows(ROWS) if rows is None else rows
-    run = due_in(await desk.begin(rows, run_id, batch=SMALL | changes.pop("batch", {}), **changes), seconds)
+    run = await desk.begin(rows, run_id, batch=SMALL | changes.pop("batch", {}), **changes)
+    run = due_in(run, seconds, lead)
     async with asyncio.timeout(60):
         await SendQueue(run, SHARD_SIZE).drain()
     return run
@@ -180,12 +184,39 @@ async def test_batches_of_a_run_that_is_at_work_are_left_to_it(tmp_path):
     async with office(tmp_path, ENDLESS) as desk:
         other = await desk.begin(some_rows(ROWS), batch=SMALL)
         await desk.submit_all(other)
-        await night(desk, "run-2")
+        await night(desk, "run-2", lead=0.5)
         assert desk.outcomes("run-2") == {"deferred": ROWS}
         assert {row.reason for row in desk.jobs("run-2")} == {Reason.IN_FLIGHT_ELSEWHERE}
         assert desk.simulator.billed() == []
         assert desk.simulator.stats()["received"].get("batches_cancel", 0) == 0
         assert set(desk.all(select(BatchRow.cancel_asked_at))) == {(None,)}
+
+
+async def test_two_runs_that_are_due_at_once_pay_for_each_job_once(tmp_path):
+    async with office(tmp_path, SOME_ANSWERED) as desk:
+        await asyncio.gather(night(desk, "run-1"), night(desk, "run-2", lead=1.0))
+        billed = assert_paid_once(desk)
+        assert len(billed) == ROWS
+        answered = [row for run in ("run-1", "run-2") for row in desk.jobs(run) if row.outcome == "succeeded"]
+        assert {row.job_id for row in answered} == {row["job_id"] for row in some_rows(ROWS)}
+
+
+async def test_what_somebody_else_settles_meanwhile_goes_out_all_the_same(tmp_path):
+    async with office(tmp_path, SOME_ANSWERED) as desk:
+        dead = await desk.begin(some_rows(ROWS), batch=SMALL)
+        made = await desk.submit_all(dead)
+        abandon(desk.ledger, "run-1")
+        runs.close_dead_runs(desk.ledger)
+        run = due_in(await desk.begin(some_rows(ROWS), "run-2", batch=SMALL), -1)
+        assert (await admit(run, SHARD_SIZE, may_defer=True)).joined == ROWS
+        assert [await stop_batch(run, batch.batch_id) for batch in made] == [True] * 3
+        await desk.until(desk.all_ended)
+        # `collect` of another process is quicker than the watchers of the run
+        assert len((await collect(desk.ledger, desk.gateway)).reports) == 1
+        assert desk.outcomes("run-2")["deferred"] == desk.simulator.stats()["batch_items"]["canceled"] > 0
+        await SendQueue(run, SHARD_SIZE).drain()
+        assert len(assert_paid_once(desk)) == ROWS
+        assert desk.outcomes("run-2") == {"succeeded": ROWS}
 
 
 async def test_a_run_that_may_send_no_more_stops_no_batch(tmp_path):
