@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -25,7 +26,7 @@ log = logging.getLogger("weighbridge")
 
 #: how long calls in flight may take to end after an interruption, seconds
 GRACE_SECONDS = 20
-#: once answers are at risk, so often it is looked whether one of several batches has left something, seconds
+#: once answers are at risk, it is looked at least so often whether a batch has left something, seconds
 _LOOK_SECONDS = 5.0
 
 
@@ -51,6 +52,7 @@ class SendQueue:
         self._calls: set[asyncio.Task[Any]] = set()
         self._short_groups: set[str] = set()
         self._watched: set[str] = set()
+        self._next_look = 0.0
         self._task_runs: Counter[str] = Counter()
 
     async def drain(self) -> None:
@@ -90,9 +92,9 @@ class SendQueue:
             await asyncio.wait(self._calls, timeout=GRACE_SECONDS)
 
     async def _admitted(self) -> Admission | None:
-        self._turn_to_messages()
-        await self._requeue_unanswered()
         alone = not self._in_flight
+        self._turn_to_messages()
+        await self._requeue_unanswered(at_once=alone)
         if alone:
             self._short_groups.clear()
         admission: Admission | None = await self._shown(admit)(
@@ -120,7 +122,11 @@ class SendQueue:
     async def _something_ended(self) -> None:
         """Wait until something in flight ends, or the run's deadline gives the queue something to do."""
         done: set[asyncio.Task[Any]] = set()
-        while not (done or self._turn_to_messages() or (self._run.due and await self._requeue_unanswered())):
+        while not (
+            done
+            or self._turn_to_messages()
+            or (self._run.due and await self._requeue_unanswered(at_once=False))
+        ):
             done, self._in_flight = await asyncio.wait(
                 self._in_flight, timeout=self._patience, return_when=asyncio.FIRST_COMPLETED
             )
@@ -136,8 +142,12 @@ class SendQueue:
         left = self._run.seconds_until_risk
         if left is None:
             return None
-        poll = float(self._run.policy.batch.poll_seconds)
-        return min(poll, _LOOK_SECONDS) if self._run.due else min(poll, left)
+        return self._look if self._run.due else min(left, float(self._run.policy.batch.poll_seconds))
+
+    @property
+    def _look(self) -> float:
+        """How often it is looked, once answers are at risk, whether a batch has left something, in seconds."""
+        return min(_LOOK_SECONDS, float(self._run.policy.batch.poll_seconds))
 
     def _turn_to_messages(self) -> bool:
         """Turn to Messages mode when the run's answers are at risk; whether it was now."""
@@ -148,10 +158,15 @@ class SendQueue:
         log.warning("%s", at_risk_line(deadline, self._run.policy))
         return True
 
-    async def _requeue_unanswered(self) -> int:
-        """Take in what batches left because answers were due; how many jobs."""
-        if self._run.reference.deadline is None:
+    async def _requeue_unanswered(self, *, at_once: bool) -> int:
+        """Take in what batches left because answers were due; how many jobs.
+
+        A large run has many rows to look through: so it is looked now and then, and at once where nothing is in flight.
+        """
+        now = time.monotonic()
+        if self._run.reference.deadline is None or (now < self._next_look and not at_once):
             return 0
+        self._next_look = now + self._look
         return await self._run.ledger.off_loop(
             jobs.requeue_unanswered, self._run.reference.key, expired=self._run.due is not None
         )
