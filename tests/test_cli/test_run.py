@@ -22,6 +22,8 @@ def test_the_options_of_run_reach_the_flow(call, flow):
             "--resubmit-approved",
             "--quote",
             "quote-1",
+            "--deadline",
+            "06:30",
             "--json",
         ),
     )
@@ -41,6 +43,7 @@ def test_the_options_of_run_reach_the_flow(call, flow):
                 "mode": "batches",
                 "resubmit_approved": True,
                 "quote": "quote-1",
+                "deadline": "06:30",
             },
         )
     ]

@@ -94,13 +94,13 @@ def test_what_no_batch_has_answered_when_it_is_due_is_paid_for_once_at_full_pric
 
 
 def test_the_deadlines_own_budget_holds_and_the_next_run_sends_what_did_not_fit(yard):
-    jobs, policy = many_jobs(yard), deadline_policy(yard, budget="0.0005")
+    jobs, policy = many_jobs(yard), deadline_policy(yard, budget="0.0002")
     with yard.simulator(ENDLESS) as simulator:
         report = yard.run(jobs, *options(policy, 15), code=3)
         yard.assert_accounted(report, ROWS)
         before, _ = assert_paid_once(yard, simulator)
         full = at_full_price(before)
-        assert 0 < sum(line["cost_nano_usd"] for line in full) <= nano("0.0005")
+        assert 0 < sum(line["cost_nano_usd"] for line in full) <= nano("0.0002")
         deferred = report["jobs"]["deferred"]
         assert len(full) + deferred == simulator.stats()["batch_items"]["canceled"]
         assert {reason["reason"] for reason in report["reasons"]} == {"deadline_budget"}
