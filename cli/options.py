@@ -56,6 +56,14 @@ PromptColumnOption = Annotated[
         help="The column with the prompt, if not prompt; or a template over columns, such as 'Summarise: {body}'."
     ),
 ]
+DeadlineOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HH:MM",
+        help="When the answers are due, in the policy's time zone: what batches have not answered shortly before goes "
+        "out in Messages mode.",
+    ),
+]
 SimulateOption = Annotated[
     bool, typer.Option("--simulate", help="Use a simulator on this machine: no key, no money.")
 ]

@@ -10,6 +10,7 @@ from cli.check_input import check_input
 from cli.in_flow import endpoint, places, result_of
 from cli.last_words import last_words
 from cli.options import (
+    DeadlineOption,
     IdColumnOption,
     JobsArgument,
     JsonOption,
@@ -41,6 +42,7 @@ def quote(
     run_budget_usd: RunBudgetOption = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows, at most this many.")] = None,
     mode: ModeOption = None,
+    deadline: DeadlineOption = None,
     against: Annotated[Path | None, typer.Option(help="Another policy file (TOML), to compare with.")] = None,
     sample: Annotated[
         int | None,
@@ -80,6 +82,7 @@ def quote(
                 against=str(against) if against else None,
                 sample=sample,
                 seed=seed,
+                deadline=deadline,
             )
 
     _quote_and_show(work, as_json=as_json)

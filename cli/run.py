@@ -7,6 +7,7 @@ import typer
 from cli.check_input import check_input
 from cli.in_flow import endpoint, places, result_of, run_and_report
 from cli.options import (
+    DeadlineOption,
     EffortOption,
     IdColumnOption,
     JobsArgument,
@@ -36,6 +37,7 @@ def run(
     run_budget_usd: RunBudgetOption = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Read at most this many rows.")] = None,
     mode: ModeOption = None,
+    deadline: DeadlineOption = None,
     resubmit_approved: Annotated[
         bool, typer.Option("--resubmit-approved", help="Also send the jobs that reviewers approved.")
     ] = False,
@@ -84,6 +86,7 @@ def run(
                 thinking_budget=thinking_budget,
                 sample=sample,
                 seed=seed,
+                deadline=deadline,
             )
 
     run_and_report(work, as_json=as_json)

@@ -11,6 +11,7 @@ from rules.quote_text import (
     part_rows,
     policy_rows,
     quote_title,
+    quoted_deadline_line,
     quoted_job_rows,
     quoted_reason_rows,
     quoted_time_line,
@@ -42,6 +43,8 @@ def print_quote(report: QuoteReport) -> None:
         console.print(escape(line), soft_wrap=True, highlight=False)
     if caps := cap_rows(report):
         print_table(console, _figures(CAP_HEADINGS), caps)
+    if report.deadline is not None:
+        console.print(f"{escape(quoted_deadline_line(report.deadline))}\n", soft_wrap=True, highlight=False)
     console.print(escape(quoted_time_line(report)), soft_wrap=True, highlight=False)
     console.print(
         f"[dim]each job's quote:[/dim] {escape(report.job_quotes or '')}", soft_wrap=True, highlight=False

@@ -47,6 +47,7 @@ async def nightly_batch(
     seed: int = 1,
     id_column: str | None = None,
     prompt_column: str | None = None,
+    deadline: str | None = None,
 ) -> State[RunReport]:
     """Weigh every job of a job file, send what fits, park the rest for review, reconcile the bill.
 
@@ -70,6 +71,8 @@ async def nightly_batch(
         seed: Which rows a sample draws.
         id_column: The column with the job's id. Empty: as the policy says, or job_id.
         prompt_column: The column with the prompt, or a template such as Summarise: {body}. Empty: as the policy says.
+        deadline: A time of day such as 06:30, in the policy's time zone, at which the answers of a run in batches are due.
+            Empty: as the policy says.
     """
     drawn = None if sample is None else SampleOptions(sample, seed)
     options = RunOptions(
@@ -90,6 +93,7 @@ async def nightly_batch(
         sample=drawn,
         id_column=id_column,
         prompt_column=prompt_column,
+        deadline=deadline,
     )
     return await as_state(one_night(options))
 

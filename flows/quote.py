@@ -31,6 +31,7 @@ async def quote(
     seed: int = 1,
     id_column: str | None = None,
     prompt_column: str | None = None,
+    deadline: str | None = None,
 ) -> State[QuoteReport]:
     """Say what a run over a job file would cost, and what other policies would make of it.
 
@@ -53,6 +54,7 @@ async def quote(
         seed: Which rows a sample draws.
         id_column: The column with the job's id. Empty: as the policy says, or job_id.
         prompt_column: The column with the prompt, or a template such as Summarise: {body}. Empty: as the policy says.
+        deadline: A time of day such as 06:30, in the policy's time zone, at which the answers of the run would be due.
     """
     options = RunOptions(
         jobs=jobs,
@@ -68,6 +70,7 @@ async def quote(
         deployment=deployment.get_id(),
         id_column=id_column,
         prompt_column=prompt_column,
+        deadline=deadline,
     )
     try:
         drawn = None if sample is None else SampleOptions(sample, seed)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rules.thinking_ways import WAY_HEADINGS, measuring_lines, way_rows
 from schemas.money import usd_rounded
-from schemas.quote import QuotedPolicy, QuotedSample, QuotedUsd, QuoteReport
+from schemas.quote import QuotedDeadline, QuotedPolicy, QuotedSample, QuotedUsd, QuoteReport
 
 QuoteRows = list[tuple[str, ...]]
 POLICY_HEADINGS = ("policy", "jobs", "expected", "p10 to p90", "worst case", "+ caching", "rests on", "ratio")
@@ -97,6 +97,19 @@ def sample_line(sample: QuotedSample) -> str:
     )
 
 
+def quoted_deadline_line(deadline: QuotedDeadline) -> str:
+    """The two prices of a run whose answers are due at a moment, in a sentence."""
+    in_time, at_deadline = deadline.in_time, deadline.all_at_deadline
+    covers = "covers" if deadline.covered else "may not cover"
+    return (
+        f"The answers are due at {deadline.due:%Y-%m-%d %H:%M} UTC. When every batch ends before "
+        f"{deadline.at_risk_from:%H:%M}: {usd_rounded(in_time.expected_usd)} expected, at most "
+        f"{usd_rounded(in_time.worst_usd)}. If all jobs had to go out at full price: "
+        f"{usd_rounded(at_deadline.expected_usd)} expected, at most {usd_rounded(at_deadline.worst_usd)}; the deadline's "
+        f"budget of {usd_rounded(deadline.budget_usd)} {covers} that."
+    )
+
+
 def quoted_time_line(report: QuoteReport) -> str:
     """How long the run takes, in a sentence."""
     return (
@@ -122,6 +135,8 @@ def as_quote_markdown(report: QuoteReport) -> str:
         parts += measuring_lines(report.thinking)
     if caps := cap_rows(report):
         parts.append(_table(CAP_HEADINGS, caps))
+    if report.deadline is not None:
+        parts.append(quoted_deadline_line(report.deadline))
     parts.append(quoted_time_line(report))
     parts.append(f"Each job's quote: {report.job_quotes}")
     return "\n\n".join(parts) + "\n"

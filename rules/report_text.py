@@ -2,7 +2,15 @@
 
 from rules.cache_figures import PREFIX_HEADINGS, hits, prefix_rows
 from schemas.money import usd_rounded
-from schemas.report import CacheFigures, CutOffFigures, FittedFigures, PassedCap, QuoteFigures, RunReport
+from schemas.report import (
+    CacheFigures,
+    CutOffFigures,
+    DeadlineFigures,
+    FittedFigures,
+    PassedCap,
+    QuoteFigures,
+    RunReport,
+)
 
 #: what each outcome means to the person who reads the table
 _MEANINGS = {
@@ -84,6 +92,8 @@ def money_rows(report: RunReport) -> Rows:
             _saving(report),
         ),
     ]
+    if report.deadline is not None and report.deadline.jobs:
+        rows.append(_deadline_row(report.deadline))
     if report.quote is not None:
         rows.append(_quote_row(report.quote))
     for fitted in report.fitted:
@@ -119,6 +129,14 @@ def sample_line(report: RunReport) -> str | None:
         f"{drawn}{sample.answers:,} answers, {sample.mean_output:,} output tokens on average (p95 "
         f"{sample.p95_output:,}){thinking}, {usd_rounded(sample.usd_per_job)} a job."
     )
+
+
+def _deadline_row(deadline: DeadlineFigures) -> tuple[str, ...]:
+    remark = (
+        f"{deadline.jobs:,} jobs that no batch had answered shortly before {deadline.due:%Y-%m-%d %H:%M} UTC, when they "
+        f"were due; of a budget of {usd_rounded(deadline.budget_usd)}"
+    )
+    return "at full price", usd_rounded(deadline.usd), remark
 
 
 def _quote_row(quote: QuoteFigures) -> tuple[str, ...]:

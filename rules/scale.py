@@ -42,6 +42,10 @@ class Scale:
     lesson_of: Callable[[LessonKey], Lesson]
     clock: Callable[[], datetime] = now_utc
 
+    def at_full_price(self) -> "Scale":
+        """The same scale for what can wait for no batch: it goes out in Messages mode, at its prices."""
+        return replace(self, policy=self.policy.model_copy(update={"mode": Mode.MESSAGES}))
+
     def today(self, run_id: str) -> DayCaps:
         """The budget day of a call that leaves now, with its caps for a run."""
         return day_caps(self.policy, run_id, self.clock())

@@ -9,7 +9,7 @@ from schemas.outcome import Reason, Scope
 
 
 class Window(NamedTuple):
-    """One row of `budgets`: a scope, its period (the run id, the date, the month), and a group or "" for all jobs."""
+    """One row of `budgets`: a scope, its period (the run id, the date, the month, the moment of a deadline), and a group or "" for all jobs."""
 
     scope: Scope
     period: str
@@ -48,7 +48,15 @@ class DayCaps:
     of_groups: Callable[[Collection[str]], Sequence[WindowCap]]
 
 
-def windows_of(run_id: str, budget_day: str, *groups: str | None) -> list[Window]:
-    """The windows that money falls under: the run's, the day's and the month's, of all jobs, then of each group."""
+def windows_of(
+    run_id: str, budget_day: str, *groups: str | None, deadline: str | None = None
+) -> list[Window]:
+    """The windows that money falls under: the run's, the day's and the month's, of all jobs, then of each group.
+
+    What goes out at full price for a deadline falls under the deadline's window too, which is of all jobs alone.
+    """
     periods = ((Scope.RUN, run_id), (Scope.DAY, budget_day), (Scope.MONTH, budget_day[:7]))
-    return [Window(scope, period, name) for name in ("", *filter(None, groups)) for scope, period in periods]
+    windows = [
+        Window(scope, period, name) for name in ("", *filter(None, groups)) for scope, period in periods
+    ]
+    return windows if deadline is None else [*windows, Window(Scope.DEADLINE, deadline)]

@@ -65,6 +65,8 @@ class RunRow(Table):
     calls: Mapped[dict[str, Any] | None]
     #: the quote that it was held to
     quote_id: Mapped[str | None] = mapped_column(String(64))
+    #: when its answers are due; None: its policy names no time
+    deadline_at: Mapped[datetime | None]
     report: Mapped[dict[str, Any] | None]
 
 
@@ -215,7 +217,7 @@ class QuoteRow(Table):
 
 
 class BudgetRow(Table):
-    """One window of money: a scope ("run", "day", "month"), a period of it (the run id, the date, the month) and a group of jobs, or "" for all of them. At every instant settled + held is at most the cap of whoever takes a hold."""
+    """One window of money: a scope ("run", "day", "month", "deadline"), a period of it (the run id, the date, the month, the moment) and a group of jobs, or "" for all of them. At every instant settled + held is at most the cap of whoever takes a hold."""
 
     __tablename__ = "budgets"
 
@@ -247,6 +249,8 @@ class AttemptRow(Table):
     batch_id: Mapped[str | None] = mapped_column(String(64))
     #: the budget day its hold was taken on, in the policy's time zone
     budget_day: Mapped[str] = mapped_column(String(10))
+    #: the deadline that it goes out for at full price, in UTC, which is the period of a window; None: for none
+    deadline: Mapped[str | None] = mapped_column(String(20))
     model: Mapped[str] = mapped_column(String(100))
     state: Mapped[str] = mapped_column(String(20))
     payload_class: Mapped[str] = mapped_column(String(20), server_default="text")
@@ -354,6 +358,8 @@ class BatchRow(Table):
     expires_at: Mapped[datetime | None]
     #: since when the provider says that it has no such batch
     missing_since: Mapped[datetime | None]
+    #: when a run asked the provider to stop it, because its answers were due
+    cancel_asked_at: Mapped[datetime | None]
     #: when its items were left to a person; it is looked for again while the provider keeps results
     given_up_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]

@@ -1,6 +1,7 @@
 """The policy of a run: routes, budgets and rules. One TOML file, one Pydantic model."""
 
 import tomllib
+from datetime import time
 from decimal import Decimal
 from itertools import combinations, pairwise
 from typing import Annotated, Literal, Self
@@ -94,9 +95,15 @@ class Policy(PolicySection):
 
     @model_validator(mode="after")
     def _the_reserve_leaves_money(self) -> Self:
-        for name, cap in (("run", self.run), ("day", self.day), ("month", self.month)):
-            if cap.budget_usd is not None and 0 < cap.budget_usd <= self.hold.reserve_usd:
-                raise ValueError(f"hold.reserve_usd takes all of {name}.budget_usd; nothing could be sent")
+        caps = {
+            "run.budget_usd": self.run.budget_usd,
+            "day.budget_usd": self.day.budget_usd,
+            "month.budget_usd": self.month.budget_usd,
+            "batch.deadline_budget_usd": self.batch.deadline_budget_usd,
+        }
+        for name, budget in caps.items():
+            if budget is not None and 0 < budget <= self.hold.reserve_usd:
+                raise ValueError(f"hold.reserve_usd takes all of {name}; nothing could be sent")
         return self
 
     @property
@@ -117,9 +124,12 @@ class Policy(PolicySection):
         """The cap of a window in nano-USD, or None where there is none.
 
         Args:
-            scope: "run", "day" or "month".
+            scope: "run", "day", "month" or "deadline".
             group: the jobs it is about; "": all.
         """
+        if scope is Scope.DEADLINE:
+            budget = self.batch.deadline_budget_usd
+            return None if budget is None else to_nano(budget)
         caps = self.groups.get(group, self.groups.get(ANY_GROUP)) if group else self
         budget = getattr(caps, scope).budget_usd if caps else None
         return None if budget is None else to_nano(budget)
@@ -132,6 +142,7 @@ class Policy(PolicySection):
         *,
         id_column: str | None = None,
         prompt_column: str | None = None,
+        deadline: time | str | None = None,
     ) -> "Policy":
         """The policy with a run's own limits and columns in place of the file's."""
         changes: dict[str, object] = {}
@@ -144,6 +155,8 @@ class Policy(PolicySection):
         named = {"id": id_column, "prompt": prompt_column}
         if columns := {name: value for name, value in named.items() if value is not None}:
             changes["jobs"] = self.jobs.model_dump() | columns
+        if deadline is not None:
+            changes["batch"] = {**self.batch.model_dump(), "deadline": deadline}
         return validated({**self.model_dump(), **changes}, "the run's options")
 
 

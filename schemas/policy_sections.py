@@ -13,6 +13,7 @@ from schemas.payload.exact_json import NO_JSON, Unfit, exact_json, exact_number
 from schemas.payload.invalid import InvalidPayload
 from schemas.payload.payload import Payload
 from schemas.prompt_template import PromptTemplate, is_template, read_template
+from schemas.time_of_day import TimeOfDay
 
 
 def exact_decimal(value: object) -> object:
@@ -190,11 +191,25 @@ class BatchLimits(PolicySection):
     poll_seconds: Annotated[Decimal, BeforeValidator(exact_decimal), Field(gt=0)] = Decimal(60)
     #: a batch whose creation brought no answer counts as never made when the provider has listed none for so long
     absent_after_seconds: Annotated[Decimal, BeforeValidator(exact_decimal), Field(gt=0)] = Decimal(300)
+    #: when the answers are due, by the clocks of the policy's time zone: the next such moment after a run's start
+    deadline: TimeOfDay | None = None
+    #: so long before it what has not been answered goes out in Messages mode, minutes
+    deadline_lead_minutes: Annotated[int, Field(ge=0, le=1440)] = 30
+    #: the most that may be held and settled for that, over all runs that are due at the same moment
+    deadline_budget_usd: Usd | None = None
 
     @model_validator(mode="after")
     def _a_batch_fits_the_queue(self) -> Self:
         if self.max_requests > self.max_queued_requests:
             raise ValueError("max_requests is more than max_queued_requests: a batch could never be queued")
+        return self
+
+    @model_validator(mode="after")
+    def _a_deadline_has_a_budget(self) -> Self:
+        if self.deadline is not None and self.deadline_budget_usd is None:
+            raise ValueError(
+                "a deadline needs a deadline_budget_usd: the most that may be spent at full price to meet it"
+            )
         return self
 
 

@@ -117,6 +117,26 @@ class QuotedSeconds(_QuotePart):
     batches: int = 0
 
 
+class QuotedDeadline(_QuotePart):
+    """What the same jobs cost by when they are answered, where the answers are due at a moment.
+
+    Attributes:
+        due: the moment, in UTC.
+        at_risk_from: from this moment on, what batches have not answered goes out at full price.
+        in_time: every batch ends before that.
+        all_at_deadline: none does, and every job goes out at full price.
+        budget_usd: the most that may be spent at full price.
+        covered: the 90th percentile of `all_at_deadline` fits under it, as it stands now.
+    """
+
+    due: datetime
+    at_risk_from: datetime
+    in_time: QuotedUsd
+    all_at_deadline: QuotedUsd
+    budget_usd: UsdText
+    covered: bool
+
+
 class QuotedSample(_QuotePart):
     """That only some rows were looked at, and how far the expected cost of the whole file may lie. USD.
 
@@ -197,6 +217,8 @@ class QuoteReport(_QuotePart):
     thinking: list[QuotedWay] = []
     seconds: QuotedSeconds = QuotedSeconds()
     calls: QuotedCalls = QuotedCalls()
+    #: None: the run would have no deadline
+    deadline: QuotedDeadline | None = None
     #: None: every row was looked at
     sample: QuotedSample | None = None
     job_quotes: str | None = None

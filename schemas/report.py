@@ -1,5 +1,6 @@
 """What a run reports at its end. `run --json` prints exactly this."""
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 
@@ -340,6 +341,20 @@ class SampleFigures(_ReportPart):
     usd_per_job: UsdText | None = None
 
 
+class DeadlineFigures(_ReportPart):
+    """When the answers of a run were due, and what it paid for at full price for that. USD.
+
+    Attributes:
+        due: the moment, in UTC.
+        jobs: answered in Messages mode, in place of a batch.
+    """
+
+    due: datetime
+    jobs: int
+    usd: UsdText
+    budget_usd: UsdText
+
+
 class RunReport(_ReportPart):
     """Everything a run says about itself."""
 
@@ -383,6 +398,8 @@ class RunReport(_ReportPart):
     cache: CacheFigures = CacheFigures()
     #: the first rejected, failed and unknown rows; all of them are in the file unanswered-*.parquet
     rows_to_mend: list[RowToMend] = []
+    #: when its answers were due; None: it had no deadline
+    deadline: DeadlineFigures | None = None
     #: the quote that the run was held to
     quote: QuoteFigures | None = None
     #: what a sample measured; None: all rows were read

@@ -1,7 +1,7 @@
 """A run: what a person or a schedule asks of it, and what is known of it at its beginning."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from schemas.job import RunId
@@ -35,6 +35,24 @@ class SampleOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class Deadline:
+    """When the answers of a run are due.
+
+    Attributes:
+        due: the moment, in UTC.
+        at_risk_from: from this moment on, what is still to come goes out at full price.
+    """
+
+    due: datetime
+    at_risk_from: datetime
+
+    @property
+    def period(self) -> str:
+        """The period of its window of money, which all runs that are due at this moment share."""
+        return f"{self.due.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+@dataclass(frozen=True, slots=True)
 class RunReference:
     """What a run is, small and picklable: another process could open its services from it.
 
@@ -48,6 +66,7 @@ class RunReference:
         owner: the fencing token with which this process may send for it.
         way: to think, that every row is asked with in place of its own.
         sample: the rows that it was asked to draw; None: it reads all.
+        deadline: when its answers are due; None: they may take as long as they take.
     """
 
     run_id: RunId
@@ -61,6 +80,7 @@ class RunReference:
     owner: str = field(default="", repr=False)
     way: Way = OWN_WAY
     sample: SampleOptions | None = None
+    deadline: Deadline | None = None
 
     @property
     def key(self) -> RunKey:
@@ -85,6 +105,7 @@ class NewRun:
     parks_unknown: bool = True
     workspace: str | None = None
     quote_id: str | None = None
+    deadline_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +142,7 @@ class RunOnRecord:
     workspace: str | None = None
     calls: dict[str, Any] | None = None
     quote_id: str | None = None
+    deadline_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +167,7 @@ class RunOptions:
         sample: draw some of the rows, and leave the others alone.
         id_column: the column of the job's id.
         prompt_column: the column of the prompt, or a template over columns.
+        deadline: a time of day such as 06:30, in the policy's time zone, at which its answers are due.
     """
 
     jobs: str | None
@@ -164,3 +187,4 @@ class RunOptions:
     sample: SampleOptions | None = None
     id_column: str | None = None
     prompt_column: str | None = None
+    deadline: str | None = None

@@ -58,7 +58,7 @@ def admit_next(run: Run, size: int, *, may_defer: bool, without: Collection[str]
         run.ledger,
         run.reference.key,
         within,
-        caps_of(run.policy, run.run_id, run.scale.clock(), groups),
+        caps_of(run.policy, run.run_id, run.scale.clock(), groups, deadline=run.due),
         may_defer=may_defer,
         resend_unknown=not run.policy.parks_unknown,
     )

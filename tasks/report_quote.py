@@ -7,14 +7,17 @@ from shlex import quote
 from prefect.artifacts import acreate_markdown_artifact
 
 from rules.caps import caps_of
-from rules.quote_report import AccountRates, quote_figures, with_times
+from rules.deadline import deadline_of
+from rules.quote_report import AccountRates, quote_figures, quoted_deadline, with_times
 from rules.quote_tally import QuoteTally
 from rules.quote_text import as_quote_markdown
 from rules.quoted_caps import deferred_by_caps
 from rules.sample_range import StratumAmounts, sample_interval
 from rules.thinking_ways import Measuring
+from schemas.budget import Window
 from schemas.money import to_usd
-from schemas.quote import QuotedSample, QuoteOnRecord, QuoteReport, QuoteTerms
+from schemas.outcome import Scope
+from schemas.quote import QuotedDeadline, QuotedSample, QuoteOnRecord, QuoteReport, QuoteTerms
 from services.ledger import quotes
 from services.result_file import write_text
 from tasks.check_quote import terms_of
@@ -52,6 +55,7 @@ async def report_quote(quoting: Quoting, tally: QuoteTally, flow_run_id: str | N
             "quote_id": quoting.quote_id,
             "simulated": quoting.gateway.simulated,
             "jobs_path": quoting.file.path,
+            "deadline": await _deadline(quoting, tally, now),
             "sample": sample,
             "thinking": tally.ways.figures(_measuring(quoting)),
             "job_quotes": str(quoting.job_quotes),
@@ -67,6 +71,17 @@ async def report_quote(quoting: Quoting, tally: QuoteTally, flow_run_id: str | N
         markdown = f"{text}\n{as_markdown_images(charts)}\n"
         await acreate_markdown_artifact(key="weighbridge-quote", markdown=markdown)
     return report
+
+
+async def _deadline(quoting: Quoting, tally: QuoteTally, now: datetime) -> QuotedDeadline | None:
+    """The two prices of a run that would begin now, where its answers would be due at a moment."""
+    policy = quoting.scale.policy
+    deadline = deadline_of(policy, now)
+    if deadline is None:
+        return None
+    window = Window(Scope.DEADLINE, deadline.period)
+    used = await quoting.ledger.off_loop(quotes.used_in_windows, [window])
+    return quoted_deadline(tally, deadline, policy, used.get(window, 0))
 
 
 def _sample(quoting: Quoting, tally: QuoteTally) -> QuotedSample | None:

@@ -28,9 +28,10 @@ from rules.run_outcome import (
 )
 from rules.sample_figures import sample_figures
 from schemas.money import to_usd, to_usd_or_none
-from schemas.outcome import Billing, Outcome, Reason
+from schemas.outcome import Billing, Outcome, Reason, Scope
 from schemas.report import (
     CacheFigures,
+    DeadlineFigures,
     FittedFigures,
     JobFigures,
     ModelFigures,
@@ -159,6 +160,7 @@ def report_on(run: Run) -> RunReport:
         fitted=_fitted_figures(run),
         cache=_cache_figures(run),
         rows_to_mend=_rows_to_fix(run),
+        deadline=_deadline_figures(run),
         quote=_quote_figures(run, models),
         sample=_sample_figures(run, sum(rows.values())),
         places=Places(ledger=run.ledger.url, results=str(run.results), report=str(run.results / "report.md")),
@@ -204,6 +206,15 @@ def _sample_figures(run: Run, rows: int) -> SampleFigures | None:
         return None
     answers = measured_answers(run.ledger, run.run_id)
     return sample_figures(asked, run.reference.way, rows, answers)
+
+
+def _deadline_figures(run: Run) -> DeadlineFigures | None:
+    deadline = run.reference.deadline
+    if deadline is None:
+        return None
+    jobs, nano = run_sums.for_deadline(run.ledger, run.run_id)
+    budget = run.policy.cap(Scope.DEADLINE)
+    return DeadlineFigures(due=deadline.due, jobs=jobs, usd=to_usd(nano), budget_usd=to_usd(budget or 0))
 
 
 def _seconds_since(started_at: datetime) -> float:

@@ -13,9 +13,11 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from rules.asked_way import way_refused
+from rules.deadline import deadline_of
 from rules.models import Models
 from schemas.errors import BadInput
 from schemas.job import RunId
+from schemas.outcome import Mode
 from schemas.policy import Policy
 from schemas.run import OWN_WAY, NewRun, RunOptions, RunReference, Way
 from schemas.settings import Settings
@@ -59,18 +61,20 @@ async def start_run(options: RunOptions) -> AsyncIterator[tuple[Run, JobFile | N
             models = await checked_models(gateway, policy)
             _check_way(options.way, models, policy)
             await close_dead(ledger)
+            started_at = datetime.now(UTC)
             reference = RunReference(
                 run_id=run_id,
                 policy=policy,
                 ledger_url=ledger_url,
                 results=str(results),
-                started_at=datetime.now(UTC),
+                started_at=started_at,
                 base_url=options.base_url,
                 prefect_flow_run_id=options.prefect_flow_run_id,
                 quote_id=options.quote,
                 owner=new_token(),
                 way=options.way,
                 sample=options.sample,
+                deadline=deadline_of(policy, started_at),
             )
             run = Run.of(reference, ledger, gateway, models)
             if options.quote is not None:
@@ -154,13 +158,20 @@ def run_policy(options: RunOptions, settings: Settings) -> Policy:
             budget = Decimal(options.run_budget_usd)
         except InvalidOperation as error:
             raise BadInput(f"The run budget {options.run_budget_usd!r} is not an amount of USD.") from error
-    return policy.overridden(
+    policy = policy.overridden(
         options.max_input_tokens,
         budget,
         options.mode,
         id_column=options.id_column,
         prompt_column=options.prompt_column,
+        deadline=options.deadline,
     )
+    if options.deadline is not None and policy.mode is not Mode.BATCHES:
+        raise BadInput(
+            "--deadline is for a run in batches: in messages mode everything goes out at once. Add --mode batches, or "
+            "leave it out; nothing was sent."
+        )
+    return policy
 
 
 def put_on_record(run: Run, jobs_path: str) -> None:
@@ -182,6 +193,7 @@ def put_on_record(run: Run, jobs_path: str) -> None:
             simulated=run.gateway.simulated,
             prefect_flow_run_id=run.reference.prefect_flow_run_id,
             quote_id=run.reference.quote_id,
+            deadline_at=run.reference.deadline.due if run.reference.deadline else None,
             started_at=run.reference.started_at,
             owner=run.reference.owner,
             parks_unknown=run.policy.parks_unknown,

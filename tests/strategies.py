@@ -213,18 +213,19 @@ def weighed(queued, worst_case):
     return WeighedJob(routed, estimate)
 
 
-def caps(run_id="run-1", run=None, day=None, month=None, date="2026-11-22", **groups):
-    """The caps of all jobs, then of each group named: its cap of the day."""
-    limits = {("run", ""): run, ("day", ""): day, ("month", ""): month}
+def caps(run_id="run-1", run=None, day=None, month=None, date="2026-11-22", due=None, deadline=None, **groups):  # fmt: skip
+    """The caps of all jobs, then of each group named: its cap of the day; and of a deadline where one is due."""
+    limits = {("run", ""): run, ("day", ""): day, ("month", ""): month, ("deadline", ""): deadline}
     limits |= {("day", group): cap for group, cap in groups.items()}
     reasons = {"run": Reason.RUN_BUDGET, "day": Reason.DAY_BUDGET, "month": Reason.MONTH_BUDGET}
+    reasons["deadline"] = Reason.DEADLINE_BUDGET
     return [
         WindowCap(
             window,
             limits.get((window.scope, window.group)),
             Reason.GROUP_BUDGET if window.group else reasons[window.scope],
         )
-        for window in windows_of(run_id, date, *groups)
+        for window in windows_of(run_id, date, *groups, deadline=due)
     ]
 
 

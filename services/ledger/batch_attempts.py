@@ -165,7 +165,7 @@ def book_closed(ledger: Ledger, settlements: Sequence[Settlement]) -> int:
 
 def _book_closed(connection: Connection, end: Settlement, charge: Charge) -> bool:
     row = connection.execute(
-        select(AttemptRow.run_id, AttemptRow.budget_day, AttemptRow.group_name).where(
+        select(AttemptRow.run_id, AttemptRow.budget_day, AttemptRow.group_name, AttemptRow.deadline).where(
             AttemptRow.attempt_id == end.attempt_id,
             AttemptRow.state == AttemptState.FAILED,
             func.coalesce(AttemptRow.actual_nano_usd, 0) == 0,
@@ -178,7 +178,7 @@ def _book_closed(connection: Connection, end: Settlement, charge: Charge) -> boo
     )
     if end.response is not None:
         connection.execute(insert(ResponseRow).values(attempt_id=end.attempt_id, body=end.response))
-    windows = windows_of(row.run_id, row.budget_day, row.group_name)
+    windows = windows_of(row.run_id, row.budget_day, row.group_name, deadline=row.deadline)
     add_to_windows(connection, dict.fromkeys(windows, (0, charge.cost)))
     return True
 

@@ -46,7 +46,8 @@ def take(
         ledger: the ledger.
         run: the run that sends them, with its owner's token.
         weighed: jobs in the order they are to get money.
-        caps: every window they fall under; the day's gives the attempts their budget day.
+        caps: every window they fall under; the day's gives the attempts their budget day, the deadline's, if there is
+            one, the deadline that they go out for.
         may_defer: nothing of this run is in flight, so that what is free now is the most that will ever be: a job
             dearer than that is deferred. At any other that does not fit, the queue stops until there is room; when
             only the money of its group is short, that group waits and the others go on.
@@ -63,7 +64,8 @@ def take(
         queued = [item.job for item in weighed]
         prior = prior_attempts(connection, queued)
         approvals = _approvals(connection, queued)
-        taken = _Taken(run.run_id, next(cap.window.period for cap in caps if cap.window.scope == Scope.DAY))
+        periods = {cap.window.scope: cap.window.period for cap in caps}
+        taken = _Taken(run.run_id, periods[Scope.DAY], periods.get(Scope.DEADLINE))
         for item in weighed:
             earlier = prior[item.job.row_number]
             if (flying := earlier.get(AttemptState.OPEN)) and flying.batch_id:
@@ -93,9 +95,10 @@ def take(
 class _Taken:
     """What one admission is about to write."""
 
-    def __init__(self, run_id: RunId, budget_day: str) -> None:
+    def __init__(self, run_id: RunId, budget_day: str, deadline: str | None) -> None:
         self.run_id = run_id
         self.budget_day = budget_day
+        self.deadline = deadline
         self.now = datetime.now(UTC)
         self.attempts: list[dict[str, Any]] = []
         self.jobs: list[QueuedJob] = []
@@ -117,6 +120,7 @@ class _Taken:
                 "fingerprint": job.fingerprint,
                 "group_name": job.group,
                 "budget_day": self.budget_day,
+                "deadline": self.deadline,
                 "model": estimate.model,
                 "state": AttemptState.OPEN,
                 "payload_class": job.traits.payload_class,
@@ -208,7 +212,9 @@ class _Taken:
             )
             held: Counter[Window] = Counter()
             for a in self.attempts:
-                for window in windows_of(self.run_id, self.budget_day, a["group_name"]):
+                for window in windows_of(
+                    self.run_id, self.budget_day, a["group_name"], deadline=self.deadline
+                ):
                     held[window] += a["held_nano_usd"]
             add_to_windows(connection, {window: (amount, 0) for window, amount in held.items()})
         if self.joins:

@@ -13,9 +13,11 @@ from schemas.job import EndedJob, Job, JobUpdate, QueuedJob, RejectedRow, RunId,
 from schemas.ledger import JobRow, PayloadRow
 from schemas.outcome import Outcome, Reason
 from schemas.payload.traits import Traits
+from schemas.run import RunKey
 from schemas.words import printable
-from services.ledger import fitted
+from services.ledger import fitted, outcomes
 from services.ledger.counts import insert_counts
+from services.ledger.leases import assert_owner
 from services.ledger.outcomes import end_where, ending_columns, update_rows
 from services.ledger.prior import answers
 from services.ledger.store import Ledger
@@ -267,6 +269,17 @@ def record(
             insert_counts(connection, fresh)
             update_rows(connection, run_id, updates)
             fitted.add(connection, run_id, fits)
+
+
+def requeue_unanswered(ledger: Ledger, run: RunKey, *, expired: bool) -> int:
+    """Queue what batches left because its answers were due again; see `outcomes.requeue_unanswered`.
+
+    Raises:
+        NotOwner: the run was taken over.
+    """
+    with ledger.write() as connection:
+        assert_owner(connection, run)
+        return outcomes.requeue_unanswered(connection, run.run_id, expired=expired)
 
 
 def defer_queue(ledger: Ledger, run_id: RunId, why: Reason) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Select, case, func, select
 
+from rules.endings import LEFT_UNANSWERED
 from schemas.attempt import NothingSum
 from schemas.budget import Window, windows_of
 from schemas.job import RunId
@@ -185,7 +186,9 @@ def bought_nothing(ledger: Ledger, run_id: RunId) -> list[NothingSum]:
         )
         .exists()
     )
-    errored = (AttemptRow.state == AttemptState.FAILED) & AttemptRow.sent_at.is_not(None) & ~left_by_batch
+    # a job that was queued again does not say it any more
+    left = left_by_batch | func.coalesce(AttemptRow.error, "").endswith(LEFT_UNANSWERED)
+    errored = (AttemptRow.state == AttemptState.FAILED) & AttemptRow.sent_at.is_not(None) & ~left
     billed = AttemptRow.billing.is_distinct_from(Billing.NOT_BILLED)
     kind = case(
         (AttemptRow.state == AttemptState.UNKNOWN, "unknown"),
@@ -225,6 +228,16 @@ def bought_nothing(ledger: Ledger, run_id: RunId) -> list[NothingSum]:
         ]
 
 
+def for_deadline(ledger: Ledger, run_id: RunId) -> tuple[int, int]:
+    """Attempts that a run paid for at full price because its answers were due: how many, and nano-USD together."""
+    query = select(func.count(), func.sum(AttemptRow.actual_nano_usd)).where(
+        AttemptRow.run_id == run_id, AttemptRow.deadline.is_not(None), _SUCCEEDED
+    )
+    with ledger.read() as connection:
+        number, nano = connection.execute(query).one()
+    return number, int(nano or 0)
+
+
 def over_holds(ledger: Ledger, run_id: RunId) -> tuple[int, int]:
     """Attempts of a run that were billed above their worst case: how many, and by how many nano-USD together."""
     excess = AttemptRow.actual_nano_usd - AttemptRow.worst_case_nano_usd
@@ -236,10 +249,16 @@ def over_holds(ledger: Ledger, run_id: RunId) -> tuple[int, int]:
 
 def settled_in_windows(ledger: Ledger, run_id: RunId) -> dict[Window, int]:
     """Nano-USD settled in each window that attempts of a run fall under, by whomever."""
-    days = select(AttemptRow.budget_day, AttemptRow.group_name).where(AttemptRow.run_id == run_id).distinct()
+    days = (
+        select(AttemptRow.budget_day, AttemptRow.group_name, AttemptRow.deadline)
+        .where(AttemptRow.run_id == run_id)
+        .distinct()
+    )
     with ledger.read() as connection:
         windows = {
-            window for day, group in connection.execute(days) for window in windows_of(run_id, day, group)
+            window
+            for day, group, deadline in connection.execute(days)
+            for window in windows_of(run_id, day, group, deadline=deadline)
         }
         query = select(
             BudgetRow.scope, BudgetRow.period, BudgetRow.group_name, BudgetRow.settled_nano_usd

@@ -47,6 +47,7 @@ def begin(ledger: Ledger, run: NewRun) -> None:
                 parks_unknown=run.parks_unknown,
                 owner=run.owner,
                 quote_id=run.quote_id,
+                deadline_at=run.deadline_at,
                 lease_until=leases.lease_end(connection),
                 started_at=run.started_at or now,
                 heartbeat_at=leases.database_now(connection),
@@ -143,6 +144,14 @@ def close_books(connection: Connection, run_id: str, *, review_unknown: bool) ->
         .where(JobRow.run_id == run_id, JobRow.outcome.is_(None))
     )
     return connection.scalar(left) or 0
+
+
+def is_at_work(ledger: Ledger, run_id: RunId) -> bool:
+    """Whether a run has not ended and somebody works on it."""
+    found = find(ledger, run_id)
+    if found is None or found.ended_at is not None:
+        return False
+    return all(run.run_id != run_id for run in _without_owner(ledger))
 
 
 def take_over(ledger: Ledger) -> list[tuple[RunOnRecord, str]]:

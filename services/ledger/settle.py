@@ -113,6 +113,7 @@ def _standing(connection: Connection, by_id: Mapping[AttemptId, Settlement]) -> 
         AttemptRow.fingerprint,
         AttemptRow.budget_day,
         AttemptRow.group_name,
+        AttemptRow.deadline,
         AttemptRow.held_nano_usd,
         AttemptRow.state,
     ).where(
@@ -153,7 +154,7 @@ def _write(connection: Connection, ends: Sequence[tuple[Row[Any], Settlement]]) 
     settled: Counter[Window] = Counter()
     for row, end in ends:
         released = 0 if end.state == AttemptState.UNKNOWN else row.held_nano_usd
-        for window in windows_of(row.run_id, row.budget_day, row.group_name):
+        for window in windows_of(row.run_id, row.budget_day, row.group_name, deadline=row.deadline):
             held[window] -= released
             settled[window] += end.charge.cost if end.charge else 0
     now = datetime.now(UTC)

@@ -17,7 +17,10 @@ _PERIODS = {
     Scope.RUN: AttemptRow.run_id,
     Scope.DAY: AttemptRow.budget_day,
     Scope.MONTH: func.substr(AttemptRow.budget_day, literal_column("1"), literal_column("7")),
+    Scope.DEADLINE: AttemptRow.deadline,
 }
+#: whose windows are of each group too
+_OF_GROUPS = (Scope.RUN, Scope.DAY, Scope.MONTH)
 
 
 def check_windows(connection: Connection) -> CheckFinding:
@@ -45,7 +48,8 @@ def _differences(connection: Connection) -> Iterator[WindowDifference]:
             BudgetRow.held_nano_usd.label("held"),
             BudgetRow.settled_nano_usd.label("settled"),
         ),
-        *(_sums(scope, by_group=by_group) for by_group in (False, True) for scope in Scope),
+        *(_sums(scope, by_group=False) for scope in Scope),
+        *(_sums(scope, by_group=True) for scope in _OF_GROUPS),
     ).subquery()
     held, settled = func.sum(both.c.held), func.sum(both.c.settled)
     key = (both.c.scope, both.c.period, both.c.group_name)
@@ -65,7 +69,7 @@ def _sums(scope: Scope, *, by_group: bool) -> Select[Any]:
         group,
         -func.sum(AttemptRow.held_nano_usd),
         -func.coalesce(func.sum(AttemptRow.actual_nano_usd), 0),
-    )
+    ).where(period.is_not(None))
     if by_group:
         return query.where(AttemptRow.group_name.is_not(None), AttemptRow.group_name != "").group_by(
             period, AttemptRow.group_name

@@ -22,6 +22,8 @@ def test_the_options_of_run_reach_the_flow(call, flow):
             "--resubmit-approved",
             "--quote",
             "quote-1",
+            "--deadline",
+            "06:30",
             "--json",
         ),
         *("--effort", "high", "--thinking-budget", 2000, "--sample", 20, "--seed", 3),
@@ -49,6 +51,7 @@ def test_the_options_of_run_reach_the_flow(call, flow):
                 "seed": 3,
                 "id_column": "job_id",
                 "prompt_column": "{prompt}",
+                "deadline": "06:30",
             },
         )
     ]

@@ -1,6 +1,7 @@
 """Policies: what a TOML file may say, and the sentence that comes back when it says something else."""
 
 import json
+from datetime import time
 from decimal import Decimal
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import BadInput
+from schemas.outcome import Scope
 from schemas.policy import policy_from_toml, validated
 from schemas.policy_sections import Margin
 from tests.strategies import policy
@@ -135,6 +137,24 @@ def test_a_runs_own_limits_replace_the_files_and_nothing_else(tokens, budget):
 def test_a_runs_own_limits_are_checked_like_the_files(tokens, budget):
     with pytest.raises(BadInput, match="the run's options"):
         policy().overridden(tokens, budget)
+
+
+def test_a_deadline_needs_a_budget_of_its_own_wherever_it_comes_from():
+    with pytest.raises(BadInput, match="batch: a deadline needs a deadline_budget_usd"):
+        policy_from_toml(MINIMAL + '[batch]\ndeadline = "06:30"\n', "x")
+    with pytest.raises(BadInput, match="the run's options: batch: a deadline needs a deadline_budget_usd"):
+        policy().overridden(None, None, "batches", deadline="06:30")
+    rules = policy(batch={"deadline_budget_usd": "2.50", "max_requests": 7})
+    after = rules.overridden(None, None, "batches", deadline="06:30")
+    assert (after.batch.deadline, after.batch.max_requests) == (time(6, 30), 7)
+    assert after.cap(Scope.DEADLINE) == 2_500_000_000
+    assert policy().cap(Scope.DEADLINE) is None
+
+
+def test_the_reserve_leaves_some_of_the_deadlines_budget():
+    hold = {"output_percentile": 95, "reserve_usd": "2"}
+    with pytest.raises(BadInput, match=r"takes all of batch\.deadline_budget_usd"):
+        policy(hold=hold, batch={"deadline": "06:30", "deadline_budget_usd": "2"})
 
 
 margins = st.builds(Margin, input_percent=st.decimals(0, 100, places=3), input_tokens=st.integers(0, 1_000))

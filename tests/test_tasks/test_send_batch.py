@@ -244,7 +244,7 @@ async def test_a_spend_cap_withholds_the_batches_after_it(tmp_path):
         run = await desk.begin(some_rows(6))
         admission = await admit(run, SHARD_SIZE, may_defer=True)
         small = run.policy.model_copy(update={"batch": BatchLimits(max_requests=2)})
-        run = replace(run, reference=replace(run.reference, policy=small))
+        run = replace(run, scale=replace(run.scale, policy=small))
         assert await send_batch(run, admission) == 0
         assert desk.simulator.stats()["received"]["batches_create"] == 1
         assert desk.outcomes() == {"deferred": 6}
