@@ -114,7 +114,7 @@ def _marked_blocks(content: Any, index: int, marker: Mapping[str, str]) -> list[
 def up_to(request: Mapping[str, Any], where: str) -> dict[str, Any]:
     """A request that is counted for the weight of a prefix: the prefix, and a message of one letter where it has none."""
     part, *path = where.split("/")
-    short = {**request, "max_tokens": 1}
+    short = {**request, "max_tokens": _fewest_tokens(request)}
     if part == "messages":
         number, index = int(path[0]), int(path[1])
         last = request["messages"][number]
@@ -126,3 +126,9 @@ def up_to(request: Mapping[str, Any], where: str) -> dict[str, Any]:
     else:
         short.pop("system", None)
     return short
+
+
+def _fewest_tokens(request: Mapping[str, Any]) -> int:
+    """The smallest `max_tokens` that the request may have: above its thinking budget, where it has one."""
+    thinking = request.get("thinking") or {}
+    return 1 + (thinking.get("budget_tokens") or 0)

@@ -2,11 +2,13 @@
 
 import json
 from copy import deepcopy
+from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.payload.payload import Payload
+from schemas.payload.payload import InvalidPayload, Payload
 from schemas.payload.prefix import cuts_of, marked, up_to
 from simulator.billing.catalogue import MODELS
 from simulator.billing.counting import count_tokens
@@ -201,7 +203,10 @@ def test_requests_that_have_nothing_to_do_with_each_other_agree_as_far_as_they_s
 
 
 def test_a_marker_stands_on_no_thinking_no_answer_and_no_empty_text():
-    spoken = {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm", "signature": "s"}, text(2)]}
+    spoken = {
+        "role": "assistant",
+        "content": [{"type": "thinking", "thinking": "hm", "signature": "s"}, text(2)],
+    }
     results = [{"type": "tool_result", "tool_use_id": "call", "content": "found"}]
     turns = [
         {"role": "user", "content": [PICTURE, document(0), text(1)]},
@@ -220,12 +225,38 @@ def test_no_more_than_the_first_64_places_of_a_request_are_looked_at():
     assert (len(found), found[-1]) == (64, "messages/31/1")
 
 
+def splits_results(whole, where):
+    """Whether a place stands before another result of the same parallel calls."""
+    place, name, number = holder(whole, where)
+    later = place[name][number + 1 :] if number >= 0 and isinstance(place[name], list) else []
+    return any(block["type"] == "tool_result" for block in later)
+
+
+@given(plain_requests)
+def test_what_is_counted_for_a_prefix_is_a_valid_request_that_begins_with_it_and_holds_no_more(whole):
+    for cut in cuts_of(whole, MODEL):
+        alone = up_to(whole, cut.where)
+        if splits_results(whole, cut.where):
+            with pytest.raises(InvalidPayload):
+                Payload.checked(alone)
+            continue
+        Payload.checked(alone)
+        kept = list(cuts_of(alone, MODEL))
+        assert cut.digest in {one.digest for one in kept}
+        if cut.where.startswith("messages"):
+            assert kept[-1].digest == cut.digest
+        else:
+            assert alone["messages"] == [{"role": "user", "content": "."}]
+            assert kept[-2].digest == cut.digest
+            assert "system" in alone or not cut.where.startswith("system")
+
+
 @given(plain_requests, st.sampled_from(MODELS))
 def test_the_weight_of_a_prefix_grows_with_each_place_and_is_at_most_that_of_the_request(whole, model):
     one_letter = 4
     weights = [count_tokens(up_to(whole, cut.where), model) for cut in cuts_of(whole, MODEL)]
     assert max(weights) <= count_tokens(whole, model) + one_letter
-    for lighter, heavier in zip(weights, weights[1:], strict=False):
+    for lighter, heavier in pairwise(weights):
         assert lighter <= heavier + one_letter
 
 
