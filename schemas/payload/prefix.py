@@ -2,7 +2,7 @@
 
 The order of a prompt is tools, system, messages; a marker caches all up to the block that it stands on, and any change
 before it makes another prefix. What cannot carry a marker: thinking, an empty text, the request's other parameters
-(source: Anthropic prompt caching page, 2026-08).
+(source: Anthropic prompt caching page, 2026-08), and a tool with `defer_loading` (HTTP 400; source: tool search page).
 """
 
 import hashlib
@@ -59,7 +59,7 @@ def cuts_of(request: Mapping[str, Any], model: str) -> Iterator[Cut]:
 def _parts(request: Mapping[str, Any]) -> Iterator[tuple[str, Any, bool]]:
     """The parts of a prompt in order: the place, what stands there, and whether a marker may stand on it."""
     if tools := request.get("tools"):
-        yield "tools", tools, True
+        yield "tools", tools, not tools[-1].get("defer_loading")
     for index, block in enumerate(_blocks(request.get("system"))):
         yield f"system/{index}", block, _carries(block)
     for number, message in enumerate(request["messages"]):

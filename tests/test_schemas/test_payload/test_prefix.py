@@ -219,6 +219,13 @@ def test_a_marker_stands_on_no_thinking_no_answer_and_no_empty_text():
     ]  # fmt: skip
 
 
+def test_a_marker_stands_on_no_tool_that_is_loaded_later_which_the_api_refuses():
+    whole = request(tools=[TOOL, {**TOOL, "name": "b", "defer_loading": True}], system="s")
+    assert [cut.where for cut in cuts_of(whole, MODEL)] == ["system/0", "messages/0/0"]
+    whole["tools"].reverse()
+    assert next(cuts_of(whole, MODEL)).where == "tools"
+
+
 def test_no_more_than_the_first_64_places_of_a_request_are_looked_at():
     turns = [{"role": "user", "content": [text(1), text(2)]} for _ in range(50)]
     found = [cut.where for cut in cuts_of({"messages": turns}, MODEL)]
