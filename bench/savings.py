@@ -93,21 +93,22 @@ def conversations(chance: random.Random, rows: int) -> list[dict]:
     return found
 
 
-def with_tools(chance: random.Random, rows: int, number_of_tools: int) -> list[dict]:
-    """Short questions, each with so many tools."""
-    tools = []
+def tools(number: int) -> list[dict]:
+    """The first so many of 20 tools."""
     described = random.Random(7)
-    for number in range(20):
+    found = []
+    for one in range(20):
         properties = {f"field_{n}": {"type": "string", "description": text(described, 12)} for n in range(6)}
         schema = {"type": "object", "properties": properties}
-        tools.append({"name": f"tool_{number}", "description": text(described, 60), "input_schema": schema})
+        found.append({"name": f"tool_{one}", "description": text(described, 60), "input_schema": schema})
+    return found[:number]
+
+
+def with_tools(chance: random.Random, rows: int, number_of_tools: int) -> list[dict]:
+    """Short questions, each with so many tools."""
+    schemas = json.dumps(tools(number_of_tools))
     return [
-        {
-            "job_id": f"question-{number}",
-            "prompt": text(chance, 60),
-            "tools": json.dumps(tools[:number_of_tools]),
-            "max_tokens": 400,
-        }
+        {"job_id": f"question-{number}", "prompt": text(chance, 60), "tools": schemas, "max_tokens": 400}
         for number in range(rows)
     ]
 

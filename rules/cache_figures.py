@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from rules.prices import CacheRates
-from schemas.caching import PrefixSums
 from schemas.money import to_usd, usd_rounded
 from schemas.outcome import Mode
 from schemas.report import CacheFigures, PrefixFigures
+from schemas.shared_prefix import PrefixSums
 
 #: prefixes that a report names
 PREFIXES_SHOWN = 20

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from decimal import ROUND_FLOOR, Decimal
 
 from rules.prices import CacheRates
-from schemas.caching import HitRange, PlannedPrefix, SharedPrefix
 from schemas.outcome import Mode
 from schemas.payload.payload import CacheTtl
+from schemas.shared_prefix import HitRange, PlannedPrefix, SharedPrefix
 
 #: hits of what could hit inside batches (source: Anthropic batch processing page, 2026-10-08). Nothing is published for
 #: single messages, whose entries are readable once the first answer has begun: so the same is taken until it is observed

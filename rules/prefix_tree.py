@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 from rules.cache_plan import best_prefix, plan
 from rules.prices import CacheRates
-from schemas.caching import HitRange, PlannedPrefix, SharedPrefix
 from schemas.outcome import Mode
-from schemas.payload.prefix import Cut
+from schemas.payload.prefix import PromptCut
+from schemas.shared_prefix import HitRange, PlannedPrefix, SharedPrefix
 
 #: beginnings remembered at once; those that one job alone has are forgotten first
 _MOST_NODES = 200_000
@@ -59,7 +59,7 @@ class PrefixTree:
     def __init__(self) -> None:
         self._nodes: dict[str, _Node] = {}
 
-    def add(self, model: str, cuts: Sequence[Cut], tokens_a_byte: float) -> None:
+    def add(self, model: str, cuts: Sequence[PromptCut], tokens_a_byte: float) -> None:
         """Add one job.
 
         Args:

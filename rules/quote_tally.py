@@ -13,7 +13,7 @@ from rules.run_time import CallLoad
 from rules.sample_range import SampleInterval
 from schemas.job import QueuedJob
 from schemas.outcome import Outcome, Reason
-from schemas.payload.prefix import Cut
+from schemas.payload.prefix import PromptCut
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class QuoteTally:
             )
         )
 
-    def begins(self, name: str, model: str, cuts: Sequence[Cut], tokens_a_byte: float) -> None:
+    def begins(self, name: str, model: str, cuts: Sequence[PromptCut], tokens_a_byte: float) -> None:
         """Take in what a job of one policy begins with; the arguments are those of `PrefixTree.add`."""
         self.policies[name].tree.add(model, cuts, tokens_a_byte)
 

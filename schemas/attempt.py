@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from schemas.caching import CacheMark
 from schemas.estimate import Estimate
 from schemas.job import AttemptId, QueuedJob
 from schemas.money import NanoUsd
 from schemas.outcome import AttemptState, Billing, Ending
 from schemas.payload.payload import CacheTtl
 from schemas.payload.traits import Traits
+from schemas.shared_prefix import CacheMark
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import NewType
 
-from schemas.caching import CacheMark
 from schemas.money import NanoUsd
 from schemas.outcome import Ending, Method
 from schemas.payload.payload import CacheTtl, Fingerprint, Payload
 from schemas.payload.traits import PLAIN, Traits
+from schemas.shared_prefix import CacheMark
 
 RunId = NewType("RunId", str)
 AttemptId = NewType("AttemptId", str)

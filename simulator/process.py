@@ -46,6 +46,16 @@ class RunningSimulator:
             stats: dict[str, Any] = json.load(answer)
         return stats
 
+    def advance_clock(self, seconds: float) -> None:
+        """Put the API's clock forward: cache entries grow older, and what is dated from now on is dated later.
+
+        Args:
+            seconds: by how much, above zero.
+        """
+        body = json.dumps({"advance_seconds": seconds}).encode()
+        with urllib.request.urlopen(f"{self.base_url}/simulator/clock", body, timeout=10):  # noqa: S310
+            pass
+
     def faults(self) -> list[dict[str, Any]]:
         """The lines of the fault log so far, one per fault that struck."""
         return read_faults(self.log)

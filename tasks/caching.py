@@ -11,10 +11,10 @@ from typing import Any
 from rules.cache_plan import FEWEST_FOLLOWERS, break_even
 from rules.prices import CacheRates
 from schemas.attempt import Charge, HeldAttempt
-from schemas.caching import CacheMark, PlannedPrefix
 from schemas.job import QueuedJob
 from schemas.payload.payload import Payload
 from schemas.payload.prefix import marked
+from schemas.shared_prefix import CacheMark, PlannedPrefix
 
 log = logging.getLogger("weighbridge")
 

@@ -10,13 +10,13 @@ from rules.cache_plan import hit_range
 from rules.prefix_tree import FEWEST_BYTES, CacheTerms, PrefixTree
 from rules.prices import Unpriced
 from rules.scale import Scale
-from schemas.caching import PlannedPrefix, SharedPrefix
 from schemas.estimate import TokenCount
 from schemas.failures import CallFailed
 from schemas.outcome import Method, Mode
 from schemas.payload.api_rules import limits_of
 from schemas.payload.payload import InvalidPayload, Payload
-from schemas.payload.prefix import Cut, cuts_of, up_to
+from schemas.payload.prefix import PromptCut, cuts_of, up_to
+from schemas.shared_prefix import PlannedPrefix, SharedPrefix
 from services.ledger import Ledger, counts, prefixes
 from services.ledger.prefixes import RoutedPayload
 from services.whole_thread import on_whole_thread
@@ -80,7 +80,7 @@ def _shared(run: Run, terms: CacheTerms) -> dict[str, SharedPrefix]:
     return tree.shared()
 
 
-def _cuts(job: RoutedPayload) -> list[Cut]:
+def _cuts(job: RoutedPayload) -> list[PromptCut]:
     return list(cuts_of(Payload.restored(job.body).request, job.model))
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections import Counter
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -141,6 +142,22 @@ class Office:
         }
         items = [{"custom_id": f"theirs-{n}", "params": params} for n in range(requests)]
         return self.sdk.messages.batches.create(requests=items).id
+
+    def prime(self, model, system):
+        """A batch of one item, ended, that writes a system prompt to the prompt cache."""
+        params = {
+            "model": model,
+            "max_tokens": 9,
+            "messages": [{"role": "user", "content": "x"}],
+            "system": system,
+        }
+        batches = self.sdk.messages.batches
+        batch = batches.create(requests=[{"custom_id": "prime", "params": params}])
+        deadline = time.monotonic() + 60
+        while batch.processing_status != "ended":
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+            batch = batches.retrieve(batch.id)
 
     async def submit_all(self, run):
         """Every batch that the queue makes, submitted and not watched."""

@@ -25,7 +25,7 @@ _MOST_CUTS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class PromptCut:
     """A place in a request that a marker may stand on.
 
     Attributes:
@@ -39,7 +39,7 @@ class Cut:
     size: int
 
 
-def cuts_of(request: Mapping[str, Any], model: str) -> Iterator[Cut]:
+def cuts_of(request: Mapping[str, Any], model: str) -> Iterator[PromptCut]:
     """The places of a request under a model, in the order in which its prompt is read, `_MOST_CUTS` at most."""
     rest = {name: value for name, value in request.items() if name not in _OUTSIDE}
     seen = hashlib.sha256(orjson.dumps([model, rest], option=orjson.OPT_SORT_KEYS))
@@ -50,7 +50,7 @@ def cuts_of(request: Mapping[str, Any], model: str) -> Iterator[Cut]:
         seen.update(b"%d:" % len(text))
         seen.update(text)
         if may_carry:
-            yield Cut(where, seen.hexdigest(), size)
+            yield PromptCut(where, seen.hexdigest(), size)
             found += 1
         if found == _MOST_CUTS:
             return
@@ -87,7 +87,7 @@ def marked(request: Mapping[str, Any], where: str, ttl: CacheTtl) -> dict[str, A
 
     Args:
         request: a request without markers that has the place.
-        where: as `Cut.where` has it.
+        where: as `PromptCut.where` has it.
         ttl: how long the entry is to live.
     """
     marker = {"type": "ephemeral"} if ttl == "5m" else {"type": "ephemeral", "ttl": ttl}

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from rules.endings import answered_too_late
 from schemas.attempt import Charge, Expectation, Settlement, UnsettledAttempt
@@ -66,26 +66,27 @@ def attempts_of(
         .where(AttemptRow.batch_id == batch_id, AttemptRow.state.in_(states))
     )
     with ledger.read() as connection:
-        return [
-            UnsettledAttempt(
-                attempt_id=AttemptId(row.attempt_id),
-                model=row.model,
-                opened_at=row.opened_at,
-                cache_ttl=row.cache_ttl,
-                traits=Traits.from_json(row.traits),
-                tried=row.tried,
-                expects=Expectation(
-                    counted=row.input_tokens,
-                    is_counted=row.method == Method.COUNTED,
-                    max_tokens=row.max_tokens,
-                    worst_case=NanoUsd(row.worst_case_nano_usd),
-                ),
-                state=AttemptState(row.state),
-                prefix_key=row.prefix_key,
-                is_prime=bool(row.is_prime),
-            )
-            for row in connection.execute(query)
-        ]
+        return [_unsettled(row) for row in connection.execute(query)]
+
+
+def _unsettled(row: Row[Any]) -> UnsettledAttempt:
+    return UnsettledAttempt(
+        attempt_id=AttemptId(row.attempt_id),
+        model=row.model,
+        opened_at=row.opened_at,
+        cache_ttl=row.cache_ttl,
+        traits=Traits.from_json(row.traits),
+        tried=row.tried,
+        expects=Expectation(
+            counted=row.input_tokens,
+            is_counted=row.method == Method.COUNTED,
+            max_tokens=row.max_tokens,
+            worst_case=NanoUsd(row.worst_case_nano_usd),
+        ),
+        state=AttemptState(row.state),
+        prefix_key=row.prefix_key,
+        is_prime=bool(row.is_prime),
+    )
 
 
 def ids_of(ledger: Ledger, batch_id: str) -> set[str]:

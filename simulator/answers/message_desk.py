@@ -1,6 +1,7 @@
 """The endpoints Messages and count_tokens: what is checked, what is billed, what is answered."""
 
 import hashlib
+from functools import partial
 from typing import Any
 
 import orjson
@@ -9,6 +10,7 @@ from simulator.answers.content import own_blocks, with_text
 from simulator.answers.usage_meter import payload_hash, usage_of
 from simulator.billing.billed_usage import BilledUsage
 from simulator.billing.billing_log import BillingLog, entry_of
+from simulator.billing.cache_prefix import cut_prefixes
 from simulator.billing.catalogue import Model
 from simulator.billing.counting import count_tokens
 from simulator.checks.whole_request import Endpoint, check_body, check_length, parse
@@ -20,6 +22,7 @@ from simulator.http.api_errors import RefusedError
 from simulator.http.event_stream import EventStream
 from simulator.http.model_rates import ModelRate, ModelRates
 from simulator.plan import Fault, Plan
+from simulator.plan.api_clock import ApiClock
 
 
 class MessageDesk:
@@ -29,11 +32,12 @@ class MessageDesk:
         plan: settles which messages end as refusals.
         striker: lets faults strike.
         log: where messages are billed.
+        clock: dates the bill, and the lives of what is cached.
     """
 
-    def __init__(self, plan: Plan, striker: FaultStriker, log: BillingLog) -> None:
+    def __init__(self, plan: Plan, striker: FaultStriker, log: BillingLog, clock: ApiClock) -> None:
         self._plan = plan
-        self._clock = plan.clock()
+        self._clock = clock
         self._rates = ModelRates(plan.limits.models, self._clock)
         self._striker = striker
         self._log = log
@@ -64,12 +68,17 @@ class MessageDesk:
         digest = _digest(body)
         check_length(tokens, model)
         call.caller.workspace.files.check_references(body)
+        cache, started = call.caller.workspace.cache, self._clock.seconds()
+        use = cache.look_up(cut_prefixes(body, model), started)
         rate = self._rates.of(model.id)
         if rate is not None:
-            _admit(rate, call, body, model, tokens)
+            _admit(rate, call, tokens - use.part.read)
         self._striker.strike(call, call.raw)
+        cache.refresh(use, started)
+        if use.writes:
+            call.on_begin = partial(cache.publish, use.writes, started)
         planned = self._plan.messages.refusal(self._plan.seed, digest)
-        usage = usage_of(body, model, call.caller.workspace.cache, digest, count=tokens, planned=planned)
+        usage = usage_of(body, model, use.part, digest, count=tokens, planned=planned)
         own = own_blocks(body, usage, call.ids[1])
         if call.fault is not None and call.fault.kind == "wrong_usage":
             own = with_text(usage, own)
@@ -83,7 +92,7 @@ class MessageDesk:
             return message
         if call.fault is not None and call.fault.kind == "usage_missing":
             message = without_usage(message)
-        return EventStream(message, call.fault)
+        return EventStream(message, call.fault, call.begin)
 
     def _bill(self, call: ApiCall, usage: BilledUsage, model: Model, digest: str) -> None:
         """Put a message on record, before anything else can happen: the answer, a fault, or the end of this process."""
@@ -96,11 +105,10 @@ class MessageDesk:
         call.billed, call.object_id = usage.billed, call.ids[1]
 
 
-def _admit(rate: ModelRate, call: ApiCall, body: dict[str, Any], model: Model, tokens: int) -> None:
+def _admit(rate: ModelRate, call: ApiCall, uncached: int) -> None:
     """Take a place under the limit of a model, and state the limit in the headers if there is none."""
-    cached = call.caller.workspace.cache.readable(body, model, tokens)
     try:
-        rate.admit(tokens - cached)
+        rate.admit(uncached)
     except RefusedError:
         call.headers.update(rate.headers())
         raise

@@ -1,6 +1,6 @@
 """How much an accepted message uses, and why it stops.
 
-All of it follows from the request alone (and, with `cache_control`, from the prefixes seen before), so the
+All of it follows from the request alone (and, with `cache_control`, from what the cache holds of it), so the
 same requests in the same order cost the same.
 """
 
@@ -15,9 +15,9 @@ from simulator.answers.server_tools import ServerWork, server_work
 from simulator.answers.tool_requests import forced_tool
 from simulator.answers.wishes import number, wishes_of
 from simulator.billing.billed_usage import BilledUsage, ServerUse
+from simulator.billing.cache_prefix import CachedPart
 from simulator.billing.catalogue import Model
 from simulator.billing.counting import count_tokens
-from simulator.billing.prompt_cache import CachedPart, PromptCache
 
 DEVIATION_TOKENS = 8
 #: billed input differs from the count by at most the larger of these two, in either direction. The real
@@ -55,7 +55,7 @@ def billed_input(count: int, digest: str) -> int:
 def usage_of(
     body: dict[str, Any],
     model: Model,
-    cache: PromptCache,
+    cached: CachedPart,
     digest: str,
     *,
     count: int | None = None,
@@ -66,7 +66,7 @@ def usage_of(
     Args:
         body: the checked request.
         model: the model it runs on.
-        cache: the prefixes seen before; this request's is added.
+        cached: the part of its input that the cache is billed for, by the count.
         digest: the request's `payload_hash`.
         count: what count_tokens answers for it, if that is known already.
         planned: the refusal it is to end in unless it asks for one itself.
@@ -77,7 +77,7 @@ def usage_of(
     wishes = wishes_of(body)
     refusal = wished_refusal(wishes) or planned
     first = billed_input(count_tokens(body, model) if count is None else count, digest)
-    part = cache.share(body, model, first)
+    part = cached.within(first)
     server = server_work(body, wishes, digest, first, model.max_input_tokens) if body.get("tools") else None
     thinks = _thinks(body, model, server)
     if refusal is not None and refusal.before_output:
@@ -98,8 +98,8 @@ def usage_of(
     return BilledUsage(
         input_tokens=uncached,
         output_tokens=output,
-        write_5m=part.tokens if part.kind == "write_5m" else 0,
-        write_1h=part.tokens if part.kind == "write_1h" else 0,
+        write_5m=part.write_5m,
+        write_1h=part.write_1h,
         read=read,
         geo=body.get("inference_geo") or "global",
         speed="fast" if body.get("speed") == "fast" and model.fast != 1 else "standard",
@@ -111,10 +111,14 @@ def usage_of(
 
 
 def _input(first: int, part: CachedPart, server: ServerWork | None) -> tuple[int, int]:
-    """(read, uncached) input: later sampling calls read from the cache what the first has put there."""
+    """(read, uncached) input: later sampling calls read from the cache what the first has put there.
+
+    That the API also writes the results of server tools to the five-minute cache is left out. Source: Anthropic docs,
+    "Tool use with prompt caching" (2026-09).
+    """
     calls, later = (0, 0) if server is None else (server.use.calls, server.later_input)
     again = part.tokens * calls
-    return (part.tokens if part.kind == "read" else 0) + again, first - part.tokens + later - again
+    return part.read + again, first - part.tokens + later - again
 
 
 def _thinks(body: dict[str, Any], model: Model, server: ServerWork | None) -> bool:

@@ -27,7 +27,7 @@ from simulator.http.api_errors import RefusedError
 from simulator.http.callers import Caller, Workspace
 from simulator.http.replies import Ids
 from simulator.plan import Plan
-from simulator.plan.api_clock import rfc3339
+from simulator.plan.api_clock import ApiClock, rfc3339
 from simulator.plan.chances import chance
 from simulator.unhurried import unhurried
 
@@ -108,14 +108,15 @@ class Batches:
         plan: decides how long batches take and how their requests end.
         logs: where succeeded requests are billed, and where the faults that struck them are written.
         ids: gives each request its ids.
+        clock: dates batches, bills, and the lives of what is cached.
     """
 
-    def __init__(self, plan: Plan, logs: tuple[BillingLog, FaultLog], ids: Ids) -> None:
+    def __init__(self, plan: Plan, logs: tuple[BillingLog, FaultLog], ids: Ids, clock: ApiClock) -> None:
         self._plan = plan
-        self._clock = plan.clock()
+        self._clock = clock
         self._log, self._fault_log = logs
         self._ids = ids
-        self._judge = ItemJudge(plan)
+        self._judge = ItemJudge(plan, clock)
         self._run = os.urandom(6).hex()
         self._batches: dict[str, Batch] = {}
         self._lives: set[asyncio.Task[None]] = set()
@@ -218,9 +219,17 @@ class Batches:
         ends = Counter(item.end for item in batch.items)
         batch.items.sort(key=lambda item: item.place)
         self._log.write_all(lines, nano_usd, unbilled)
+        self._publish(batch)
         batch.ends = ends
         batch.ended_at, batch.settled = self._clock.now(), time.monotonic()
         self.ends += ends
+
+    def _publish(self, batch: Batch) -> None:
+        """Make the cache entries of a batch that ends; their lives begin now."""
+        at = self._clock.seconds()
+        for item in batch.items:
+            if item.writes and item.end == "succeeded":
+                batch.caller.workspace.cache.publish(item.writes, at)
 
     def _record_fault(self, item: Item, batch: Batch, *, billed: bool) -> None:
         if item.fault is not None:

@@ -7,7 +7,8 @@ million tokens is 1,000 nano-USD per token.
 Source: Anthropic docs, "Pricing" and "Model deprecations" (2026-10-10), "Thinking" (2026-10-08), "Prompt
 caching" (2026-08), release notes to 2026-11-12. The Fable 5.2 cache prices come from third parties and the
 tool overheads of the Fable and Mythos models are assumed to be those of their generation. Efforts: the API
-names five; that "max" came with Claude 4.6 and "xhigh" with 4.7 is from the models' own pages ("Effort").
+names five; that "max" came with Claude 4.6 and "xhigh" with 4.7 is from the models' own pages ("Effort"). The effort
+of a request that names none is from "Models overview".
 """
 
 from dataclasses import dataclass, replace
@@ -70,6 +71,7 @@ class Model:
         thinks: whether a request without `thinking` thinks.
         efforts: accepted values of `output_config.effort`.
         efforts_off: values of effort accepted while thinking is switched off.
+        default_effort: the effort of a request that names none; means nothing where `efforts` is empty.
         min_cacheable: shortest prefix that is cached, tokens.
         keeps_thinking: whether thinking of earlier turns stays in the context and is counted.
         prefill: whether a request may end with an assistant message.
@@ -95,6 +97,7 @@ class Model:
     thinks: bool = True
     efforts: tuple[str, ...] = ALL_EFFORTS
     efforts_off: tuple[str, ...] = ALL_EFFORTS
+    default_effort: str = "high"
     min_cacheable: int = 512
     keeps_thinking: bool = True
     prefill: bool = False
@@ -155,6 +158,7 @@ _NEW = [
         prices_above=(100_000, _HAIKU_5_5_LONG),
         created_at="2026-10-07T00:00:00Z",
         efforts_off=_UP_TO_HIGH,
+        default_effort="medium",
     ),
     Model(
         "claude-sonnet-5-5", "Claude Sonnet 5.5", "sonnet", Prices(2_000, 2_500, 4_000, 100, 10_000),
@@ -167,6 +171,7 @@ _NEW = [
         "claude-opus-5-5", "Claude Opus 5.5", "opus", Prices(4_000, 5_000, 8_000, 200, 20_000),
         tool_overhead=(286, None),
         thinking=_ALWAYS,
+        default_effort="medium",
         fast=2,
     ),
     Model(

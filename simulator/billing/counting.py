@@ -39,7 +39,7 @@ CLIENT_TOOL_TOKENS: dict[str, tuple[int, int]] = {
 }
 
 _FORCED_CHOICES = frozenset({"any", "tool"})
-_THINKING = frozenset({"thinking", "redacted_thinking"})
+THINKING_BLOCKS = frozenset({"thinking", "redacted_thinking"})
 
 
 def count_tokens(body: dict[str, Any], model: Model) -> int:
@@ -52,24 +52,26 @@ def count_tokens(body: dict[str, Any], model: Model) -> int:
     Returns:
         input tokens, at least 1.
     """
-    total = _Sum()
+    total = TokenSum()
     system = body.get("system")
     if system is not None:
         _add_content(system, total)
     messages = body["messages"]
-    turn_start = 0 if model.keeps_thinking else _current_turn(messages)
+    turn_start = kept_thinking_from(messages, model)
     for position, message in enumerate(messages):
         _add_content(message["content"], total, keep_thinking=position >= turn_start)
-    _add_tools(body, model, total)
+    tools = body.get("tools")
+    if tools:
+        total.fixed += tool_overhead(body, model)
+        for tool in tools:
+            total.add_tool(tool, model)
     schema = ((body.get("output_config") or {}).get("format") or {}).get("schema")
     if schema is not None:
         total.text_bytes += len(orjson.dumps(schema))
-    top, bottom = model.tokenizer
-    text_tokens = -(-total.text_bytes * top // (BYTES_PER_TOKEN * bottom))
-    return text_tokens + total.fixed + REQUEST_TOKENS + MESSAGE_TOKENS * len(messages)
+    return total.tokens(model, len(messages))
 
 
-class _Sum:
+class TokenSum:
     """What has been added up so far: bytes of text, and tokens that are the same under any tokenizer."""
 
     __slots__ = ("fixed", "text_bytes")
@@ -79,11 +81,41 @@ class _Sum:
         self.fixed = 0
 
     def add_text(self, text: str) -> None:
+        """Add text."""
         self.text_bytes += len(text) if text.isascii() else len(text.encode())
 
+    def add_tool(self, tool: dict[str, Any], model: Model) -> None:
+        """Add a tool's definition; the overhead of having tools at all is not in it."""
+        fixed = CLIENT_TOOL_TOKENS.get(client_tool(tool.get("type")) or "")
+        if fixed is None:
+            self.text_bytes += len(orjson.dumps(plain(tool)))
+        else:
+            self.fixed += fixed[0 if model.tokenizer == NEW_TOKENIZER else 1]
 
-def _current_turn(messages: list[dict[str, Any]]) -> int:
-    """Position of the last user message that is more than tool results: the current turn starts there."""
+    def add_block(self, block: dict[str, Any]) -> None:
+        """Add a content block."""
+        _add_block(block, self)
+
+    def tokens(self, model: Model, messages: int) -> int:
+        """The tokens of a request, or of the start of one, that holds what was added.
+
+        Args:
+            model: the model whose tokenizer applies.
+            messages: how many messages it has.
+        """
+        top, bottom = model.tokenizer
+        text_tokens = -(-self.text_bytes * top // (BYTES_PER_TOKEN * bottom))
+        return text_tokens + self.fixed + REQUEST_TOKENS + MESSAGE_TOKENS * messages
+
+
+def kept_thinking_from(messages: list[dict[str, Any]], model: Model) -> int:
+    """Position of the first message whose thinking stays in the context of a model.
+
+    On models that do not keep the thinking of earlier turns that is the last user message that is more than tool
+    results: the current turn starts there.
+    """
+    if model.keeps_thinking:
+        return 0
     for position in range(len(messages) - 1, -1, -1):
         message = messages[position]
         if message["role"] != "user":
@@ -94,17 +126,17 @@ def _current_turn(messages: list[dict[str, Any]]) -> int:
     return 0
 
 
-def _add_content(content: Any, total: _Sum, *, keep_thinking: bool = True) -> None:
+def _add_content(content: Any, total: TokenSum, *, keep_thinking: bool = True) -> None:
     """Add a string or a list of content blocks."""
     if isinstance(content, str):
         total.add_text(content)
         return
     for block in content:
-        if keep_thinking or block["type"] not in _THINKING:
+        if keep_thinking or block["type"] not in THINKING_BLOCKS:
             _add_block(block, total)
 
 
-def _add_block(block: dict[str, Any], total: _Sum) -> None:
+def _add_block(block: dict[str, Any], total: TokenSum) -> None:
     kind = block["type"]
     if kind == "text":
         total.add_text(block["text"])
@@ -126,10 +158,10 @@ def _add_block(block: dict[str, Any], total: _Sum) -> None:
         total.add_text(block["source"])
         _add_content(block["content"], total)
     else:
-        total.text_bytes += len(orjson.dumps(_plain(block)))
+        total.text_bytes += len(orjson.dumps(plain(block)))
 
 
-def _add_document(block: dict[str, Any], total: _Sum) -> None:
+def _add_document(block: dict[str, Any], total: TokenSum) -> None:
     """Add a document by its source: plain text and content blocks as text, anything else as a PDF."""
     for field in ("title", "context"):
         if isinstance(block.get(field), str):
@@ -144,19 +176,11 @@ def _add_document(block: dict[str, Any], total: _Sum) -> None:
         total.fixed += max(PDF_MIN_TOKENS, -(-decoded_bytes // PDF_BYTES_PER_TOKEN))
 
 
-def _add_tools(body: dict[str, Any], model: Model, total: _Sum) -> None:
-    tools = body.get("tools")
-    if not tools:
-        return
+def tool_overhead(body: dict[str, Any], model: Model) -> int:
+    """The tokens that a request has for having tools, by its `tool_choice`."""
     choice = (body.get("tool_choice") or {}).get("type", "auto")
     ordinary, forced = model.tool_overhead
-    total.fixed += forced if choice in _FORCED_CHOICES and forced is not None else ordinary
-    for tool in tools:
-        fixed = CLIENT_TOOL_TOKENS.get(client_tool(tool.get("type")) or "")
-        if fixed is None:
-            total.text_bytes += len(orjson.dumps(_plain(tool)))
-        else:
-            total.fixed += fixed[0 if model.tokenizer == NEW_TOKENIZER else 1]
+    return forced if choice in _FORCED_CHOICES and forced is not None else ordinary
 
 
 def client_tool(tool_type: str | None) -> str | None:
@@ -164,7 +188,7 @@ def client_tool(tool_type: str | None) -> str | None:
     return next((name for name in CLIENT_TOOL_TOKENS if tool_type and tool_type.startswith(f"{name}_")), None)
 
 
-def _plain(value: dict[str, Any]) -> dict[str, Any]:
+def plain(value: dict[str, Any]) -> dict[str, Any]:
     """The object without its cache marker, which is not counted."""
     return {key: item for key, item in value.items() if key != "cache_control"}
 

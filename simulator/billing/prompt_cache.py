@@ -1,117 +1,135 @@
-"""A plain model of prompt caching: which part of a request is written to the cache or read from it.
+"""The prompt cache of one workspace: its entries, their lives, and what a request writes and reads.
 
-A request's prefix is everything up to its last cache marker (tools, then system, then messages; a marker
-on the request itself stands for its last block). The first time a prefix is seen under a model it is
-written, at the marker's lifetime; afterwards it is read. Entries never expire and partial matches do not
-count. Prefixes below the model's minimum are not cached.
+A request reads the longest earlier prefix that an entry is found for; what comes after it, up to the last marker, is
+written. Each marker behind the hit makes an entry of its own. An entry lives for the lifetime of the marker that wrote
+it, from the start of the request that wrote or read it last. The lifetime is not part of its key: a five-minute marker
+reads a one-hour entry, which keeps its hour. Models do not share entries, as the model is part of the key, and
+workspaces do not, as each has its own cache.
 
-Source: Anthropic docs, "Prompt caching" (2026-08).
+An entry can be read once the answer of the request that writes it has begun, not before: whoever asks looks up first
+and publishes what is written when the answer begins. What is written twice has the longer of the two lives.
+
+Source: Anthropic docs, "Prompt caching" (2026-09), "Choosing the TTL" in the `claude-api` skill of anthropics/skills
+(0da71c3: lives are measured from the start of a request). Not confirmed, and so assumed: that a read refreshes the
+entries of the request's earlier markers too; that a marker before the hit whose entry is gone does not write it again;
+that a one-hour marker that reads a five-minute entry leaves it at five minutes.
 """
 
-import hashlib
 from dataclasses import dataclass
-from typing import Any, Literal
 
-import orjson
+from simulator.billing.cache_prefix import LIFETIME_SECONDS, NOT_CACHED, CachedPart, CachePrefixes
 
-from simulator.billing.catalogue import Model
-from simulator.billing.counting import count_tokens
+#: entries from which on those that have expired are thrown away
+SWEEP_AT = 4_096
 
 
 @dataclass(frozen=True, slots=True)
-class CachedPart:
-    """The part of a request's input that the cache is billed for.
+class CacheWrite:
+    """An entry that is to be made.
 
     Attributes:
-        kind: "none", "write_5m", "write_1h" or "read".
-        tokens: its input tokens; 0 for "none".
+        key: stands for the prefix.
+        seconds: how long it lives without being read.
     """
 
-    kind: Literal["none", "write_5m", "write_1h", "read"]
-    tokens: int
+    key: bytes
+    seconds: int
 
 
-_NOTHING = CachedPart("none", 0)
+@dataclass(frozen=True, slots=True)
+class CacheUse:
+    """What one request does with the cache.
+
+    Attributes:
+        part: what it is billed for, by the count.
+        reads: keys of the entries that it keeps alive.
+        writes: the entries that there are once its answer begins.
+    """
+
+    part: CachedPart = NOT_CACHED
+    reads: tuple[bytes, ...] = ()
+    writes: tuple[CacheWrite, ...] = ()
+
+
+NO_USE = CacheUse()
+
+
+@dataclass(slots=True)
+class _Entry:
+    """When an entry expires, and how long it lives after it was read."""
+
+    expires: float
+    seconds: int
 
 
 class PromptCache:
-    """The prefixes seen so far, in memory."""
+    """The entries of one workspace, in memory. All times are seconds of one clock, which the caller reads."""
 
     def __init__(self) -> None:
-        self._seen: set[bytes] = set()
+        self._entries: dict[bytes, _Entry] = {}
+        self._sweep_at = SWEEP_AT
 
-    def share(self, body: dict[str, Any], model: Model, total: int) -> CachedPart:
-        """The cached part of one request; remembers its prefix.
-
-        Args:
-            body: the checked request.
-            model: the model it runs on.
-            total: all input tokens billed for it.
-
-        Returns:
-            the part; it always leaves at least one token uncached.
-        """
-        found = _cacheable(body, model, total)
-        if found is None:
-            return _NOTHING
-        key, tokens, marker = found
-        if key in self._seen:
-            return CachedPart("read", tokens)
-        self._seen.add(key)
-        return CachedPart("write_1h" if marker.get("ttl") == "1h" else "write_5m", tokens)
-
-    def readable(self, body: dict[str, Any], model: Model, total: int) -> int:
-        """Tokens of a request that it would read from the cache by now; nothing is remembered.
+    def look_up(self, prefixes: CachePrefixes | None, at: float) -> CacheUse:
+        """What a request that starts now reads and writes. Nothing changes.
 
         Args:
-            body: the checked request.
-            model: the model it is for.
-            total: all its input tokens.
+            prefixes: the request, cut at its markers; None if nothing of it is to be cached.
+            at: when it starts.
         """
-        found = _cacheable(body, model, total)
-        return found[1] if found is not None and found[0] in self._seen else 0
+        if prefixes is None:
+            return NO_USE
+        for index in prefixes.looked_at():
+            if self._lives(prefixes.ends[index].key, at):
+                return use_of(prefixes, index)
+        return use_of(prefixes, None)
+
+    def refresh(self, use: CacheUse, at: float) -> None:
+        """Keep alive what an accepted request reads.
+
+        Args:
+            use: as `look_up` found it.
+            at: when the request started.
+        """
+        for key in use.reads:
+            if self._lives(key, at):
+                entry = self._entries[key]
+                entry.expires = max(entry.expires, at + entry.seconds)
+
+    def publish(self, writes: tuple[CacheWrite, ...], at: float) -> None:
+        """Make the entries of a request whose answer begins.
+
+        Args:
+            writes: what it writes.
+            at: when the request started, which is when the lives begin.
+        """
+        for write in writes:
+            expires, seconds = at + write.seconds, write.seconds
+            if self._lives(write.key, at):
+                entry = self._entries[write.key]
+                expires, seconds = max(expires, entry.expires), max(seconds, entry.seconds)
+            self._entries[write.key] = _Entry(expires, seconds)
+        if len(self._entries) >= self._sweep_at:
+            self._entries = {key: entry for key, entry in self._entries.items() if entry.expires > at}
+            self._sweep_at = max(SWEEP_AT, 2 * len(self._entries))
+
+    def _lives(self, key: bytes, at: float) -> bool:
+        entry = self._entries.get(key)
+        return entry is not None and entry.expires > at
 
 
-def _cacheable(body: dict[str, Any], model: Model, total: int) -> tuple[bytes, int, dict[str, Any]] | None:
-    """(key of the prefix, its tokens, its marker) of a request; None if nothing of it is cached."""
-    found = _prefix(body)
-    if found is None:
-        return None
-    prefix, marker = found
-    tokens = min(count_tokens(prefix, model), total - 1)
-    if tokens < model.min_cacheable:
-        return None
-    key = hashlib.sha256(model.id.encode() + orjson.dumps(prefix, option=orjson.OPT_SORT_KEYS)).digest()
-    return key, tokens, marker
+def use_of(prefixes: CachePrefixes, hit: int | None) -> CacheUse:
+    """What a request does with the cache after a hit or a miss.
 
-
-def _prefix(body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """The request cut after its last cache marker, and that marker; None if there is no marker."""
-    parts = {name: body[name] for name in ("tools", "tool_choice", "system") if body.get(name)}
-    messages = body["messages"]
-    if body.get("cache_control"):
-        return {**parts, "messages": messages}, body["cache_control"]
-    for position in range(len(messages) - 1, -1, -1):
-        content = messages[position]["content"]
-        cut = _last_marker(content)
-        if cut is not None:
-            last = {**messages[position], "content": content[: cut + 1]}
-            return {**parts, "messages": [*messages[:position], last]}, content[cut]["cache_control"]
-    for name in ("system", "tools"):
-        cut = _last_marker(parts.get(name))
-        if cut is not None:
-            items = parts[name]
-            kept = {**parts, name: items[: cut + 1], "messages": []}
-            if name == "tools":
-                kept.pop("system", None)
-            return kept, items[cut]["cache_control"]
-    return None
-
-
-def _last_marker(items: Any) -> int | None:
-    """Position of the last item of a list that carries a cache marker, or None."""
-    if isinstance(items, list):
-        for position in range(len(items) - 1, -1, -1):
-            if items[position].get("cache_control"):
-                return position
-    return None
+    Args:
+        prefixes: the request, cut at its markers.
+        hit: number of the end at which an entry was found, None if there was none.
+    """
+    missed = prefixes.missed(hit)
+    reads = [] if hit is None else [hit, *(marker.end for marker in prefixes.markers if marker.end < hit)]
+    return CacheUse(
+        part=prefixes.part(hit),
+        reads=tuple(prefixes.ends[index].key for index in reads),
+        writes=tuple(
+            CacheWrite(prefixes.ends[marker.end].key, LIFETIME_SECONDS[marker.ttl]) for marker in missed
+        ),
+    )

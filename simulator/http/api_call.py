@@ -1,5 +1,6 @@
 """One request on its way through the simulator."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -22,6 +23,7 @@ class ApiCall:
         fault: what strikes it, once that is drawn.
         billed: whether what it asked for is paid for.
         object_id: id of what it made or is about: a message, a batch.
+        on_begin: what happens when its answer begins, if anything does.
     """
 
     request: web.Request
@@ -33,6 +35,12 @@ class ApiCall:
     fault: Fault | None = None
     billed: bool = False
     object_id: str | None = None
+    on_begin: Callable[[], None] | None = None
+
+    def begin(self) -> None:
+        """Do what happens when the answer begins."""
+        if self.on_begin is not None:
+            self.on_begin()
 
     @property
     def path(self) -> bytes:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import orjson
 from aiohttp import web
+from pydantic import ValidationError
 
 from simulator.answers.message_desk import MessageDesk
 from simulator.batches.batch_desk import BatchDesk
@@ -41,6 +42,7 @@ from simulator.http.event_stream import EventStream
 from simulator.http.model_list import list_models, one_model
 from simulator.http.rate_limits import Bucket, LimitHeaders
 from simulator.plan import EndpointName, Fault, Plan
+from simulator.plan.api_clock import MAX_SHIFT_SECONDS, ClockMove, rfc3339
 
 #: every path of the API that is served
 ROUTES: tuple[tuple[str, str, EndpointName], ...] = (
@@ -90,9 +92,9 @@ class Simulator:
         self._ids = replies.Ids()
         self._callers = Callers(plan.workspaces)
         self._totals = BillingTotals(log.path, self._clock)
-        self._message_desk = MessageDesk(plan, self._striker, log)
+        self._message_desk = MessageDesk(plan, self._striker, log, self._clock)
         self._file_desk = FileDesk(self._striker, self._clock)
-        self._batches = Batches(plan, (log, self._fault_log), self._ids)
+        self._batches = Batches(plan, (log, self._fault_log), self._ids, self._clock)
         self._batch_desk = BatchDesk(self._batches, self._striker, plan.limits.queued_batch_requests)
         self._received: Counter[str] = Counter()
         self._answers: Counter[tuple[str, str]] = Counter()
@@ -120,6 +122,17 @@ class Simulator:
             "billed_nano_usd": self.log.nano_usd,
         }
         return self._response(figures, 200, {"request-id": self._ids.next()[0]})
+
+    async def advance_clock(self, request: web.Request) -> web.StreamResponse:
+        """POST /simulator/clock: puts the API's clock forward by `advance_seconds`, above zero, and answers its time."""
+        headers = {"request-id": self._ids.next()[0]}
+        try:
+            move = ClockMove.model_validate_json(await request.read())
+        except ValidationError:
+            refusal = RefusedError(400, f"advance_seconds: a number above 0, up to {MAX_SHIFT_SECONDS:,}")
+            return self._response(refusal.body(headers["request-id"]), 400, headers)
+        self._clock.advance(move.advance_seconds)
+        return self._response({"now": rfc3339(self._clock.now())}, 200, headers)
 
     async def answer(
         self, request: web.Request, endpoint: EndpointName | Literal["other"]
@@ -198,6 +211,8 @@ class Simulator:
             seconds += call.fault.seconds or 0
         if seconds:
             await asyncio.sleep(seconds)
+        if not isinstance(answer, EventStream):
+            call.begin()
         return answer if call.fault is None else strike_after(call.fault, answer)
 
     async def _taken(self, call: ApiCall) -> Any:
@@ -267,6 +282,7 @@ def make_app(plan: Plan, log: BillingLog) -> web.Application:
     for method, path, endpoint in ROUTES:
         app.router.add_route(method, path, partial(simulator.answer, endpoint=endpoint))
     app.router.add_get("/simulator/stats", simulator.get_stats)
+    app.router.add_post("/simulator/clock", simulator.advance_clock)
     app.router.add_route("*", "/{tail:.*}", partial(simulator.answer, endpoint="other"))
     return app
 

@@ -9,7 +9,7 @@ Source: Anthropic docs, "Streaming Messages" (2026-08); SDK 2.12.0, `RawMessageS
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import orjson
@@ -43,10 +43,14 @@ class EventStream:
     Args:
         message: the message as it would be without streaming.
         fault: what strikes this stream, if anything does.
+        on_begin: called before the first event.
     """
 
-    def __init__(self, message: dict[str, Any], fault: Fault | None) -> None:
+    def __init__(
+        self, message: dict[str, Any], fault: Fault | None, on_begin: Callable[[], None] = lambda: None
+    ) -> None:
         self._message = message
+        self._on_begin = on_begin
         self._fault = fault
         self._kind = None if fault is None else fault.kind
 
@@ -75,9 +79,11 @@ class EventStream:
             pause = (self._fault.seconds or 0) / len(chunks)
         with contextlib.suppress(ConnectionError):  # the client has gone
             await response.prepare(request)
-            for chunk in chunks:
+            for number, chunk in enumerate(chunks):
                 if pause:
                     await asyncio.sleep(pause)
+                if not number:
+                    self._on_begin()
                 await response.write(chunk)
             if self._kind != "cut_body":
                 await response.write_eof()

@@ -31,6 +31,9 @@ A plan is a TOML file:
     processing_seconds = 2
     errored_probability = 0.01
 
+    [cache]                       # what becomes of requests that the prompt cache could serve
+    batch_hit_rate = 0.6          # 0.30 to 0.98; left out, all requests in batches read what there is
+
     [workspaces]                  # API key to workspace; other keys belong to the default one
     "sk-night" = "wrkspc_night"
     "sk-day" = "wrkspc_day"

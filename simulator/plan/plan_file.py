@@ -5,12 +5,17 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from simulator.plan.api_clock import ApiClock
-from simulator.plan.plan_sections import BatchPlan, Latency, Limits, MessagePlan, PlanPart, WorkspaceId
+from simulator.plan.api_clock import MAX_SHIFT_SECONDS, ApiClock
+from simulator.plan.plan_sections import (
+    BatchPlan,
+    Latency,
+    Limits,
+    MessagePlan,
+    PlanPart,
+    PromptCachePlan,
+    WorkspaceId,
+)
 from simulator.plan.planned_faults import Fault
-
-#: a shift beyond ten years is taken for a mistake
-MAX_SHIFT_SECONDS = 315_360_000
 
 
 class Plan(PlanPart):
@@ -22,6 +27,7 @@ class Plan(PlanPart):
         limits: requests per minute.
         messages: what becomes of accepted messages.
         batches: what becomes of Message Batches.
+        cache: what becomes of requests that the prompt cache could serve.
         clock_shift_seconds: how far the API's clock is ahead of the machine's; below zero behind it.
         workspaces: id of the workspace by API key; all other keys belong to the default one.
         faults: what goes wrong, asked in this order.
@@ -32,12 +38,13 @@ class Plan(PlanPart):
     limits: Limits = Limits()
     messages: MessagePlan = MessagePlan()
     batches: BatchPlan = BatchPlan()
+    cache: PromptCachePlan = PromptCachePlan()
     clock_shift_seconds: float = Field(default=0.0, ge=-MAX_SHIFT_SECONDS, le=MAX_SHIFT_SECONDS)
     workspaces: dict[str, WorkspaceId] = Field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
 
     def clock(self) -> ApiClock:
-        """The clock that everything the simulator shows is dated by."""
+        """A clock that everything the simulator shows is dated by, as it stands at the start."""
         return ApiClock(self.clock_shift_seconds)
 
 

@@ -136,6 +136,18 @@ class MessagePlan(_Refusals):
     """
 
 
+class PromptCachePlan(PlanPart):
+    """What becomes of requests that the prompt cache could serve.
+
+    Attributes:
+        batch_hit_rate: share of the requests inside of batches that read what the cache holds for them; the others
+            pay for writing it. None: all of them read. The range is that of Anthropic's docs, "Batch processing"
+            (2026-10-08), for hits in batches.
+    """
+
+    batch_hit_rate: Annotated[float, Field(ge=0.30, le=0.98)] | None = None
+
+
 class BatchPlan(_Refusals):
     """What becomes of Message Batches and of the requests in them.
 

@@ -316,7 +316,8 @@ def test_caches_were_written_at_both_lifetimes_and_read(night):
     read = {kind for kind, usage in usages.items() if usage["cache_read_input_tokens"]}
     assert {"cache-system", "cache-request-5m"} <= five
     assert {"cache-tools", "cache-request-1h"} <= hour
-    assert len(read) == 1
+    # The items of one batch run side by side, and none reads what another writes.
+    assert len(read) == (1 if night.mode == "messages" else 0)
     assert read < {"cache-shared-1", "cache-shared-2"}
     assert "cache-too-short" not in five | hour | read
 

@@ -6,6 +6,8 @@ from anthropic import Anthropic
 from anthropic.types.messages import MessageBatchIndividualResponse
 
 from simulator import running_simulator
+from simulator.billing.cache_prefix import cut_prefixes
+from simulator.billing.prompt_cache import PromptCache
 
 
 def serving(tmp_path_factory, text):
@@ -23,6 +25,11 @@ def sdk(simulator):
 def params(text="Hello", **more):
     message = {"role": "user", "content": text}
     return {"model": "claude-haiku-5-5", "max_tokens": 90, "messages": [message], **more}
+
+
+def cold_part(body, model):
+    """What the cache is billed for if it holds nothing of a request yet."""
+    return PromptCache().look_up(cut_prefixes(body, model), 0).part
 
 
 def item(custom_id, **more):

@@ -16,8 +16,8 @@ from simulator.answers.usage_meter import payload_hash, usage_of
 from simulator.billing.billed_usage import cost_nano_usd
 from simulator.billing.catalogue import find_model
 from simulator.billing.counting import count_tokens
-from simulator.billing.prompt_cache import PromptCache
 from simulator.checks.whole_request import check_body
+from tests.test_simulator.calls import cold_part
 
 SCHEMA = {
     "type": "object",
@@ -48,7 +48,7 @@ def body(text="Hello", model="claude-haiku-5-5", **more):
 
 def used(request):
     model = check_body(request, "messages")
-    return usage_of(request, model, PromptCache(), payload_hash(request))
+    return usage_of(request, model, cold_part(request, model), payload_hash(request))
 
 
 def answered(request):

@@ -4,8 +4,8 @@ import pytest
 
 from simulator.answers.effort_thinking import HARD_PERCENT, HARD_PERCENT_ELSEWHERE, ORDINARY_PERCENT
 from simulator.answers.usage_meter import payload_hash, usage_of
+from simulator.billing.cache_prefix import NOT_CACHED
 from simulator.billing.catalogue import find_model
-from simulator.billing.prompt_cache import PromptCache
 
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
 HARD_TEXT = "x" * 12_000
@@ -18,7 +18,7 @@ def usage(model="claude-opus-5-5", text="Why?", **more):
         "messages": [{"role": "user", "content": text}],
         **more,
     }
-    return usage_of(body, find_model(model), PromptCache(), payload_hash(body))
+    return usage_of(body, find_model(model), NOT_CACHED, payload_hash(body))
 
 
 def thinking(effort, model="claude-opus-5-5", text="Why?"):

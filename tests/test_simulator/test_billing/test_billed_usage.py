@@ -16,8 +16,8 @@ from simulator.answers.usage_meter import billed_input, payload_hash, usage_of
 from simulator.billing.billed_usage import BilledUsage, cost_nano_usd
 from simulator.billing.catalogue import MODELS, find_model
 from simulator.billing.counting import count_tokens
-from simulator.billing.prompt_cache import PromptCache
 from simulator.checks.whole_request import check_body
+from tests.test_simulator.calls import cold_part
 
 USD_PER_MILLION = {
     # input, output, 5m write, 1h write, read
@@ -66,8 +66,8 @@ def test_the_bill_stays_within_8_tokens_or_1_percent_of_the_count(body, padding)
     body["messages"].append({"role": "user", "content": "." + "x" * padding})
     model = check_body(body, "messages")
     count = count_tokens(body, model)
-    usage = usage_of(body, model, PromptCache(), payload_hash(body))
-    assert usage == usage_of(body, model, PromptCache(), payload_hash(body))
+    usage = usage_of(body, model, cold_part(body, model), payload_hash(body))
+    assert usage == usage_of(body, model, cold_part(body, model), payload_hash(body))
     assert abs(usage.total_input - count) <= max(8, count // 100)
     assert 1 <= usage.output_tokens <= body["max_tokens"]
     assert usage.input_tokens >= 1

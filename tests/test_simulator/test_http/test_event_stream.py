@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from simulator.answers.content import content_of, own_blocks
 from simulator.answers.usage_meter import payload_hash, usage_of
-from simulator.billing.prompt_cache import PromptCache
+from simulator.billing.cache_prefix import NOT_CACHED
 from simulator.checks.whole_request import check_body
 from simulator.http import replies
 from simulator.http.event_stream import events_of
@@ -157,7 +157,7 @@ def test_the_deltas_of_any_answer_add_up_to_its_blocks(text, limit, more):
     body = params(text, **more)
     body["max_tokens"] = limit
     model = check_body(body, "messages")
-    usage = usage_of(body, model, PromptCache(), payload_hash(body))
+    usage = usage_of(body, model, NOT_CACHED, payload_hash(body))
     own = own_blocks(body, usage, "msg_sim_1")
     message = replies.message("msg_sim_1", model, usage, own)
     texts = {}

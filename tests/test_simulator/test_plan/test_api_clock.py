@@ -49,6 +49,19 @@ def test_everything_that_is_dated_is_shifted_by_the_plan(tmp_path_factory, shift
         assert len(page["data"]) in (1, 2)
 
 
+def test_a_clock_that_is_put_forward_dates_whatever_comes_later(tmp_path_factory):
+    with serving(tmp_path_factory, PLAN.format(shift=0)) as simulator, sdk(simulator) as client:
+        client.messages.create(**params())
+        simulator.advance_clock(3_600)
+        answer = client.messages.with_raw_response.create(**params())
+        batch = ended(client, client.messages.batches.create(requests=items(1)))
+        before, *later = [datetime.fromisoformat(line["time"]) for line in simulator.billed()]
+        dates = [*later, parsedate_to_datetime(answer.headers["date"]), batch.created_at, batch.ended_at]
+        assert len(later) == 2
+        for moment in dates:
+            assert timedelta(seconds=3_590) < moment - before < timedelta(seconds=3_660)
+
+
 def test_a_shift_beyond_sense_is_refused(tmp_path):
     plan = tmp_path / "plan.toml"
     plan.write_text("clock_shift_seconds = 1e12")
