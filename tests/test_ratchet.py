@@ -127,7 +127,6 @@ SAME_NOUN = {
     "batches": "services/ledger: its rows",
     "bill": "schemas: the lines of a bill; services/ledger: what the ledger says of them",
     "budget": "schemas: windows and caps",
-    "caching": "schemas: what is marked, and what it came to; tasks: the marks of a run while it sends",
     "estimate": "schemas: its figures",
     "job": "schemas: what it is",
     "lesson": "rules: what earlier bills say",

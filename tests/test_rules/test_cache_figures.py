@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from rules.cache_figures import PREFIX_HEADINGS, PREFIXES_SHOWN, cache_figures, hits, prefix_rows, saved_nano
 from rules.prices import BilledTokens, PriceCard
-from schemas.caching import PrefixSums, SharedPrefix
 from schemas.money import to_usd
+from schemas.shared_prefix import PrefixSums, SharedPrefix
 
 MODEL = "claude-sonnet-5-5"
 CARD = PriceCard(MODEL, datetime(2026, 11, 23, tzinfo=UTC))

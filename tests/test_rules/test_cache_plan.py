@@ -17,8 +17,8 @@ from rules.cache_plan import (
     saving,
 )
 from rules.prices import BilledTokens, CacheRates, PriceCard
-from schemas.caching import HitRange, SharedPrefix
 from schemas.outcome import Mode
+from schemas.shared_prefix import HitRange, SharedPrefix
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 MODELS = ("claude-haiku-5-5", "claude-sonnet-5-5", "claude-opus-5-5")

@@ -10,9 +10,9 @@ from rules import prefix_tree
 from rules.cache_plan import DOCUMENTED_HITS
 from rules.prefix_tree import FEWEST_BYTES, CacheTerms, PrefixTree
 from rules.prices import CacheRates
-from schemas.caching import HitRange
 from schemas.outcome import Mode
-from schemas.payload.prefix import Cut
+from schemas.payload.prefix import PromptCut
+from schemas.shared_prefix import HitRange
 
 MODEL, OTHER = "claude-sonnet-5-5", "claude-opus-5-5"
 RATES = CacheRates(Decimal(3), Decimal("0.3"), Decimal("3.75"), Decimal(6))
@@ -30,7 +30,7 @@ def terms(mode=Mode.MESSAGES, hits=DOCUMENTED_HITS, models=(MODEL,), shortest=51
 def cuts(*path, size=2_000):
     """The places of a job that goes down this path; what begins alike has the same digests."""
     return [
-        Cut(f"messages/0/{depth}", "/".join(path[: depth + 1]), (depth + 1) * size)
+        PromptCut(f"messages/0/{depth}", "/".join(path[: depth + 1]), (depth + 1) * size)
         for depth in range(len(path))
     ]
 
@@ -107,14 +107,16 @@ def test_the_order_of_the_jobs_changes_nothing(jobs, random):
 def test_a_beginning_of_few_bytes_is_not_remembered():
     tree = PrefixTree()
     for _ in range(3):
-        tree.add(MODEL, [Cut("tools", "a", FEWEST_BYTES - 1), Cut("system/0", "b", FEWEST_BYTES)], 1.0)
+        tree.add(
+            MODEL, [PromptCut("tools", "a", FEWEST_BYTES - 1), PromptCut("system/0", "b", FEWEST_BYTES)], 1.0
+        )
     assert set(tree.shared()) == {"b"}
 
 
 def test_a_beginning_weighs_its_share_of_the_first_jobs_tokens():
     tree = PrefixTree()
-    tree.add(MODEL, [Cut("system/0", "a", 8_000)], 0.25)
-    tree.add(MODEL, [Cut("system/0", "a", 8_000)], 0.5)
+    tree.add(MODEL, [PromptCut("system/0", "a", 8_000)], 0.25)
+    tree.add(MODEL, [PromptCut("system/0", "a", 8_000)], 0.5)
     [one] = tree.shared().values()
     assert (one.tokens, one.where, one.model, one.jobs) == (2_000, "system/0", MODEL, 2)
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from rules.cache_plan import FEWEST_FOLLOWERS, break_even
 from rules.prices import CacheRates
 from schemas.attempt import Charge, HeldAttempt
-from schemas.caching import CacheMark, PlannedPrefix, SharedPrefix
 from schemas.job import QueuedJob
 from schemas.money import NanoUsd
 from schemas.payload.payload import Payload
+from schemas.shared_prefix import CacheMark, PlannedPrefix, SharedPrefix
 from tasks import caching as module
 from tasks.caching import Caching, without_mark
 from tests.strategies import request
