@@ -144,6 +144,14 @@ async def test_jobs_that_think_within_a_budget_share_a_prefix_like_any_others(le
     assert await find_prefixes(run) == 1
 
 
+@pytest.mark.parametrize("letters", ["rules ", "правила ", "規則です"])
+async def test_what_is_surely_too_short_is_not_even_counted_whatever_its_letters(ledger, tmp_path, letters):
+    short = letters * (1_800 // len(letters.encode()))  # 450 tokens
+    run = await a_run_of(ledger, tmp_path, sharing(4, system=short))
+    assert await find_prefixes(run) == 0
+    assert run.gateway.counted == []
+
+
 def drawn_body(row, kind, own):
     """A request of a kind; `own`: with a marker of its own."""
     systems = {"a": LONG, "b": "b" * 6_000, "short": "short", "none": None}
