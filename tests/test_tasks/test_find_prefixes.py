@@ -1,9 +1,7 @@
 """Finding what jobs begin with alike: who is marked, by which weight, and what the marks then save."""
 
-import json
 from collections import Counter
 
-import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,51 +11,21 @@ from rules.cache_plan import DOCUMENTED_HITS
 from schemas.failures import Refused
 from schemas.ledger import CachePrefixRow, JobRow
 from schemas.outcome import Mode, Reason
-from schemas.payload.payload import Payload
 from schemas.payload.prefix import cuts_of, up_to
-from services.ledger import jobs, prefixes
+from services.ledger import prefixes
 from simulator.billing.catalogue import find_model
 from simulator.billing.counting import count_tokens
 from tasks.find_prefixes import cache_terms, find_prefixes
 from tasks.read_jobs import read_jobs
 from tasks.send_queue import SendQueue
 from tests.fake_batches import all_rows
-from tests.fakes import FakeGateway
+from tests.marked_runs import AUTO, LONG, MODEL, Scale, a_run_of, is_marked, sharing, weight
 from tests.nights import Rows, a_run_on_record, weigh
 from tests.offices import QUICK, office
-from tests.strategies import examples, job, job_update, quick_ledger, request
+from tests.strategies import examples, quick_ledger, request
 
-MODEL = "claude-opus-5-5"
-AUTO = {"mode": "auto"}
-LONG = "a rule of the house " * 400
 MARKER = {"cache_control": {"type": "ephemeral"}}
 TOOLS = [{"name": "look_up", "description": "facts " * 600, "input_schema": {"type": "object"}}]
-
-
-class Scale(FakeGateway):
-    """Four bytes of the whole request are a token."""
-
-    async def count(self, body, *, leaving=lambda: None):
-        await super().count(body, leaving=leaving)
-        return weight(body)
-
-    def usage(self, body):
-        return {"input_tokens": weight(body), "output_tokens": 3}
-
-
-def weight(body):
-    counted = {name: body[name] for name in ("messages", "system", "tools") if name in body}
-    return len(orjson.dumps(counted)) // 4
-
-
-async def a_run_of(ledger, folder, bodies, gateway=None, run_id="run-1", **changes):
-    """A run whose jobs are counted and routed to one model."""
-    run = await a_run_on_record(ledger, gateway or Scale(), folder, run_id, **{"cache": AUTO} | changes)
-    payloads = [Payload.checked(body) for body in bodies]
-    jobs.add(ledger, run_id, [job(row, payload=one) for row, one in enumerate(payloads)], [])
-    counted = [job_update(row, MODEL, weight(body), "counted") for row, body in enumerate(bodies)]
-    jobs.record(ledger, run_id, counted)
-    return run
 
 
 @pytest.fixture
@@ -71,10 +39,6 @@ def keys(ledger, run_id="run-1"):
     found = select(JobRow.prefix_key).where(JobRow.run_id == run_id).order_by(JobRow.row_number)
     with ledger.read() as connection:
         return list(connection.scalars(found))
-
-
-def sharing(number, system=LONG, **more):
-    return [request(f"question {row}", system=system, **more) for row in range(number)]
 
 
 async def test_a_shared_system_prompt_is_found_counted_and_written_down_with_its_jobs(ledger, tmp_path):
@@ -123,7 +87,7 @@ async def test_what_cannot_be_counted_is_not_marked(ledger, tmp_path):
     assert keys(ledger) == [None] * 4
     assert all_rows(ledger, CachePrefixRow) == []
     await SendQueue(run, 9).drain()
-    assert all("cache_control" not in json.dumps(body) for body in run.gateway.sent)
+    assert not any(is_marked(body) for body in run.gateway.sent)
 
 
 async def test_what_counts_for_less_than_the_model_caches_is_not_marked(ledger, tmp_path):

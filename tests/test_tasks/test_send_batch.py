@@ -22,6 +22,7 @@ from schemas.payload.payload import Payload
 from schemas.policy_sections import BatchLimits, RateLimits
 from services.gateway import open_gateway
 from tasks.admit import admit
+from tasks.caching import Caching
 from tasks.send_batch import packed, send_batch
 from tasks.shards import SHARD_SIZE
 from tests.offices import QUICK, fault, office, some_rows
@@ -53,7 +54,7 @@ batch_limits = st.builds(BatchLimits, max_requests=st.integers(1, 9), max_bytes=
 
 @given(held_lists, batch_limits)
 def test_packing_keeps_every_attempt_once_and_in_order_within_both_limits(attempts, limits):
-    packets = list(packed(attempts, limits))
+    packets = list(packed(attempts, limits, Caching()))
     items = [item for packet, _ in packets for item in packet]
     assert [item["custom_id"] for item in items] == [attempt.attempt_id for attempt in attempts]
     for item, attempt in zip(items, attempts, strict=True):
@@ -65,7 +66,7 @@ def test_packing_keeps_every_attempt_once_and_in_order_within_both_limits(attemp
 
 @given(held_lists, batch_limits)
 def test_no_batch_is_closed_while_the_next_attempt_would_fit(attempts, limits):
-    packets = [packet for packet, _ in packed(attempts, limits)]
+    packets = [packet for packet, _ in packed(attempts, limits, Caching())]
     for packet, following in pairwise(packets):
         more = openapi_dumps({"requests": [*packet, following[0]]})
         assert len(packet) == limits.max_requests or len(more) > limits.max_bytes
@@ -73,7 +74,7 @@ def test_no_batch_is_closed_while_the_next_attempt_would_fit(attempts, limits):
 
 @given(held_lists, batch_limits)
 def test_the_size_of_a_batch_is_the_length_of_the_body_that_the_sdk_makes(attempts, limits):
-    for packet, size in packed(attempts, limits):
+    for packet, size in packed(attempts, limits, Caching()):
         assert size == len(openapi_dumps({"requests": packet}))
 
 
@@ -97,7 +98,7 @@ async def test_what_the_provider_receives_has_the_size_that_was_packed():
     attempts = [held(0, request('é"\\\n\u2028😀\x7f', metadata={"user_id": "ü"})), held(1, request("plain"))]
     try:
         async with open_gateway(RateLimits(), f"http://127.0.0.1:{port}") as gateway:
-            [(items, size)] = packed(attempts, BatchLimits())
+            [(items, size)] = packed(attempts, BatchLimits(), Caching())
             await gateway.create_batch(items)
     finally:
         await runner.cleanup()
