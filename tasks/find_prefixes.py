@@ -76,7 +76,7 @@ def _shared(run: Run, terms: CacheTerms) -> dict[str, SharedPrefix]:
     tree = PrefixTree()
     for job in prefixes.routed_payloads(run.ledger, run.run_id, FEWEST_BYTES):
         if job.model in terms.rates:
-            tree.add(job.model, _cuts(job), job.tokens / len(job.body))
+            tree.add(job.model, _cuts(job), job.tokens / len(job.body.encode()))
     return tree.shared()
 
 

@@ -96,7 +96,6 @@ WITHOUT_A_TEST_FILE = dict.fromkeys(
         "services/result_file.py",
         "services/this_process.py",
         "services/tries.py",
-        "tasks/admit.py",
         "tasks/check_models.py",
         "tasks/check_quote.py",
         "tasks/close_dead.py",

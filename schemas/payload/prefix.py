@@ -2,7 +2,7 @@
 
 The order of a prompt is tools, system, messages; a marker caches all up to the block that it stands on, and any change
 before it makes another prefix. What cannot carry a marker: thinking, an empty text, the request's other parameters
-(source: Anthropic prompt caching page, 2026-08).
+(source: Anthropic prompt caching page, 2026-08), and a tool with `defer_loading` (HTTP 400; source: tool search page).
 """
 
 import hashlib
@@ -59,7 +59,7 @@ def cuts_of(request: Mapping[str, Any], model: str) -> Iterator[PromptCut]:
 def _parts(request: Mapping[str, Any]) -> Iterator[tuple[str, Any, bool]]:
     """The parts of a prompt in order: the place, what stands there, and whether a marker may stand on it."""
     if tools := request.get("tools"):
-        yield "tools", tools, True
+        yield "tools", tools, not tools[-1].get("defer_loading")
     for index, block in enumerate(_blocks(request.get("system"))):
         yield f"system/{index}", block, _carries(block)
     for number, message in enumerate(request["messages"]):
@@ -114,7 +114,7 @@ def _marked_blocks(content: Any, index: int, marker: Mapping[str, str]) -> list[
 def up_to(request: Mapping[str, Any], where: str) -> dict[str, Any]:
     """A request that is counted for the weight of a prefix: the prefix, and a message of one letter where it has none."""
     part, *path = where.split("/")
-    short = {**request, "max_tokens": 1}
+    short = {**request, "max_tokens": _fewest_tokens(request)}
     if part == "messages":
         number, index = int(path[0]), int(path[1])
         last = request["messages"][number]
@@ -126,3 +126,9 @@ def up_to(request: Mapping[str, Any], where: str) -> dict[str, Any]:
     else:
         short.pop("system", None)
     return short
+
+
+def _fewest_tokens(request: Mapping[str, Any]) -> int:
+    """The smallest `max_tokens` that the request may have: above its thinking budget, where it has one."""
+    thinking = request.get("thinking") or {}
+    return 1 + (thinking.get("budget_tokens") or 0)

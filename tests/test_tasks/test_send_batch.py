@@ -18,15 +18,22 @@ from rules.estimate import estimated
 from rules.lesson import LessonKey
 from rules.prices import BilledTokens, PriceCard
 from schemas.attempt import Admission, HeldAttempt
+from schemas.failures import Refused
 from schemas.outcome import Mode, Reason
 from schemas.payload.payload import Payload
 from schemas.policy_sections import BatchLimits, RateLimits
+from schemas.shared_prefix import CacheMark, PlannedPrefix, SharedPrefix
 from services.gateway import open_gateway
 from tasks.admit import admit
+from tasks.caching import Caching
+from tasks.find_prefixes import find_prefixes
 from tasks.send_batch import packed, send_batch
+from tasks.send_queue import SendQueue
 from tasks.shards import SHARD_SIZE
+from tests.fake_batches import BatchGateway, assert_budgets_add_up, outcomes
+from tests.marked_runs import Scale, a_run_of, is_marked, sharing
 from tests.offices import QUICK, fault, office, some_rows
-from tests.strategies import request, requests
+from tests.strategies import quick_ledger, request, requests
 
 MODELS = ("claude-haiku-5-5", "claude-sonnet-5-5", "claude-opus-5-5")
 
@@ -54,7 +61,7 @@ batch_limits = st.builds(BatchLimits, max_requests=st.integers(1, 9), max_bytes=
 
 @given(held_lists, batch_limits)
 def test_packing_keeps_every_attempt_once_and_in_order_within_both_limits(attempts, limits):
-    packets = list(packed(attempts, limits))
+    packets = list(packed(attempts, limits, Caching()))
     items = [item for packet, _ in packets for item in packet]
     assert [item["custom_id"] for item in items] == [attempt.attempt_id for attempt in attempts]
     for item, attempt in zip(items, attempts, strict=True):
@@ -66,7 +73,7 @@ def test_packing_keeps_every_attempt_once_and_in_order_within_both_limits(attemp
 
 @given(held_lists, batch_limits)
 def test_no_batch_is_closed_while_the_next_attempt_would_fit(attempts, limits):
-    packets = [packet for packet, _ in packed(attempts, limits)]
+    packets = [packet for packet, _ in packed(attempts, limits, Caching())]
     for packet, following in pairwise(packets):
         more = openapi_dumps({"requests": [*packet, following[0]]})
         assert len(packet) == limits.max_requests or len(more) > limits.max_bytes
@@ -74,7 +81,7 @@ def test_no_batch_is_closed_while_the_next_attempt_would_fit(attempts, limits):
 
 @given(held_lists, batch_limits)
 def test_the_size_of_a_batch_is_the_length_of_the_body_that_the_sdk_makes(attempts, limits):
-    for packet, size in packed(attempts, limits):
+    for packet, size in packed(attempts, limits, Caching()):
         assert size == len(openapi_dumps({"requests": packet}))
 
 
@@ -98,7 +105,7 @@ async def test_what_the_provider_receives_has_the_size_that_was_packed():
     attempts = [held(0, request('é"\\\n\u2028😀\x7f', metadata={"user_id": "ü"})), held(1, request("plain"))]
     try:
         async with open_gateway(RateLimits(), f"http://127.0.0.1:{port}") as gateway:
-            [(items, size)] = packed(attempts, BatchLimits())
+            [(items, size)] = packed(attempts, BatchLimits(), Caching())
             await gateway.create_batch(items)
     finally:
         await runner.cleanup()
@@ -291,3 +298,101 @@ async def test_a_batch_fills_up_to_the_money_and_the_rest_is_deferred(tmp_path):
         assert admission.short or admission.deferred == 5
         await send_batch(run, admission)
         assert sum(line["cost_nano_usd"] for line in desk.simulator.billed()) <= int(budget * 10**9)
+
+
+def with_marks(attempts, kinds):
+    """The attempts, some of them marked for one prefix: True for its first job."""
+    marks = {
+        None: None,
+        True: CacheMark("k", "messages/0/0", "1h", True, 600),
+        False: CacheMark("k", "messages/0/0", "5m", False, 600),
+    }
+    return [replace(one, mark=marks[kind]) for one, kind in zip(attempts, kinds, strict=False)]
+
+
+def following(attempts):
+    """What marks the attempts, while a run sends."""
+    caching = Caching()
+    [prefix] = {one.mark.key for one in attempts if one.mark} or {"k"}
+    shared = SharedPrefix(prefix, MODELS[0], "messages/0/0", 600, 9)
+    caching.follow([PlannedPrefix(shared, "1h", "5m", 1, 2)], {})
+    return caching
+
+
+@given(
+    st.lists(st.integers(1, 1_500), max_size=30),
+    st.lists(st.sampled_from([None, True, False]), min_size=30, max_size=30),
+    batch_limits,
+)
+def test_first_jobs_of_prefixes_and_all_others_are_in_batches_apart_within_both_limits(
+    lengths, kinds, limits
+):
+    attempts = with_marks([of_length(n, length) for n, length in enumerate(lengths)], kinds)
+    caching = following(attempts)
+    packets = list(packed(attempts, limits, caching))
+    assert [item["custom_id"] for packet, _ in packets for item in packet] == [
+        one.attempt_id for one in attempts
+    ]
+    first = {one.attempt_id for one in attempts if one.mark and one.mark.is_prime}
+    bodies = {one.attempt_id: caching.body_of(one) for one in attempts}
+    for packet, size in packets:
+        assert len({item["custom_id"] in first for item in packet}) == 1
+        assert all(item["params"] == bodies[item["custom_id"]] for item in packet)
+        assert size == len(openapi_dumps({"requests": packet}))
+        assert len(packet) <= limits.max_requests
+        assert len(packet) == 1 or size <= limits.max_bytes
+    for (packet, _), (after, _) in pairwise(packets):
+        more = openapi_dumps({"requests": [*packet, after[0]]})
+        apart = (packet[0]["custom_id"] in first) != (after[0]["custom_id"] in first)
+        assert apart or len(packet) == limits.max_requests or len(more) > limits.max_bytes
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    made = quick_ledger(f"sqlite:///{tmp_path}/ledger.db")
+    yield made
+    made.close()
+
+
+class BatchScale(Scale, BatchGateway):
+    """Batches that end at once, of requests that are weighed whole."""
+
+
+async def batch_run(ledger, folder, gateway, plain=3):
+    bodies = sharing(12) + [request(f"alone {row}") for row in range(plain)]
+    batch = {"poll_seconds": "0.01", "absent_after_seconds": "60"}
+    run = await a_run_of(ledger, folder, bodies, gateway, mode="batches", batch=batch)
+    assert await find_prefixes(run) == 1
+    return run
+
+
+async def test_the_first_job_of_a_prefix_goes_alone_and_the_others_once_its_batch_has_ended(ledger, tmp_path):
+    gateway = BatchScale()
+    run = await batch_run(ledger, tmp_path, gateway)
+    admission = await admit(run, SHARD_SIZE, may_defer=True)
+    [key] = run.caching.being_primed
+    assert await send_batch(run, admission) == 2
+    assert [len(items) for items in gateway.made.values()] == [1, 3], "the first jobs go before the others"
+    [first] = gateway.made["msgbatch_0"].values()
+    assert first["system"][0]["cache_control"] == {"type": "ephemeral", "ttl": "1h"}
+    assert run.caching.being_primed == []
+    rest = await admit(run, SHARD_SIZE, may_defer=True)
+    assert {one.mark for one in rest.held} == {
+        CacheMark(key, "system/0", "5m", False, rest.held[0].mark.tokens)
+    }
+    assert await send_batch(run, rest) == 1
+    assert outcomes(ledger) == ["succeeded"] * 15
+    assert_budgets_add_up(ledger)
+
+
+async def test_a_batch_of_first_jobs_that_is_not_made_keeps_no_job_waiting(ledger, tmp_path):
+    gateway = BatchScale()
+    gateway.fail["create"] = [Refused("HTTP 400", explanation="no") for _ in range(3)]
+    run = await batch_run(ledger, tmp_path, gateway, plain=0)
+    await SendQueue(run, SHARD_SIZE).drain()
+    assert Counter(outcomes(ledger)) == {"failed": 3, "succeeded": 9}
+    *_, sent = gateway.made.values()
+    assert len(gateway.made) == 4
+    assert len(sent) == 9
+    assert not any(is_marked(body) for body in sent.values())
+    assert_budgets_add_up(ledger)
