@@ -51,6 +51,11 @@ COMMANDS = (
     ),
     LazyCommand("report", "cli.report:report", "Show the report of a run."),
     LazyCommand(
+        "doctor",
+        "cli.doctor:doctor",
+        "Say whether everything is ready for a night, and what to do about what is not.",
+    ),
+    LazyCommand(
         "review", "cli.review:review", "List, show and decide about the jobs that wait for a person."
     ),
     LazyCommand("check-bill", "cli.check_bill:check_bill", _COMPARE_BILL),
