@@ -66,6 +66,11 @@ COMMANDS = (
         "Put a policy, a sample job file and the folders of a new project down.",
     ),
     LazyCommand(
+        "up",
+        "cli.up:up",
+        "Start the Prefect server, its deployments, a worker and the review page, until Ctrl-C.",
+    ),
+    LazyCommand(
         "doctor",
         "cli.doctor:doctor",
         "Say whether everything is ready for a night, and what to do about what is not.",
