@@ -4,20 +4,19 @@ from typing import Annotated
 
 import typer
 
-from cli.in_flow import endpoint, places, result_of
+from cli.in_flow import check_input, endpoint, places, result_of
 from cli.last_words import last_words
 from cli.options import JsonOption, LedgerOption, ModeOption, PolicyOption, ResultsOption, SimulateOption
 from cli.screen import print_table, screen
 from flows.audit_tools import audit_tools as audit_flow
 from rules.tool_audit_text import AUDITED_HEADINGS, audit_lines, audit_title, audited_rows, set_line
-from schemas.settings import Settings
 from schemas.tool_audit import ToolAudit
-from services.job_file import JobFile
-from services.policy_file import read_policy
 
 
 def audit_tools(
-    jobs: Annotated[str, typer.Argument(help="A Parquet file, a folder of them, or a glob.")],
+    jobs: Annotated[
+        str, typer.Argument(help="A Parquet file, a folder of them, or a glob; {date} stands for the day.")
+    ],
     policy: PolicyOption = None,
     ledger: LedgerOption = None,
     results: ResultsOption = None,
@@ -34,9 +33,7 @@ def audit_tools(
     ledger_url, folder = places(ledger, results, simulate=simulate)
 
     def work() -> object:
-        # report plain mistakes at once, before a Prefect server starts
-        JobFile(jobs)
-        read_policy(policy or Settings().policy)
+        check_input(jobs, policy)
         with endpoint(simulate=simulate) as base_url:
             return result_of(
                 audit_flow,

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,10 +19,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from cli.last_words import last_words
 from cli.options import SIMULATED_LEDGER
 from cli.show_report import print_report
+from rules.dated_path import dated_path
 from schemas.errors import Interrupted
 from schemas.outcome import EXIT_CODES, RunOutcome
 from schemas.report import RunReport
+from schemas.settings import Settings
 from services.gateway import client_for
+from services.job_file import JobFile
+from services.policy_file import read_policy
 from simulator.process import running_simulator
 from tasks.show_progress import LISTENER
 
@@ -85,6 +90,20 @@ def _handled(stop: Callable[[int, object], None]) -> Iterator[None]:
     finally:
         for which, handler in before.items():
             signal.signal(which, handler)
+
+
+def check_input(jobs: str, policy: Path | None) -> None:
+    """Report plain mistakes at once, before a Prefect server starts.
+
+    Args:
+        jobs: a Parquet file, a folder of them, or a glob; {date} stands for the day.
+        policy: a policy file; None: the one that the settings name.
+
+    Raises:
+        BadInput: one of the two cannot be used.
+    """
+    checked = read_policy(policy or Settings().policy)
+    JobFile(dated_path(jobs, datetime.now(UTC), checked.time_zone))
 
 
 def run_and_report(work: Callable[[], object], *, as_json: bool) -> NoReturn:

@@ -6,7 +6,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from cli.in_flow import endpoint, places, result_of
+from cli.in_flow import check_input, endpoint, places, result_of
 from cli.last_words import last_words
 from cli.options import (
     JsonOption,
@@ -21,13 +21,13 @@ from cli.show_quote import print_quote
 from flows.quote import quote as quote_flow
 from schemas.outcome import EXIT_CODES, RunOutcome
 from schemas.quote import QuoteReport
-from schemas.settings import Settings
-from services.job_file import JobFile
 from services.policy_file import read_policy
 
 
 def quote(
-    jobs: Annotated[str, typer.Argument(help="A Parquet file, a folder of them, or a glob.")],
+    jobs: Annotated[
+        str, typer.Argument(help="A Parquet file, a folder of them, or a glob; {date} stands for the day.")
+    ],
     policy: PolicyOption = None,
     ledger: LedgerOption = None,
     results: ResultsOption = None,
@@ -56,10 +56,9 @@ def quote(
     ledger_url, folder = places(ledger, results, simulate=simulate)
 
     def work() -> object:
-        # report plain mistakes at once, before a Prefect server starts
-        JobFile(jobs)
-        for file in filter(None, (policy or Settings().policy, against)):
-            read_policy(file)
+        check_input(jobs, policy)
+        if against:
+            read_policy(against)
         with endpoint(simulate=simulate) as base_url:
             return result_of(
                 quote_flow,

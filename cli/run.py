@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from cli.in_flow import endpoint, places, result_of, run_and_report
+from cli.in_flow import check_input, endpoint, places, result_of, run_and_report
 from cli.options import (
     JsonOption,
     LedgerOption,
@@ -15,13 +15,12 @@ from cli.options import (
     SimulateOption,
 )
 from flows.nightly_batch import nightly_batch
-from schemas.settings import Settings
-from services.job_file import JobFile
-from services.policy_file import read_policy
 
 
 def run(
-    jobs: Annotated[str, typer.Argument(help="A Parquet file, a folder of them, or a glob.")],
+    jobs: Annotated[
+        str, typer.Argument(help="A Parquet file, a folder of them, or a glob; {date} stands for the day.")
+    ],
     policy: PolicyOption = None,
     ledger: LedgerOption = None,
     results: ResultsOption = None,
@@ -53,9 +52,7 @@ def run(
     mode_name = mode.value if mode else None
 
     def work() -> object:
-        # report plain mistakes at once, before a Prefect server starts
-        JobFile(jobs)
-        read_policy(policy or Settings().policy)
+        check_input(jobs, policy)
         with endpoint(simulate=simulate) as base_url:
             return result_of(
                 nightly_batch,

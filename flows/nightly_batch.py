@@ -37,13 +37,14 @@ async def nightly_batch(
     mode: Literal["messages", "batches"] | None = None,
     resubmit_approved: bool = False,
     quote: str | None = None,
+    allow_no_jobs: bool = False,
 ) -> State[RunReport]:
     """Weigh every job of a Parquet file, send what fits, park the rest for review, reconcile the bill.
 
     Needs ANTHROPIC_API_KEY in the environment of the worker that runs it.
 
     Args:
-        jobs: A Parquet file, a folder of them, or a glob, as the worker sees it.
+        jobs: A Parquet file, a folder of them, or a glob, as the worker sees it. {date} stands for the day, as 2026-11-27.
         policy: A policy file (TOML). Empty: WEIGHBRIDGE_POLICY, or the default policy.
         ledger: A SQLAlchemy URL. Empty: WEIGHBRIDGE_LEDGER, or data/ledger.db.
         results: The folder for results. Empty: WEIGHBRIDGE_RESULTS, or data/results.
@@ -54,6 +55,7 @@ async def nightly_batch(
         mode: messages (now) or batches (half the price, within 24 hours). Empty: as the policy says.
         resubmit_approved: Also send what reviewers approved, each job under its own ceiling.
         quote: The id of a quote. The run does not start when the file, the policy, the prices or a cap do not fit it.
+        allow_no_jobs: A night without a job file, or without a row in it, is complete. Otherwise it fails.
     """
     options = RunOptions(
         jobs=jobs,
@@ -67,10 +69,11 @@ async def nightly_batch(
         mode=mode,
         prefect_flow_run_id=flow_run.get_id(),
         deployment=deployment.get_id(),
+        scheduled_for=flow_run.get_scheduled_start_time(),
         resubmit_approved=resubmit_approved,
         quote=quote,
     )
-    return await as_state(one_night(options))
+    return await as_state(one_night(options), allow_no_jobs=allow_no_jobs)
 
 
 async def one_night(options: RunOptions) -> RunReport:

@@ -37,7 +37,7 @@ async def quote(
     Needs ANTHROPIC_API_KEY in the environment of the worker that runs it.
 
     Args:
-        jobs: A Parquet file, a folder of them, or a glob, as the worker sees it.
+        jobs: A Parquet file, a folder of them, or a glob, as the worker sees it. {date} stands for the day, as 2026-11-27.
         policy: A policy file (TOML). Empty: WEIGHBRIDGE_POLICY, or the default policy.
         ledger: A SQLAlchemy URL. Empty: WEIGHBRIDGE_LEDGER, or data/ledger.db.
         results: The folder for results. Empty: WEIGHBRIDGE_RESULTS, or data/results.
@@ -62,6 +62,7 @@ async def quote(
         mode=mode,
         prefect_flow_run_id=flow_run.get_id(),
         deployment=deployment.get_id(),
+        scheduled_for=flow_run.get_scheduled_start_time(),
     )
     try:
         drawn = None if sample is None else SampleOptions(sample, seed)

@@ -105,7 +105,7 @@ class RunOptions:
     """What a person or a schedule says of a run; None leaves it to the settings and the policy.
 
     Attributes:
-        jobs: a Parquet file, a folder of them, or a glob; None: only what people approved.
+        jobs: a Parquet file, a folder of them, or a glob, {date} for the day; None: only what people approved.
         policy: a policy file.
         ledger: a SQLAlchemy URL.
         results: the folder that the run's own results folder goes into.
@@ -118,6 +118,7 @@ class RunOptions:
         deployment: the id of the Prefect deployment that started it, if one did.
         resubmit_approved: also send what people approved, each job under its own ceiling.
         quote: the id of a quote that it is held to.
+        scheduled_for: when it was to begin: its day is that of the {date} in `jobs`; None: now.
     """
 
     jobs: str | None
@@ -133,3 +134,4 @@ class RunOptions:
     deployment: str | None = None
     resubmit_approved: bool = False
     quote: str | None = None
+    scheduled_for: datetime | None = None

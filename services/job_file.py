@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pyarrow.types as kinds
 
-from schemas.errors import BadInput
+from schemas.errors import BadInput, NoJobs
 from schemas.payload.exact_json import Unfit
 from schemas.row import Row
 from services.arrow_values import column_values, is_json, is_uuid, unwrapped
@@ -91,7 +91,8 @@ class JobFile:
         path: a Parquet file, a folder of them, or a glob.
 
     Raises:
-        BadInput: nothing is there, it is not Parquet, it has no rows, or a column is missing or of a wrong type.
+        NoJobs: nothing is there, or it has no rows.
+        BadInput: it is not Parquet, or a column is missing or of a wrong type.
     """
 
     def __init__(self, path: str) -> None:
@@ -107,7 +108,7 @@ class JobFile:
                 self._files.append(_Checked(file, columns, parquet.metadata.num_rows))
         self.rows = sum(checked.rows for checked in self._files)
         if self.rows == 0:
-            raise BadInput(f"{path} has no rows: there is nothing to do.")
+            raise NoJobs(f"{path} has no rows: there is nothing to do.")
         self.ignored_columns = sorted(ignored)
 
     def batches(self, limit: int | None = None) -> Iterator[list[Row]]:

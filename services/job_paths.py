@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
-from schemas.errors import BadInput
+from schemas.errors import BadInput, NoJobs
 
 _ENDING = ".parquet"
 #: how Hive, Spark and Arrow name the folder of the rows that have no value
@@ -40,7 +40,8 @@ def find_files(path: str, columns: Container[str]) -> list[InputFile]:
         columns: what the name of a folder may give a value to.
 
     Raises:
-        BadInput: there are none, a folder cannot be searched, or two of them contradict each other.
+        NoJobs: there are none.
+        BadInput: a folder cannot be searched, or two of them contradict each other.
     """
     try:
         found = _found(path)
@@ -54,7 +55,7 @@ def _found(path: str) -> list[Path]:
     if place.is_dir():
         files = sorted(set(_below(place)))
         if not files:
-            raise BadInput(
+            raise NoJobs(
                 f'The folder {path} has no {_ENDING} file. Names that start with "_" or "." are not read.'
             )
         return files
@@ -65,7 +66,7 @@ def _found(path: str) -> list[Path]:
     matches = [match for match in matches if not any(_is_hidden(p) for p in match.parts if p not in literal)]
     files = sorted({file for match in matches for file in (_below(match) if match.is_dir() else [match])})
     if not files:
-        raise BadInput(f"There is no file {path}.")
+        raise NoJobs(f"There is no file {path}.")
     return files
 
 

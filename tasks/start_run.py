@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
+from rules.dated_path import dated_path
 from schemas.errors import BadInput
 from schemas.job import RunId
 from schemas.policy import Policy
@@ -46,7 +47,7 @@ async def start_run(options: RunOptions) -> AsyncIterator[tuple[Run, JobFile | N
     settings = Settings()
     check_lasting(options, settings)
     policy = run_policy(options, settings)
-    file = None if options.jobs is None else JobFile(options.jobs)
+    file = job_file(options, policy)
     ledger_url = options.ledger or settings.ledger_url
     run_id = _new_id()
     results = writable_folder(Path(options.results or settings.results).absolute()) / run_id
@@ -119,6 +120,18 @@ def run_policy(options: RunOptions, settings: Settings) -> Policy:
         except InvalidOperation as error:
             raise BadInput(f"The run budget {options.run_budget_usd!r} is not an amount of USD.") from error
     return policy.overridden(options.max_input_tokens, budget, options.mode)
+
+
+def job_file(options: RunOptions, policy: Policy) -> JobFile | None:
+    """The checked job file of a run; None: it has none.
+
+    Raises:
+        NoJobs: it is not there, or has no rows.
+        BadInput: it cannot be used.
+    """
+    if options.jobs is None:
+        return None
+    return JobFile(dated_path(options.jobs, options.scheduled_for or datetime.now(UTC), policy.time_zone))
 
 
 def put_on_record(run: Run, jobs_path: str) -> None:

@@ -28,6 +28,8 @@ def test_a_deployment_names_a_flow_and_parameters_that_it_takes(deployment):
     taken = inspect.signature(_flow(deployment).fn).parameters
 
     assert set(deployment.get("parameters", {})) <= set(taken)
+    assert deployment["description"].endswith(".")
+    assert "weighbridge" in deployment["tags"]
     for schedule in deployment["schedules"]:
         assert ZoneInfo(schedule["timezone"])
         assert len(schedule["cron"].split()) == 5
