@@ -6,7 +6,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from http.client import HTTPConnection, HTTPException
 from importlib import import_module
@@ -116,7 +116,8 @@ def up(
     is given. The exit code is 0 after Ctrl-C, 2 for a port or a folder that cannot be used, and 1 when one of the
     processes does not start or ends by itself: then all others are stopped.
     """
-    plan = _planned(home, UpPorts(_free(port), _free(review_port), _free(simulator_port)), simulate=simulate)
+    ports = UpPorts(*_free(port, review_port, simulator_port if simulate else 0))
+    plan = _planned(home, ports, simulate=simulate)
     _check_key(plan)
     _make_folders(plan)
     held = hold_folder(plan.home)
@@ -145,22 +146,24 @@ def _planned(home: Path | None, ports: UpPorts, *, simulate: bool) -> UpPlan:
     return UpPlan(home=place, folder=folder, ports=ports, caller=dict(os.environ), simulate=simulate)
 
 
-def _free(port: int) -> int:
-    """The port, if nobody listens on it; a free one for 0.
+def _free(*ports: int) -> list[int]:
+    """The ports, if nobody listens on them; free ones, all of them different, for zeros.
 
     Raises:
-        BadInput: it is in use.
+        BadInput: one is in use.
     """
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise BadInput(
-                f"Port {port} of this machine cannot be used ({error.strerror}). Choose another with --port, "
-                "--review-port or --simulator-port. Nothing was started."
-            ) from error
-        return int(probe.getsockname()[1])
+    with ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in ports]
+        for port, probe in zip(ports, probes, strict=True):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                raise BadInput(
+                    f"Port {port} of this machine cannot be used ({error.strerror}). Choose another with --port, "
+                    "--review-port or --simulator-port. Nothing was started."
+                ) from error
+        return [probe.getsockname()[1] for probe in probes]
 
 
 def _check_key(plan: UpPlan) -> None:
@@ -224,6 +227,8 @@ def _deploy(plan: UpPlan, specs: list[DeploymentSpec], *, reset: bool) -> None:
             print(f"Deployments {words}: {', '.join(names)}.")
     for line in report.differences:
         print(f"Left as it is: {line}")
+    for line in report.left_out:
+        print(f"Not brought: {line}")
     if report.differences:
         print("`weighbridge up --reset` takes what the file has.")
 

@@ -140,6 +140,15 @@ def endpoint_check(endpoint: str, models: int, *, simulated: bool) -> Diagnosis:
     return _ok("endpoint", f"{endpoint} answers and lists {models} models{kind}")
 
 
+def endpoint_silent(seconds: int) -> Diagnosis:
+    """The API took too long."""
+    return _off(
+        "endpoint",
+        f"the API did not answer within {seconds} seconds",
+        "Check the network, and the address in ANTHROPIC_BASE_URL.",
+    )
+
+
 def models_check(models: Iterable[RouteModel]) -> Diagnosis:
     """The models of the routes may be called, and go on being answered for."""
     seen = list(models)

@@ -31,6 +31,7 @@ class DeploymentSpec:
 
     Attributes:
         entrypoint: the flow, as module.function.
+        left_out: what else the file says of it, which only `prefect deploy` knows.
         paused: whether all of its schedules rest.
     """
 
@@ -43,6 +44,7 @@ class DeploymentSpec:
     work_pool: str = ""
     work_queue: str = "default"
     paused: bool = False
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

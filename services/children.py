@@ -77,8 +77,7 @@ class Children:
 
         What a process started itself is stopped too: a worker would leave its flow runs behind.
         """
-        while self._running:
-            _, process = self._running.pop()
+        for _, process in reversed(self._running):
             family = _family(process.pid)
             for member in family:
                 with suppress(psutil.NoSuchProcess):
@@ -86,13 +85,12 @@ class Children:
             _, alive = psutil.wait_procs(family, timeout=patience)
             _kill(alive)
             process.wait()
+        self._running.clear()
 
     def kill(self) -> None:
-        """Kill all of them at once."""
-        while self._running:
-            _, process = self._running.pop()
+        """Kill all of them at once, also while another call waits for them to stop."""
+        for _, process in self._running:
             _kill(_family(process.pid))
-            process.wait()
 
 
 def _family(pid: int) -> list[psutil.Process]:

@@ -40,11 +40,13 @@ class DeployedReport:
         made: the deployments that were missing.
         reset: those that have what the file has again.
         differences: what an operator changed and was left, a sentence each.
+        left_out: what prefect.yaml has and was not brought, a sentence each.
     """
 
     made: list[str] = field(default_factory=list)
     reset: list[str] = field(default_factory=list)
     differences: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
 
 
 async def deploy(
@@ -66,6 +68,11 @@ async def deploy(
         for pool in dict.fromkeys(spec.work_pool for spec, _ in deployments):
             await _pool(client, pool)
         for spec, form in deployments:
+            if spec.left_out:
+                words = ", ".join(spec.left_out)
+                report.left_out.append(
+                    f"{spec.name}: {words}, which only `prefect deploy` brings to a server."
+                )
             await _deploy_one(client, spec, form, folder, report, reset=reset)
     return report
 

@@ -12,6 +12,8 @@ from prefect.client.schemas.schedules import CronSchedule
 from schemas.deployment import DeploymentSpec, ScheduleSpec
 from schemas.errors import BadInput
 
+#: what is brought to a server
+_KNOWN = frozenset(("name", "entrypoint", "description", "tags", "parameters", "schedules", "work_pool"))
 #: the file of this project
 PREFECT_FILE = Path(__file__).resolve().parents[1] / "prefect.yaml"
 
@@ -52,6 +54,7 @@ def _spec(one: Mapping[str, Any]) -> DeploymentSpec:
         schedules=tuple(schedules),
         work_pool=pool["name"],
         work_queue=pool.get("work_queue_name", "default"),
+        left_out=tuple(sorted({*one.keys()} - _KNOWN)),
     )
 
 

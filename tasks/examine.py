@@ -116,9 +116,11 @@ async def _api_checks(here: Installation, seen: _Seen) -> list[Diagnosis]:
         ):
             endpoint = await _made("endpoint", lambda: _endpoint(gateway, seen))
             return [key, endpoint, await _made("models", lambda: _models(gateway, seen))]
+    except TimeoutError:
+        endpoint = diagnosis.endpoint_silent(_API_SECONDS)
     except Exception as error:  # noqa: BLE001 - as in _made
         endpoint = diagnosis.broken("endpoint", type(error).__name__)
-        return [key, endpoint, diagnosis.not_made("models", "the endpoint does not answer")]
+    return [key, endpoint, diagnosis.not_made("models", "the endpoint does not answer")]
 
 
 def _key(here: Installation) -> Diagnosis:

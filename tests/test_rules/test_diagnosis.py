@@ -58,6 +58,7 @@ OFF = [
     (diagnosis.worker_check(BARE), "no worker of weighbridge is online"),
     (diagnosis.deployments_check(BARE, {"nightly": SPEC}), "not on the server: nightly"),
     (diagnosis.broken("models", "KeyError"), "KeyError"),
+    (diagnosis.endpoint_silent(30), "did not answer within 30 seconds"),
 ]
 
 
