@@ -22,7 +22,7 @@ from schemas.errors import BadInput, RunFailed
 from services.children import ChildCommand, Children, hold_folder
 
 #: the first start of a Prefect server migrates its database, which can take a minute on a slow machine
-_START_SECONDS = 240.0
+_START_SECONDS = 300.0
 #: what is in flight gets 20 seconds to end before a run closes its books; then it reports
 _STOP_SECONDS = 40.0
 _LOOK_SECONDS = 0.5

@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -73,17 +72,17 @@ class Children:
         return ""
 
     def stop(self, patience: float) -> None:
-        """Stop all of them, the last one first, and kill what is left after so many seconds each.
+        """Stop all of them, the last one first, and kill what is left.
 
-        What a process started itself is stopped too: a worker would leave its flow runs behind.
+        What a process started itself is stopped before it: a worker that ends would leave its flow runs behind, or
+        kill them before they have closed their books.
+
+        Args:
+            patience: how long each of them may take, seconds.
         """
         for _, process in reversed(self._running):
-            family = _family(process.pid)
-            for member in family:
-                with suppress(psutil.NoSuchProcess):
-                    member.send_signal(signal.SIGTERM)
-            _, alive = psutil.wait_procs(family, timeout=patience)
-            _kill(alive)
+            for members in (_family(process.pid)[:-1], _family(process.pid)):
+                _terminate(members, patience)
             process.wait()
         self._running.clear()
 
@@ -94,12 +93,20 @@ class Children:
 
 
 def _family(pid: int) -> list[psutil.Process]:
-    """A process and all that it and its own started; none where it has ended and left nothing."""
+    """All that a process and its own started, and it itself as the last; none where it has ended."""
     try:
         parent = psutil.Process(pid)
         return [*parent.children(recursive=True), parent]
     except psutil.NoSuchProcess:
         return []
+
+
+def _terminate(members: Sequence[psutil.Process], patience: float) -> None:
+    for member in members:
+        with suppress(psutil.NoSuchProcess):
+            member.terminate()
+    _, alive = psutil.wait_procs(members, timeout=patience)
+    _kill(alive)
 
 
 def _kill(family: Sequence[psutil.Process]) -> None:

@@ -20,7 +20,7 @@ from tests.processes import BIN, ONE_CERTIFICATE, ROOT, clean_environment, fetch
 pytestmark = [pytest.mark.prefect, pytest.mark.slow]
 NAMES = {one["name"] for one in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]}
 #: the first start migrates Prefect's database
-START_SECONDS = 240
+START_SECONDS = 300
 READY = "Ctrl-C stops all of it."
 
 

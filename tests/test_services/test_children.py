@@ -46,6 +46,19 @@ def test_stopping_ends_each_process_and_what_it_started_also_what_does_not_liste
     assert [one for one in started if one.is_running() and one.status() != psutil.STATUS_ZOMBIE] == []
 
 
+def test_what_a_process_started_ends_before_it_so_that_it_can_be_seen_to_its_end(children, tmp_path):
+    ending = f"import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: (print('child', flush=True), sys.exit())); {SLEEPS}"
+    code = (
+        f"import signal, subprocess, sys; child = subprocess.Popen([sys.executable, '-c', {ending!r}]); "
+        "signal.signal(signal.SIGTERM, lambda *_: (print('parent', child.wait(), flush=True), sys.exit())); "
+        f"{SLEEPS}"
+    )
+    start(children, tmp_path, code, "worker")
+    until(lambda: children.last_words("worker").count("ready") == 2, "both")
+    children.stop(patience=20)
+    assert children.last_words("worker").splitlines()[-2:] == ["child", "parent 0"]
+
+
 def test_a_process_that_ends_by_itself_is_named_with_its_last_words(children, tmp_path):
     start(children, tmp_path, SLEEPS, "other")
     start(children, tmp_path, "print('ready'); raise SystemExit('I had enough')", "tired one")
