@@ -1,7 +1,9 @@
 """The look at a job file and its policy before anything is started."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
+from rules.dated_path import dated_path
 from schemas.settings import Settings
 from services.job_file import JobFile
 from services.policy_file import read_policy
@@ -11,7 +13,7 @@ def check_input(jobs: str, policy: Path | None, id_column: str | None, prompt_co
     """Check a job file and the policy that says how it is read: plain mistakes, before a Prefect server starts.
 
     Args:
-        jobs: a job file, a folder of them, or a glob.
+        jobs: a job file, a folder of them, or a glob; {date} stands for the day.
         policy: the policy file; None: the one of the settings.
         id_column: the column of the job's id, in place of the policy's.
         prompt_column: the column of the prompt, or a template, in place of the policy's.
@@ -22,4 +24,5 @@ def check_input(jobs: str, policy: Path | None, id_column: str | None, prompt_co
     found = read_policy(policy or Settings().policy).overridden(
         None, None, id_column=id_column, prompt_column=prompt_column
     )
-    JobFile(jobs, found.jobs, found.results.keep)
+    path = dated_path(jobs, datetime.now(UTC), found.time_zone)
+    JobFile(path, found.jobs, found.results.keep)

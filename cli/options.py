@@ -1,17 +1,20 @@
-"""What several commands share: their options, an amount of USD, and the ledger that an option names."""
+"""What several commands share: their options, an amount of USD, and the ledger that an option names.
+
+What opens a ledger is imported when one is opened: a command that only looks something up has no second to wait for it.
+"""
 
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
 from schemas.errors import BadInput
+from schemas.ledger_place import ledger_url_of, plain_sqlite_file
 from schemas.outcome import Mode
-from schemas.settings import Settings
-from services.ledger import Ledger, open_ledger, open_to_read
+
+if TYPE_CHECKING:
+    from services.ledger import Ledger
 
 #: where a simulated run keeps its ledger when nothing else is named, below the current folder
 SIMULATED_LEDGER = Path("data/simulated/ledger.db")
@@ -47,7 +50,10 @@ ThinkingBudgetOption = Annotated[
 ]
 SeedOption = Annotated[int, typer.Option(min=0, help="Which rows --sample draws.")]
 JobsArgument = Annotated[
-    str, typer.Argument(help="A job file (Parquet, CSV or JSON Lines), a folder of them, or a glob.")
+    str,
+    typer.Argument(
+        help="A job file (Parquet, CSV or JSON Lines), a folder of them, or a glob; {date} stands for the day."
+    ),
 ]
 IdColumnOption = Annotated[str | None, typer.Option(help="The column with the job's id, if not job_id.")]
 PromptColumnOption = Annotated[
@@ -70,7 +76,7 @@ SimulateOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
 
 
-def opened_ledger(url: str | None, *, create: bool = False) -> Ledger:
+def opened_ledger(url: str | None, *, create: bool = False) -> "Ledger":
     """The ledger at `url`, or, when that is None, the one that the settings name.
 
     Args:
@@ -82,20 +88,24 @@ def opened_ledger(url: str | None, *, create: bool = False) -> Ledger:
         BadInput: the URL cannot be used, or nothing is there.
         RunFailed: the database does not answer, or was made by a newer version.
     """
-    address = url or Settings().ledger_url
+    from services.ledger import open_ledger  # noqa: PLC0415 - see the top
+
+    address = ledger_url_of(url)
     if not create:
         require_ledger(address)
     return open_ledger(address)
 
 
-def ledger_to_read(url: str | None) -> Ledger:
+def ledger_to_read(url: str | None) -> "Ledger":
     """The ledger at `url`, or the one that the settings name, as it stands: it is neither made nor migrated.
 
     Raises:
         BadInput: the URL cannot be used, or no ledger is there.
         RunFailed: the database does not answer.
     """
-    address = url or Settings().ledger_url
+    from services.ledger import open_to_read  # noqa: PLC0415 - see the top
+
+    address = ledger_url_of(url)
     require_ledger(address)
     return open_to_read(address)
 
@@ -120,6 +130,11 @@ def require_ledger(address: str) -> None:
 
 def _sqlite_file(address: str) -> Path | None:
     """The file of a SQLite URL; None for any other database, and for what `open_ledger` refuses."""
+    if (plain := plain_sqlite_file(address)) is not None:
+        return plain
+    from sqlalchemy import make_url  # noqa: PLC0415 - see the top
+    from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
+
     try:
         url = make_url(address)
     except (ArgumentError, ValueError):

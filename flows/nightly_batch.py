@@ -48,6 +48,7 @@ async def nightly_batch(
     id_column: str | None = None,
     prompt_column: str | None = None,
     deadline: str | None = None,
+    allow_no_jobs: bool = False,
 ) -> State[RunReport]:
     """Weigh every job of a job file, send what fits, park the rest for review, reconcile the bill.
 
@@ -55,6 +56,7 @@ async def nightly_batch(
 
     Args:
         jobs: A job file (Parquet, CSV or JSON Lines), a folder of them, or a glob, as the worker sees it.
+            {date} stands for the day, as 2026-11-27.
         policy: A policy file (TOML). Empty: WEIGHBRIDGE_POLICY, or the default policy.
         ledger: A SQLAlchemy URL. Empty: WEIGHBRIDGE_LEDGER, or data/ledger.db.
         results: The folder for results. Empty: WEIGHBRIDGE_RESULTS, or data/results.
@@ -73,6 +75,7 @@ async def nightly_batch(
         prompt_column: The column with the prompt, or a template such as Summarise: {body}. Empty: as the policy says.
         deadline: A time of day such as 06:30, in the policy's time zone, at which the answers of a run in batches are due.
             Empty: as the policy says.
+        allow_no_jobs: A night without a job file, or without a row in it, is complete. Otherwise it fails.
     """
     drawn = None if sample is None else SampleOptions(sample, seed)
     options = RunOptions(
@@ -87,6 +90,7 @@ async def nightly_batch(
         mode=mode,
         prefect_flow_run_id=flow_run.get_id(),
         deployment=deployment.get_id(),
+        scheduled_for=flow_run.get_scheduled_start_time(),
         resubmit_approved=resubmit_approved,
         quote=quote,
         way=Way(effort, thinking_budget),
@@ -95,7 +99,7 @@ async def nightly_batch(
         prompt_column=prompt_column,
         deadline=deadline,
     )
-    return await as_state(one_night(options))
+    return await as_state(one_night(options), allow_no_jobs=allow_no_jobs)
 
 
 async def one_night(options: RunOptions) -> RunReport:

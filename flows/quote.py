@@ -41,6 +41,7 @@ async def quote(
 
     Args:
         jobs: A job file (Parquet, CSV or JSON Lines), a folder of them, or a glob, as the worker sees it.
+            {date} stands for the day, as 2026-11-27.
         policy: A policy file (TOML). Empty: WEIGHBRIDGE_POLICY, or the default policy.
         ledger: A SQLAlchemy URL. Empty: WEIGHBRIDGE_LEDGER, or data/ledger.db.
         results: The folder for results. Empty: WEIGHBRIDGE_RESULTS, or data/results.
@@ -71,6 +72,7 @@ async def quote(
         id_column=id_column,
         prompt_column=prompt_column,
         deadline=deadline,
+        scheduled_for=flow_run.get_scheduled_start_time(),
     )
     try:
         drawn = None if sample is None else SampleOptions(sample, seed)

@@ -150,7 +150,7 @@ class RunOptions:
     """What a person or a schedule says of a run; None leaves it to the settings and the policy.
 
     Attributes:
-        jobs: a job file, a folder of them, or a glob; None: only what people approved.
+        jobs: a job file, a folder of them, or a glob, {date} for the day; None: only what people approved.
         policy: a policy file.
         ledger: a SQLAlchemy URL.
         results: the folder that the run's own results folder goes into.
@@ -168,6 +168,7 @@ class RunOptions:
         id_column: the column of the job's id.
         prompt_column: the column of the prompt, or a template over columns.
         deadline: a time of day such as 06:30, in the policy's time zone, at which its answers are due.
+        scheduled_for: when it was to begin: its day is that of the {date} in `jobs`; None: now.
     """
 
     jobs: str | None
@@ -188,3 +189,4 @@ class RunOptions:
     id_column: str | None = None
     prompt_column: str | None = None
     deadline: str | None = None
+    scheduled_for: datetime | None = None

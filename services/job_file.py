@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rules.map_row import mapped_row
-from schemas.errors import BadInput
+from schemas.errors import BadInput, NoJobs
 from schemas.payload.exact_json import Unfit
 from schemas.policy_sections import JobColumns
 from schemas.row import Row
@@ -57,8 +57,8 @@ class JobFile:
         keep: columns that are kept for the results.
 
     Raises:
-        BadInput: nothing is there, it is not what its name says, it has no rows, or a column is missing or of a wrong
-            type.
+        NoJobs: nothing is there, or it has no rows.
+        BadInput: it is not what its name says, or a column is missing or of a wrong type.
     """
 
     def __init__(self, path: str, columns: JobColumns | None = None, keep: Sequence[str] = ()) -> None:
@@ -73,7 +73,7 @@ class JobFile:
             self._files.append(_Checked(file, facts, read))
         self.rows = sum(checked.facts.rows for checked in self._files)
         if self.rows == 0:
-            raise BadInput(f"{path} has no rows: there is nothing to do.")
+            raise NoJobs(f"{path} has no rows: there is nothing to do.")
         self.ignored_columns = sorted(name for name in ignored if name and not name.startswith(_PANDAS_INDEX))
 
     def batches(self, limit: int | None = None) -> Iterator[list[Row]]:

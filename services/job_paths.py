@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
-from schemas.errors import BadInput
+from schemas.errors import BadInput, NoJobs
 from schemas.words import printable
 from services.job_format import ENDINGS, JobFormat, checked_format, described_file, format_by_name
 
@@ -48,8 +48,9 @@ def find_files(path: str, columns: Container[str]) -> list[InputFile]:
         columns: what the name of a folder may give a value to.
 
     Raises:
-        BadInput: there are none, a folder cannot be searched, one is not what its name says, they are of two formats, or
-            two folders contradict each other.
+        NoJobs: there are none.
+        BadInput: a folder cannot be searched, one is not what its name says, they are of two formats, or two folders
+            contradict each other.
     """
     try:
         found = _with_bytes(_found(path))
@@ -86,7 +87,7 @@ def _found(path: str) -> list[Path]:
     matches = [match for match in matches if not any(_is_hidden(p) for p in match.parts if p not in literal)]
     files = sorted({file for match in matches for file in (_below(match) if match.is_dir() else [match])})
     if not files:
-        raise BadInput(
+        raise NoJobs(
             f"There is no file {path}. Name a job file, a folder of them, or a glob in quotation marks; nothing was sent."
         )
     return files
@@ -99,7 +100,7 @@ def _with_bytes(files: list[Path]) -> list[Path]:
     return full or files[:1]
 
 
-def _nothing_in(folder: Path) -> BadInput:
+def _nothing_in(folder: Path) -> NoJobs:
     """The refusal of a folder without a job file, with what it has."""
     names = sorted(printable(entry.name) for entry in folder.iterdir())
     shown = ", ".join(names[:_MOST_SHOWN])
@@ -108,7 +109,7 @@ def _nothing_in(folder: Path) -> BadInput:
     others = (entry for entry in sorted(folder.iterdir()) if entry.is_file() and not _is_hidden(entry.name))
     first = next((entry for entry in others if entry.name not in _NOT_DATA), None)
     hint = f" {described_file(first)}" if first is not None else ""
-    return BadInput(
+    return NoJobs(
         f"The folder {folder} has no job file.{has}{hint} Job files end in {ENDINGS}; names that start with "
         '"_" or "." are not read. Nothing was sent.'
     )

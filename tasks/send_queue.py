@@ -120,9 +120,7 @@ class SendQueue:
         return task
 
     async def _something_ended(self) -> None:
-        """Wait until something in flight ends, jobs that waited for the first of their prefix may go, or the run's
-        deadline gives the queue something to do.
-        """
+        """Wait until something in flight ends, or a shared prefix or the deadline gives the queue something to do."""
         done: set[asyncio.Task[Any]] = set()
         may_go = asyncio.ensure_future(self._run.caching.changed.wait())
         try:

@@ -13,6 +13,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from rules.asked_way import way_refused
+from rules.dated_path import dated_path
 from rules.deadline import deadline_of
 from rules.models import Models
 from schemas.errors import BadInput
@@ -51,7 +52,7 @@ async def start_run(options: RunOptions) -> AsyncIterator[tuple[Run, JobFile | N
     check_lasting(options, settings)
     _check_job_file_alone(options)
     policy = run_policy(options, settings)
-    file = None if options.jobs is None else JobFile(options.jobs, policy.jobs, policy.results.keep)
+    file = job_file(options, policy)
     ledger_url = options.ledger or settings.ledger_url
     run_id = _new_id()
     results = writable_folder(Path(options.results or settings.results).absolute()) / run_id
@@ -172,6 +173,19 @@ def run_policy(options: RunOptions, settings: Settings) -> Policy:
             "leave it out; nothing was sent."
         )
     return policy
+
+
+def job_file(options: RunOptions, policy: Policy) -> JobFile | None:
+    """The checked job file of a run; None: it has none.
+
+    Raises:
+        NoJobs: it is not there, or has no rows.
+        BadInput: it cannot be used.
+    """
+    if options.jobs is None:
+        return None
+    path = dated_path(options.jobs, options.scheduled_for or datetime.now(UTC), policy.time_zone)
+    return JobFile(path, policy.jobs, policy.results.keep)
 
 
 def put_on_record(run: Run, jobs_path: str) -> None:
