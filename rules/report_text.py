@@ -1,7 +1,7 @@
 """The report as people read it: the same rows for the terminal, the Markdown file and the Prefect artifact."""
 
 from schemas.money import usd_rounded
-from schemas.report import CutOffFigures, FittedFigures, PassedCap, QuoteFigures, RunReport
+from schemas.report import CutOffFigures, FittedFigures, PassedCap, QuoteFigures, RunReport, SharedFigures
 
 #: what each outcome means to the person who reads the table
 _MEANINGS = {
@@ -87,6 +87,8 @@ def money_rows(report: RunReport) -> Rows:
         rows.append(_quote_row(report.quote))
     for fitted in report.fitted:
         rows.append((fitted.how, f"{fitted.jobs:,} jobs", _fitting(fitted)))
+    if report.shared.jobs:
+        rows.append(("shared answers", f"{report.shared.jobs:,} jobs", _sharing(report.shared)))
     if money.held:
         rows.append(("still held", usd_rounded(money.held), "attempts that may have been billed"))
     if report.over_hold:
@@ -112,6 +114,11 @@ def _fitting(fitted: FittedFigures) -> str:
     """What bringing jobs within their budgets came to."""
     less = f"{fitted.input_tokens:,} input tokens and {usd_rounded(fitted.usd)} less than as they were"
     return f"{fitted.turns:,} turns dropped; {less}" if fitted.turns else less
+
+
+def _sharing(shared: SharedFigures) -> str:
+    """What it came to that jobs got the answer to another one."""
+    return f"same payload as a job that was paid for; sending each would have cost {usd_rounded(shared.saved_usd)} more"
 
 
 def _held_row(report: RunReport) -> tuple[str, ...]:

@@ -100,6 +100,8 @@ class JobRow(Table):
     reason: Mapped[str | None] = mapped_column(String(40))
     detail: Mapped[str | None] = mapped_column(Text)
     attempt_id: Mapped[str | None] = mapped_column(String(64))
+    #: the row of the same run whose answer it gets, because both have the same payload
+    shares_with_row: Mapped[int | None]
 
     __table_args__ = (
         Index("ix_jobs_run_id_job_id", "run_id", "job_id"),
@@ -110,8 +112,15 @@ class JobRow(Table):
             "run_id",
             text("priority DESC"),
             "row_number",
-            sqlite_where=text("outcome IS NULL AND attempt_id IS NULL"),
-            postgresql_where=text("outcome IS NULL AND attempt_id IS NULL"),
+            sqlite_where=text("outcome IS NULL AND attempt_id IS NULL AND shares_with_row IS NULL"),
+            postgresql_where=text("outcome IS NULL AND attempt_id IS NULL AND shares_with_row IS NULL"),
+        ),
+        Index(
+            "ix_jobs_shares",
+            "run_id",
+            "shares_with_row",
+            sqlite_where=text("shares_with_row IS NOT NULL"),
+            postgresql_where=text("shares_with_row IS NOT NULL"),
         ),
     )
 

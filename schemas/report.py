@@ -244,6 +244,18 @@ class FittedFigures(_ReportPart):
     usd: UsdText
 
 
+class SharedFigures(_ReportPart):
+    """Jobs of this run that got the answer to another job with the same payload.
+
+    Attributes:
+        jobs: how many, be it that the other one was sent in this run or before.
+        saved_usd: what those answers cost once, for each job that got one: what sending each would have come to.
+    """
+
+    jobs: int = 0
+    saved_usd: UsdText = Decimal(0)
+
+
 class RowToMend(_ReportPart):
     """One row that somebody should look at, and why."""
 
@@ -315,6 +327,8 @@ class RunReport(_ReportPart):
     reasons: list[ReasonFigures] = []
     #: jobs that were brought within their budgets, as [prune] of the policy says
     fitted: list[FittedFigures] = []
+    #: jobs that were not sent, because another one has the same payload
+    shared: SharedFigures = SharedFigures()
     #: the first rejected, failed and unknown rows; all of them are in the file unanswered-*.parquet
     rows_to_mend: list[RowToMend] = []
     #: the quote that the run was held to

@@ -57,4 +57,4 @@ def _put_on_record(run: Run, batch: Sequence[Row], first: int, *, resubmit_appro
         resubmit_approved=resubmit_approved,
         parks_cut_off=run.policy.parks_cut_off,
     )
-    return jobs.add(run.ledger, run.run_id, weighed, rejected, ended, weigh_cut_off=run.policy.parks_cut_off)
+    return jobs.add(run.ledger, run.run_id, weighed, rejected, ended, serving=run.policy.kept_answers)

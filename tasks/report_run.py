@@ -35,10 +35,11 @@ from schemas.report import (
     ReasonFigures,
     RowToMend,
     RunReport,
+    SharedFigures,
     TokenFigures,
     UsdFigures,
 )
-from services.ledger import batches, fitted, lessons, quotes, run_sums, runs
+from services.ledger import batches, fitted, lessons, quotes, run_sums, runs, shared_answers
 from services.ledger.run_sums import ModelSums, ReasonSum
 from services.result_file import USD, write_parts, write_text
 from services.whole_thread import on_whole_thread
@@ -151,6 +152,7 @@ def report_on(run: Run) -> RunReport:
         cut_off=cut_off_figures(nothing, learned),
         reasons=[_reason_figures(item) for item in reasons],
         fitted=_fitted_figures(run),
+        shared=_shared_figures(run),
         rows_to_mend=_rows_to_fix(run),
         quote=_quote_figures(run, models),
         places=Places(ledger=run.ledger.url, results=str(run.results), report=str(run.results / "report.md")),
@@ -215,6 +217,11 @@ def _fitted_figures(run: Run) -> list[FittedFigures]:
         )
         for item in fitted.sums(run.ledger, run.run_id)
     ]
+
+
+def _shared_figures(run: Run) -> SharedFigures:
+    found = shared_answers.shared_sum(run.ledger, run.run_id)
+    return SharedFigures(jobs=found.jobs, saved_usd=to_usd(found.saved))
 
 
 def _rows_to_fix(run: Run) -> list[RowToMend]:

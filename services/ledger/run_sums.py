@@ -12,6 +12,7 @@ from schemas.job import RunId
 from schemas.ledger import AttemptRow, BudgetRow, JobRow, ResponseRow
 from schemas.outcome import AttemptState, Billing, Outcome, Reason, Scope
 from schemas.usage import CUT_OFF, REFUSED
+from services.ledger.shared_answers import cost_of_row
 from services.ledger.store import Ledger
 
 _SUCCEEDED = AttemptRow.state == AttemptState.SUCCEEDED
@@ -90,6 +91,7 @@ class AnsweredRow:
     """A succeeded row with its answer, whichever run paid for it.
 
     Attributes:
+        cost: nano-USD; 0 where the answer to another job is shared.
         body: the answer's JSON; None when history was pruned. What is known of the attempt is None when it was
             forgotten.
     """
@@ -102,7 +104,7 @@ class AnsweredRow:
     stop_reason: str | None
     actual_input_tokens: int | None
     actual_output_tokens: int | None
-    actual_nano_usd: int | None
+    cost: int | None
     body: str | None
 
 
@@ -310,7 +312,7 @@ def answers(ledger: Ledger, run_id: RunId) -> Iterator[AnsweredRow]:
             AttemptRow.stop_reason,
             AttemptRow.actual_input_tokens,
             AttemptRow.actual_output_tokens,
-            AttemptRow.actual_nano_usd,
+            cost_of_row(),
             ResponseRow.body,
         )
         .outerjoin(AttemptRow, AttemptRow.attempt_id == JobRow.attempt_id)

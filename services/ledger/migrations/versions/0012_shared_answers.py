@@ -1,0 +1,30 @@
+"""Rows that get the answer of another row with the same payload."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0012"
+down_revision = "0010"
+
+_QUEUED = sa.text("outcome IS NULL AND attempt_id IS NULL AND shares_with_row IS NULL")
+_SHARES = sa.text("shares_with_row IS NOT NULL")
+
+
+def upgrade() -> None:
+    op.add_column("jobs", sa.Column("shares_with_row", sa.BigInteger(), nullable=True))
+    # who shares is not in the queue
+    op.drop_index("ix_jobs_queue", table_name="jobs")
+    op.create_index(
+        "ix_jobs_queue",
+        "jobs",
+        ["run_id", sa.text("priority DESC"), "row_number"],
+        sqlite_where=_QUEUED,
+        postgresql_where=_QUEUED,
+    )
+    op.create_index(
+        "ix_jobs_shares",
+        "jobs",
+        ["run_id", "shares_with_row"],
+        sqlite_where=_SHARES,
+        postgresql_where=_SHARES,
+    )

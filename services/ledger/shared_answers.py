@@ -1,0 +1,173 @@
+"""Shared answers: of the rows of a run with the same payload one is sent, and the others get what it gets.
+
+The one that is sent is their representative. Who shares is neither counted nor sent, and is not parked: what a person
+decides about the representative holds for all, since each later run shares again.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, or_, select, update
+from sqlalchemy.orm import aliased
+
+from schemas.job import RunId
+from schemas.ledger import AttemptRow, JobRow, ResponseRow
+from schemas.outcome import AttemptState, Outcome
+from schemas.review_tables import ReviewRow
+from services.ledger.jobs import QUEUED
+from services.ledger.store import Ledger
+
+IN_DOUBT = (AttemptState.OPEN, AttemptState.UNKNOWN)
+#: what a row that shares has of its representative, once that has ended
+_ENDING = ("decision", "outcome", "reason", "detail", "attempt_id")
+
+
+def mark_sharers(
+    ledger: Ledger, run_id: RunId, *, same_group: bool = False, same_limits: bool = False
+) -> int:
+    """Take every queued row whose payload stands in another row of the run out of the queue; how many.
+
+    The representative is the row of highest priority, then the lowest row; but first one that an earlier answer or a
+    person has ended, or lets pass, and then one with an attempt of an earlier run, which must not be paid for again.
+    Under an edit, the edit is the answer to the payload that was edited. A row goes its own way that has an attempt of
+    its own in flight or in doubt.
+
+    Args:
+        ledger: the ledger.
+        run_id: the run, all of whose rows are read.
+        same_group: rows share only with rows of the same group.
+        same_limits: rows share only with rows that have the same limits of their own: what is sent hangs on them.
+    """
+    also: list[Any] = [JobRow.group_name] if same_group else []
+    if same_limits:
+        also += [JobRow.own_max_input_tokens, JobRow.own_max_cost_nano_usd]
+    ranked = _ranked(run_id, also).subquery("ranked")
+    may_share = or_(JobRow.review_id.is_(None), JobRow.fingerprint == ranked.c.its_fingerprint)
+    with ledger.write() as connection:
+        marked = connection.execute(
+            update(JobRow)
+            .where(
+                JobRow.run_id == run_id,
+                JobRow.row_number == ranked.c.row_number,
+                ranked.c.row_number != ranked.c.representative,
+                *QUEUED,
+                may_share,
+                ~_has_own_attempt(JobRow),
+            )
+            .values(shares_with_row=ranked.c.representative)
+            .execution_options(synchronize_session=False)
+        )
+        return marked.rowcount
+
+
+def _ranked(run_id: RunId, also: Sequence[Any]) -> Select[Any]:
+    """The rows of each payload that stands in several rows, with their representative.
+
+    Args:
+        run_id: the run.
+        also: what else must be the same, besides the payload and the pinned model.
+    """
+    answered = exists().where(ResponseRow.attempt_id == JobRow.attempt_id)
+    can_lead = or_(JobRow.outcome.is_(None), JobRow.outcome != Outcome.SUCCEEDED, answered)
+    same = [func.coalesce(ReviewRow.fingerprint, JobRow.fingerprint), JobRow.pinned_model, *also]
+    named = [column.label(f"same_{place}") for place, column in enumerate(same)]
+    rows = (
+        select(
+            JobRow.row_number,
+            JobRow.job_id,
+            JobRow.fingerprint,
+            JobRow.pinned_model,
+            JobRow.priority,
+            JobRow.outcome,
+            JobRow.review_id,
+            *named,
+            func.count().over(partition_by=same).label("rows"),
+        )
+        .outerjoin(ReviewRow, ReviewRow.id == JobRow.review_id)
+        .where(JobRow.run_id == run_id, JobRow.fingerprint.is_not(None), can_lead)
+        .subquery("candidates")
+    )
+    own = rows.c
+    rank = case(
+        (own.outcome == Outcome.SUCCEEDED, 0),
+        (own.review_id.is_not(None), 1),
+        (own.outcome.is_not(None), 2),
+        (_has_own_attempt(own), 3),
+        else_=4,
+    )
+    order = (rank, own.priority.desc(), own.row_number)
+    partition = [own[one.name] for one in named]
+    return select(
+        own.row_number,
+        func.first_value(own.row_number).over(partition_by=partition, order_by=order).label("representative"),
+        func.first_value(own.fingerprint)
+        .over(partition_by=partition, order_by=order)
+        .label("its_fingerprint"),
+    ).where(own.rows > 1)
+
+
+def _has_own_attempt(job: Any) -> ColumnElement[bool]:
+    """Whether the job itself has an attempt with its payload that is in flight, was answered, or may have been billed."""
+    serves = or_(job.pinned_model.is_(None), AttemptRow.model == job.pinned_model)
+    return exists().where(
+        AttemptRow.fingerprint == job.fingerprint,
+        AttemptRow.job_id == job.job_id,
+        or_(AttemptRow.state.in_(IN_DOUBT), and_(AttemptRow.state == AttemptState.SUCCEEDED, serves)),
+    )
+
+
+def end_sharers(connection: Connection, run_id: str) -> int:
+    """Give every undecided row that shares the ending of its representative, if that has ended; how many got one."""
+    representative = aliased(JobRow)
+    ended = connection.execute(
+        update(JobRow)
+        .where(
+            JobRow.run_id == run_id,
+            JobRow.shares_with_row.is_not(None),
+            JobRow.outcome.is_(None),
+            representative.run_id == run_id,
+            representative.row_number == JobRow.shares_with_row,
+            representative.outcome.is_not(None),
+        )
+        .values({name: getattr(representative, name) for name in _ENDING})
+        .execution_options(synchronize_session=False)
+    )
+    return ended.rowcount
+
+
+def end_all(ledger: Ledger, run_id: RunId) -> int:
+    """As `end_sharers`, in a transaction of its own."""
+    with ledger.write() as connection:
+        return end_sharers(connection, run_id)
+
+
+class SharedSum(NamedTuple):
+    """Rows of a run that succeeded by the answer to another job: how many, and what those answers cost, in nano-USD."""
+
+    jobs: int
+    saved: int
+
+
+def shared_sum(ledger: Ledger, run_id: RunId) -> SharedSum:
+    """What sharing saved a run: each row that another job's attempt answered would have cost as much as that one."""
+    query = (
+        select(func.count(), func.coalesce(func.sum(AttemptRow.actual_nano_usd), 0))
+        .select_from(JobRow)
+        .join(AttemptRow, AttemptRow.attempt_id == JobRow.attempt_id)
+        .where(
+            JobRow.run_id == run_id,
+            JobRow.outcome == Outcome.SUCCEEDED,
+            AttemptRow.job_id != JobRow.job_id,
+        )
+    )
+    with ledger.read() as connection:
+        number, saved = connection.execute(query).one()
+    return SharedSum(number, int(saved))
+
+
+def cost_of_row() -> ColumnElement[int | None]:
+    """What a row costs, in nano-USD, of rows joined with the attempt that answered them; NULL where it was forgotten."""
+    cost: ColumnElement[int | None] = case(
+        (AttemptRow.job_id != JobRow.job_id, 0), else_=AttemptRow.actual_nano_usd
+    )
+    return cost
