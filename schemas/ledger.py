@@ -4,6 +4,7 @@ runs ─┬─ jobs ── payloads      one row per input row; its payload only
       ├─ fitted_jobs           jobs that were brought within a budget, and by what
       ├─ batches               one provider Message Batch of many attempts
       ├─ attempts ── responses  one paid try; its hold, then its bill; the answer until it is published
+      │     └─ cost_shares      whose groups bear it, where that is split
       └─ budgets                settled + held of each window
 reviews ─┬─ review_payloads     jobs that wait for a person; what they would send
          └─ review_events       each change of one
@@ -228,6 +229,8 @@ class AttemptRow(Table):
     group_name: Mapped[str | None] = mapped_column(String(100))
     #: the provider batch it went out in, in batches mode
     batch_id: Mapped[str | None] = mapped_column(String(64))
+    #: over how many jobs its cost is split, by group in `cost_shares`; None: its own group bears it
+    split_jobs: Mapped[int | None] = mapped_column(Integer)
     #: the budget day its hold was taken on, in the policy's time zone
     budget_day: Mapped[str] = mapped_column(String(10))
     model: Mapped[str] = mapped_column(String(100))
@@ -306,6 +309,16 @@ class AttemptRow(Table):
         ),
         Index("ix_attempts_ended_at", "ended_at"),
     )
+
+
+class CostShareRow(Table):
+    """How many of the jobs that the cost of an attempt is split over are of a group, or of none: ""."""
+
+    __tablename__ = "cost_shares"
+
+    attempt_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    group_name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    jobs: Mapped[int] = mapped_column(Integer)
 
 
 class BatchRow(Table):

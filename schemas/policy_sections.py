@@ -55,6 +55,8 @@ class RunRules(BudgetCap):
     """
 
     share_answers: bool = True
+    #: whose group a shared answer is paid by: that of the job that was sent, or those of all that share it
+    pays: Literal["first", "split"] = "first"
     #: jobs share only with jobs of their own group, or, without one, with others without one
     answers_private_to_group: bool = False
 

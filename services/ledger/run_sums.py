@@ -12,6 +12,7 @@ from schemas.job import RunId
 from schemas.ledger import AttemptRow, BudgetRow, JobRow, ResponseRow
 from schemas.outcome import AttemptState, Billing, Outcome, Reason, Scope
 from schemas.usage import CUT_OFF, REFUSED
+from services.ledger.payers import paying_groups
 from services.ledger.shared_answers import cost_of_row
 from services.ledger.store import Ledger
 
@@ -229,11 +230,9 @@ def over_holds(ledger: Ledger, run_id: RunId) -> tuple[int, int]:
 
 def settled_in_windows(ledger: Ledger, run_id: RunId) -> dict[Window, int]:
     """Nano-USD settled in each window that attempts of a run fall under, by whomever."""
-    days = select(AttemptRow.budget_day, AttemptRow.group_name).where(AttemptRow.run_id == run_id).distinct()
     with ledger.read() as connection:
-        windows = {
-            window for day, group in connection.execute(days) for window in windows_of(run_id, day, group)
-        }
+        days = paying_groups(connection, AttemptRow.run_id == run_id)
+        windows = {window for day, group in days for window in windows_of(run_id, day, group)}
         query = select(
             BudgetRow.scope, BudgetRow.period, BudgetRow.group_name, BudgetRow.settled_nano_usd
         ).where(BudgetRow.period.in_({window.period for window in windows}))

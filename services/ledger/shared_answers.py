@@ -166,8 +166,14 @@ def shared_sum(ledger: Ledger, run_id: RunId) -> SharedSum:
 
 
 def cost_of_row() -> ColumnElement[int | None]:
-    """What a row costs, in nano-USD, of rows joined with the attempt that answered them; NULL where it was forgotten."""
-    cost: ColumnElement[int | None] = case(
-        (AttemptRow.job_id != JobRow.job_id, 0), else_=AttemptRow.actual_nano_usd
+    """What a row costs, in nano-USD, of rows joined with the attempt that answered them; NULL where it was forgotten.
+
+    The answer to another job costs nothing, or its share, if it was paid for in the row's run and is split.
+    """
+    cost, jobs = AttemptRow.actual_nano_usd, func.coalesce(AttemptRow.split_jobs, 1)
+    is_shared = AttemptRow.job_id != JobRow.job_id
+    bears = and_(AttemptRow.split_jobs.is_not(None), AttemptRow.run_id == JobRow.run_id)
+    of_row: ColumnElement[int | None] = case(
+        (and_(is_shared, bears), cost // jobs), (is_shared, 0), else_=cost // jobs + cost % jobs
     )
-    return cost
+    return of_row

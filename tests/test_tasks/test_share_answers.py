@@ -1,13 +1,15 @@
 """Jobs with the same payload: one is sent, whatever becomes of it, and what a person decides about it holds for all."""
 
 import asyncio
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import select
 
-from schemas.ledger import JobRow
+from schemas.ledger import BudgetRow, JobRow
+from schemas.money import to_usd
 from schemas.outcome import Method, RunOutcome
 from schemas.payload.payload import Payload
 from schemas.review import EditEstimate
@@ -100,6 +102,23 @@ def test_what_is_private_to_a_group_is_shared_within_it_alone(ledger):
     later = [*same("g", group="ana"), *same("h", group="eve"), *same("i")]
     gateway, report = night(ledger, 2, later, **private)
     assert (len(gateway.sent), report.shared.jobs) == (1, 2)
+
+
+@pytest.mark.parametrize("mode", ["messages", "batches"])
+def test_what_is_split_is_borne_by_each_group_and_asked_of_each_cap(ledger, mode):
+    rows = [*same("a", "b", group="ana"), *same("c", group="ben"), *same("d")]
+    split = {"run": {"pays": "split"}, "mode": mode}
+    _, report = night(ledger, 1, rows, groups={"ben": {"day": {"budget_usd": "0.000001"}}}, **split)
+    assert outcomes(ledger, "run-1") == dict.fromkeys("abcd", ("deferred", "group_budget"))
+    assert "its share of" in report.reasons[0].example_detail
+    _, report = night(ledger, 2, rows, gateway=BatchGateway(), **split)
+    costs = {row["job_id"]: row["cost_usd"] for row in published(ledger, 2)}
+    assert sum(costs.values()) == report.usd.actual > 0
+    assert costs["b"] == costs["c"] == costs["d"] <= costs["a"] < costs["b"] + Decimal("0.000000004")
+    with ledger.read() as connection:
+        query = select(BudgetRow.group_name, BudgetRow.settled_nano_usd).where(BudgetRow.period == "run-2")
+        settled = {group: to_usd(nano) for group, nano in connection.execute(query)}
+    assert settled == {"": report.usd.actual, "ana": costs["a"] + costs["b"], "ben": costs["c"]}
 
 
 def test_in_a_batch_the_payload_stands_once(ledger):

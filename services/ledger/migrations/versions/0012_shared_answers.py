@@ -1,4 +1,4 @@
-"""Rows that get the answer of another row with the same payload."""
+"""Rows that get the answer of another row with the same payload, and whose groups bear what it costs."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,6 +12,14 @@ _SHARES = sa.text("shares_with_row IS NOT NULL")
 
 def upgrade() -> None:
     op.add_column("jobs", sa.Column("shares_with_row", sa.BigInteger(), nullable=True))
+    op.add_column("attempts", sa.Column("split_jobs", sa.Integer(), nullable=True))
+    op.create_table(
+        "cost_shares",
+        sa.Column("attempt_id", sa.String(64), nullable=False),
+        sa.Column("group_name", sa.String(100), nullable=False),
+        sa.Column("jobs", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("attempt_id", "group_name", name=op.f("pk_cost_shares")),
+    )
     # who shares is not in the queue
     op.drop_index("ix_jobs_queue", table_name="jobs")
     op.create_index(
