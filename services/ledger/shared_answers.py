@@ -42,7 +42,14 @@ def mark_sharers(
     if same_limits:
         also += [JobRow.own_max_input_tokens, JobRow.own_max_cost_nano_usd]
     ranked = _ranked(run_id, also).subquery("ranked")
-    may_share = or_(JobRow.review_id.is_(None), JobRow.fingerprint == ranked.c.its_fingerprint)
+    # under another edit of the same payload, something else is sent
+    its_own = aliased(JobRow)
+    its_fingerprint = (
+        select(its_own.fingerprint)
+        .where(its_own.run_id == run_id, its_own.row_number == ranked.c.representative)
+        .scalar_subquery()
+    )
+    may_share = or_(JobRow.review_id.is_(None), JobRow.fingerprint == its_fingerprint)
     with ledger.write() as connection:
         marked = connection.execute(
             update(JobRow)
@@ -61,49 +68,42 @@ def mark_sharers(
 
 
 def _ranked(run_id: RunId, also: Sequence[Any]) -> Select[Any]:
-    """The rows of each payload that stands in several rows, with their representative.
+    """The rows whose payload stands in several rows, each with its representative.
 
     Args:
         run_id: the run.
         also: what else must be the same, besides the payload and the pinned model.
     """
+    asked = func.coalesce(ReviewRow.fingerprint, JobRow.fingerprint)
     answered = exists().where(ResponseRow.attempt_id == JobRow.attempt_id)
     can_lead = or_(JobRow.outcome.is_(None), JobRow.outcome != Outcome.SUCCEEDED, answered)
-    same = [func.coalesce(ReviewRow.fingerprint, JobRow.fingerprint), JobRow.pinned_model, *also]
-    named = [column.label(f"same_{place}") for place, column in enumerate(same)]
-    rows = (
-        select(
-            JobRow.row_number,
-            JobRow.job_id,
-            JobRow.fingerprint,
-            JobRow.pinned_model,
-            JobRow.priority,
-            JobRow.outcome,
-            JobRow.review_id,
-            *named,
-            func.count().over(partition_by=same).label("rows"),
-        )
-        .outerjoin(ReviewRow, ReviewRow.id == JobRow.review_id)
-        .where(JobRow.run_id == run_id, JobRow.fingerprint.is_not(None), can_lead)
-        .subquery("candidates")
+    of_run = and_(JobRow.run_id == run_id, JobRow.fingerprint.is_not(None))
+    under_review = ReviewRow.id == JobRow.review_id
+    # most payloads stand once: only the others are ranked
+    repeated = (
+        select(asked)
+        .select_from(JobRow)
+        .outerjoin(ReviewRow, under_review)
+        .where(of_run)
+        .group_by(asked)
+        .having(func.count() > 1)
     )
-    own = rows.c
     rank = case(
-        (own.outcome == Outcome.SUCCEEDED, 0),
-        (own.review_id.is_not(None), 1),
-        (own.outcome.is_not(None), 2),
-        (_has_own_attempt(own), 3),
+        (JobRow.outcome == Outcome.SUCCEEDED, 0),
+        (JobRow.review_id.is_not(None), 1),
+        (JobRow.outcome.is_not(None), 2),
+        (_has_own_attempt(JobRow), 3),
         else_=4,
     )
-    order = (rank, own.priority.desc(), own.row_number)
-    partition = [own[one.name] for one in named]
-    return select(
-        own.row_number,
-        func.first_value(own.row_number).over(partition_by=partition, order_by=order).label("representative"),
-        func.first_value(own.fingerprint)
-        .over(partition_by=partition, order_by=order)
-        .label("its_fingerprint"),
-    ).where(own.rows > 1)
+    representative = func.first_value(JobRow.row_number).over(
+        partition_by=[asked, JobRow.pinned_model, *also],
+        order_by=(rank, JobRow.priority.desc(), JobRow.row_number),
+    )
+    return (
+        select(JobRow.row_number, representative.label("representative"))
+        .outerjoin(ReviewRow, under_review)
+        .where(of_run, can_lead, asked.in_(repeated))
+    )
 
 
 def _has_own_attempt(job: Any) -> ColumnElement[bool]:
