@@ -321,6 +321,16 @@ class CostShareRow(Table):
     jobs: Mapped[int] = mapped_column(Integer)
 
 
+class SharedAnswerRow(Table):
+    """That a job was answered by another job's attempt: it is not sent again, also once the answer is pruned."""
+
+    __tablename__ = "shared_answers"
+
+    job_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64), primary_key=True)
+    attempt_id: Mapped[str] = mapped_column(String(64), primary_key=True, index=True)
+
+
 class BatchRow(Table):
     """One provider Message Batch. On record before it is created, and found again if its creation brought no answer."""
 

@@ -1,6 +1,6 @@
 """Prior attempts: what became earlier of the same jobs, in whichever run."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, lite
 from rules.identity import same_model
 from schemas.fitted_job import Fitting
 from schemas.job import Job, KeptAnswers, QueuedJob, RunId
-from schemas.ledger import AttemptRow, FittedJobRow, JobRow, ResponseRow
+from schemas.ledger import AttemptRow, FittedJobRow, JobRow, ResponseRow, SharedAnswerRow
 from schemas.outcome import AttemptState
 from schemas.review_tables import ReviewRow
 from schemas.usage import CUT_OFF
@@ -139,7 +139,8 @@ def answers_of_others(connection: Connection, jobs: Sequence[Job], serving: Kept
     if not serving.of_others or not jobs:
         return {}
     offered: dict[str, list[_Offer]] = {}
-    for offer in _offers(connection, [job.payload.fingerprint for job in jobs], serving):
+    fingerprints = {job.payload.fingerprint for job in jobs}
+    for offer in (*_remembered(connection, jobs), *_offers(connection, fingerprints, serving)):
         offered.setdefault(offer.fingerprint, []).append(offer)
     wanting = [job for job in jobs if job.payload.fingerprint in offered]
     own = _attempts(connection, {(job.job_id, job.payload.fingerprint) for job in wanting}) if wanting else {}
@@ -152,21 +153,56 @@ def answers_of_others(connection: Connection, jobs: Sequence[Job], serving: Kept
             continue
         for offer in offered[job.payload.fingerprint]:
             in_reach = offer.group_name == job.group or not serving.same_group
-            if in_reach and same_model(job.model, offer.model):
+            of_job = offer.job_id in (None, job.job_id) and not (serving.whole and offer.was_cut_off)
+            if of_job and in_reach and same_model(job.model, offer.model):
                 answered[job.row_number] = offer.attempt_id
     return answered
 
 
 class _Offer(NamedTuple):
-    """The last kept answer to a payload under one model, of one group where that matters."""
+    """The last kept answer to a payload under one model, of one group where that matters.
+
+    Attributes:
+        job_id: the job that it serves; None: any with the payload.
+    """
 
     fingerprint: str
     model: str
     group_name: str | None
     attempt_id: str
+    stop_reason: str | None
+    job_id: str | None = None
+
+    @property
+    def was_cut_off(self) -> bool:
+        """Whether its max_tokens cut it off."""
+        return self.stop_reason == CUT_OFF
 
 
-def _offers(connection: Connection, fingerprints: Sequence[str], serving: KeptAnswers) -> list[_Offer]:
+def _remembered(connection: Connection, jobs: Sequence[Job]) -> list[_Offer]:
+    """What jobs were answered with before, by sharing: it serves them also when the answer itself is pruned."""
+    shared = SharedAnswerRow
+    query = (
+        select(
+            shared.fingerprint,
+            AttemptRow.model,
+            AttemptRow.group_name,
+            AttemptRow.attempt_id,
+            AttemptRow.stop_reason,
+            shared.job_id,
+        )
+        .join(AttemptRow, AttemptRow.attempt_id == shared.attempt_id)
+        .where(
+            shared.job_id.in_([job.job_id for job in jobs]),
+            shared.fingerprint.in_({job.payload.fingerprint for job in jobs}),
+            AttemptRow.state == AttemptState.SUCCEEDED,
+        )
+        .order_by(AttemptRow.ended_at, AttemptRow.attempt_id)
+    )
+    return [_Offer(*row) for row in connection.execute(query)]
+
+
+def _offers(connection: Connection, fingerprints: Collection[str], serving: KeptAnswers) -> list[_Offer]:
     """The answers to payloads that were not pruned, one for each model: attempts at one payload may be many."""
     one_of: list[Any] = [AttemptRow.fingerprint, AttemptRow.model]
     if serving.same_group:
@@ -180,11 +216,12 @@ def _offers(connection: Connection, fingerprints: Sequence[str], serving: KeptAn
             AttemptRow.model,
             AttemptRow.group_name,
             AttemptRow.attempt_id,
+            AttemptRow.stop_reason,
             newest.label("place"),
         )
         .join(ResponseRow, ResponseRow.attempt_id == AttemptRow.attempt_id)
         .where(
-            AttemptRow.fingerprint.in_(set(fingerprints)),
+            AttemptRow.fingerprint.in_(fingerprints),
             AttemptRow.state == AttemptState.SUCCEEDED,
             ~_was_pruned(),
         )
@@ -192,7 +229,8 @@ def _offers(connection: Connection, fingerprints: Sequence[str], serving: KeptAn
     if serving.whole:
         found = found.where(AttemptRow.stop_reason.is_distinct_from(CUT_OFF))
     ranked = found.subquery()
-    query = select(ranked.c.fingerprint, ranked.c.model, ranked.c.group_name, ranked.c.attempt_id)
+    columns = ("fingerprint", "model", "group_name", "attempt_id", "stop_reason")
+    query = select(*(ranked.c[name] for name in columns))
     rows = connection.execute(query.where(ranked.c.place == 1).order_by(ranked.c.model))
     return [_Offer(*row) for row in rows]
 

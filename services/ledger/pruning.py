@@ -43,6 +43,7 @@ from schemas.ledger import (
     PayloadRow,
     ResponseRow,
     RunRow,
+    SharedAnswerRow,
 )
 from schemas.review_tables import ReviewEventRow, ReviewPayloadRow, ReviewRow
 from schemas.table import Table
@@ -241,7 +242,7 @@ def _taken_out(
     which = select(AttemptRow.attempt_id, AttemptRow.group_name, AttemptRow.split_jobs).where(piece)
     payers = payers_of(connection, connection.execute(which, moments).all())
     ids = list(payers)
-    for row in (ResponseRow, CostShareRow):
+    for row in (ResponseRow, CostShareRow, SharedAnswerRow):
         connection.execute(delete(row).where(row.attempt_id.in_(ids)))
     key = (
         AttemptRow.attempt_id,

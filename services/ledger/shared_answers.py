@@ -11,11 +11,11 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, fu
 from sqlalchemy.orm import aliased
 
 from schemas.job import RunId
-from schemas.ledger import AttemptRow, JobRow, ResponseRow
+from schemas.ledger import AttemptRow, JobRow, ResponseRow, SharedAnswerRow
 from schemas.outcome import AttemptState, Outcome
 from schemas.review_tables import ReviewRow
 from services.ledger.jobs import QUEUED
-from services.ledger.store import Ledger
+from services.ledger.store import Ledger, upsert
 
 IN_DOUBT = (AttemptState.OPEN, AttemptState.UNKNOWN)
 #: what a row that shares has of its representative, once that has ended
@@ -139,6 +139,25 @@ def end_all(ledger: Ledger, run_id: RunId) -> int:
     """As `end_sharers`, in a transaction of its own."""
     with ledger.write() as connection:
         return end_sharers(connection, run_id)
+
+
+def remember(connection: Connection, run_id: str) -> None:
+    """Put on record which jobs of a run the attempts of others answered."""
+    shared = (
+        select(JobRow.job_id, JobRow.fingerprint, JobRow.attempt_id)
+        .select_from(JobRow)
+        .join(AttemptRow, AttemptRow.attempt_id == JobRow.attempt_id)
+        .where(
+            JobRow.run_id == run_id,
+            JobRow.outcome == Outcome.SUCCEEDED,
+            AttemptRow.job_id != JobRow.job_id,
+        )
+        .distinct()
+    )
+    statement = upsert(connection, SharedAnswerRow)
+    connection.execute(
+        statement.from_select(["job_id", "fingerprint", "attempt_id"], shared).on_conflict_do_nothing()
+    )
 
 
 class SharedSum(NamedTuple):

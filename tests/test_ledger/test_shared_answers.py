@@ -215,6 +215,30 @@ def test_an_answer_that_was_pruned_or_cut_off_serves_no_other_job(ledger):
     assert shares(ledger, "run-3") == [None, None, 1]
 
 
+def test_a_job_that_was_answered_by_sharing_is_not_sent_again_once_the_answer_is_pruned(ledger):
+    read(ledger, "run-1", [job(0, "a"), job(1, "b")])
+    answer_all(ledger, "run-1")
+    end_early(ledger, "run-1")
+    with ledger.write() as connection:
+        connection.execute(ResponseRow.__table__.delete())
+    begin(ledger, "run-2")
+    given = [job(0, "b"), job(1, "new"), job(2, "b", model="claude-opus-5-5")]
+    assert jobs.add(ledger, "run-2", given[:2], [], serving=SHARED) == 1
+    assert [row.outcome for row in rows_of(ledger, "run-2")] == ["succeeded", None]
+    for serving in (
+        KeptAnswers(),
+        KeptAnswers(of_others=True, same_group=True),
+        KeptAnswers(of_others=True, whole=True),
+    ):
+        with ledger.write() as connection:
+            connection.execute(update(AttemptRow).values(stop_reason="max_tokens", group_name="ana"))
+        run_id = f"run-{serving}"[:60]
+        begin(ledger, run_id)
+        assert jobs.add(ledger, run_id, [job(0, "b")], [], serving=serving) == 1
+    begin(ledger, "run-3")
+    assert jobs.add(ledger, "run-3", given[2:], [], serving=SHARED) == 1
+
+
 def test_who_shares_has_no_review_of_its_own(ledger):
     read(ledger, "run-1", [job(0), job(1)])
     jobs.record(ledger, "run-1", [_over_limit(0)])

@@ -20,6 +20,14 @@ def upgrade() -> None:
         sa.Column("jobs", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("attempt_id", "group_name", name=op.f("pk_cost_shares")),
     )
+    op.create_table(
+        "shared_answers",
+        sa.Column("job_id", sa.Text(), nullable=False),
+        sa.Column("fingerprint", sa.String(64), nullable=False),
+        sa.Column("attempt_id", sa.String(64), nullable=False),
+        sa.PrimaryKeyConstraint("job_id", "fingerprint", "attempt_id", name=op.f("pk_shared_answers")),
+    )
+    op.create_index("ix_shared_answers_attempt_id", "shared_answers", ["attempt_id"])
     # who shares is not in the queue
     op.drop_index("ix_jobs_queue", table_name="jobs")
     op.create_index(
