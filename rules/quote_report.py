@@ -49,7 +49,7 @@ def quote_figures(tally: QuoteTally, caps: Sequence[QuotedCap], policy: Policy) 
     # a cap defers jobs that are priced; a job in flight elsewhere is deferred without a price
     elsewhere, deferred = rows[Outcome.DEFERRED], sum(cap.jobs for cap in caps)
     jobs = QuotedJobs(
-        read=rows.total(),
+        read=rows.total() + tally.shared,
         priced=rows[None] - deferred,
         answered=rows[Outcome.SUCCEEDED],
         again=tally.again.total(),
@@ -57,6 +57,7 @@ def quote_figures(tally: QuoteTally, caps: Sequence[QuotedCap], policy: Policy) 
         deferred=elsewhere + deferred,
         rejected=rows[Outcome.REJECTED],
         uncounted=rows[Outcome.FAILED],
+        shared=tally.shared,
     )
     why_deferred = {Reason.RUN_BUDGET} if deferred else set()
     facts = RunFacts(

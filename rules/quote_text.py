@@ -14,6 +14,7 @@ CAP_HEADINGS = ("cap", "used", "of", "jobs deferred", "a cap that lets all throu
 _MEANINGS = {
     "priced": "would be sent",
     "answered": "answered by an earlier run: they cost nothing",
+    "shared": "same request as another row: they get its answer and cost nothing",
     "review": "would wait for a person",
     "deferred": "not enough money under today's caps, or in flight in another run",
     "rejected": "not a valid request: fix the row",

@@ -10,6 +10,7 @@ from schemas.report import (
     PassedCap,
     QuoteFigures,
     RunReport,
+    SharedFigures,
 )
 
 #: what each outcome means to the person who reads the table
@@ -100,6 +101,8 @@ def money_rows(report: RunReport) -> Rows:
         rows.append((fitted.how, f"{fitted.jobs:,} jobs", _fitting(fitted)))
     if report.cache.read_tokens or report.cache.written_tokens:
         rows.append(_cache_row(report.cache))
+    if report.shared.jobs:
+        rows.append(("shared answers", f"{report.shared.jobs:,} jobs", _sharing(report.shared)))
     if money.held:
         rows.append(("still held", usd_rounded(money.held), "attempts that may have been billed"))
     if report.over_hold:
@@ -160,6 +163,11 @@ def _cache_row(cache: CacheFigures) -> tuple[str, ...]:
     if cache.saved_usd < 0:
         return ("caching lost", usd_rounded(-cache.saved_usd), f"{what}; hits: {hits(cache.hit_share)}")
     return ("caching saved", usd_rounded(cache.saved_usd), f"{what}; hits: {hits(cache.hit_share)}")
+
+
+def _sharing(shared: SharedFigures) -> str:
+    """What it came to that jobs got the answer to another one."""
+    return f"same payload as a job that was paid for; sending each would have cost {usd_rounded(shared.saved_usd)} more"
 
 
 def _held_row(report: RunReport) -> tuple[str, ...]:

@@ -34,6 +34,21 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptAnswers:
+    """Which answers on record serve a job that is read.
+
+    Attributes:
+        whole: only those that were not cut off at their max_tokens.
+        of_others: also those to the same payload under another job id.
+        same_group: of those of others, only the ones that the job's own group paid for.
+    """
+
+    whole: bool = False
+    of_others: bool = False
+    same_group: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One valid row of the input.
 

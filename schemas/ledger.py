@@ -4,6 +4,7 @@ runs ─┬─ jobs ── payloads      one row per input row; its payload only
       ├─ fitted_jobs           jobs that were brought within a budget, and by what
       ├─ batches               one provider Message Batch of many attempts
       ├─ attempts ── responses  one paid try; its hold, then its bill; the answer until it is published
+      │     └─ cost_shares      whose groups bear it, where that is split
       └─ budgets                settled + held of each window
 reviews ─┬─ review_payloads     jobs that wait for a person; what they would send
          └─ review_events       each change of one
@@ -107,6 +108,8 @@ class JobRow(Table):
     kept: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     #: the beginning that it shares with other jobs of the run, when that is to be cached
     prefix_key: Mapped[str | None] = mapped_column(String(64))
+    #: the row of the same run whose answer it gets, because both have the same payload
+    shares_with_row: Mapped[int | None]
 
     __table_args__ = (
         Index("ix_jobs_run_id_job_id", "run_id", "job_id"),
@@ -118,8 +121,15 @@ class JobRow(Table):
             text("priority DESC"),
             "prefix_key",
             "row_number",
-            sqlite_where=text("outcome IS NULL AND attempt_id IS NULL"),
-            postgresql_where=text("outcome IS NULL AND attempt_id IS NULL"),
+            sqlite_where=text("outcome IS NULL AND attempt_id IS NULL AND shares_with_row IS NULL"),
+            postgresql_where=text("outcome IS NULL AND attempt_id IS NULL AND shares_with_row IS NULL"),
+        ),
+        Index(
+            "ix_jobs_shares",
+            "run_id",
+            "shares_with_row",
+            sqlite_where=text("shares_with_row IS NOT NULL"),
+            postgresql_where=text("shares_with_row IS NOT NULL"),
         ),
     )
 
@@ -247,6 +257,8 @@ class AttemptRow(Table):
     group_name: Mapped[str | None] = mapped_column(String(100))
     #: the provider batch it went out in, in batches mode
     batch_id: Mapped[str | None] = mapped_column(String(64))
+    #: over how many jobs its cost is split, by group in `cost_shares`; None: its own group bears it
+    split_jobs: Mapped[int | None] = mapped_column(Integer)
     #: the budget day its hold was taken on, in the policy's time zone
     budget_day: Mapped[str] = mapped_column(String(10))
     #: the deadline that it goes out for at full price, in UTC, which is the period of a window; None: for none
@@ -335,6 +347,26 @@ class AttemptRow(Table):
         ),
         Index("ix_attempts_ended_at", "ended_at"),
     )
+
+
+class CostShareRow(Table):
+    """How many of the jobs that the cost of an attempt is split over are of a group, or of none: ""."""
+
+    __tablename__ = "cost_shares"
+
+    attempt_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    group_name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    jobs: Mapped[int] = mapped_column(Integer)
+
+
+class SharedAnswerRow(Table):
+    """That a job was answered by another job's attempt: it is not sent again, also once the answer is pruned."""
+
+    __tablename__ = "shared_answers"
+
+    job_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64), primary_key=True)
+    attempt_id: Mapped[str] = mapped_column(String(64), primary_key=True, index=True)
 
 
 class BatchRow(Table):

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from schemas.contract_price import Price
 from schemas.errors import BadInput
+from schemas.job import KeptAnswers
 from schemas.money import NanoUsd, to_nano
 from schemas.outcome import Mode, Scope
 from schemas.policy_sections import (
@@ -30,6 +31,7 @@ from schemas.policy_sections import (
     RequestLimits,
     ResultColumns,
     Route,
+    RunRules,
     Uncountable,
 )
 
@@ -47,7 +49,7 @@ class Policy(PolicySection):
     max_task_runs: Annotated[int, Field(ge=1, le=10_000)] = 200
     routes: Annotated[tuple[Route, ...], Field(min_length=1)]
     request: RequestLimits = RequestLimits()
-    run: BudgetCap = BudgetCap()
+    run: RunRules = RunRules()
     day: BudgetCap = BudgetCap()
     month: BudgetCap = BudgetCap()
     groups: dict[str, GroupCaps] = Field(default_factory=dict)
@@ -120,6 +122,15 @@ class Policy(PolicySection):
         """Whether a job whose answer was cut off waits for a person."""
         return self.output.on_truncated == "review"
 
+    @property
+    def kept_answers(self) -> KeptAnswers:
+        """Which answers on record serve a job, so that it is not sent."""
+        return KeptAnswers(
+            whole=self.parks_cut_off,
+            of_others=self.run.share_answers,
+            same_group=self.run.answers_private_to_group,
+        )
+
     def cap(self, scope: Scope, group: str = "") -> NanoUsd | None:
         """The cap of a window in nano-USD, or None where there is none.
 
@@ -149,7 +160,7 @@ class Policy(PolicySection):
         if max_input_tokens is not None:
             changes["request"] = {**self.request.model_dump(), "max_input_tokens": max_input_tokens}
         if run_budget_usd is not None:
-            changes["run"] = {"budget_usd": run_budget_usd}
+            changes["run"] = {**self.run.model_dump(), "budget_usd": run_budget_usd}
         if mode is not None:
             changes["mode"] = mode
         named = {"id": id_column, "prompt": prompt_column}

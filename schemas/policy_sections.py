@@ -55,6 +55,20 @@ class BudgetCap(PolicySection):
     budget_usd: Usd | None = None
 
 
+class RunRules(BudgetCap):
+    """What holds for one run: its cap, and whether identical requests of it share an answer.
+
+    Shared is within one ledger, by the same payload under the same pinned model: in one run the job of highest priority
+    is sent, and a later one gets the answer that is kept. Turn it off where the same request is to be sampled often.
+    """
+
+    share_answers: bool = True
+    #: whose group a shared answer is paid by: that of the job that was sent, or those of all that share it
+    pays: Literal["first", "split"] = "first"
+    #: jobs share only with jobs of their own group, or, without one, with others without one
+    answers_private_to_group: bool = False
+
+
 class GroupCaps(PolicySection):
     """The most that the jobs of one group may hold and settle; they count under the caps for all jobs too."""
 

@@ -22,6 +22,7 @@ class QuotedJobs(_QuotePart):
         answered: were answered by an earlier run, and cost nothing.
         again: of the priced ones, those that were answered before and would be paid for again.
         uncounted: could not be counted.
+        shared: would get the answer to another row with the same payload, and cost nothing.
     """
 
     read: int = 0
@@ -32,6 +33,7 @@ class QuotedJobs(_QuotePart):
     deferred: int = 0
     rejected: int = 0
     uncounted: int = 0
+    shared: int = 0
 
 
 class QuotedUsd(_QuotePart):

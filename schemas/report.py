@@ -284,6 +284,18 @@ class CacheFigures(_ReportPart):
     prefixes: list[PrefixFigures] = []
 
 
+class SharedFigures(_ReportPart):
+    """Jobs of this run that got the answer to another job with the same payload.
+
+    Attributes:
+        jobs: how many, be it that the other one was sent in this run or before.
+        saved_usd: what those answers cost once, for each job that got one: what sending each would have come to.
+    """
+
+    jobs: int = 0
+    saved_usd: UsdText = Decimal(0)
+
+
 class RowToMend(_ReportPart):
     """One row that somebody should look at, and why."""
 
@@ -396,6 +408,8 @@ class RunReport(_ReportPart):
     fitted: list[FittedFigures] = []
     #: what the markers of [cache] came to
     cache: CacheFigures = CacheFigures()
+    #: jobs that were not sent, because another one has the same payload
+    shared: SharedFigures = SharedFigures()
     #: the first rejected, failed and unknown rows; all of them are in the file unanswered-*.parquet
     rows_to_mend: list[RowToMend] = []
     #: when its answers were due; None: it had no deadline

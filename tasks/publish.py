@@ -79,7 +79,7 @@ def _rows(run: Run) -> Iterator[dict[str, Any]]:
             "text": answer_text(row.body) if row.body else None,
             "input_tokens": row.actual_input_tokens,
             "output_tokens": row.actual_output_tokens,
-            "cost_usd": to_usd_or_none(row.actual_nano_usd),
+            "cost_usd": to_usd_or_none(row.cost),
             "response": row.body,
             "attempt_id": row.attempt_id,
             "paid_in_run": row.run_id,

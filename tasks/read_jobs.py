@@ -72,4 +72,4 @@ def _put_on_record(run: Run, rows: Sequence[tuple[int, Row]], *, resubmit_approv
         resubmit_approved=resubmit_approved,
         parks_cut_off=run.policy.parks_cut_off,
     )
-    return jobs.add(run.ledger, run.run_id, weighed, rejected, ended, weigh_cut_off=run.policy.parks_cut_off)
+    return jobs.add(run.ledger, run.run_id, weighed, rejected, ended, serving=run.policy.kept_answers)

@@ -41,10 +41,11 @@ from schemas.report import (
     RowToMend,
     RunReport,
     SampleFigures,
+    SharedFigures,
     TokenFigures,
     UsdFigures,
 )
-from services.ledger import batches, fitted, lessons, prefixes, quotes, run_sums, runs
+from services.ledger import batches, fitted, lessons, prefixes, quotes, run_sums, runs, shared_answers
 from services.ledger.measured import measured_answers
 from services.ledger.run_sums import ModelSums, ReasonSum
 from services.result_file import USD, write_parts, write_text
@@ -159,6 +160,7 @@ def report_on(run: Run) -> RunReport:
         reasons=[_reason_figures(item) for item in reasons],
         fitted=_fitted_figures(run),
         cache=_cache_figures(run),
+        shared=_shared_figures(run),
         rows_to_mend=_rows_to_fix(run),
         deadline=_deadline_figures(run),
         quote=_quote_figures(run, models),
@@ -253,6 +255,11 @@ def _cache_figures(run: Run) -> CacheFigures:
         with suppress(Unpriced):
             rates[model] = run.models.price_card(model, now).cache_rates
     return cache_figures(sums, rates)
+
+
+def _shared_figures(run: Run) -> SharedFigures:
+    found = shared_answers.shared_sum(run.ledger, run.run_id)
+    return SharedFigures(jobs=found.jobs, saved_usd=to_usd(found.saved))
 
 
 def _rows_to_fix(run: Run) -> list[RowToMend]:

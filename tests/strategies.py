@@ -26,6 +26,7 @@ from schemas.payload.payload import Payload
 from schemas.policy import Policy, validated
 from schemas.run import NewRun, RunKey
 from services.ledger import Ledger, holds, jobs, open_ledger, runs
+from services.ledger.payers import sharing_payers
 from services.ledger.settle import record_leaving, settle
 
 #: of a test that says nothing else
@@ -233,7 +234,10 @@ def take(ledger, worst_cases, run_id="run-1", may_defer=True, resend_unknown=Fal
     """Holds for the next jobs in the queue, one per worst case."""
     queued = jobs.next_in_queue(ledger, run_id, len(worst_cases), without)
     asked = [weighed(one, cost) for one, cost in zip(queued, worst_cases, strict=False)]
-    groups = {one.group: None for one in queued if one.group}
+    if cap.pop("split", False):
+        payers = sharing_payers(ledger, run_id, [one.row_number for one in queued])
+        asked = [replace(one, split=payers.get(one.job.row_number)) for one in asked]
+    groups = {group: None for one in asked for group in one.payers.named()}
     return holds.take(
         ledger,
         RunKey(run_id, owner_of(run_id)),

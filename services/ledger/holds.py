@@ -15,7 +15,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from rules.endings import answered_before, cut_off, deferred, unknown_before
 from schemas.attempt import Admission, Expectation, HeldAttempt, WeighedJob
-from schemas.budget import Window, WindowCap, windows_of
+from schemas.budget import Payers, Window, WindowCap
 from schemas.job import AttemptId, QueuedJob, RunId
 from schemas.ledger import AttemptRow, JobRow, PayloadRow
 from schemas.money import usd_text
@@ -24,6 +24,7 @@ from schemas.review_tables import ReviewRow
 from schemas.run import RunKey
 from services.ledger.leases import assert_owner
 from services.ledger.outcomes import RowEnding, end_rows
+from services.ledger.payers import put_on_record as payers_on_record
 from services.ledger.prior import Prior, PriorAttempt, prior_attempts
 from services.ledger.store import Ledger
 from services.ledger.windows import add_to_windows, open_windows
@@ -79,7 +80,7 @@ def take(
                 _reduce(free, caps, item)
             elif may_defer and (never := _lacking(caps, at_most, item)):
                 taken.end(item, deferred(never.reason, _short_text(never, at_most, item)))
-            elif lacking.window.group:
+            elif lacking.window.group and lacking.window.group == item.job.group:
                 admission.short_groups.add(lacking.window.group)
             else:
                 admission.short = True
@@ -105,20 +106,24 @@ class _Taken:
         self.ends: list[RowEnding] = []
         self.joins: list[dict[str, Any]] = []
         self.superseded: list[str] = []
+        self.payers: dict[str, Payers] = {}
 
     def hold(self, item: WeighedJob, cut_off: PriorAttempt | None = None) -> None:
         """Hold the money for a job; its answer that was cut off, if there is one, gives way to the one to come."""
         job, estimate = item.job, item.estimate
+        attempt_id = AttemptId(f"att_{uuid4().hex}")
+        self.payers[attempt_id] = item.payers
         if cut_off is not None:
             self.superseded.append(cut_off.attempt_id)
         self.attempts.append(
             {
-                "attempt_id": AttemptId(f"att_{uuid4().hex}"),
+                "attempt_id": attempt_id,
                 "run_id": self.run_id,
                 "row_number": job.row_number,
                 "job_id": job.job_id,
                 "fingerprint": job.fingerprint,
                 "group_name": job.group,
+                "split_jobs": item.split and item.split.jobs,
                 "budget_day": self.budget_day,
                 "deadline": self.deadline,
                 "model": estimate.model,
@@ -134,7 +139,7 @@ class _Taken:
                 "expected_low_nano_usd": estimate.expected_low,
                 "expected_high_nano_usd": estimate.expected_high,
                 "worst_case_nano_usd": estimate.worst_case,
-                "held_nano_usd": estimate.hold,
+                "held_nano_usd": item.hold,
                 "opened_at": self.now,
                 "tries": 0,
                 **_marked(job),
@@ -191,6 +196,8 @@ class _Taken:
             )
         if self.attempts:
             connection.execute(insert(AttemptRow), self.attempts)
+            splits = [one["attempt_id"] for one in self.attempts if one["split_jobs"] is not None]
+            payers_on_record(connection, {one: self.payers[one] for one in splits})
             connection.execute(
                 update(JobRow)
                 .where(*of_row)
@@ -212,10 +219,10 @@ class _Taken:
             )
             held: Counter[Window] = Counter()
             for a in self.attempts:
-                for window in windows_of(
-                    self.run_id, self.budget_day, a["group_name"], deadline=self.deadline
-                ):
-                    held[window] += a["held_nano_usd"]
+                payers = self.payers[a["attempt_id"]]
+                held.update(
+                    payers.in_windows(self.run_id, self.budget_day, a["held_nano_usd"], self.deadline)
+                )
             add_to_windows(connection, {window: (amount, 0) for window, amount in held.items()})
         if self.joins:
             connection.execute(
@@ -237,8 +244,8 @@ def _marked(job: QueuedJob) -> dict[str, Any]:
 def _reduce(free: dict[Window, int], caps: Sequence[WindowCap], item: WeighedJob) -> None:
     """Take a job's hold off what is free in every window that it falls under."""
     for cap in caps:
-        if cap.window in free and cap.covers(item.job.group):
-            free[cap.window] -= item.estimate.hold
+        if cap.window in free:
+            free[cap.window] -= item.payers.share(cap.window.group, item.hold)
 
 
 def _lacking(caps: Sequence[WindowCap], free: dict[Window, int], item: WeighedJob) -> WindowCap | None:
@@ -247,7 +254,9 @@ def _lacking(caps: Sequence[WindowCap], free: dict[Window, int], item: WeighedJo
         (
             cap
             for cap in caps
-            if cap.window in free and free[cap.window] < item.estimate.hold and cap.covers(item.job.group)
+            if cap.window in free
+            and cap.covers(item.payers.groups)
+            and free[cap.window] < item.payers.share(cap.window.group, item.hold)
         ),
         None,
     )
@@ -256,8 +265,12 @@ def _lacking(caps: Sequence[WindowCap], free: dict[Window, int], item: WeighedJo
 def _short_text(cap: WindowCap, free: dict[Window, int], item: WeighedJob) -> str:
     what = "worst case" if item.estimate.likely is None else "hold of"
     whose = f" of the group {cap.window.group}" if cap.window.group else ""
+    share = item.payers.share(cap.window.group, item.hold)
+    of_it = ""
+    if share != item.hold:
+        of_it = f" (its share of {usd_text(item.hold)} USD, split over {item.payers.jobs:,} jobs)"
     return (
-        f"{what} {usd_text(item.estimate.hold)} USD, {usd_text(max(0, free[cap.window]))} USD left of the "
+        f"{what} {usd_text(share)} USD{of_it}, {usd_text(max(0, free[cap.window]))} USD left of the "
         f"{cap.window.scope} budget{whose} of {usd_text(cap.nano_usd or 0)} USD"
     )
 

@@ -9,7 +9,7 @@ from rules.endings import answered_before, deferred
 from rules.endings import rejected as rejected_ending
 from schemas.estimate import TokenCount
 from schemas.fitted_job import FittedJob
-from schemas.job import EndedJob, Job, JobUpdate, QueuedJob, RejectedRow, RunId, Shard
+from schemas.job import EndedJob, Job, JobUpdate, KeptAnswers, QueuedJob, RejectedRow, RunId, Shard
 from schemas.ledger import JobRow, PayloadRow
 from schemas.outcome import Outcome, Reason
 from schemas.payload.traits import Traits
@@ -19,10 +19,11 @@ from services.ledger import fitted, outcomes
 from services.ledger.counts import insert_counts
 from services.ledger.leases import assert_owner
 from services.ledger.outcomes import end_where, ending_columns, update_rows
-from services.ledger.prior import answers
+from services.ledger.prior import answers, answers_of_others
 from services.ledger.store import Ledger
 
-QUEUED = (JobRow.outcome.is_(None), JobRow.attempt_id.is_(None))
+#: what shares another row's answer is neither counted nor sent
+QUEUED = (JobRow.outcome.is_(None), JobRow.attempt_id.is_(None), JobRow.shares_with_row.is_(None))
 
 
 #: what a queued job is read from
@@ -58,12 +59,13 @@ def add(
     rejected: Sequence[RejectedRow],
     ended: Sequence[EndedJob] = (),
     *,
-    weigh_cut_off: bool = False,
+    serving: KeptAnswers = KeptAnswers(),  # noqa: B008 - frozen
 ) -> int:
     """Put rows on record, in one transaction; how many of them wait for a decision.
 
     A job id that the run already has is rejected; a rejected row takes no id. A job that an earlier run already paid
-    for, with the same payload and, where it is pinned, under the same model, succeeds at once and costs nothing.
+    for, with the same payload and, where it is pinned, under the same model, succeeds at once and costs nothing; so does
+    one that may have the answer of another job to the same payload, unless a person has decided about it.
 
     Args:
         ledger: the ledger.
@@ -71,7 +73,7 @@ def add(
         jobs: rows to be weighed.
         rejected: rows that are no valid job.
         ended: jobs whose outcome a person has decided.
-        weigh_cut_off: a job whose answer was cut off is weighed again, for a person to decide about.
+        serving: the answers on record that jobs get; what none of them serves is weighed.
     """
     ends = {end.job.row_number: end for end in ended}
     given = sorted([*jobs, *(end.job for end in ended)], key=lambda job: job.row_number)
@@ -86,7 +88,9 @@ def add(
             )
         )
         fresh, twice = _split_duplicates(given, taken)
-        paid = answers(connection, fresh, whole=weigh_cut_off)
+        paid = answers(connection, fresh, serving)
+        undecided = [job for job in fresh if job.row_number not in paid.keys() | ends.keys()]
+        paid |= answers_of_others(connection, undecided, serving)
         rows = [_job_row(run_id, job, paid.get(job.row_number), ends.get(job.row_number)) for job in fresh]
         refused = [_rejected_row(run_id, row) for row in (*rejected, *twice)]
         waiting = {row["row_number"] for row in rows if row["outcome"] is None}

@@ -13,6 +13,8 @@ from schemas.job import RunId
 from schemas.ledger import AttemptRow, BudgetRow, JobRow, ResponseRow
 from schemas.outcome import AttemptState, Billing, Outcome, Reason, Scope
 from schemas.usage import CUT_OFF, REFUSED
+from services.ledger.payers import paying_groups
+from services.ledger.shared_answers import cost_of_row
 from services.ledger.store import Ledger
 
 _SUCCEEDED = AttemptRow.state == AttemptState.SUCCEEDED
@@ -91,6 +93,7 @@ class AnsweredRow:
     """A succeeded row with its answer, whichever run paid for it.
 
     Attributes:
+        cost: nano-USD; 0 where the answer to another job is shared.
         body: the answer's JSON; None when history was pruned. What is known of the attempt is None when it was
             forgotten.
         kept: texts of its input row, by column; None: none were kept.
@@ -104,7 +107,7 @@ class AnsweredRow:
     stop_reason: str | None
     actual_input_tokens: int | None
     actual_output_tokens: int | None
-    actual_nano_usd: int | None
+    cost: int | None
     body: str | None
     kept: dict[str, str | None] | None
 
@@ -249,15 +252,10 @@ def over_holds(ledger: Ledger, run_id: RunId) -> tuple[int, int]:
 
 def settled_in_windows(ledger: Ledger, run_id: RunId) -> dict[Window, int]:
     """Nano-USD settled in each window that attempts of a run fall under, by whomever."""
-    days = (
-        select(AttemptRow.budget_day, AttemptRow.group_name, AttemptRow.deadline)
-        .where(AttemptRow.run_id == run_id)
-        .distinct()
-    )
     with ledger.read() as connection:
         windows = {
             window
-            for day, group, deadline in connection.execute(days)
+            for day, group, deadline in paying_groups(connection, AttemptRow.run_id == run_id)
             for window in windows_of(run_id, day, group, deadline=deadline)
         }
         query = select(
@@ -338,7 +336,7 @@ def answers(ledger: Ledger, run_id: RunId) -> Iterator[AnsweredRow]:
             AttemptRow.stop_reason,
             AttemptRow.actual_input_tokens,
             AttemptRow.actual_output_tokens,
-            AttemptRow.actual_nano_usd,
+            cost_of_row(),
             ResponseRow.body,
             JobRow.kept,
         )
