@@ -155,9 +155,8 @@ async def _quote_batch(
     await count_batch(quoting, leading)
     weighed = await asyncio.to_thread(lambda: [_quoted(quoting, one, tally) for one in leading])
     # which reads what was observed of each way to think
-    await asyncio.to_thread(
-        lambda: [_add(quoting, tally, sharing, by_row[row.row_number], row) for row in weighed]
-    )
+    for row in weighed:
+        await asyncio.to_thread(_add, quoting, tally, sharing, by_row[row.row_number], row)
     led = {row.row_number for row in weighed}
     sharers = [one for one in waiting if one.job.row_number not in led]
     return [
