@@ -1,7 +1,6 @@
 """`weighbridge runs`."""
 
 import json
-from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -36,7 +35,7 @@ def list_runs(
 
 def run_values(run: RunLine) -> dict[str, Any]:
     """A run as JSON values: moments as ISO 8601, money as USD."""
-    values = asdict(run)
+    values = run._asdict()
     for name in ("started_at", "ended_at"):
         values[name] = values[name] and values[name].isoformat()
     for name in ("spent", "held"):

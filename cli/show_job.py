@@ -1,7 +1,6 @@
 """`weighbridge show JOB`."""
 
 import json
-from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -80,7 +79,7 @@ def _values(found: JobHistory) -> dict[str, Any]:
 
 def _plain(line: JobLine | AttemptLine | ReviewLine) -> dict[str, Any]:
     values: dict[str, Any] = {}
-    for name, value in asdict(line).items():
+    for name, value in line._asdict().items():
         if name.endswith("_nano_usd"):
             values[f"{name.removesuffix('_nano_usd')}_usd"] = None if value is None else usd_text(value)
         else:

@@ -191,7 +191,7 @@ def _make_folders(plan: UpPlan) -> None:
 
 def _start(plan: UpPlan, watched: _Watched, *, reset: bool) -> None:
     """Start everything in its order, and say where it is."""
-    from services.deployments import deployments_of  # noqa: PLC0415 - Prefect takes seconds to import
+    from services.deployments import POOL, deployments_of  # noqa: PLC0415 - Prefect takes seconds to import
     from services.ledger import open_ledger  # noqa: PLC0415
 
     specs = deployments_of()
@@ -205,10 +205,9 @@ def _start(plan: UpPlan, watched: _Watched, *, reset: bool) -> None:
     for child, address in first:
         watched.wait_for(child, partial(_answers, address))
     _deploy(plan, specs, reset=reset)
-    pool = specs[0].work_pool
-    worker = plan.worker_process(pool)
+    worker = plan.worker_process(POOL)
     watched.children.start(worker)
-    watched.wait_for(worker, partial(_works, plan.prefect_api, pool))
+    watched.wait_for(worker, partial(_works, plan.prefect_api, POOL))
     _say_where(plan)
 
 

@@ -108,13 +108,13 @@ def prices_check(policy: Policy, unpriced: Sequence[str], newest: date | None, t
     if unpriced:
         return _off("prices", "; ".join(unpriced), "Add the model's price as [[prices]] to the policy.")
     if newest is None or today - newest > STALE_AFTER:
-        known = "no day" if newest is None else f"{newest}"
+        known = "names no day" if newest is None else f"has nothing newer than {newest}"
         return _off(
             "prices",
-            f"the price list knows of {known}, more than {STALE_AFTER.days} days ago",
+            f"the price list {known}: a change of the last {STALE_AFTER.days} days may be missing",
             "Upgrade genai-prices, and compare the prices with the provider's page.",
         )
-    found = f"every route has its price; the price list knows of {newest}"
+    found = f"every route has its price; the newest in the price list is of {newest}"
     ending = [
         f"{price.model} on {price.last_day}"
         for price in policy.prices

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class RunLine:
+class RunLine(NamedTuple):
     """A run in a list.
 
     Attributes:
@@ -26,8 +26,7 @@ class RunLine:
     held_nano_usd: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class JobLine:
+class JobLine(NamedTuple):
     """A job in one run: how it was weighed, what was decided, and what it ended as."""
 
     run_id: str
@@ -47,8 +46,7 @@ class JobLine:
     attempt_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptLine:
+class AttemptLine(NamedTuple):
     """A paid try at a job.
 
     Attributes:
@@ -72,8 +70,7 @@ class AttemptLine:
     error: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class ReviewLine:
+class ReviewLine(NamedTuple):
     """What people decided about a job."""
 
     id: int

@@ -12,6 +12,8 @@ from prefect.client.schemas.schedules import CronSchedule
 from schemas.deployment import DeploymentSpec, ScheduleSpec
 from schemas.errors import BadInput
 
+#: the work pool of every deployment in it
+POOL = "weighbridge"
 #: what is brought to a server
 _KNOWN = frozenset(("name", "entrypoint", "description", "tags", "parameters", "schedules", "work_pool"))
 #: the file of this project

@@ -16,6 +16,7 @@ from rules.models import Models, nearing_its_end
 from rules.price_age import newest_price_day
 from rules.prices import PriceCard, Unpriced
 from schemas.checkup import CheckState, Checkup, Diagnosis
+from schemas.deployment import Cockpit
 from schemas.errors import WeighbridgeError
 from schemas.ledger import RunRow
 from schemas.model_facts import ModelFacts
@@ -23,7 +24,7 @@ from schemas.policy import Policy
 from schemas.policy_sections import RateLimits
 from schemas.words import masked_url
 from services.cockpit import read_cockpit, server_address
-from services.deployments import deployments_of
+from services.deployments import POOL, deployments_of
 from services.gateway import Gateway, client_for, open_gateway
 from services.ledger import open_to_read
 from services.ledger.store import newest_revision, revision
@@ -196,15 +197,11 @@ async def _prefect_checks() -> list[Diagnosis]:
     later = ("work pool", "worker", "deployments")
     address = server_address()
     if address is None:
-        why = (
-            "no Prefect server is named (PREFECT_API_URL): a run by hand starts its own, a schedule needs one"
-        )
-        return [diagnosis.not_made(name, why) for name in ("server", *later)]
+        why = "none is named (PREFECT_API_URL); a run by hand starts its own, a schedule needs one"
+        unnamed = [diagnosis.not_made(name, "no server is named") for name in later]
+        return [diagnosis.not_made("server", why), *unnamed]
     try:
-        specs = {one.name: one for one in deployments_of()}
-        cockpit = await read_cockpit(next(iter(specs.values())).work_pool)
-    except WeighbridgeError as error:
-        return [diagnosis.refused("server", str(error))]
+        cockpit = await read_cockpit(POOL)
     except Exception as error:  # noqa: BLE001 - whatever the client raises, the server is away
         away = diagnosis.server_away(address, type(error).__name__)
         return [away, *(diagnosis.not_made(name, "the server does not answer") for name in later)]
@@ -212,5 +209,9 @@ async def _prefect_checks() -> list[Diagnosis]:
         diagnosis.server_check(cockpit),
         diagnosis.pool_check(cockpit),
         diagnosis.worker_check(cockpit),
-        diagnosis.deployments_check(cockpit, specs),
+        await _made("deployments", lambda: _deployments(cockpit)),
     ]
+
+
+def _deployments(cockpit: Cockpit) -> Diagnosis:
+    return diagnosis.deployments_check(cockpit, {one.name: one for one in deployments_of()})

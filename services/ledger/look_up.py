@@ -7,7 +7,6 @@ answer may take. Any other ledger is opened as always, and asked in the same wor
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any, TypeVar, get_type_hints
 from urllib.parse import quote
@@ -105,7 +104,7 @@ def answer_body(url: str, attempt_id: str) -> str | None:
 def _lines(kind: type[Line], rows: Sequence[Sequence[Any]]) -> list[Line]:
     """Rows as what they are: SQLite has neither moments nor truth."""
     hints = get_type_hints(kind)
-    read_as: list[Callable[[Any], Any]] = [_reader(hints[one.name]) for one in fields(kind)]
+    read_as: list[Callable[[Any], Any]] = [_reader(hints[name]) for name in kind._fields]
     make: Callable[..., Line] = kind
     return [make(*(read(value) for read, value in zip(read_as, row, strict=True))) for row in rows]
 

@@ -14,7 +14,7 @@ import yaml
 
 from schemas.deployment import ScheduleSpec
 from schemas.errors import BadInput
-from services.deployments import deployments_of
+from services.deployments import POOL, deployments_of
 from simulator.process import running_simulator
 from tests.processes import BIN, ROOT, clean_environment, fetch, process, until
 
@@ -117,6 +117,7 @@ def test_the_file_is_read_whole_and_what_only_prefect_deploy_knows_is_named(tmp_
     specs = deployments_of()
     assert [spec.name for spec in specs] == [one["name"] for one in DEPLOYMENTS]
     assert {spec.left_out for spec in specs} == {()}
+    assert {spec.work_pool for spec in specs} == {POOL}
     assert specs[0].schedules == (ScheduleSpec("every-night-at-two", "0 2 * * *", "Europe/Berlin"),)
     file = tmp_path / "prefect.yaml"
     file.write_text(

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
@@ -57,6 +58,17 @@ def test_what_a_process_started_ends_before_it_so_that_it_can_be_seen_to_its_end
     until(lambda: children.last_words("worker").count("ready") == 2, "both")
     children.stop(patience=20)
     assert children.last_words("worker").splitlines()[-2:] == ["child", "parent 0"]
+
+
+def test_who_cannot_wait_kills_also_what_is_just_being_waited_for(children, tmp_path):
+    start(children, tmp_path, DEAF)
+    begun = time.monotonic()
+    with ThreadPoolExecutor(1) as thread:
+        stopping = thread.submit(children.stop, patience=60)
+        time.sleep(1)
+        children.kill()
+        stopping.result(timeout=30)
+    assert time.monotonic() - begun < 40
 
 
 def test_a_process_that_ends_by_itself_is_named_with_its_last_words(children, tmp_path):

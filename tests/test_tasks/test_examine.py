@@ -6,6 +6,8 @@ from contextlib import closing
 import pytest
 
 from schemas.checkup import CheckState
+from schemas.deployment import Cockpit
+from schemas.errors import BadInput
 from schemas.settings import DEFAULT_POLICY
 from services.ledger import open_ledger
 from simulator.process import running_simulator
@@ -93,6 +95,26 @@ def test_a_server_that_does_not_answer_is_off_and_what_needs_it_is_not_made(tmp_
     found = states(tmp_path)
     assert found["server"].found == "http://127.0.0.1:1/api does not answer (ConnectionError)"
     assert found["worker"].found == "not checked: the server does not answer"
+
+
+def test_what_a_server_has_is_checked_and_a_file_that_cannot_be_read_stops_only_its_own_check(
+    tmp_path, monkeypatch
+):
+    async def read(pool):
+        return Cockpit("http://x/api", "3.8.8", pool, pool_type="process", workers=("ana",))
+
+    def unreadable():
+        raise BadInput("The deployments cannot be read. Nothing was deployed.")
+
+    monkeypatch.setattr(examining, "server_address", lambda: "http://x/api")
+    monkeypatch.setattr(examining, "read_cockpit", read)
+    found = states(tmp_path)
+    assert [found[name].state for name in NAMES[7:]] == ["ok", "ok", "ok", "off"]
+    assert "not on the server: nightly" in found["deployments"].found
+    monkeypatch.setattr(examining, "deployments_of", unreadable)
+    found = states(tmp_path)
+    assert [found[name].state for name in NAMES[7:]] == ["ok", "ok", "ok", "off"]
+    assert "cannot be read" in found["deployments"].found
 
 
 def test_a_folder_that_cannot_be_made_is_off(tmp_path):
