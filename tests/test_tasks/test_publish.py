@@ -4,24 +4,17 @@ import asyncio
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
+from sqlalchemy import select
 
 from schemas.policy_sections import RESULT_COLUMNS, JobColumns
+from schemas.review_tables import ReviewRow
 from services.job_file import JobFile
 from services.ledger import reviews
 from tasks.publish import RESULTS, UNANSWERED
 from tests.nights import night
-from tests.strategies import quick_ledger
 
 KEEP = ["country", "n"]
 RULES = {"results": {"keep": KEEP}, "request": {"max_input_tokens": 60}}
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    opened = quick_ledger(f"sqlite:///{tmp_path}/ledger.db")
-    yield opened
-    opened.close()
 
 
 def job_file(folder, rows):
@@ -66,9 +59,22 @@ def test_every_row_has_the_columns_that_are_kept_whatever_it_ended_as(ledger, tm
 def test_what_was_approved_has_the_columns_of_the_row_that_was_parked(ledger, tmp_path):
     rows = [{"job_id": "heavy", "country": "FR", "n": 9, "body": "x" * 200, "max_tokens": 5}]
     asyncio.run(night(ledger, tmp_path, 1, job_file(tmp_path, rows), **RULES))
-    assert reviews.approve(ledger, [1], "ana").changed == 1
+    with ledger.read() as connection:
+        parked = connection.scalars(select(ReviewRow.id)).all()
+    assert reviews.approve(ledger, parked, "ana").changed == 1
     asyncio.run(night(ledger, tmp_path, 2, None, resubmit=True, **RULES))
     assert kept(published(tmp_path, "results", "run-2")) == {"heavy": ("FR", "9")}
+
+
+def test_what_is_kept_comes_out_to_the_last_character(ledger, tmp_path):
+    texts = ["a\0b", "\n", "", '{"x": null}', "秤 \U0001f600", "'; --"]
+    rows = [
+        {"job_id": f"job-{number}", "country": text, "n": number, "body": "x", "max_tokens": 5}
+        for number, text in enumerate(texts)
+    ]
+    asyncio.run(night(ledger, tmp_path, 1, job_file(tmp_path, rows), **RULES))
+    found = published(tmp_path, "results")
+    assert [found[f"job-{number}"]["country"] for number in range(len(texts))] == texts
 
 
 def test_without_kept_columns_the_results_are_as_they_were(ledger, tmp_path):
