@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo browser test test-slow test-all check chaos lock clean
+.PHONY: help setup demo up browser test test-slow test-all check chaos lock clean
 
 help:
 	@echo "make demo   run the nightly flow on sample jobs against the local simulator (no key needed)"
+	@echo "make up     start the Prefect server, the deployments, a worker and the review page; SIMULATE=1 needs no key"
 	@echo "make test   run the tests, without those that are marked slow"
 	@echo "make check  lint, types, the import direction, and the size and names of the code"
 	@echo "make test-slow  run those that are marked slow"
@@ -32,6 +33,11 @@ demo: setup
 	env -u PREFECT_API_URL PREFECT_HOME=$(CURDIR)/$(DEMO)/prefect $(BIN)/weighbridge run data/samples/jobs.parquet --simulate \
 	  --ledger sqlite:///$(CURDIR)/$(DEMO)/ledger.db --results $(DEMO)/results || [ $$? -eq 4 ]
 	@echo "Who waits for a person: $(BIN)/weighbridge review list --ledger sqlite:///$(DEMO)/ledger.db"
+
+# Until Ctrl-C. What it keeps between starts is in data/up, or data/up-simulated.
+SIMULATE ?=
+up: setup
+	$(BIN)/weighbridge up $(if $(SIMULATE),--simulate)
 
 # Installs a browser where it may; a no-op where there is one.
 browser:

@@ -4,21 +4,31 @@ from typing import Annotated
 
 import typer
 
+from cli.check_input import check_input
 from cli.in_flow import endpoint, places, result_of
 from cli.last_words import last_words
-from cli.options import JsonOption, LedgerOption, ModeOption, PolicyOption, ResultsOption, SimulateOption
+from cli.options import (
+    IdColumnOption,
+    JobsArgument,
+    JsonOption,
+    LedgerOption,
+    ModeOption,
+    PolicyOption,
+    PromptColumnOption,
+    ResultsOption,
+    SimulateOption,
+)
 from cli.screen import print_table, screen
 from flows.audit_tools import audit_tools as audit_flow
 from rules.tool_audit_text import AUDITED_HEADINGS, audit_lines, audit_title, audited_rows, set_line
-from schemas.settings import Settings
 from schemas.tool_audit import ToolAudit
-from services.job_file import JobFile
-from services.policy_file import read_policy
 
 
 def audit_tools(
-    jobs: Annotated[str, typer.Argument(help="A Parquet file, a folder of them, or a glob.")],
+    jobs: JobsArgument,
     policy: PolicyOption = None,
+    id_column: IdColumnOption = None,
+    prompt_column: PromptColumnOption = None,
     ledger: LedgerOption = None,
     results: ResultsOption = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows, at most this many.")] = None,
@@ -35,8 +45,7 @@ def audit_tools(
 
     def work() -> object:
         # report plain mistakes at once, before a Prefect server starts
-        JobFile(jobs)
-        read_policy(policy or Settings().policy)
+        check_input(jobs, policy, id_column, prompt_column)
         with endpoint(simulate=simulate) as base_url:
             return result_of(
                 audit_flow,
@@ -47,6 +56,8 @@ def audit_tools(
                 limit=limit,
                 base_url=base_url,
                 mode=mode.value if mode else None,
+                id_column=id_column,
+                prompt_column=prompt_column,
             )
 
     try:

@@ -5,11 +5,11 @@ import os
 import sys
 import traceback
 from importlib.metadata import version as installed_version
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 from typer.core import TyperGroup
-from typer.main import get_group
+from typer.main import get_command
 
 from cli.last_words import is_expected, last_words
 from cli.lazy_command import LazyCommand
@@ -49,7 +49,32 @@ COMMANDS = (
         "cli.cancel:cancel",
         "Ask the provider to stop working on the batches of a run.",
     ),
+    LazyCommand(
+        "runs",
+        "cli.list_runs:list_runs",
+        "List the runs on record, the newest first: file, mode, outcome, jobs and USD.",
+    ),
     LazyCommand("report", "cli.report:report", "Show the report of a run."),
+    LazyCommand(
+        "show",
+        "cli.show_job:show_job",
+        "Show what is on record of a job: its runs, its attempts and their money, and its reviews.",
+    ),
+    LazyCommand(
+        "init",
+        "cli.init:init",
+        "Put a policy, a sample job file and the folders of a new project down.",
+    ),
+    LazyCommand(
+        "up",
+        "cli.up:up",
+        "Start the Prefect server, its deployments, a worker and the review page, until Ctrl-C.",
+    ),
+    LazyCommand(
+        "doctor",
+        "cli.doctor:doctor",
+        "Say whether everything is ready for a night, and what to do about what is not.",
+    ),
     LazyCommand(
         "review", "cli.review:review", "List, show and decide about the jobs that wait for a person."
     ),
@@ -95,7 +120,6 @@ _root = typer.Typer(
     name="weighbridge",
     help="Weighs every LLM job with the provider's own scale, holds its worst-case cost, and only then sends it.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
@@ -118,7 +142,7 @@ def _options(
 
 def command_group() -> TyperGroup:
     """The group of all commands; none of their modules is imported yet."""
-    group = get_group(_root)
+    group = cast("TyperGroup", get_command(_root))  # it has a callback, which makes it a group
     group.commands.update({command.name or "": command for command in COMMANDS})
     return group
 

@@ -1,17 +1,20 @@
-"""What several commands share: their options, an amount of USD, and the ledger that an option names."""
+"""What several commands share: their options, an amount of USD, and the ledger that an option names.
+
+What opens a ledger is imported when one is opened: a command that only looks something up has no second to wait for it.
+"""
 
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
 from schemas.errors import BadInput
+from schemas.ledger_place import ledger_url_of, plain_sqlite_file
 from schemas.outcome import Mode
-from schemas.settings import Settings
-from services.ledger import Ledger, open_ledger, open_to_read
+
+if TYPE_CHECKING:
+    from services.ledger import Ledger
 
 #: where a simulated run keeps its ledger when nothing else is named, below the current folder
 SIMULATED_LEDGER = Path("data/simulated/ledger.db")
@@ -22,11 +25,50 @@ LedgerOption = Annotated[
     str | None, typer.Option(help="The ledger, as a SQLAlchemy URL such as sqlite:///ledger.db.")
 ]
 ResultsOption = Annotated[Path | None, typer.Option(help="The folder for results.")]
+MaxInputTokensOption = Annotated[
+    int | None, typer.Option(min=1, help="A job with more input tokens than this goes to review.")
+]
 RunBudgetOption = Annotated[
     str | None, typer.Option(help="The most that this run may hold and spend, in USD, such as 12.50.")
 ]
 ModeOption = Annotated[
     Mode | None, typer.Option(help="messages: answers now; batches: half the price, within 24 hours.")
+]
+EffortOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Ask every row with this effort (low, medium, high, xhigh or max) in place of its own. That makes another "
+        "request of it: a run without the option pays for the row again."
+    ),
+]
+ThinkingBudgetOption = Annotated[
+    int | None,
+    typer.Option(
+        help="Ask every row to think with a budget of this many tokens, in place of its own thinking and effort. As with "
+        "--effort, a run without the option pays for the row again."
+    ),
+]
+SeedOption = Annotated[int, typer.Option(min=0, help="Which rows --sample draws.")]
+JobsArgument = Annotated[
+    str,
+    typer.Argument(
+        help="A job file (Parquet, CSV or JSON Lines), a folder of them, or a glob; {date} stands for the day."
+    ),
+]
+IdColumnOption = Annotated[str | None, typer.Option(help="The column with the job's id, if not job_id.")]
+PromptColumnOption = Annotated[
+    str | None,
+    typer.Option(
+        help="The column with the prompt, if not prompt; or a template over columns, such as 'Summarise: {body}'."
+    ),
+]
+DeadlineOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HH:MM",
+        help="When the answers are due, in the policy's time zone: what batches have not answered shortly before goes "
+        "out in Messages mode.",
+    ),
 ]
 SimulateOption = Annotated[
     bool, typer.Option("--simulate", help="Use a simulator on this machine: no key, no money.")
@@ -34,7 +76,7 @@ SimulateOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
 
 
-def opened_ledger(url: str | None, *, create: bool = False) -> Ledger:
+def opened_ledger(url: str | None, *, create: bool = False) -> "Ledger":
     """The ledger at `url`, or, when that is None, the one that the settings name.
 
     Args:
@@ -46,20 +88,24 @@ def opened_ledger(url: str | None, *, create: bool = False) -> Ledger:
         BadInput: the URL cannot be used, or nothing is there.
         RunFailed: the database does not answer, or was made by a newer version.
     """
-    address = url or Settings().ledger_url
+    from services.ledger import open_ledger  # noqa: PLC0415 - see the top
+
+    address = ledger_url_of(url)
     if not create:
         require_ledger(address)
     return open_ledger(address)
 
 
-def ledger_to_read(url: str | None) -> Ledger:
+def ledger_to_read(url: str | None) -> "Ledger":
     """The ledger at `url`, or the one that the settings name, as it stands: it is neither made nor migrated.
 
     Raises:
         BadInput: the URL cannot be used, or no ledger is there.
         RunFailed: the database does not answer.
     """
-    address = url or Settings().ledger_url
+    from services.ledger import open_to_read  # noqa: PLC0415 - see the top
+
+    address = ledger_url_of(url)
     require_ledger(address)
     return open_to_read(address)
 
@@ -84,6 +130,11 @@ def require_ledger(address: str) -> None:
 
 def _sqlite_file(address: str) -> Path | None:
     """The file of a SQLite URL; None for any other database, and for what `open_ledger` refuses."""
+    if (plain := plain_sqlite_file(address)) is not None:
+        return plain
+    from sqlalchemy import make_url  # noqa: PLC0415 - see the top
+    from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
+
     try:
         url = make_url(address)
     except (ArgumentError, ValueError):

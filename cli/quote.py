@@ -6,44 +6,49 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from cli.check_input import check_input
 from cli.in_flow import endpoint, places, result_of
 from cli.last_words import last_words
 from cli.options import (
+    DeadlineOption,
+    IdColumnOption,
+    JobsArgument,
     JsonOption,
     LedgerOption,
+    MaxInputTokensOption,
     ModeOption,
     PolicyOption,
+    PromptColumnOption,
     ResultsOption,
     RunBudgetOption,
+    SeedOption,
     SimulateOption,
 )
 from cli.show_quote import print_quote
 from flows.quote import quote as quote_flow
 from schemas.outcome import EXIT_CODES, RunOutcome
 from schemas.quote import QuoteReport
-from schemas.settings import Settings
-from services.job_file import JobFile
 from services.policy_file import read_policy
 
 
 def quote(
-    jobs: Annotated[str, typer.Argument(help="A Parquet file, a folder of them, or a glob.")],
+    jobs: JobsArgument,
     policy: PolicyOption = None,
+    id_column: IdColumnOption = None,
+    prompt_column: PromptColumnOption = None,
     ledger: LedgerOption = None,
     results: ResultsOption = None,
-    max_input_tokens: Annotated[
-        int | None,
-        typer.Option(min=1, help="A job over this many input tokens goes to review."),
-    ] = None,
+    max_input_tokens: MaxInputTokensOption = None,
     run_budget_usd: RunBudgetOption = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows, at most this many.")] = None,
     mode: ModeOption = None,
+    deadline: DeadlineOption = None,
     against: Annotated[Path | None, typer.Option(help="Another policy file (TOML), to compare with.")] = None,
     sample: Annotated[
         int | None,
         typer.Option(min=1, help="Look at this many rows only, drawn by size, and estimate the whole file."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Which rows --sample draws.")] = 1,
+    seed: SeedOption = 1,
     simulate: SimulateOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -57,9 +62,9 @@ def quote(
 
     def work() -> object:
         # report plain mistakes at once, before a Prefect server starts
-        JobFile(jobs)
-        for file in filter(None, (policy or Settings().policy, against)):
-            read_policy(file)
+        check_input(jobs, policy, id_column, prompt_column)
+        if against is not None:
+            read_policy(against)
         with endpoint(simulate=simulate) as base_url:
             return result_of(
                 quote_flow,
@@ -72,9 +77,12 @@ def quote(
                 limit=limit,
                 base_url=base_url,
                 mode=mode.value if mode else None,
+                id_column=id_column,
+                prompt_column=prompt_column,
                 against=str(against) if against else None,
                 sample=sample,
                 seed=seed,
+                deadline=deadline,
             )
 
     _quote_and_show(work, as_json=as_json)

@@ -4,33 +4,40 @@ from typing import Annotated
 
 import typer
 
+from cli.check_input import check_input
 from cli.in_flow import endpoint, places, result_of, run_and_report
 from cli.options import (
+    DeadlineOption,
+    EffortOption,
+    IdColumnOption,
+    JobsArgument,
     JsonOption,
     LedgerOption,
+    MaxInputTokensOption,
     ModeOption,
     PolicyOption,
+    PromptColumnOption,
     ResultsOption,
     RunBudgetOption,
+    SeedOption,
     SimulateOption,
+    ThinkingBudgetOption,
 )
 from flows.nightly_batch import nightly_batch
-from schemas.settings import Settings
-from services.job_file import JobFile
-from services.policy_file import read_policy
 
 
 def run(
-    jobs: Annotated[str, typer.Argument(help="A Parquet file, a folder of them, or a glob.")],
+    jobs: JobsArgument,
     policy: PolicyOption = None,
+    id_column: IdColumnOption = None,
+    prompt_column: PromptColumnOption = None,
     ledger: LedgerOption = None,
     results: ResultsOption = None,
-    max_input_tokens: Annotated[
-        int | None, typer.Option(min=1, help="A job with more input tokens than this goes to review.")
-    ] = None,
+    max_input_tokens: MaxInputTokensOption = None,
     run_budget_usd: RunBudgetOption = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Read at most this many rows.")] = None,
     mode: ModeOption = None,
+    deadline: DeadlineOption = None,
     resubmit_approved: Annotated[
         bool, typer.Option("--resubmit-approved", help="Also send the jobs that reviewers approved.")
     ] = False,
@@ -40,6 +47,10 @@ def run(
             help="The id of a quote; refuse to start when it does not hold any more, or a cap is below it."
         ),
     ] = None,
+    effort: EffortOption = None,
+    thinking_budget: ThinkingBudgetOption = None,
+    sample: Annotated[int | None, typer.Option(min=1, help="Draw this many rows by size.")] = None,
+    seed: SeedOption = 1,
     simulate: SimulateOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -54,8 +65,7 @@ def run(
 
     def work() -> object:
         # report plain mistakes at once, before a Prefect server starts
-        JobFile(jobs)
-        read_policy(policy or Settings().policy)
+        check_input(jobs, policy, id_column, prompt_column)
         with endpoint(simulate=simulate) as base_url:
             return result_of(
                 nightly_batch,
@@ -68,8 +78,15 @@ def run(
                 limit=limit,
                 base_url=base_url,
                 mode=mode_name,
+                id_column=id_column,
+                prompt_column=prompt_column,
                 resubmit_approved=resubmit_approved,
                 quote=quote,
+                effort=effort,
+                thinking_budget=thinking_budget,
+                sample=sample,
+                seed=seed,
+                deadline=deadline,
             )
 
     run_and_report(work, as_json=as_json)

@@ -11,14 +11,16 @@ from rules.quote_text import (
     part_rows,
     policy_rows,
     quote_title,
+    quoted_deadline_line,
     quoted_job_rows,
     quoted_reason_rows,
     quoted_time_line,
     sample_line,
 )
+from rules.thinking_ways import WAY_HEADINGS, measuring_lines, way_rows
 from schemas.quote import QuoteReport
 
-_WORDS = ("policy", "of it", "rests on", "cap")
+_WORDS = ("policy", "of it", "rests on", "cap", "model", "payload", "way to think")
 
 
 def print_quote(report: QuoteReport) -> None:
@@ -35,8 +37,14 @@ def print_quote(report: QuoteReport) -> None:
         print_table(console, _figures(PART_HEADINGS), part_rows(report))
     if reasons := quoted_reason_rows(report):
         print_table(console, ("rows", "why", ">jobs"), reasons)
+    if report.thinking:
+        print_table(console, _figures(WAY_HEADINGS), way_rows(report.thinking))
+    for line in measuring_lines(report.thinking):
+        console.print(escape(line), soft_wrap=True, highlight=False)
     if caps := cap_rows(report):
         print_table(console, _figures(CAP_HEADINGS), caps)
+    if report.deadline is not None:
+        console.print(f"{escape(quoted_deadline_line(report.deadline))}\n", soft_wrap=True, highlight=False)
     console.print(escape(quoted_time_line(report)), soft_wrap=True, highlight=False)
     console.print(
         f"[dim]each job's quote:[/dim] {escape(report.job_quotes or '')}", soft_wrap=True, highlight=False

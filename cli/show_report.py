@@ -17,6 +17,7 @@ from rules.report_text import (
     nothing_rows,
     place_rows,
     reason_rows,
+    sample_line,
     title,
 )
 from schemas.report import RunReport
@@ -28,6 +29,8 @@ def print_report(report: RunReport) -> None:
     console.print(f"\n[bold]{escape(title(report))}[/bold]\n")
     if report.error:
         console.print(f"[red]{escape(report.error)}[/red]")
+    if sampled := sample_line(report):
+        console.print(f"{escape(sampled)}\n", highlight=False)
     print_table(console, ("rows", ">jobs", "meaning"), job_rows(report))
     if report.models:
         print_table(console, _figures(MODEL_HEADINGS), model_rows(report))

@@ -22,21 +22,26 @@ async def audit_tools(
     limit: int | None = None,
     base_url: str | None = None,
     mode: Literal["messages", "batches"] | None = None,
+    id_column: str | None = None,
+    prompt_column: str | None = None,
 ) -> State[ToolAudit]:
-    """Say what the tools of a Parquet file's jobs weigh and cost, each and together, and how often each was called.
+    """Say what the tools of a job file's jobs weigh and cost, each and together, and how often each was called.
 
     Counting is free, and each set is counted once. Nothing is sent, held or parked.
 
     Needs ANTHROPIC_API_KEY in the environment of the worker that runs it.
 
     Args:
-        jobs: A Parquet file, a folder of them, or a glob, as the worker sees it.
+        jobs: A job file (Parquet, CSV or JSON Lines), a folder of them, or a glob, as the worker sees it.
+            {date} stands for the day, as 2026-11-27.
         policy: A policy file (TOML). Empty: WEIGHBRIDGE_POLICY, or the default policy.
         ledger: A SQLAlchemy URL. Empty: WEIGHBRIDGE_LEDGER, or data/ledger.db.
         results: The folder for results. Empty: WEIGHBRIDGE_RESULTS, or data/results.
         limit: Only the first so many rows.
         base_url: The API's address. Empty: ANTHROPIC_BASE_URL, or Anthropic's own.
         mode: messages (now) or batches (half the price, within 24 hours). Empty: as the policy says.
+        id_column: The column with the job's id. Empty: as the policy says, or job_id.
+        prompt_column: The column with the prompt, or a template such as Summarise: {body}. Empty: as the policy says.
     """
     options = RunOptions(
         jobs=jobs,
@@ -48,6 +53,9 @@ async def audit_tools(
         mode=mode,
         prefect_flow_run_id=flow_run.get_id(),
         deployment=deployment.get_id(),
+        id_column=id_column,
+        prompt_column=prompt_column,
+        scheduled_for=flow_run.get_scheduled_start_time(),
     )
     try:
         async with start_quote(options, alone=True) as auditing:

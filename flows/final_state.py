@@ -5,15 +5,24 @@ from collections.abc import Awaitable
 from prefect import State
 from prefect.states import Completed, Failed
 
-from schemas.errors import WeighbridgeError
+from schemas.errors import NoJobs, WeighbridgeError
 from schemas.outcome import RunOutcome
 from schemas.report import RunReport
 
 
-async def as_state(work: Awaitable[RunReport]) -> State[RunReport]:
-    """Do a run; the state of its flow run. What stops it is a failed state with the error's sentence."""
+async def as_state(work: Awaitable[RunReport], *, allow_no_jobs: bool = False) -> State[RunReport]:
+    """Do a run; the state of its flow run. What stops it is a failed state with the error's sentence.
+
+    Args:
+        work: the run.
+        allow_no_jobs: a run without input is complete, and says so.
+    """
     try:
         return final_state(await work)
+    except NoJobs as error:
+        if allow_no_jobs:
+            return Completed(message=f"There was nothing to do: {error} Nothing was counted or sent.")
+        return Failed(message=str(error), data=error)
     except WeighbridgeError as error:
         return Failed(message=str(error), data=error)
 

@@ -7,9 +7,12 @@ from prefect.runtime import deployment, flow_run
 
 from flows.final_state import as_state
 from schemas.report import RunReport
-from schemas.run import RunOptions
+from schemas.run import RunOptions, SampleOptions, Way
+from services.job_file import JobFile
+from services.whole_thread import on_whole_thread
 from tasks.collect import collect
 from tasks.count_tokens import count_tokens
+from tasks.draw_rows import DrawnRows, draw_rows
 from tasks.find_prefixes import find_prefixes
 from tasks.learn import learn
 from tasks.park_for_review import park_for_review
@@ -20,6 +23,7 @@ from tasks.report_run import report_run
 from tasks.run import Run
 from tasks.send_queue import SendQueue
 from tasks.shards import Sizes, in_shards
+from tasks.share_answers import find_shared, share_answers
 from tasks.show_progress import showing_progress
 from tasks.start_run import start_run
 from tasks.step import run_log
@@ -38,13 +42,22 @@ async def nightly_batch(
     mode: Literal["messages", "batches"] | None = None,
     resubmit_approved: bool = False,
     quote: str | None = None,
+    effort: str | None = None,
+    thinking_budget: int | None = None,
+    sample: int | None = None,
+    seed: int = 1,
+    id_column: str | None = None,
+    prompt_column: str | None = None,
+    deadline: str | None = None,
+    allow_no_jobs: bool = False,
 ) -> State[RunReport]:
-    """Weigh every job of a Parquet file, send what fits, park the rest for review, reconcile the bill.
+    """Weigh every job of a job file, send what fits, park the rest for review, reconcile the bill.
 
     Needs ANTHROPIC_API_KEY in the environment of the worker that runs it.
 
     Args:
-        jobs: A Parquet file, a folder of them, or a glob, as the worker sees it.
+        jobs: A job file (Parquet, CSV or JSON Lines), a folder of them, or a glob, as the worker sees it.
+            {date} stands for the day, as 2026-11-27.
         policy: A policy file (TOML). Empty: WEIGHBRIDGE_POLICY, or the default policy.
         ledger: A SQLAlchemy URL. Empty: WEIGHBRIDGE_LEDGER, or data/ledger.db.
         results: The folder for results. Empty: WEIGHBRIDGE_RESULTS, or data/results.
@@ -55,7 +68,17 @@ async def nightly_batch(
         mode: messages (now) or batches (half the price, within 24 hours). Empty: as the policy says.
         resubmit_approved: Also send what reviewers approved, each job under its own ceiling.
         quote: The id of a quote. The run does not start when the file, the policy, the prices or a cap do not fit it.
+        effort: Ask every row with this effort in place of its own: low, medium, high, xhigh or max.
+        thinking_budget: Ask every row to think with a budget of so many tokens, in place of its own thinking and effort.
+        sample: Read only so many rows, drawn by size; the others are left alone.
+        seed: Which rows a sample draws.
+        id_column: The column with the job's id. Empty: as the policy says, or job_id.
+        prompt_column: The column with the prompt, or a template such as Summarise: {body}. Empty: as the policy says.
+        deadline: A time of day such as 06:30, in the policy's time zone, at which the answers of a run in batches are due.
+            Empty: as the policy says.
+        allow_no_jobs: A night without a job file, or without a row in it, is complete. Otherwise it fails.
     """
+    drawn = None if sample is None else SampleOptions(sample, seed)
     options = RunOptions(
         jobs=jobs,
         policy=policy,
@@ -68,10 +91,16 @@ async def nightly_batch(
         mode=mode,
         prefect_flow_run_id=flow_run.get_id(),
         deployment=deployment.get_id(),
+        scheduled_for=flow_run.get_scheduled_start_time(),
         resubmit_approved=resubmit_approved,
         quote=quote,
+        way=Way(effort, thinking_budget),
+        sample=drawn,
+        id_column=id_column,
+        prompt_column=prompt_column,
+        deadline=deadline,
     )
-    return await as_state(one_night(options))
+    return await as_state(one_night(options), allow_no_jobs=allow_no_jobs)
 
 
 async def one_night(options: RunOptions) -> RunReport:
@@ -79,13 +108,27 @@ async def one_night(options: RunOptions) -> RunReport:
     async with start_run(options) as (run, file):
         waiting = 0
         if file is not None:
-            waiting += await read_jobs(run, file, options.limit, resubmit_approved=options.resubmit_approved)
+            waiting += await read_jobs(
+                run,
+                file,
+                options.limit,
+                resubmit_approved=options.resubmit_approved,
+                drawn=await _drawn(run, file, options.limit),
+            )
         if options.resubmit_approved:
             waiting += await read_approved(run)
         run_log().info("%s: %s jobs to weigh", run.run_id, waiting)
         report = await weigh_and_send(run, Sizes.of(run.policy, waiting))
         await collect(run.ledger, run.gateway)
         return report
+
+
+async def _drawn(run: Run, file: JobFile, limit: int | None) -> DrawnRows | None:
+    """The rows that the run was asked to draw; None: it reads all."""
+    sample = run.reference.sample
+    if sample is None:
+        return None
+    return await on_whole_thread(draw_rows, file, limit, sample.rows, sample.seed)
 
 
 async def weigh_and_send(run: Run, sizes: Sizes) -> RunReport:
@@ -96,12 +139,14 @@ async def weigh_and_send(run: Run, sizes: Sizes) -> RunReport:
         sizes: jobs a shard of each stage.
     """
     log = run_log()
+    log.info("%s jobs share the answer to another one", await find_shared(run))
     log.info("%s earlier answers learned from", await learn(run))
     await in_shards(count_tokens, run, sizes.count)
     log.info("%s calls to count_tokens", run.tally.count)
     log.info("%s shared prefixes to cache", await find_prefixes(run))
     async with showing_progress(run):
         await SendQueue(run, sizes.admit).drain()
+        await share_answers(run)
     log.info("%s paid calls, %s tries beyond the first", run.tally.message, run.tally.retried)
     log.info("%s jobs wait for a person", await park_for_review(run))
     await publish(run)

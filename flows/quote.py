@@ -8,10 +8,10 @@ from prefect.states import Completed, Failed
 
 from schemas.errors import WeighbridgeError
 from schemas.quote import QuoteReport
-from schemas.run import RunOptions
+from schemas.run import RunOptions, SampleOptions
 from tasks.quote_jobs import quote_jobs
 from tasks.report_quote import report_quote
-from tasks.start_quote import SampleOptions, start_quote
+from tasks.start_quote import start_quote
 from tasks.step import run_log
 
 
@@ -29,15 +29,19 @@ async def quote(
     against: str | None = None,
     sample: int | None = None,
     seed: int = 1,
+    id_column: str | None = None,
+    prompt_column: str | None = None,
+    deadline: str | None = None,
 ) -> State[QuoteReport]:
-    """Say what a run over a Parquet file would cost, and what other policies would make of it.
+    """Say what a run over a job file would cost, and what other policies would make of it.
 
     Counting is free, and what was counted is kept for the run. Nothing is sent, held or parked.
 
     Needs ANTHROPIC_API_KEY in the environment of the worker that runs it.
 
     Args:
-        jobs: A Parquet file, a folder of them, or a glob, as the worker sees it.
+        jobs: A job file (Parquet, CSV or JSON Lines), a folder of them, or a glob, as the worker sees it.
+            {date} stands for the day, as 2026-11-27.
         policy: A policy file (TOML). Empty: WEIGHBRIDGE_POLICY, or the default policy.
         ledger: A SQLAlchemy URL. Empty: WEIGHBRIDGE_LEDGER, or data/ledger.db.
         results: The folder for results. Empty: WEIGHBRIDGE_RESULTS, or data/results.
@@ -49,6 +53,9 @@ async def quote(
         against: Another policy file (TOML), to compare with.
         sample: Look at this many rows only, and estimate the whole file.
         seed: Which rows a sample draws.
+        id_column: The column with the job's id. Empty: as the policy says, or job_id.
+        prompt_column: The column with the prompt, or a template such as Summarise: {body}. Empty: as the policy says.
+        deadline: A time of day such as 06:30, in the policy's time zone, at which the answers of the run would be due.
     """
     options = RunOptions(
         jobs=jobs,
@@ -62,12 +69,20 @@ async def quote(
         mode=mode,
         prefect_flow_run_id=flow_run.get_id(),
         deployment=deployment.get_id(),
+        id_column=id_column,
+        prompt_column=prompt_column,
+        deadline=deadline,
+        scheduled_for=flow_run.get_scheduled_start_time(),
     )
     try:
         drawn = None if sample is None else SampleOptions(sample, seed)
         report = await one_quote(options, against, drawn)
     except WeighbridgeError as error:
         return Failed(message=str(error), data=error)
+    return _completed(report)
+
+
+def _completed(report: QuoteReport) -> State[QuoteReport]:
     own = report.policies[0]
     return Completed(
         message=f"{report.quote_id}: {own.expected_usd} USD expected for {own.jobs} of {report.jobs.read} jobs",

@@ -5,6 +5,7 @@ from decimal import ROUND_CEILING, Decimal
 
 import orjson
 
+from rules.lesson import LessonKey
 from rules.prices import Unpriced
 from rules.scale import Scale
 from schemas.money import to_nano, to_usd
@@ -37,7 +38,7 @@ def _longer_answers(parked: ParkedJob, scale: Scale) -> Iterator[str]:
     if model is None:
         yield "how much max_tokens would suffice is not known"
         return
-    learned = scale.lesson_of((model, parked.job.traits.payload_class))
+    learned = scale.lesson_of(LessonKey.of(model, parked.job.traits))
     known = {percent: learned.suffices(percent) for percent in (95, 99)}
     above = {percent: tokens for percent, tokens in known.items() if tokens is not None and tokens > own}
     for percent, tokens in above.items():

@@ -1,4 +1,4 @@
-"""The caps of a hold: today's windows of the run, the day and the month, for all jobs and for each group."""
+"""The caps of a hold: the windows of the run, the day, the month and a deadline, for all jobs and for each group."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -11,6 +11,7 @@ _REASONS = {
     Scope.RUN: Reason.RUN_BUDGET,
     Scope.DAY: Reason.DAY_BUDGET,
     Scope.MONTH: Reason.MONTH_BUDGET,
+    Scope.DEADLINE: Reason.DEADLINE_BUDGET,
 }
 
 
@@ -28,8 +29,18 @@ def day_caps(policy: Policy, run_id: str, now: datetime) -> DayCaps:
     return DayCaps(budget_day(policy, now), of_groups)
 
 
-def caps_of(policy: Policy, run_id: str, now: datetime, groups: Collection[str] = ()) -> list[WindowCap]:
-    """The caps of the windows that a hold taken now falls under: those of all jobs, then those of each group."""
+def caps_of(
+    policy: Policy, run_id: str, now: datetime, groups: Collection[str] = (), *, deadline: str | None = None
+) -> list[WindowCap]:
+    """The caps of the windows that a hold taken now falls under: those of all jobs, then those of each group.
+
+    Args:
+        policy: the run's.
+        run_id: the run.
+        now: the moment, which says the day.
+        groups: those that some of the jobs are of.
+        deadline: the period of the deadline that the jobs go out for at full price; None: for none.
+    """
     return [
         WindowCap(
             window=window,
@@ -37,5 +48,5 @@ def caps_of(policy: Policy, run_id: str, now: datetime, groups: Collection[str] 
             reason=Reason.GROUP_BUDGET if window.group else _REASONS[window.scope],
             reserve=policy.hold.reserve,
         )
-        for window in windows_of(run_id, budget_day(policy, now), *sorted(groups))
+        for window in windows_of(run_id, budget_day(policy, now), *sorted(groups), deadline=deadline)
     ]

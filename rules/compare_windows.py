@@ -2,7 +2,8 @@
 
 Attempts that were pruned are in `history` by the UTC day of their end, not by run or budget day. So what a window has
 settled beyond its attempts is compared with `history` in sum: over all days, and over all months, it is exactly what was
-pruned; over all runs it is at most that, because an emptied run's window goes with its last attempt.
+pruned; over all runs it is at most that, because an emptied run's window goes with its last attempt, and so it is over
+all deadlines, because not every attempt goes out for one.
 """
 
 from collections import Counter
@@ -11,6 +12,9 @@ from typing import NamedTuple
 
 from schemas.budget import Window
 from schemas.outcome import Scope
+
+#: their windows are of a part of what was pruned
+_IN_PART = (Scope.RUN, Scope.DEADLINE)
 
 
 class WindowDifference(NamedTuple):
@@ -49,7 +53,7 @@ def window_faults(differences: Iterable[WindowDifference], pruned: Mapping[str, 
     for group, amount in pruned.items():
         for scope in Scope:
             key = (scope, group)
-            is_wrong = excess[key] > amount if scope == Scope.RUN else excess[key] != amount
+            is_wrong = excess[key] > amount if scope in _IN_PART else excess[key] != amount
             if is_wrong:
                 faults.settled.extend(beyond.get(key) or [Window(scope, "all", group)])
     return faults

@@ -26,6 +26,8 @@ from schemas.usage import CUT_OFF, Answer
 
 #: an item that the provider failed to answer is tried this often in one run
 MOST_TRIES = 3
+#: how the error of an attempt ends that its batch left
+LEFT_UNANSWERED = "before it was answered; nothing was billed"
 _HOLD_STAYS = "it may have been billed, so its hold stays until a person decides"
 
 
@@ -181,6 +183,12 @@ def withheld(attempt_id: AttemptId, reason: Reason) -> Settlement:
     return _never_sent(attempt_id, reason, "the run stopped before it was sent; nothing was billed")
 
 
+def kept_from_batch(attempt_id: AttemptId) -> Settlement:
+    """Its answer is due before a batch would surely bring it, and its batch was not created yet."""
+    detail = "its answer was due before its batch was created; nothing was billed"
+    return _never_sent(attempt_id, Reason.BATCH_CANCELED, detail)
+
+
 def unpriced(attempt_id: AttemptId, why: str) -> Settlement:
     """The price of its model ended with the day on which its hold was taken."""
     return _never_sent(attempt_id, Reason.NO_ROUTE, f"{why}; it was not sent, and nothing was billed")
@@ -205,7 +213,7 @@ def batch_never_made(attempt_id: AttemptId) -> Settlement:
 def batch_left_it(attempt_id: AttemptId, reason: Reason) -> Settlement:
     """Its batch expired or was cancelled before the attempt was answered."""
     what = "expired" if reason is Reason.BATCH_EXPIRED else "was cancelled"
-    detail = f"its batch {what} before it was answered; nothing was billed"
+    detail = f"its batch {what} {LEFT_UNANSWERED}"
     return _not_billed(attempt_id, _left_for_next_run(reason, detail), detail)
 
 

@@ -21,7 +21,7 @@ def estimated(job: QueuedJob, policy: Policy, cards: Sequence[PriceCard], lesson
         policy: its margin, its mode, and what is assumed while too little was observed.
         cards: the prices of its model on each day that it may be billed on, today's first: it is expected to cost
             today's, and at worst the dearest.
-        lesson: what was observed of the model and the class of payload.
+        lesson: what was observed of the model, the class of payload and its effort.
 
     Raises:
         Unpriced: it asks for something that has no price.

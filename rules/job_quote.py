@@ -49,7 +49,7 @@ def job_quote(job: QueuedJob, policy: Policy, cards: Sequence[PriceCard], lesson
         job: the job, with its model and its weight.
         policy: as for its estimate.
         cards: as for its estimate.
-        lesson: what was observed of the model and the class of payload.
+        lesson: what was observed of the model, the class of payload and its effort.
 
     Raises:
         Unpriced: it asks for something that has no price.
@@ -71,7 +71,7 @@ def job_quote(job: QueuedJob, policy: Policy, cards: Sequence[PriceCard], lesson
         spread += least * (error.p95 - error.p5) * 100 // (_BETWEEN_P5_AND_P95 * _WHOLE)
     return JobQuote(
         estimate=estimate,
-        key=(estimate.model, job.traits.payload_class),
+        key=LessonKey.of(estimate.model, job.traits),
         observed=observed,
         shift=shift,
         spread=spread,

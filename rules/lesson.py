@@ -14,7 +14,7 @@ from itertools import accumulate
 from math import ceil, isqrt
 from typing import NamedTuple
 
-from schemas.payload.traits import PayloadClass
+from schemas.payload.traits import PayloadClass, Traits
 from schemas.policy_sections import Margin
 
 #: below so many counted tokens an error is taken for a fixed overhead, from there on for a rate
@@ -27,8 +27,23 @@ _ENDLESS = 2**62
 _RATE = 10**9
 #: one observed error in so many, and always one, is an outlier: it is an alarm, and no lesson
 OUTLIER_IN = 100
-#: of a model, and a class of payloads
-LessonKey = tuple[str, PayloadClass]
+
+
+class LessonKey(NamedTuple):
+    """What a lesson is about: answers at another effort are other answers, and teach nothing about these.
+
+    Attributes:
+        effort: `output_config.effort`; None: the payload names none.
+    """
+
+    model: str
+    payload_class: PayloadClass
+    effort: str | None = None
+
+    @classmethod
+    def of(cls, model: str, traits: Traits) -> "LessonKey":
+        """The lesson that the estimate of such a payload rests on under a model."""
+        return cls(model, traits.payload_class, traits.effort)
 
 
 class Observation(NamedTuple):
@@ -106,6 +121,11 @@ class Tally:
         return len(self.outputs)
 
     @property
+    def cut_off(self) -> int:
+        """Those that their own max_tokens cut off."""
+        return self.uncut.count(_ENDLESS)
+
+    @property
     def thinking_share(self) -> Decimal | None:
         """The part of the output that was thinking, where the usage told."""
         if not self.output_beside_thinking:
@@ -167,9 +187,10 @@ class Outputs:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What the estimates of one model and one class of payloads go by.
+    """What the estimates of one model, one class of payloads and one effort go by.
 
     Attributes:
+        key: what it is about.
         n: answers observed.
         error_tokens: their errors, in tokens; None when none was observed.
         error_share: the same in thousandths of a percent of the count.
@@ -180,8 +201,7 @@ class Lesson:
         enough: so many were observed that the output is expected, and may be held, by them.
     """
 
-    model: str
-    payload_class: PayloadClass
+    key: LessonKey
     n: int
     error_tokens: Percentiles | None
     error_share: Percentiles | None
@@ -198,11 +218,9 @@ class Lesson:
 
 def lesson(kind: LessonKey, tally: Tally, given: Margin) -> Lesson:
     """The lesson in a tally of one kind, beside the policy's margin."""
-    model, payload_class = kind
     margin = learned_margin(tally, given)
     return Lesson(
-        model=model,
-        payload_class=payload_class,
+        key=kind,
         n=tally.n,
         error_tokens=percentiles(tally.error_tokens),
         error_share=percentiles(tally.error_share),
@@ -302,9 +320,11 @@ def drifted(earlier: Lesson, seen: Taught) -> str | None:
     found += [f"{number:,} of {seen.jobs:,} {what}" for what, number in alarms.items() if number]
     if not found:
         return None
+    model, payload_class, effort = earlier.key
+    kind = payload_class if effort is None else f"{payload_class}, effort {effort}"
     return (
-        f"{earlier.model}, {earlier.payload_class}: {'; '.join(found)}. The provider's tokenizer or its count may have "
-        f"changed. Have it counted again: delete the rows of the table counts where model = '{earlier.model}'. And raise "
+        f"{model}, {kind}: {'; '.join(found)}. The provider's tokenizer or its count may have "
+        f"changed. Have it counted again: delete the rows of the table counts where model = '{model}'. And raise "
         "the policy's [margin] until the errors are in line again."
     )
 

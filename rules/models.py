@@ -84,14 +84,13 @@ class Models:
         return self._cards[key]
 
     def price_terms(self, now: datetime) -> list[str]:
-        """What the prices of the policy's routes are at a moment, as text, in the order of their models' names.
+        """What the prices of the models that the policy names are at a moment, as text, in the order of their names.
 
         Raises:
             Unpriced: no price is known for one of them.
         """
-        return [
-            self.price_card(model, now).terms for model in sorted({one.model for one in self._policy.routes})
-        ]
+        named = {one.model for one in self._policy.routes} | {self._policy.jobs.model}
+        return [self.price_card(model, now).terms for model in sorted(filter(None, named))]
 
     def reads(self, model: str, traits: Traits) -> int:
         """The most input tokens that a model reads of such a payload, over all of its sampling calls."""

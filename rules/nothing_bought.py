@@ -31,11 +31,11 @@ def nothing_figures(sums: Sequence[NothingSum]) -> list[NothingBought]:
 
 
 def cut_off_figures(sums: Sequence[NothingSum], lessons: Mapping[LessonKey, Lesson]) -> list[CutOffFigures]:
-    """The answers that were cut off by model and class, beside the max_tokens that would have sufficed.
+    """The answers that were cut off by model, class and effort, next to the max_tokens that would have sufficed.
 
     Args:
         sums: of all kinds.
-        lessons: what was observed before the run; of a model and class that is not among them nothing is known.
+        lessons: what was observed before the run; of a kind that is not among them nothing is known.
     """
     found = []
     for one in sums:
@@ -44,11 +44,13 @@ def cut_off_figures(sums: Sequence[NothingSum], lessons: Mapping[LessonKey, Less
         figures = CutOffFigures(
             model=one.model,
             payload_class=one.payload_class,
+            effort=one.effort,
             jobs=one.jobs,
             usd=to_usd(one.cost),
             observed=0,
         )
-        if lesson := lessons.get((one.model, PayloadClass(one.payload_class))):
+        key = LessonKey(one.model, PayloadClass(one.payload_class), one.effort)
+        if lesson := lessons.get(key):
             figures.observed = lesson.n
             figures.max_tokens_95, figures.max_tokens_99 = lesson.suffices(95), lesson.suffices(99)
         found.append(figures)

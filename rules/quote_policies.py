@@ -28,13 +28,21 @@ def unfitted_policy(policy: Policy) -> Policy | None:
 def compared_policies(policy: Policy) -> dict[str, Policy]:
     """The policies that the run's own is compared with, by name: the other mode, and all jobs on the largest model."""
     last = policy.routes[-1]
-    other = Mode.MESSAGES if policy.mode is Mode.BATCHES else Mode.BATCHES
     compared = {}
     if len(policy.routes) > 1:
         largest = policy.model_copy(update={"routes": (last,), "mode": Mode.MESSAGES})
         compared[f"all on {last.model}, messages"] = largest
-    compared[f"{policy.name}, {_WAYS[other]}"] = policy.model_copy(update={"mode": other})
+    compared[other_name(policy)] = policy.model_copy(update={"mode": _other_mode(policy)})
     return compared
+
+
+def other_name(policy: Policy) -> str:
+    """What the run's own policy in the other mode is called in a quote."""
+    return f"{policy.name}, {_WAYS[_other_mode(policy)]}"
+
+
+def _other_mode(policy: Policy) -> Mode:
+    return Mode.MESSAGES if policy.mode is Mode.BATCHES else Mode.BATCHES
 
 
 def policy_digest(policy: Policy) -> str:

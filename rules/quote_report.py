@@ -4,25 +4,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rules.quote_policies import other_name, own_name
 from rules.quote_sum import QuoteSum
 from rules.quote_tally import CachedSum, QuoteTally
 from rules.quoted_caps import QuotedCap
 from rules.run_outcome import RunFacts, run_outcome
 from rules.run_time import RatesPerMinute, batch_seconds, counting_seconds, sending_seconds
 from schemas.money import to_usd
-from schemas.outcome import Mode, Outcome, Reason
+from schemas.outcome import Mode, Outcome, Reason, Scope
 from schemas.policy import Policy
 from schemas.quote import (
     CapInTheWay,
     QuotedCalls,
+    QuotedDeadline,
     QuotedGroup,
     QuotedJobs,
     QuotedModel,
     QuotedPolicy,
     QuotedReason,
     QuotedSeconds,
+    QuotedUsd,
     QuoteReport,
 )
+from schemas.run import Deadline
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ def quote_figures(tally: QuoteTally, caps: Sequence[QuotedCap], policy: Policy) 
     # a cap defers jobs that are priced; a job in flight elsewhere is deferred without a price
     elsewhere, deferred = rows[Outcome.DEFERRED], sum(cap.jobs for cap in caps)
     jobs = QuotedJobs(
-        read=rows.total(),
+        read=rows.total() + tally.shared,
         priced=rows[None] - deferred,
         answered=rows[Outcome.SUCCEEDED],
         again=tally.again.total(),
@@ -53,6 +57,7 @@ def quote_figures(tally: QuoteTally, caps: Sequence[QuotedCap], policy: Policy) 
         deferred=elsewhere + deferred,
         rejected=rows[Outcome.REJECTED],
         uncounted=rows[Outcome.FAILED],
+        shared=tally.shared,
     )
     why_deferred = {Reason.RUN_BUDGET} if deferred else set()
     facts = RunFacts(
@@ -114,7 +119,35 @@ def with_times(
     )
 
 
-def _usd(sums: QuoteSum) -> dict[str, object]:
+def quoted_deadline(
+    tally: QuoteTally, deadline: Deadline, policy: Policy, used: int
+) -> QuotedDeadline | None:
+    """What the jobs cost in batches, and what they would cost if all of them went out when they are due.
+
+    Args:
+        tally: the rows.
+        deadline: of the run.
+        policy: the run's own.
+        used: nano-USD settled and held in the deadline's window by other runs.
+
+    Returns:
+        None where the run's own policy was compared with no other.
+    """
+    own, other = tally.policies[own_name(policy)], tally.policies.get(other_name(policy))
+    budget = policy.cap(Scope.DEADLINE)
+    if other is None or budget is None:
+        return None
+    return QuotedDeadline(
+        due=deadline.due,
+        at_risk_from=deadline.at_risk_from,
+        in_time=QuotedUsd(**_usd(own.sums)),
+        all_at_deadline=QuotedUsd(**_usd(other.sums)),
+        budget_usd=to_usd(budget),
+        covered=used + other.sums.p90 + policy.hold.reserve <= budget,
+    )
+
+
+def _usd(sums: QuoteSum) -> dict[str, Any]:
     return {
         "jobs": sums.jobs,
         "input_tokens": sums.input_tokens,

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from rules.job_quote import JobQuote
@@ -11,6 +11,7 @@ from rules.quote_sum import QuoteSum, QuoteSums
 from rules.quoted_caps import MoneyNeed
 from rules.run_time import CallLoad
 from rules.sample_range import SampleInterval
+from rules.thinking_ways import ThinkingWays
 from schemas.job import QueuedJob
 from schemas.outcome import Outcome, Reason
 from schemas.payload.prefix import PromptCut
@@ -24,6 +25,7 @@ class QuotedRow:
         job: None: the row is not a valid job.
         outcome: None: it would be sent.
         quote: of a job that would be sent.
+        is_shared: it would get the answer to another row, which would be sent.
     """
 
     row_number: int
@@ -33,6 +35,7 @@ class QuotedRow:
     reason: Reason | None
     detail: str | None
     quote: JobQuote | None = None
+    is_shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +62,19 @@ class QuoteTally:
 
     Args:
         names: of the policies, the run's own first.
+        ways: that sums the ways to think.
 
     Attributes:
         again: why jobs that were answered before would be paid for again.
         reasons: rows that would not be sent, by outcome and reason.
         needs: the money that each job would take.
+        shared: rows that would get the answer to another one.
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], ways: ThinkingWays) -> None:
         self.policies = {name: _OfPolicy() for name in names}
         self._own = names[0]
+        self.ways = ways
         self.rows: Counter[Outcome | None] = Counter()
         self.again: Counter[str] = Counter()
         self.reasons: Counter[tuple[Outcome, str]] = Counter()
@@ -76,6 +82,7 @@ class QuoteTally:
         self.groups = QuoteSums()
         self.loads: dict[str, CallLoad] = {}
         self.needs: list[MoneyNeed] = []
+        self.shared = 0
 
     def add(self, row: QuotedRow, priority: int = 0, weight: int = 1) -> None:
         """Add one row under the run's own policy.
@@ -85,6 +92,9 @@ class QuoteTally:
             priority: the money goes to higher ones first.
             weight: for how many rows of the file it stands.
         """
+        if row.is_shared:
+            self.shared += weight
+            return
         self.rows[row.outcome] += weight
         if row.outcome is not None:
             if row.outcome is Outcome.REVIEW:
@@ -127,6 +137,25 @@ class QuoteTally:
             sum(one.low_nano_usd for one in plans), sum(one.high_nano_usd for one in plans), len(plans)
         )
         of_policy.tree = PrefixTree()
+
+    def outranks(self, place: int, priority: int) -> bool:
+        """Whether a job that shares the answer to another one would be sent in its place."""
+        return priority > self.needs[place].priority
+
+    def hand_over(self, place: int, row: QuotedRow, priority: int) -> None:
+        """Book what one job takes to another one with the same payload, which would be sent in its place.
+
+        Args:
+            place: of the first one among the needs.
+            row: the other one.
+            priority: of the other one.
+        """
+        need = self.needs[place]
+        if row.job is None or row.quote is None:
+            return
+        self.groups.add(need.group or "", row.quote, -need.jobs)
+        self.groups.add(row.job.group or "", row.quote, need.jobs)
+        self.needs[place] = replace(need, row_number=row.row_number, priority=priority, group=row.job.group)
 
     def widen(self, interval: SampleInterval) -> None:
         """Take in how far the sums of a sample may lie from those of the file, each in proportion."""

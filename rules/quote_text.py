@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from rules.thinking_ways import WAY_HEADINGS, measuring_lines, way_rows
 from schemas.money import usd_rounded
-from schemas.quote import QuotedPolicy, QuotedSample, QuotedUsd, QuoteReport
+from schemas.quote import QuotedDeadline, QuotedPolicy, QuotedSample, QuotedUsd, QuoteReport
 
 QuoteRows = list[tuple[str, ...]]
 POLICY_HEADINGS = ("policy", "jobs", "expected", "p10 to p90", "worst case", "+ caching", "rests on", "ratio")
@@ -13,6 +14,7 @@ CAP_HEADINGS = ("cap", "used", "of", "jobs deferred", "a cap that lets all throu
 _MEANINGS = {
     "priced": "would be sent",
     "answered": "answered by an earlier run: they cost nothing",
+    "shared": "same request as another row: they get its answer and cost nothing",
     "review": "would wait for a person",
     "deferred": "not enough money under today's caps, or in flight in another run",
     "rejected": "not a valid request: fix the row",
@@ -96,6 +98,19 @@ def sample_line(sample: QuotedSample) -> str:
     )
 
 
+def quoted_deadline_line(deadline: QuotedDeadline) -> str:
+    """The two prices of a run whose answers are due at a moment, in a sentence."""
+    in_time, at_deadline = deadline.in_time, deadline.all_at_deadline
+    covers = "covers" if deadline.covered else "may not cover"
+    return (
+        f"The answers are due at {deadline.due:%Y-%m-%d %H:%M} UTC. When every batch ends before "
+        f"{deadline.at_risk_from:%H:%M}: {usd_rounded(in_time.expected_usd)} expected, at most "
+        f"{usd_rounded(in_time.worst_usd)}. If all jobs had to go out at full price: "
+        f"{usd_rounded(at_deadline.expected_usd)} expected, at most {usd_rounded(at_deadline.worst_usd)}; the deadline's "
+        f"budget of {usd_rounded(deadline.budget_usd)} {covers} that."
+    )
+
+
 def quoted_time_line(report: QuoteReport) -> str:
     """How long the run takes, in a sentence."""
     return (
@@ -116,8 +131,13 @@ def as_quote_markdown(report: QuoteReport) -> str:
         parts.append(_table(PART_HEADINGS, part_rows(report)))
     if reasons := quoted_reason_rows(report):
         parts.append(_table(("rows", "why", "jobs"), reasons))
+    if report.thinking:
+        parts.append(_table(WAY_HEADINGS, way_rows(report.thinking)))
+        parts += measuring_lines(report.thinking)
     if caps := cap_rows(report):
         parts.append(_table(CAP_HEADINGS, caps))
+    if report.deadline is not None:
+        parts.append(quoted_deadline_line(report.deadline))
     parts.append(quoted_time_line(report))
     parts.append(f"Each job's quote: {report.job_quotes}")
     return "\n\n".join(parts) + "\n"

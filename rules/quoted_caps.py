@@ -60,7 +60,7 @@ def deferred_by_caps(
     rows: set[int] = set()
     for need in sorted(needs, key=lambda one: (-one.priority, one.row_number)):
         over = None
-        covering = [(cap, most) for cap, most in capped if cap.covers(need.group)]
+        covering = [(cap, most) for cap, most in capped if cap.covers((need.group or "",))]
         for cap, most in covering:
             needed[cap.window] = max(needed[cap.window], wanted[cap.window] + need.hold)
             wanted[cap.window] += need.expected

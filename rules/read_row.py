@@ -1,21 +1,26 @@
 """A row becomes a job, or a rejection with the column and the reason."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
+from types import MappingProxyType
 from typing import Any
 
+from rules.asked_way import with_way
+from rules.map_row import KEPT
 from rules.models import Models
 from schemas.job import MAX_GROUP_CHARACTERS, MAX_JOB_ID_CHARACTERS, Job, RejectedRow
 from schemas.model_facts import MODEL_NAME, ModelFacts
 from schemas.money import NanoUsd, to_nano
 from schemas.outcome import Mode
 from schemas.payload.api_rules import refusal, sentences
-from schemas.payload.exact_json import NO_JSON, NOT_A_NUMBER, Path, Unfit, exact_json, exact_number
+from schemas.payload.exact_json import MAX_DEPTH, NO_JSON, NOT_A_NUMBER, Path, Unfit, exact_json, exact_number
 from schemas.payload.invalid import InvalidPayload, invalid_at
 from schemas.payload.payload import Payload
 from schemas.policy import Policy
-from schemas.row import Entries, JsonText, Row
+from schemas.row import Entries, JsonText, ParsedJson, Row
+from schemas.run import OWN_WAY, Way
 
 #: the columns that are Messages parameters of the same name, in the order they are sent
 _PARAMETER_COLUMNS = (
@@ -41,12 +46,21 @@ _NO_VALUES = (
 _ABSENT = object()
 
 
-def job_from_row(row_number: int, row: Row, default_max_tokens: int) -> Job:
+def job_from_row(
+    row_number: int,
+    row: Row,
+    default_max_tokens: int,
+    others: Mapping[str, Any] = MappingProxyType({}),
+    way: Way = OWN_WAY,
+) -> Job:
     """The job in one row.
 
     Args:
         row_number: its place in the input, from 0.
+        row: with the columns of a job.
         default_max_tokens: for a row that names none.
+        others: further parameters of a row that does not have them itself.
+        way: to think, asked for in place of the row's own.
 
     Raises:
         InvalidPayload: with the column and the reason.
@@ -57,7 +71,7 @@ def job_from_row(row_number: int, row: Row, default_max_tokens: int) -> Job:
         if isinstance(value, bytes):
             raise InvalidPayload(column, "is not valid UTF-8 text")
     job_id = _job_id(row.get("job_id"))
-    payload = Payload.checked(_request(row, default_max_tokens))
+    payload = Payload.checked(with_way(_request(row, {**others, "max_tokens": default_max_tokens}), way))
     group = _text(row, "group")
     if group and (len(group) > MAX_GROUP_CHARACTERS or not group.isprintable()):
         raise InvalidPayload("group", f"must be printable text of at most {MAX_GROUP_CHARACTERS} characters")
@@ -73,17 +87,32 @@ def job_from_row(row_number: int, row: Row, default_max_tokens: int) -> Job:
         max_cost=_cost(row.get("max_cost_usd")),
         group=group,
         priority=_whole(row, "priority") or 0,
+        kept=row.get(KEPT),
     )
 
 
-def checked_job(row_number: int, row: Row, policy: Policy, models: Models) -> Job:
-    """The job in one row, which some model that it could go to takes.
+def checked_job(row_number: int, row: Row, policy: Policy, models: Models, way: Way = OWN_WAY) -> Job:
+    """The job in one row, which some model that it could go to takes. What the row does not say, the policy does.
+
+    Args:
+        row_number: its place in the input, from 0.
+        row: its values.
+        policy: of the run.
+        models: those of the run.
+        way: to think, asked for in place of the row's own.
 
     Raises:
         InvalidPayload: with the column and the reason.
     """
-    job = job_from_row(row_number, row, policy.output.default_max_tokens)
-    check_models(job, models.for_pin(job.model), policy.mode)
+    columns = policy.jobs
+    max_tokens = columns.max_tokens or policy.output.default_max_tokens
+    try:
+        job = job_from_row(row_number, row, max_tokens, columns.request, way)
+        if job.model is None:
+            job = replace(job, model=columns.model)
+        check_models(job, models.for_pin(job.model), policy.mode)
+    except InvalidPayload as error:
+        raise InvalidPayload(columns.shown(error.column), error.reason) from None
     return job
 
 
@@ -114,7 +143,7 @@ def rejected_row(row_number: int, row: Row, error: InvalidPayload) -> RejectedRo
     if isinstance(value, str | int):
         shown = str(value)[:MAX_JOB_ID_CHARACTERS]
         job_id = "".join(c if c.isprintable() else "?" for c in shown) or None
-    return RejectedRow(row_number, job_id, error.column, error.reason)
+    return RejectedRow(row_number, job_id, error.column, error.reason, row.get(KEPT))
 
 
 def _job_id(value: object) -> str:
@@ -130,7 +159,7 @@ def _job_id(value: object) -> str:
 # --- the request -----------------------------------------------------------------------------------------------
 
 
-def _request(row: Row, default_max_tokens: int) -> dict[str, Any]:
+def _request(row: Row, others: Mapping[str, Any]) -> dict[str, Any]:
     request: dict[str, Any] = {"messages": _messages(row)}
     for column in _PARAMETER_COLUMNS:
         value = _system(row) if column == "system" else _nested(row, column)
@@ -144,8 +173,7 @@ def _request(row: Row, default_max_tokens: int) -> dict[str, Any]:
         if twice := request.keys() & more.keys():
             raise InvalidPayload("params", f"names {min(twice)}, which has a column of its own in this row")
         request |= more
-    request.setdefault("max_tokens", default_max_tokens)
-    return request
+    return request | {name: value for name, value in others.items() if name not in request}
 
 
 def _messages(row: Row) -> Any:
@@ -166,7 +194,10 @@ def _nested(row: Row, column: str) -> Any:
         return None
     if isinstance(value, JsonText):
         value = value.text
-    value = exact_json(column, value) if isinstance(value, str) else _plain(value, (column,))
+    if isinstance(value, ParsedJson):
+        value = _given(value.value)
+    else:
+        value = exact_json(column, value) if isinstance(value, str) else _plain(value, (column,))
     if value is _ABSENT:
         return None
     shape = _JSON_SHAPES.get(column, dict)
@@ -180,6 +211,9 @@ def _system(row: Row) -> Any:
     value = row.get("system")
     if isinstance(value, JsonText):
         return exact_json("system", value.text)
+    if isinstance(value, ParsedJson):
+        blocks = _given(value.value)
+        return None if blocks is _ABSENT else blocks
     if not isinstance(value, str):
         blocks = _plain(value, ("system",))
         return None if blocks is _ABSENT else blocks
@@ -242,6 +276,26 @@ def _plain_struct(struct: dict[str, Any], path: Path) -> Any:
     if _OWN_JSON.intersection(path[:-1]):
         raise invalid_at(path, _NO_VALUES)
     return _ABSENT
+
+
+def _given(value: Any, depth: int = 0) -> Any:
+    """JSON without the fields that are null, which is how others write the missing fields of a struct as JSON Lines.
+
+    In JSON of the author's own nothing is left out; neither is it deeper down than any request goes.
+    """
+    if depth > MAX_DEPTH or not isinstance(value, dict | list):
+        return value
+    if isinstance(value, list):
+        items = [_given(item, depth + 1) for item in value]
+        return [Unfit(_NO_VALUES) if item is _ABSENT else item for item in items]
+    fields = {}
+    for name, item in value.items():
+        inside = item
+        if name not in _OWN_JSON:
+            inside = _given(item, depth + 1)
+        if inside is not None and inside is not _ABSENT:
+            fields[name] = inside
+    return fields if fields or not value else _ABSENT
 
 
 def _plain_item(value: Any, path: Path) -> Any:

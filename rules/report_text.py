@@ -2,7 +2,16 @@
 
 from rules.cache_figures import PREFIX_HEADINGS, hits, prefix_rows
 from schemas.money import usd_rounded
-from schemas.report import CacheFigures, CutOffFigures, FittedFigures, PassedCap, QuoteFigures, RunReport
+from schemas.report import (
+    CacheFigures,
+    CutOffFigures,
+    DeadlineFigures,
+    FittedFigures,
+    PassedCap,
+    QuoteFigures,
+    RunReport,
+    SharedFigures,
+)
 
 #: what each outcome means to the person who reads the table
 _MEANINGS = {
@@ -84,12 +93,16 @@ def money_rows(report: RunReport) -> Rows:
             _saving(report),
         ),
     ]
+    if report.deadline is not None and report.deadline.jobs:
+        rows.append(_deadline_row(report.deadline))
     if report.quote is not None:
         rows.append(_quote_row(report.quote))
     for fitted in report.fitted:
         rows.append((fitted.how, f"{fitted.jobs:,} jobs", _fitting(fitted)))
     if report.cache.read_tokens or report.cache.written_tokens:
         rows.append(_cache_row(report.cache))
+    if report.shared.jobs:
+        rows.append(("shared answers", f"{report.shared.jobs:,} jobs", _sharing(report.shared)))
     if money.held:
         rows.append(("still held", usd_rounded(money.held), "attempts that may have been billed"))
     if report.over_hold:
@@ -99,6 +112,34 @@ def money_rows(report: RunReport) -> Rows:
             ("over the margin", f"{report.over_bound:,} jobs", "billed above the bound; raise the margin")
         )
     return rows
+
+
+def sample_line(report: RunReport) -> str | None:
+    """What a sample measured, in a sentence; None: all rows were read."""
+    sample = report.sample
+    if sample is None:
+        return None
+    way = "as they are" if sample.effort is None else f"at effort {sample.effort}"
+    if sample.thinking_budget is not None:
+        way = f"with a thinking budget of {sample.thinking_budget:,}"
+    drawn = f"A sample of {sample.rows:,} rows (seed {sample.seed}), {way}: "
+    if sample.mean_output is None or sample.p95_output is None or sample.usd_per_job is None:
+        return drawn + "no answer was observed."
+    thinking = ""
+    if sample.mean_thinking is not None and sample.p95_thinking is not None:
+        thinking = f", of which thinking {sample.mean_thinking:,} (p95 {sample.p95_thinking:,})"
+    return (
+        f"{drawn}{sample.answers:,} answers, {sample.mean_output:,} output tokens on average (p95 "
+        f"{sample.p95_output:,}){thinking}, {usd_rounded(sample.usd_per_job)} a job."
+    )
+
+
+def _deadline_row(deadline: DeadlineFigures) -> tuple[str, ...]:
+    remark = (
+        f"{deadline.jobs:,} jobs that no batch had answered shortly before {deadline.due:%Y-%m-%d %H:%M} UTC, when they "
+        f"were due; of a budget of {usd_rounded(deadline.budget_usd)}"
+    )
+    return "at full price", usd_rounded(deadline.usd), remark
 
 
 def _quote_row(quote: QuoteFigures) -> tuple[str, ...]:
@@ -122,6 +163,11 @@ def _cache_row(cache: CacheFigures) -> tuple[str, ...]:
     if cache.saved_usd < 0:
         return ("caching lost", usd_rounded(-cache.saved_usd), f"{what}; hits: {hits(cache.hit_share)}")
     return ("caching saved", usd_rounded(cache.saved_usd), f"{what}; hits: {hits(cache.hit_share)}")
+
+
+def _sharing(shared: SharedFigures) -> str:
+    """What it came to that jobs got the answer to another one."""
+    return f"same payload as a job that was paid for; sending each would have cost {usd_rounded(shared.saved_usd)} more"
 
 
 def _held_row(report: RunReport) -> tuple[str, ...]:
@@ -168,11 +214,11 @@ LESSON_HEADINGS = (
 
 
 def lesson_rows(report: RunReport) -> Rows:
-    """By model and class of payload: this run's errors, billed less counted, and the margin that was to cover them."""
-    used = {(lesson.model, lesson.payload_class): lesson for lesson in report.lessons}
+    """By model, class of payload and effort: this run's errors, billed less counted, and the margin that was to cover them."""
+    used = {(one.model, one.payload_class, one.effort): one for one in report.lessons}
     rows: Rows = []
     for seen in report.taught:
-        lesson = used[seen.model, seen.payload_class]
+        lesson = used[seen.model, seen.payload_class, seen.effort]
         error, tokens = seen.input_error, seen.input_error_tokens
         errors = (
             [f"{value:+.2f}%" for value in (error.p5, error.p50, error.p95, error.max)] if error else [""] * 4
@@ -181,7 +227,7 @@ def lesson_rows(report: RunReport) -> Rows:
         rows.append(
             (
                 seen.model,
-                seen.payload_class,
+                _kind(seen.payload_class, seen.effort),
                 f"{seen.jobs:,}" if seen.n == seen.jobs else f"{seen.jobs:,}, {seen.jobs - seen.n:,} partial",
                 *errors,
                 f"{tokens.max:+,}" if tokens else "partial",
@@ -190,6 +236,10 @@ def lesson_rows(report: RunReport) -> Rows:
             )
         )
     return rows
+
+
+def _kind(payload_class: str, effort: str | None) -> str:
+    return payload_class if effort is None else f"{payload_class}, effort {effort}"
 
 
 NOTHING_HEADINGS = ("bought nothing", "jobs", "USD", "meaning")
@@ -214,7 +264,7 @@ def nothing_rows(report: RunReport) -> Rows:
 
 
 def _cut_off_row(cut: CutOffFigures) -> tuple[str, ...]:
-    what = f"  {cut.model}, {cut.payload_class}"
+    what = f"  {cut.model}, {_kind(cut.payload_class, cut.effort)}"
     return what, f"{cut.jobs:,}", usd_rounded(cut.usd), f"max_tokens that would suffice: {_sufficing(cut)}"
 
 
@@ -299,6 +349,7 @@ def as_markdown(report: RunReport) -> str:
     parts = [
         f"# {title(report)}",
         report.error or "",
+        sample_line(report) or "",
         _table(("rows", "jobs", "meaning"), job_rows(report)),
         _table(("money", "USD", "remark"), money_rows(report)),
         _table(MODEL_HEADINGS, model_rows(report)) if report.models else "",

@@ -93,8 +93,9 @@ def lesson_figures(lesson: Lesson) -> LessonFigures:
     """A lesson as the report shows it."""
     answers = percentiles(lesson.outputs.tokens)
     return LessonFigures(
-        model=lesson.model,
-        payload_class=lesson.payload_class,
+        model=lesson.key.model,
+        payload_class=lesson.key.payload_class,
+        effort=lesson.key.effort,
         n=lesson.n,
         enough=lesson.enough,
         input_error=_percent_figures(lesson.error_share),
@@ -116,8 +117,9 @@ def lesson_figures(lesson: Lesson) -> LessonFigures:
 
 def taught_figures(kind: LessonKey, seen: Taught) -> TaughtFigures:
     return TaughtFigures(
-        model=kind[0],
-        payload_class=kind[1],
+        model=kind.model,
+        payload_class=kind.payload_class,
+        effort=kind.effort,
         jobs=seen.jobs,
         n=seen.tally.n,
         over_bound=seen.over_bound,
@@ -148,4 +150,4 @@ def _figures(found: Percentiles | None, shown_as: Callable[[int], Decimal]) -> P
 def drifts(lessons: Mapping[LessonKey, Lesson], taught: Mapping[LessonKey, Taught]) -> Iterator[Drift]:
     for kind, seen in taught.items():
         if detail := drifted(lessons[kind], seen):
-            yield Drift(model=kind[0], payload_class=kind[1], detail=detail)
+            yield Drift(model=kind.model, payload_class=kind.payload_class, effort=kind.effort, detail=detail)

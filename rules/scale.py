@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from rules.caps import day_caps
-from rules.estimate import estimated
+from rules.estimate import cost_at, estimated
 from rules.job_quote import JobQuote, job_quote
 from rules.lesson import Lesson, LessonKey
 from rules.limits import job_limits
@@ -33,7 +33,7 @@ class Scale:
     """The policy, the models that may be called and their prices, and what was learned of earlier bills.
 
     Attributes:
-        lesson_of: the lesson about a model and a class of payloads.
+        lesson_of: the lesson about a model, a class of payloads and an effort.
         clock: the moment of a call; its UTC day's prices hold.
     """
 
@@ -41,6 +41,10 @@ class Scale:
     models: Models
     lesson_of: Callable[[LessonKey], Lesson]
     clock: Callable[[], datetime] = now_utc
+
+    def at_full_price(self) -> "Scale":
+        """The same scale for what can wait for no batch: it goes out in Messages mode, at its prices."""
+        return replace(self, policy=self.policy.model_copy(update={"mode": Mode.MESSAGES}))
 
     def today(self, run_id: str) -> DayCaps:
         """The budget day of a call that leaves now, with its caps for a run."""
@@ -54,7 +58,7 @@ class Scale:
         """
         model = job.model or ""
         cards = self._cards(model)
-        return estimated(job, self.policy, cards, self.lesson_of((model, job.traits.payload_class)))
+        return estimated(job, self.policy, cards, self.lesson_of(LessonKey.of(model, job.traits)))
 
     def quote(self, job: QueuedJob) -> JobQuote:
         """The quote of a routed job: its estimate, and how far its cost may lie from it.
@@ -63,8 +67,16 @@ class Scale:
             Unpriced: it asks for something that has no price.
         """
         model = job.model or ""
-        cards, lesson = self._cards(model), self.lesson_of((model, job.traits.payload_class))
+        cards, lesson = self._cards(model), self.lesson_of(LessonKey.of(model, job.traits))
         return job_quote(job, self.policy, cards, lesson)
+
+    def cost(self, job: QueuedJob, output_tokens: int) -> NanoUsd:
+        """What a routed job costs at its counted input and this output, at today's price.
+
+        Raises:
+            Unpriced: it asks for something that has no price.
+        """
+        return cost_at(job, self.policy, self._cards(job.model or "")[0], output_tokens)
 
     def _cards(self, model: str) -> list[PriceCard]:
         """The prices of a model on each UTC day that an attempt admitted now may be billed on, today's first.

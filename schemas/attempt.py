@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from schemas.budget import Payers
 from schemas.estimate import Estimate
 from schemas.job import AttemptId, QueuedJob
 from schemas.money import NanoUsd
@@ -107,10 +108,25 @@ class UnsettledAttempt:
 
 @dataclass(frozen=True, slots=True)
 class WeighedJob:
-    """A job within its own limits, with the estimate its hold is made of."""
+    """A job within its own limits, with the estimate its hold is made of.
+
+    Attributes:
+        split: whose groups pay for it; None: its own.
+    """
 
     job: QueuedJob
     estimate: Estimate
+    split: Payers | None = None
+
+    @property
+    def payers(self) -> Payers:
+        """Whose groups pay for it."""
+        return self.split or Payers.alone(self.job.group)
+
+    @property
+    def hold(self) -> NanoUsd:
+        """What is held for it, in nano-USD."""
+        return self.payers.whole(self.estimate.hold)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +157,23 @@ class NothingSum:
 
     Attributes:
         kind: as `schemas.report.NothingBought` names it.
+        effort: `output_config.effort` of their payloads; None: they name none.
     """
 
     kind: str
     model: str
     payload_class: str
     jobs: int
+    cost: int
+    effort: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredAnswer:
+    """What one answer came to: output tokens, the part of them that was thinking, if known, and nano-USD."""
+
+    output_tokens: int
+    thinking_tokens: int | None
     cost: int
 
 

@@ -1,6 +1,6 @@
 """The windows of money that a hold falls under, and what may be held in each."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from schemas.outcome import Reason, Scope
 
 
 class Window(NamedTuple):
-    """One row of `budgets`: a scope, its period (the run id, the date, the month), and a group or "" for all jobs."""
+    """One row of `budgets`: a scope, its period (the run id, the date, the month, the moment of a deadline), and a group or "" for all jobs."""
 
     scope: Scope
     period: str
@@ -30,9 +30,9 @@ class WindowCap:
     reason: Reason
     reserve: NanoUsd = NanoUsd(0)  # noqa: RUF009 - an int
 
-    def covers(self, group: str | None) -> bool:
-        """Whether it caps the jobs of a group."""
-        return self.window.group in ("", group)
+    def covers(self, groups: Collection[str]) -> bool:
+        """Whether it caps money of these groups; it does if it caps all jobs."""
+        return not self.window.group or self.window.group in groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,67 @@ class DayCaps:
     of_groups: Callable[[Collection[str]], Sequence[WindowCap]]
 
 
-def windows_of(run_id: str, budget_day: str, *groups: str | None) -> list[Window]:
-    """The windows that money falls under: the run's, the day's and the month's, of all jobs, then of each group."""
+@dataclass(frozen=True, slots=True)
+class Payers:
+    """Whose groups pay for an attempt: that of the job that is sent, or those of all jobs that share its answer.
+
+    Attributes:
+        first: the group of the job that is sent; "": none.
+        groups: how many of the jobs are of each group; "" are those of none.
+    """
+
+    first: str
+    groups: Mapping[str, int]
+
+    @classmethod
+    def alone(cls, group: str | None) -> "Payers":
+        """The payers of an attempt that nobody else pays for."""
+        return cls(group or "", {group or "": 1})
+
+    @property
+    def jobs(self) -> int:
+        """Over how many jobs the cost is split."""
+        return sum(self.groups.values())
+
+    def named(self) -> list[str]:
+        """The groups that have windows of their own."""
+        return sorted(filter(None, self.groups))
+
+    def share(self, group: str, amount: int) -> int:
+        """What of an amount falls on a group, in nano-USD; on "", all of it.
+
+        Each job bears the same, and the one that is sent what is left over; so the shares of all jobs sum to the amount.
+        """
+        if not group:
+            return amount
+        each, rest = divmod(amount, self.jobs)
+        return self.groups.get(group, 0) * each + (rest if group == self.first else 0)
+
+    def whole(self, hold: NanoUsd) -> NanoUsd:
+        """A hold as it is taken: at most some nano-USD more, so that no share of a bill within it is above its share.
+
+        The rest of a division is largest just below the next multiple, and the job that is sent bears it.
+        """
+        jobs = self.jobs
+        return NanoUsd(hold + (jobs - 1 - hold) % jobs)
+
+    def in_windows(
+        self, run_id: str, budget_day: str, amount: int, deadline: str | None = None
+    ) -> dict[Window, int]:
+        """What of an amount falls under each window, in nano-USD; that of a deadline is of all jobs alone."""
+        windows = windows_of(run_id, budget_day, *self.named(), deadline=deadline)
+        return {window: self.share(window.group, amount) for window in windows}
+
+
+def windows_of(
+    run_id: str, budget_day: str, *groups: str | None, deadline: str | None = None
+) -> list[Window]:
+    """The windows that money falls under: the run's, the day's and the month's, of all jobs, then of each group.
+
+    What goes out at full price for a deadline falls under the deadline's window too, which is of all jobs alone.
+    """
     periods = ((Scope.RUN, run_id), (Scope.DAY, budget_day), (Scope.MONTH, budget_day[:7]))
-    return [Window(scope, period, name) for name in ("", *filter(None, groups)) for scope, period in periods]
+    windows = [
+        Window(scope, period, name) for name in ("", *filter(None, groups)) for scope, period in periods
+    ]
+    return windows if deadline is None else [*windows, Window(Scope.DEADLINE, deadline)]

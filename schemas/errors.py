@@ -5,6 +5,7 @@ messages end up in Prefect states, events and logs.
 
 WeighbridgeError
 ├── BadInput            the arguments, the policy or the input file cannot be used (exit code 2)
+│   └── NoJobs          there is no input file, or it has no rows
 ├── Interrupted         somebody stopped the command (exit code 130 or 143)
 └── RunFailed           the run cannot go on; the ledger is true and the next run continues (exit code 1)
 """
@@ -24,6 +25,10 @@ class WeighbridgeError(Exception):
 
 class BadInput(WeighbridgeError):  # noqa: N818 - a noun of the command line, not a fault of the program
     """The arguments, the policy or the input file cannot be used. Nothing was counted or sent."""
+
+
+class NoJobs(BadInput):
+    """There is no input: no file, or one without rows. For a night that may be empty this is no error."""
 
 
 class RunFailed(WeighbridgeError):  # noqa: N818

@@ -1,5 +1,6 @@
 """A job: one row of the input, and what may become of a row that is none."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NewType
 
@@ -33,6 +34,21 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptAnswers:
+    """Which answers on record serve a job that is read.
+
+    Attributes:
+        whole: only those that were not cut off at their max_tokens.
+        of_others: also those to the same payload under another job id.
+        same_group: of those of others, only the ones that the job's own group paid for.
+    """
+
+    whole: bool = False
+    of_others: bool = False
+    same_group: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One valid row of the input.
 
@@ -46,6 +62,7 @@ class Job:
         group: the team it is counted under.
         priority: higher is admitted first.
         approval: what a person allowed of it, in place of the limits of the policy and its own.
+        kept: texts of its input row that go into the results, by column; None: none are kept.
     """
 
     row_number: int
@@ -57,6 +74,7 @@ class Job:
     group: str | None = None
     priority: int = 0
     approval: Approval | None = None
+    kept: Mapping[str, str | None] | None = None
 
     def queued(self) -> "QueuedJob":
         """The job as a run has it in its queue, before it is weighed."""
@@ -97,12 +115,13 @@ class EndedJob:
 
 @dataclass(frozen=True, slots=True)
 class RejectedRow:
-    """A row that is no valid job, with the column to mend and the reason."""
+    """A row that is not a valid job, with the column to correct, the reason, and what is kept of it for the results."""
 
     row_number: int
     job_id: str | None
     column: str
     reason: str
+    kept: Mapping[str, str | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

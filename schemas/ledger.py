@@ -4,6 +4,7 @@ runs ─┬─ jobs ── payloads      one row per input row; its payload only
       ├─ fitted_jobs           jobs that were brought within a budget, and by what
       ├─ batches               one provider Message Batch of many attempts
       ├─ attempts ── responses  one paid try; its hold, then its bill; the answer until it is published
+      │     └─ cost_shares      whose groups bear it, where that is split
       └─ budgets                settled + held of each window
 reviews ─┬─ review_payloads     jobs that wait for a person; what they would send
          └─ review_events       each change of one
@@ -15,6 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    JSON,
     CheckConstraint,
     ForeignKey,
     Index,
@@ -64,6 +66,8 @@ class RunRow(Table):
     calls: Mapped[dict[str, Any] | None]
     #: the quote that it was held to
     quote_id: Mapped[str | None] = mapped_column(String(64))
+    #: when its answers are due; None: its policy names no time
+    deadline_at: Mapped[datetime | None]
     report: Mapped[dict[str, Any] | None]
 
 
@@ -100,8 +104,12 @@ class JobRow(Table):
     reason: Mapped[str | None] = mapped_column(String(40))
     detail: Mapped[str | None] = mapped_column(Text)
     attempt_id: Mapped[str | None] = mapped_column(String(64))
+    #: texts of the input row that go into the results, by column
+    kept: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     #: the beginning that it shares with other jobs of the run, when that is to be cached
     prefix_key: Mapped[str | None] = mapped_column(String(64))
+    #: the row of the same run whose answer it gets, because both have the same payload
+    shares_with_row: Mapped[int | None]
 
     __table_args__ = (
         Index("ix_jobs_run_id_job_id", "run_id", "job_id"),
@@ -113,8 +121,15 @@ class JobRow(Table):
             text("priority DESC"),
             "prefix_key",
             "row_number",
-            sqlite_where=text("outcome IS NULL AND attempt_id IS NULL"),
-            postgresql_where=text("outcome IS NULL AND attempt_id IS NULL"),
+            sqlite_where=text("outcome IS NULL AND attempt_id IS NULL AND shares_with_row IS NULL"),
+            postgresql_where=text("outcome IS NULL AND attempt_id IS NULL AND shares_with_row IS NULL"),
+        ),
+        Index(
+            "ix_jobs_shares",
+            "run_id",
+            "shares_with_row",
+            sqlite_where=text("shares_with_row IS NOT NULL"),
+            postgresql_where=text("shares_with_row IS NOT NULL"),
         ),
     )
 
@@ -212,7 +227,7 @@ class QuoteRow(Table):
 
 
 class BudgetRow(Table):
-    """One window of money: a scope ("run", "day", "month"), a period of it (the run id, the date, the month) and a group of jobs, or "" for all of them. At every instant settled + held is at most the cap of whoever takes a hold."""
+    """One window of money: a scope ("run", "day", "month", "deadline"), a period of it (the run id, the date, the month, the moment) and a group of jobs, or "" for all of them. At every instant settled + held is at most the cap of whoever takes a hold."""
 
     __tablename__ = "budgets"
 
@@ -242,11 +257,18 @@ class AttemptRow(Table):
     group_name: Mapped[str | None] = mapped_column(String(100))
     #: the provider batch it went out in, in batches mode
     batch_id: Mapped[str | None] = mapped_column(String(64))
+    #: over how many jobs its cost is split, by group in `cost_shares`; None: its own group bears it
+    split_jobs: Mapped[int | None] = mapped_column(Integer)
     #: the budget day its hold was taken on, in the policy's time zone
     budget_day: Mapped[str] = mapped_column(String(10))
+    #: the deadline that it goes out for at full price, in UTC, which is the period of a window; None: for none
+    deadline: Mapped[str | None] = mapped_column(String(20))
     model: Mapped[str] = mapped_column(String(100))
     state: Mapped[str] = mapped_column(String(20))
     payload_class: Mapped[str] = mapped_column(String(20), server_default="text")
+    #: what the payload asked for: output_config.effort, and thinking.budget_tokens
+    effort: Mapped[str | None] = mapped_column(String(20))
+    thinking_budget: Mapped[int | None]
     method: Mapped[str] = mapped_column(String(20), server_default="counted")
     input_tokens: Mapped[int]
     input_bound: Mapped[int]
@@ -306,11 +328,12 @@ class AttemptRow(Table):
         Index("ix_attempts_run_id_state", "run_id", "state"),
         Index("ix_attempts_run_id_row_number", "run_id", "row_number"),
         Index("ix_attempts_batch_id", "batch_id"),
-        # what was observed last of a model and a class of payloads
+        # what was observed last of a model, a class of payloads and an effort
         Index(
             "ix_attempts_observed",
             "model",
             "payload_class",
+            "effort",
             "ended_at",
             sqlite_where=text("state = 'succeeded'"),
             postgresql_where=text("state = 'succeeded'"),
@@ -324,6 +347,26 @@ class AttemptRow(Table):
         ),
         Index("ix_attempts_ended_at", "ended_at"),
     )
+
+
+class CostShareRow(Table):
+    """How many of the jobs that the cost of an attempt is split over are of a group, or of none: ""."""
+
+    __tablename__ = "cost_shares"
+
+    attempt_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    group_name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    jobs: Mapped[int] = mapped_column(Integer)
+
+
+class SharedAnswerRow(Table):
+    """That a job was answered by another job's attempt: it is not sent again, also once the answer is pruned."""
+
+    __tablename__ = "shared_answers"
+
+    job_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64), primary_key=True)
+    attempt_id: Mapped[str] = mapped_column(String(64), primary_key=True, index=True)
 
 
 class BatchRow(Table):
@@ -347,6 +390,8 @@ class BatchRow(Table):
     expires_at: Mapped[datetime | None]
     #: since when the provider says that it has no such batch
     missing_since: Mapped[datetime | None]
+    #: when a run asked the provider to stop it, because its answers were due
+    cancel_asked_at: Mapped[datetime | None]
     #: when its items were left to a person; it is looked for again while the provider keeps results
     given_up_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]

@@ -17,6 +17,8 @@ class Scope(StrEnum):
     RUN = "run"
     DAY = "day"
     MONTH = "month"
+    #: what goes out at full price because the answers of runs are due at one moment
+    DEADLINE = "deadline"
 
 
 class BatchState(StrEnum):
@@ -126,6 +128,7 @@ class Reason(StrEnum):
     DAY_BUDGET = "day_budget"
     MONTH_BUDGET = "month_budget"
     GROUP_BUDGET = "group_budget"
+    DEADLINE_BUDGET = "deadline_budget"
     PROVIDER_SPEND_LIMIT = "provider_spend_limit"
     BILLS_OVER_HOLDS = "bills_over_holds"
     ACCESS_DENIED = "access_denied"
@@ -147,6 +150,7 @@ MONEY_REASONS = frozenset(
         Reason.DAY_BUDGET,
         Reason.MONTH_BUDGET,
         Reason.GROUP_BUDGET,
+        Reason.DEADLINE_BUDGET,
         Reason.PROVIDER_SPEND_LIMIT,
         Reason.BILLS_OVER_HOLDS,
     }

@@ -1,6 +1,7 @@
 """The policy of a run: routes, budgets and rules. One TOML file, one Pydantic model."""
 
 import tomllib
+from datetime import time
 from decimal import Decimal
 from itertools import combinations, pairwise
 from typing import Annotated, Literal, Self
@@ -10,6 +11,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from schemas.contract_price import Price
 from schemas.errors import BadInput
+from schemas.job import KeptAnswers
 from schemas.money import NanoUsd, to_nano
 from schemas.outcome import Mode, Scope
 from schemas.policy_sections import (
@@ -19,6 +21,7 @@ from schemas.policy_sections import (
     Cache,
     GroupCaps,
     Hold,
+    JobColumns,
     Margin,
     Output,
     PolicySection,
@@ -26,7 +29,9 @@ from schemas.policy_sections import (
     Prune,
     RateLimits,
     RequestLimits,
+    ResultColumns,
     Route,
+    RunRules,
     Uncountable,
 )
 
@@ -44,7 +49,7 @@ class Policy(PolicySection):
     max_task_runs: Annotated[int, Field(ge=1, le=10_000)] = 200
     routes: Annotated[tuple[Route, ...], Field(min_length=1)]
     request: RequestLimits = RequestLimits()
-    run: BudgetCap = BudgetCap()
+    run: RunRules = RunRules()
     day: BudgetCap = BudgetCap()
     month: BudgetCap = BudgetCap()
     groups: dict[str, GroupCaps] = Field(default_factory=dict)
@@ -59,6 +64,9 @@ class Policy(PolicySection):
     pricing: Pricing = Pricing()
     #: a contract's prices, which go before the list's
     prices: tuple[Price, ...] = ()
+    #: where a job stands in the columns of a file
+    jobs: JobColumns = JobColumns()
+    results: ResultColumns = ResultColumns()
 
     @field_validator("time_zone")
     @classmethod
@@ -89,9 +97,15 @@ class Policy(PolicySection):
 
     @model_validator(mode="after")
     def _the_reserve_leaves_money(self) -> Self:
-        for name, cap in (("run", self.run), ("day", self.day), ("month", self.month)):
-            if cap.budget_usd is not None and 0 < cap.budget_usd <= self.hold.reserve_usd:
-                raise ValueError(f"hold.reserve_usd takes all of {name}.budget_usd; nothing could be sent")
+        caps = {
+            "run.budget_usd": self.run.budget_usd,
+            "day.budget_usd": self.day.budget_usd,
+            "month.budget_usd": self.month.budget_usd,
+            "batch.deadline_budget_usd": self.batch.deadline_budget_usd,
+        }
+        for name, budget in caps.items():
+            if budget is not None and 0 < budget <= self.hold.reserve_usd:
+                raise ValueError(f"hold.reserve_usd takes all of {name}; nothing could be sent")
         return self
 
     @property
@@ -108,28 +122,52 @@ class Policy(PolicySection):
         """Whether a job whose answer was cut off waits for a person."""
         return self.output.on_truncated == "review"
 
+    @property
+    def kept_answers(self) -> KeptAnswers:
+        """Which answers on record serve a job, so that it is not sent."""
+        return KeptAnswers(
+            whole=self.parks_cut_off,
+            of_others=self.run.share_answers,
+            same_group=self.run.answers_private_to_group,
+        )
+
     def cap(self, scope: Scope, group: str = "") -> NanoUsd | None:
         """The cap of a window in nano-USD, or None where there is none.
 
         Args:
-            scope: "run", "day" or "month".
+            scope: "run", "day", "month" or "deadline".
             group: the jobs it is about; "": all.
         """
+        if scope is Scope.DEADLINE:
+            budget = self.batch.deadline_budget_usd
+            return None if budget is None else to_nano(budget)
         caps = self.groups.get(group, self.groups.get(ANY_GROUP)) if group else self
         budget = getattr(caps, scope).budget_usd if caps else None
         return None if budget is None else to_nano(budget)
 
     def overridden(
-        self, max_input_tokens: int | None, run_budget_usd: Decimal | None, mode: str | None = None
+        self,
+        max_input_tokens: int | None,
+        run_budget_usd: Decimal | None,
+        mode: str | None = None,
+        *,
+        id_column: str | None = None,
+        prompt_column: str | None = None,
+        deadline: time | str | None = None,
     ) -> "Policy":
-        """The policy with a run's own limits in place of the file's."""
+        """The policy with a run's own limits and columns in place of the file's."""
         changes: dict[str, object] = {}
         if max_input_tokens is not None:
             changes["request"] = {**self.request.model_dump(), "max_input_tokens": max_input_tokens}
         if run_budget_usd is not None:
-            changes["run"] = {"budget_usd": run_budget_usd}
+            changes["run"] = {**self.run.model_dump(), "budget_usd": run_budget_usd}
         if mode is not None:
             changes["mode"] = mode
+        named = {"id": id_column, "prompt": prompt_column}
+        if columns := {name: value for name, value in named.items() if value is not None}:
+            changes["jobs"] = self.jobs.model_dump() | columns
+        if deadline is not None:
+            changes["batch"] = {**self.batch.model_dump(), "deadline": deadline}
         return validated({**self.model_dump(), **changes}, "the run's options")
 
 

@@ -1,11 +1,19 @@
 """The sections of a policy, one model each."""
 
+import json
 from decimal import ROUND_CEILING, Decimal
-from typing import Annotated, Literal, Self
+from functools import cached_property
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from schemas.model_facts import MODEL_NAME
 from schemas.money import NanoUsd, to_nano
+from schemas.payload.exact_json import NO_JSON, Unfit, exact_json, exact_number
+from schemas.payload.invalid import InvalidPayload
+from schemas.payload.payload import Payload
+from schemas.prompt_template import PromptTemplate, is_template, read_template
+from schemas.time_of_day import TimeOfDay
 
 
 def exact_decimal(value: object) -> object:
@@ -47,6 +55,20 @@ class BudgetCap(PolicySection):
     budget_usd: Usd | None = None
 
 
+class RunRules(BudgetCap):
+    """What holds for one run: its cap, and whether identical requests of it share an answer.
+
+    Shared is within one ledger, by the same payload under the same pinned model: in one run the job of highest priority
+    is sent, and a later one gets the answer that is kept. Turn it off where the same request is to be sampled often.
+    """
+
+    share_answers: bool = True
+    #: whose group a shared answer is paid by: that of the job that was sent, or those of all that share it
+    pays: Literal["first", "split"] = "first"
+    #: jobs share only with jobs of their own group, or, without one, with others without one
+    answers_private_to_group: bool = False
+
+
 class GroupCaps(PolicySection):
     """The most that the jobs of one group may hold and settle; they count under the caps for all jobs too."""
 
@@ -67,12 +89,14 @@ class Output(PolicySection):
     expected_share: Annotated[Decimal, BeforeValidator(exact_decimal), Field(gt=0, le=1)] = Decimal("0.25")
     #: "review": a job whose answer its max_tokens cut off waits for a person; what came is paid for, and kept
     on_truncated: Literal["keep", "review"] = "keep"
+    #: thinking budgets, in tokens, that a quote compares where the model takes budgets
+    thinking_budgets: tuple[Annotated[int, Field(ge=1_024)], ...] = (2_000, 8_000, 16_000)
 
 
 class Margin(PolicySection):
     """How far the billed input may lie above the count: the count is an estimate, with no published bound.
 
-    With `learn`, both figures follow what was observed of the model and the class of payload; see `rules.lesson`.
+    With `learn`, both figures follow what was observed of the model, the class of payload and its effort; see `rules.lesson`.
     """
 
     input_percent: Annotated[Decimal, BeforeValidator(exact_decimal), Field(ge=0)] = Decimal(3)
@@ -181,11 +205,25 @@ class BatchLimits(PolicySection):
     poll_seconds: Annotated[Decimal, BeforeValidator(exact_decimal), Field(gt=0)] = Decimal(60)
     #: a batch whose creation brought no answer counts as never made when the provider has listed none for so long
     absent_after_seconds: Annotated[Decimal, BeforeValidator(exact_decimal), Field(gt=0)] = Decimal(300)
+    #: when the answers are due, by the clocks of the policy's time zone: the next such moment after a run's start
+    deadline: TimeOfDay | None = None
+    #: so long before it what has not been answered goes out in Messages mode, minutes
+    deadline_lead_minutes: Annotated[int, Field(ge=0, le=1440)] = 30
+    #: the most that may be held and settled for that, over all runs that are due at the same moment
+    deadline_budget_usd: Usd | None = None
 
     @model_validator(mode="after")
     def _a_batch_fits_the_queue(self) -> Self:
         if self.max_requests > self.max_queued_requests:
             raise ValueError("max_requests is more than max_queued_requests: a batch could never be queued")
+        return self
+
+    @model_validator(mode="after")
+    def _a_deadline_has_a_budget(self) -> Self:
+        if self.deadline is not None and self.deadline_budget_usd is None:
+            raise ValueError(
+                "a deadline needs a deadline_budget_usd: the most that may be spent at full price to meet it"
+            )
         return self
 
 
@@ -204,3 +242,130 @@ class Pricing(PolicySection):
 
     #: the workspace's default_inference_geo: where requests run that do not say so; None: not known, the dearest is held
     workspace_geo: Literal["global", "us"] | None = None
+
+
+#: the columns of the results, and of the rows without an answer, whose names a kept column cannot have
+RESULT_COLUMNS = (
+    "job_id",
+    "row_number",
+    "model",
+    "stop_reason",
+    "text",
+    "input_tokens",
+    "output_tokens",
+    "cost_usd",
+    "response",
+    "attempt_id",
+    "paid_in_run",
+    "simulated",
+    "outcome",
+    "reason",
+    "detail",
+)
+
+
+def _json_text(value: object) -> object:
+    """A list of TOML tables as JSON text; for a validator of Pydantic."""
+    if not isinstance(value, list):
+        return value
+    return json.dumps(value, default=_json_number, ensure_ascii=False)
+
+
+def _json_number(value: object) -> int | float:
+    number = exact_number(value) if isinstance(value, Decimal) else NO_JSON
+    if isinstance(number, Unfit):
+        raise ValueError(f"a value {number.reason}")  # noqa: TRY004 - Pydantic wants ValueError
+    return number
+
+
+ColumnName = Annotated[str, Field(min_length=1)]
+
+
+class JobColumns(PolicySection):
+    """Where a job stands in the columns of a file, and what holds for the rows that do not say it themselves.
+
+    Attributes:
+        id: the column of the job's id; None: job_id.
+        prompt: the column of the prompt, or a template over columns; None: prompt.
+        system: the system text of a row without one.
+        tools: the tools of a row without any, as JSON text.
+        max_tokens: of a row without one; None: `output.default_max_tokens`.
+        model: the model that a row without one is pinned to; None: the routes choose.
+    """
+
+    id: ColumnName | None = None
+    prompt: ColumnName | None = None
+    system: Annotated[str, Field(min_length=1)] | None = None
+    tools: Annotated[str, BeforeValidator(_json_text)] | None = None
+    max_tokens: Tokens | None = None
+    model: Annotated[str, Field(pattern=f"^{MODEL_NAME.pattern}$")] | None = None
+
+    @model_validator(mode="after")
+    def _can_be_sent(self) -> Self:
+        if self.prompt is not None and is_template(self.prompt):
+            read_template(self.prompt)
+        if self.prompt is not None and self.prompt in (self.id, "messages"):
+            raise ValueError(
+                f"prompt names the column {self.prompt}, which has another meaning; name the column with the text"
+            )
+        try:
+            Payload.checked({"messages": [{"role": "user", "content": "x"}], "max_tokens": 1, **self.request})
+        except InvalidPayload as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    @cached_property
+    def request(self) -> dict[str, Any]:
+        """The Messages parameters of a row that has none of its own, less max_tokens.
+
+        Raises:
+            InvalidPayload: the tools are not JSON.
+        """
+        found: dict[str, Any] = {}
+        if self.system is not None:
+            found["system"] = self.system
+        if self.tools is not None:
+            found["tools"] = exact_json("tools", self.tools)
+        return found
+
+    @cached_property
+    def template(self) -> PromptTemplate | None:
+        """The template of the prompt; None: the prompt is a column."""
+        return read_template(self.prompt) if self.prompt is not None and is_template(self.prompt) else None
+
+    @property
+    def id_column(self) -> str:
+        """The column that ids are read from."""
+        return self.id or "job_id"
+
+    @property
+    def prompt_column(self) -> str | None:
+        """The column that prompts are read from; None: a template has them."""
+        return None if self.template is not None else self.prompt or "prompt"
+
+    def shown(self, column: str) -> str:
+        """A column of a job as its author knows it: with the name that it has in the file."""
+        own = {"job_id": self.id, "prompt": self.prompt_column}.get(column)
+        return column if own in (None, column) else f"{column} (column {own})"
+
+
+class ResultColumns(PolicySection):
+    """What the results have of the input.
+
+    Attributes:
+        keep: columns of the input, which are columns of the results and of the rows without an answer too, as text.
+    """
+
+    keep: tuple[ColumnName, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_are_free(self) -> Self:
+        taken = sorted(set(self.keep) & set(RESULT_COLUMNS))
+        if taken:
+            raise ValueError(
+                f"keep names {taken[0]}, which is a column of the results already; leave it out, or give the column "
+                "another name in the input"
+            )
+        if len(set(self.keep)) < len(self.keep):
+            raise ValueError("keep names a column twice; name it once")
+        return self

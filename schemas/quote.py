@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from schemas.outcome import RunOutcome
-from schemas.report import UsdText
+from schemas.report import DecimalText, UsdText
 
 
 class _QuotePart(BaseModel):
@@ -22,6 +22,7 @@ class QuotedJobs(_QuotePart):
         answered: were answered by an earlier run, and cost nothing.
         again: of the priced ones, those that were answered before and would be paid for again.
         uncounted: could not be counted.
+        shared: would get the answer to another row with the same payload, and cost nothing.
     """
 
     read: int = 0
@@ -32,6 +33,7 @@ class QuotedJobs(_QuotePart):
     deferred: int = 0
     rejected: int = 0
     uncounted: int = 0
+    shared: int = 0
 
 
 class QuotedUsd(_QuotePart):
@@ -117,6 +119,26 @@ class QuotedSeconds(_QuotePart):
     batches: int = 0
 
 
+class QuotedDeadline(_QuotePart):
+    """What the same jobs cost by when they are answered, where the answers are due at a moment.
+
+    Attributes:
+        due: the moment, in UTC.
+        at_risk_from: from this moment on, what batches have not answered goes out at full price.
+        in_time: every batch ends before that.
+        all_at_deadline: none does, and every job goes out at full price.
+        budget_usd: the most that may be spent at full price.
+        covered: the 90th percentile of `all_at_deadline` fits under it, as it stands now.
+    """
+
+    due: datetime
+    at_risk_from: datetime
+    in_time: QuotedUsd
+    all_at_deadline: QuotedUsd
+    budget_usd: UsdText
+    covered: bool
+
+
 class QuotedSample(_QuotePart):
     """That only some rows were looked at, and how far the expected cost of the whole file may lie. USD.
 
@@ -131,6 +153,39 @@ class QuotedSample(_QuotePart):
     seed: int
     low_usd: UsdText
     high_usd: UsdText
+
+
+class QuotedWay(_QuotePart):
+    """One way in which the jobs that think could do so, all jobs of one model and class of payload at it. USD.
+
+    Attributes:
+        effort: of `output_config`; None: not named.
+        budget_tokens: of `thinking`; None: not named. With neither, the model decides.
+        jobs: that could take it, whatever they ask for now.
+        as_asked: those of them that ask for it now.
+        answers: that were observed at it; 0: none, and the figures below are None, for no other way tells.
+        cut_off: those of them that their own max_tokens cut off, so that the figures are too low.
+        mean_output, p95_output: tokens of them, thinking included.
+        thinking_share: the part of that which was thinking, where the usage says so.
+        expected_usd: of the jobs, at the mean output.
+        worst_usd: of the jobs: their max_tokens bounds it whichever way they take.
+        measure: the command that measures it; None: it was observed.
+    """
+
+    model: str
+    payload_class: str
+    effort: str | None
+    budget_tokens: int | None
+    jobs: int
+    as_asked: int
+    answers: int
+    worst_usd: UsdText
+    cut_off: int = 0
+    mean_output: int | None = None
+    p95_output: int | None = None
+    thinking_share: DecimalText | None = None
+    expected_usd: UsdText | None = None
+    measure: str | None = None
 
 
 class QuotedCalls(_QuotePart):
@@ -160,8 +215,12 @@ class QuoteReport(_QuotePart):
     groups: list[QuotedGroup] = []
     reasons: list[QuotedReason] = []
     caps: list[CapInTheWay] = []
+    #: the ways to think that the models of such jobs take
+    thinking: list[QuotedWay] = []
     seconds: QuotedSeconds = QuotedSeconds()
     calls: QuotedCalls = QuotedCalls()
+    #: None: the run would have no deadline
+    deadline: QuotedDeadline | None = None
     #: None: every row was looked at
     sample: QuotedSample | None = None
     job_quotes: str | None = None

@@ -1,5 +1,6 @@
 """What a run reports at its end. `run --json` prints exactly this."""
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 
@@ -136,7 +137,7 @@ class MarginFigures(_ReportPart):
 
 
 class LessonFigures(_ReportPart):
-    """What the estimates of one model and class of payloads went by: the last `n` answers before this run.
+    """What the estimates of one model, class of payloads and effort went by: the last `n` answers before this run.
 
     The error is in percent of the count, signed: above 0 the bill was above the count. `enough` were observed to
     expect the output by them.
@@ -149,10 +150,12 @@ class LessonFigures(_ReportPart):
     input_error: PercentileFigures | None
     output_tokens: OutputFigures | None
     margin: MarginFigures
+    #: of the payloads' output_config.effort; None: they name none
+    effort: str | None = None
 
 
 class TaughtFigures(_ReportPart):
-    """What this run saw of one model and class of payloads.
+    """What this run saw of one model, class of payloads and effort.
 
     Attributes:
         jobs: paid for.
@@ -175,14 +178,16 @@ class TaughtFigures(_ReportPart):
     far_off: int = 0
     without_input: int = 0
     over_output: int = 0
+    effort: str | None = None
 
 
 class Drift(_ReportPart):
-    """A model and class of payloads whose bills left the lines of the earlier ones, and what to do about it."""
+    """A model, class of payloads and effort whose bills left the lines of the earlier ones, and what to do about it."""
 
     model: str
     payload_class: str
     detail: str
+    effort: str | None = None
 
 
 class NothingBought(_ReportPart):
@@ -199,7 +204,7 @@ class NothingBought(_ReportPart):
 
 
 class CutOffFigures(_ReportPart):
-    """Answers of one model and class of payloads that their max_tokens cut off, and what would have sufficed.
+    """Answers of one model, class of payloads and effort that their max_tokens cut off, and what would have sufficed.
 
     Attributes:
         observed: answers that this rests on, of before this run.
@@ -214,6 +219,7 @@ class CutOffFigures(_ReportPart):
     observed: int
     max_tokens_95: int | None = None
     max_tokens_99: int | None = None
+    effort: str | None = None
 
 
 class ReasonFigures(_ReportPart):
@@ -278,6 +284,18 @@ class CacheFigures(_ReportPart):
     prefixes: list[PrefixFigures] = []
 
 
+class SharedFigures(_ReportPart):
+    """Jobs of this run that got the answer to another job with the same payload.
+
+    Attributes:
+        jobs: how many, be it that the other one was sent in this run or before.
+        saved_usd: what those answers cost once, for each job that got one: what sending each would have come to.
+    """
+
+    jobs: int = 0
+    saved_usd: UsdText = Decimal(0)
+
+
 class RowToMend(_ReportPart):
     """One row that somebody should look at, and why."""
 
@@ -308,6 +326,45 @@ class QuoteFigures(_ReportPart):
     p90_usd: UsdText
     worst_usd: UsdText
     inside: bool
+
+
+class SampleFigures(_ReportPart):
+    """What a run over a sample of its file measured. What nothing was observed of is None.
+
+    Attributes:
+        rows: that were drawn.
+        seed: which ones.
+        effort, thinking_budget: that all of them were asked with; with neither, each row's own.
+        answers: to them, whichever run paid, whose usage says all that was billed; the figures are about these.
+        mean_output, p95_output: tokens, thinking included.
+        mean_thinking, p95_thinking: tokens, of the answers whose usage says how many were thinking.
+        usd_per_job: the mean of what was billed.
+    """
+
+    rows: int
+    seed: int
+    effort: str | None
+    thinking_budget: int | None
+    answers: int
+    mean_output: int | None = None
+    p95_output: int | None = None
+    mean_thinking: int | None = None
+    p95_thinking: int | None = None
+    usd_per_job: UsdText | None = None
+
+
+class DeadlineFigures(_ReportPart):
+    """When the answers of a run were due, and what it paid for at full price for that. USD.
+
+    Attributes:
+        due: the moment, in UTC.
+        jobs: answered in Messages mode, in place of a batch.
+    """
+
+    due: datetime
+    jobs: int
+    usd: UsdText
+    budget_usd: UsdText
 
 
 class RunReport(_ReportPart):
@@ -351,10 +408,16 @@ class RunReport(_ReportPart):
     fitted: list[FittedFigures] = []
     #: what the markers of [cache] came to
     cache: CacheFigures = CacheFigures()
+    #: jobs that were not sent, because another one has the same payload
+    shared: SharedFigures = SharedFigures()
     #: the first rejected, failed and unknown rows; all of them are in the file unanswered-*.parquet
     rows_to_mend: list[RowToMend] = []
+    #: when its answers were due; None: it had no deadline
+    deadline: DeadlineFigures | None = None
     #: the quote that the run was held to
     quote: QuoteFigures | None = None
+    #: what a sample measured; None: all rows were read
+    sample: SampleFigures | None = None
     places: Places | None = None
     prefect_flow_run_id: str | None = None
     error: str | None = None

@@ -23,3 +23,10 @@ class Entries:
     """An object whose names are the row's own, not those of a type: a name without a value is null, not left out."""
 
     values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedJson:
+    """A list or an object that was JSON in the row itself, with an `Unfit` in the place of what cannot be had."""
+
+    value: Any

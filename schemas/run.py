@@ -1,7 +1,7 @@
 """A run: what a person or a schedule asks of it, and what is known of it at its beginning."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from schemas.job import RunId
@@ -13,6 +13,43 @@ class RunKey(NamedTuple):
 
     run_id: RunId
     owner: str
+
+
+class Way(NamedTuple):
+    """One way to think: at an effort, or else with a budget in tokens; with neither, as the payload or the model says."""
+
+    effort: str | None = None
+    budget: int | None = None
+
+
+#: what the payload asks for, or else what the model does by itself
+OWN_WAY = Way()
+
+
+@dataclass(frozen=True, slots=True)
+class SampleOptions:
+    """How many rows of a file to draw, and which: the same for the same seed."""
+
+    rows: int
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """When the answers of a run are due.
+
+    Attributes:
+        due: the moment, in UTC.
+        at_risk_from: from this moment on, what is still to come goes out at full price.
+    """
+
+    due: datetime
+    at_risk_from: datetime
+
+    @property
+    def period(self) -> str:
+        """The period of its window of money, which all runs that are due at this moment share."""
+        return f"{self.due.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +64,9 @@ class RunReference:
         prefect_flow_run_id: the flow run that shows it.
         quote_id: the quote that it is held to.
         owner: the fencing token with which this process may send for it.
+        way: to think, that every row is asked with in place of its own.
+        sample: the rows that it was asked to draw; None: it reads all.
+        deadline: when its answers are due; None: they may take as long as they take.
     """
 
     run_id: RunId
@@ -38,6 +78,9 @@ class RunReference:
     prefect_flow_run_id: str | None = None
     quote_id: str | None = None
     owner: str = field(default="", repr=False)
+    way: Way = OWN_WAY
+    sample: SampleOptions | None = None
+    deadline: Deadline | None = None
 
     @property
     def key(self) -> RunKey:
@@ -62,6 +105,7 @@ class NewRun:
     parks_unknown: bool = True
     workspace: str | None = None
     quote_id: str | None = None
+    deadline_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +142,7 @@ class RunOnRecord:
     workspace: str | None = None
     calls: dict[str, Any] | None = None
     quote_id: str | None = None
+    deadline_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +150,7 @@ class RunOptions:
     """What a person or a schedule says of a run; None leaves it to the settings and the policy.
 
     Attributes:
-        jobs: a Parquet file, a folder of them, or a glob; None: only what people approved.
+        jobs: a job file, a folder of them, or a glob, {date} for the day; None: only what people approved.
         policy: a policy file.
         ledger: a SQLAlchemy URL.
         results: the folder that the run's own results folder goes into.
@@ -118,6 +163,12 @@ class RunOptions:
         deployment: the id of the Prefect deployment that started it, if one did.
         resubmit_approved: also send what people approved, each job under its own ceiling.
         quote: the id of a quote that it is held to.
+        way: to think, that every row is asked with in place of its own.
+        sample: draw some of the rows, and leave the others alone.
+        id_column: the column of the job's id.
+        prompt_column: the column of the prompt, or a template over columns.
+        deadline: a time of day such as 06:30, in the policy's time zone, at which its answers are due.
+        scheduled_for: when it was to begin: its day is that of the {date} in `jobs`; None: now.
     """
 
     jobs: str | None
@@ -133,3 +184,9 @@ class RunOptions:
     deployment: str | None = None
     resubmit_approved: bool = False
     quote: str | None = None
+    way: Way = OWN_WAY
+    sample: SampleOptions | None = None
+    id_column: str | None = None
+    prompt_column: str | None = None
+    deadline: str | None = None
+    scheduled_for: datetime | None = None

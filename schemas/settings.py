@@ -5,6 +5,8 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from schemas.ledger_place import default_ledger_url
+
 DEFAULT_POLICY = Path(__file__).resolve().parents[1] / "data" / "policies" / "default.toml"
 
 
@@ -27,4 +29,4 @@ class Settings(BaseSettings):
 
     @property
     def ledger_url(self) -> str:
-        return self.ledger or f"sqlite:///{Path('data/ledger.db').absolute()}"
+        return self.ledger or default_ledger_url()

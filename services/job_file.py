@@ -1,137 +1,103 @@
-"""Job files: Parquet in, as rows of plain values. Memory grows neither with the rows nor with the files."""
+"""Job files: Parquet, CSV or JSON Lines in, as rows of plain values. Memory grows neither with the rows nor with the files."""
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-import pyarrow.types as kinds
-
-from schemas.errors import BadInput
+from rules.map_row import mapped_row
+from schemas.errors import BadInput, NoJobs
 from schemas.payload.exact_json import Unfit
+from schemas.policy_sections import JobColumns
 from schemas.row import Row
-from services.arrow_values import column_values, is_json, is_uuid, unwrapped
+from services.csv_rows import csv_facts, csv_pieces
+from services.job_columns import COLUMNS, WHOLE_NUMBERS, InputColumns
+from services.job_format import JobFormat
 from services.job_paths import InputFile, find_files
+from services.json_rows import json_facts, json_pieces
+from services.parquet_rows import parquet_facts, parquet_pieces
+from services.row_pieces import BYTES_PER_BATCH, FileFacts, RowPiece
 
-#: the most rows handed on together, and the bytes of Arrow data from which on no further ones are added to them
+#: the most rows handed on together
 ROWS_PER_BATCH = 500
-BYTES_PER_BATCH = 16_000_000
-#: the most rows decoded together: how large they are is known only then
-_ROWS_DECODED = 100
-#: a column is read in pieces of this many bytes, not a whole row group at once
-_BUFFER_BYTES = 1_000_000
-
-Kind = Callable[[pa.DataType], bool]
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind))
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    lists = (kinds.is_list, kinds.is_large_list, kinds.is_fixed_size_list)
-    return any(is_of(kind) for is_of in (*lists, kinds.is_list_view, kinds.is_large_list_view))
-
-
-def _is_json_text(kind: pa.DataType) -> bool:
-    return _is_text(kind) or is_json(kind)
-
-
-def _is_struct(kind: pa.DataType) -> bool:
-    return bool(kinds.is_struct(kind) or kinds.is_map(kind))
-
-
-_NUMBER: dict[str, Kind] = {"whole numbers": kinds.is_integer, "numbers": kinds.is_floating}
-_TEXT: dict[str, Kind] = {"text": _is_text}
-_NESTED_LIST: dict[str, Kind] = {"JSON text": _is_json_text, "lists": _is_list}
-_NESTED_OBJECT: dict[str, Kind] = {"JSON text": _is_json_text, "structs": _is_struct}
-
-#: every column that is read, and what it may hold; other columns are left alone
-COLUMNS: dict[str, dict[str, Kind]] = {
-    "job_id": {"text": _is_text, "whole numbers": kinds.is_integer, "UUIDs": is_uuid},
-    "prompt": _TEXT,
-    "messages": _NESTED_LIST,
-    "system": {"text": _is_json_text, "lists": _is_list},
-    "tools": _NESTED_LIST,
-    "tool_choice": _NESTED_OBJECT,
-    "thinking": _NESTED_OBJECT,
-    "output_config": _NESTED_OBJECT,
-    "metadata": _NESTED_OBJECT,
-    "stop_sequences": _NESTED_LIST,
-    "params": _NESTED_OBJECT,
-    "max_tokens": _NUMBER,
-    "max_input_tokens": _NUMBER,
-    "priority": _NUMBER,
-    "max_cost_usd": {**_NUMBER, "decimals": kinds.is_decimal, "text": _is_text},
-    "model": _TEXT,
-    "group": _TEXT,
-}
-_WHOLE_NUMBERS = frozenset(name for name, takes in COLUMNS.items() if takes is _NUMBER)
+#: the columns of a job in which empty text is text
+_MAY_BE_EMPTY = frozenset({"job_id", "prompt", "system"})
+#: how pandas calls the column that it writes the numbers of its rows to
+_PANDAS_INDEX = "__index_level_"
 _DIFFERS = Unfit("differs from the folder that its file lies in; make the two agree, or leave the column out")
+
+_Facts = Callable[[Path, Callable[[FileFacts], None]], FileFacts]
+_Pieces = Callable[[Path, FileFacts, Sequence[str]], Iterator[RowPiece]]
+_READERS: dict[JobFormat, tuple[_Facts, _Pieces]] = {
+    JobFormat.PARQUET: (parquet_facts, parquet_pieces),
+    JobFormat.CSV: (csv_facts, csv_pieces),
+    JobFormat.JSON_LINES: (json_facts, json_pieces),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class _Checked:
-    """A file that was looked at: which columns of it are read, and how many rows it had."""
+    """A file that was looked at, what it has, and which columns of it are read."""
 
     file: InputFile
+    facts: FileFacts
     columns: Sequence[str]
-    rows: int
 
 
 class JobFile:
-    """Parquet files whose columns have been checked. One of them is open at a time.
+    """Job files whose columns have been checked. One of them is open at a time.
 
     Args:
-        path: a Parquet file, a folder of them, or a glob.
+        path: a job file, a folder of them, or a glob.
+        columns: where a job stands in their columns.
+        keep: columns that are kept for the results.
 
     Raises:
-        BadInput: nothing is there, it is not Parquet, it has no rows, or a column is missing or of a wrong type.
+        NoJobs: nothing is there, or it has no rows.
+        BadInput: it is not what its name says, or a column is missing or of a wrong type.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, columns: JobColumns | None = None, keep: Sequence[str] = ()) -> None:
         self.path = path
+        self._input = InputColumns(columns or JobColumns(), keep)
         self._files: list[_Checked] = []
         ignored: set[str] = set()
-        for file in find_files(path, COLUMNS):
-            with _opened(file) as parquet:
-                schema = parquet.schema_arrow
-                _check_columns(file, schema)
-                columns = [column for column in schema.names if column in COLUMNS]
-                ignored.update(set(schema.names) - set(COLUMNS))
-                self._files.append(_Checked(file, columns, parquet.metadata.num_rows))
-        self.rows = sum(checked.rows for checked in self._files)
+        for file in find_files(path, self._input.names):
+            facts = _READERS[file.format][0](file.path, partial(self._input.check, file))
+            read = [column for column in facts.names if column in self._input.names]
+            ignored.update(set(facts.names) - self._input.names)
+            self._files.append(_Checked(file, facts, read))
+        self.rows = sum(checked.facts.rows for checked in self._files)
         if self.rows == 0:
-            raise BadInput(f"{path} has no rows: there is nothing to do.")
-        self.ignored_columns = sorted(ignored)
+            raise NoJobs(f"{path} has no rows: there is nothing to do.")
+        self.ignored_columns = sorted(name for name in ignored if name and not name.startswith(_PANDAS_INDEX))
 
     def batches(self, limit: int | None = None) -> Iterator[list[Row]]:
-        """The rows in order, at most `ROWS_PER_BATCH` at a time, and fewer where they are large.
+        """The rows of the jobs in order, at most `ROWS_PER_BATCH` at a time, and fewer where they are large.
 
         Args:
             limit: only the first rows, at most this many.
 
         Raises:
-            BadInput: a data page is damaged, or a file is no longer the one that was checked.
+            BadInput: a file is damaged, or is no longer the one that was checked.
         """
         left = self.rows if limit is None else limit
         rows: list[Row] = []
         held_bytes = 0
-        for part in self._parts():
+        for piece in self._pieces():
             if left <= 0:
                 break
-            new = _rows_of(part.data.slice(0, left), part.folder_values)
+            new = [self._mapped(row) for row in piece.rows[:left]]
             left -= len(new)
             if rows and len(rows) + len(new) > ROWS_PER_BATCH:
                 yield rows
                 rows, held_bytes = [], 0
             rows += new
-            held_bytes += part.data.nbytes
+            held_bytes += piece.nbytes
             if held_bytes >= BYTES_PER_BATCH:
                 yield rows
                 rows, held_bytes = [], 0
@@ -153,97 +119,43 @@ class JobFile:
                 raise BadInput(f"{checked.file.path} cannot be read ({error.strerror}).") from error
         return whole.hexdigest()
 
-    def _parts(self) -> Iterator["_FilePart"]:
+    def _mapped(self, row: Row) -> Row:
+        return mapped_row(row, self._input.columns, self._input.keep, self._input.extra)
+
+    def _pieces(self) -> Iterator[RowPiece]:
+        """The rows of all files, with the values of their folders, as each format has them."""
         for checked in self._files:
-            with _opened(checked.file) as parquet:
-                if parquet.metadata.num_rows != checked.rows:
-                    raise BadInput(f"{checked.file.path} was changed while it was read; nothing was sent.")
-                try:
-                    for group in range(parquet.metadata.num_row_groups):
-                        for data in _decoded(parquet, group, checked.columns):
-                            yield _FilePart(data, checked.file.folder_values)
-                except (pa.ArrowException, OSError) as error:
-                    raise BadInput(
-                        f"{checked.file.path} is damaged ({type(error).__name__}); nothing was sent."
-                    ) from error
+            pieces = _READERS[checked.file.format][1]
+            for piece in pieces(checked.file.path, checked.facts, checked.columns):
+                for row in piece.rows:
+                    self._complete(row, checked.file)
+                yield piece
+
+    def _complete(self, row: dict[str, Any], file: InputFile) -> None:
+        """Read the texts of CSV as what they stand for, look at the values of JSON, and put in those of the folders."""
+        if file.format is JobFormat.CSV:
+            for name, value in row.items():
+                row[name] = _csv_value(name, value)
+        elif file.format is JobFormat.JSON_LINES:
+            self._input.refuse_others(row)
+        for name, written in file.folder_values.items():
+            row[name] = _agreed(name, row.get(name), written)
 
 
-@dataclass(frozen=True, slots=True)
-class _FilePart:
-    """Some rows of a file, as Arrow has them."""
-
-    data: pa.RecordBatch
-    folder_values: Mapping[str, str | None]
-
-
-@contextmanager
-def _opened(file: InputFile) -> Iterator[pq.ParquetFile]:
+def _csv_value(name: str, written: Any) -> Any:
+    """What a text stands for in a column of a job; other columns are text."""
+    if not isinstance(written, str) or name not in COLUMNS or name in _MAY_BE_EMPTY:
+        return written
+    if not written.strip():
+        return None
+    if name not in WHOLE_NUMBERS:
+        return written
     try:
-        if not file.path.is_file():
-            raise BadInput(f"{file.path} is not a file.")
-        parquet = pq.ParquetFile(str(file.path), pre_buffer=False, buffer_size=_BUFFER_BYTES)
-    except (pa.ArrowException, OSError) as error:
-        raise BadInput(f"{file.path} is not a whole Parquet file ({type(error).__name__}).") from error
-    with parquet:
-        yield parquet
-
-
-def _decoded(parquet: pq.ParquetFile, group: int, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """The rows of a row group, as many at a time as are not too large together.
-
-    Arrow cannot hold two gigabytes of nested text in one batch. Where rows are much larger than those around them, it
-    says so, and the rest of the group is read row by row.
-    """
-    whole = parquet.metadata.row_group(group)
-    size, done = _rows_at_once(whole, columns), 0
-    while True:
-        seen = 0
-        try:
-            for data in parquet.iter_batches(batch_size=size, row_groups=[group], columns=list(columns)):
-                seen += data.num_rows
-                if seen > done:
-                    yield data.slice(max(0, data.num_rows - (seen - done)))
-                    done = seen
-        except (pa.ArrowNotImplementedError, pa.ArrowCapacityError):
-            if size == 1:
-                raise
-            size = 1
-        else:
-            return
-
-
-def _rows_at_once(group: pq.RowGroupMetaData, columns: Sequence[str]) -> int:
-    chunks = (group.column(at) for at in range(group.num_columns))
-    size = sum(
-        chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema.split(".", 1)[0] in columns
-    )
-    average = size // max(1, group.num_rows) + 1
-    return max(1, min(_ROWS_DECODED, int(BYTES_PER_BATCH // average)))
-
-
-def _check_columns(file: InputFile, schema: pa.Schema) -> None:
-    names = {*schema.names, *file.folder_values}
-    if len(set(schema.names)) < len(schema.names):
-        raise BadInput(f"{file.path} has two columns of the same name.")
-    if "job_id" not in names:
-        raise BadInput(f"{file.path} has no column job_id.")
-    if not {"prompt", "messages"} & names:
-        raise BadInput(f"{file.path} has neither a column prompt nor a column messages.")
-    for column in schema:
-        allowed = COLUMNS.get(column.name)
-        kind = unwrapped(column.type)
-        if allowed and not kinds.is_null(kind) and not any(fits(kind) for fits in allowed.values()):
-            raise BadInput(
-                f"{file.path}: column {column.name} holds {kind}; it takes {' or '.join(allowed)}."
-            )
-
-
-def _rows_of(data: pa.RecordBatch, folder_values: Mapping[str, str | None]) -> list[Row]:
-    columns = {name: column_values(data.column(name)) for name in data.schema.names}
-    for name, written in folder_values.items():
-        own = columns.get(name, [None] * data.num_rows)
-        columns[name] = [_agreed(name, value, written) for value in own]
-    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        number = Decimal(written.strip())
+        is_whole = number == number.to_integral_value() and number.adjusted() < 20
+    except InvalidOperation:
+        is_whole = False
+    return int(number) if is_whole else Unfit("is not a whole number")
 
 
 def _agreed(name: str, own: Any, written: str | None) -> Any:
@@ -256,7 +168,7 @@ def _agreed(name: str, own: Any, written: str | None) -> Any:
 
 
 def _folder_value(name: str, written: str | None) -> Any:
-    if written is None or name not in _WHOLE_NUMBERS:
+    if written is None or name not in WHOLE_NUMBERS:
         return written
     try:
         return int(written)

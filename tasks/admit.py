@@ -12,6 +12,7 @@ from schemas.job import JobUpdate, QueuedJob
 from schemas.outcome import Mode, Outcome, Reason
 from services.ledger import holds, jobs
 from services.ledger.jobs import SHARD_BYTES
+from services.ledger.payers import sharing_payers
 from tasks.caching import without_mark
 from tasks.run import Run
 from tasks.shards import SHARD_SIZE
@@ -53,12 +54,13 @@ def admit_next(run: Run, size: int, *, may_defer: bool, without: Collection[str]
     if run.policy.parks_cut_off:
         within, over = _without_cut_off(run, within, over)
     jobs.record(run.ledger, run.run_id, in_doubt_first(run, queued, unpriced + over))
-    groups = {item.job.group for item in within if item.job.group}
+    within = _with_payers(run, within)
+    groups = {group for item in within for group in item.payers.named()}
     admission = holds.take(
         run.ledger,
         run.reference.key,
         within,
-        caps_of(run.policy, run.run_id, run.scale.clock(), groups),
+        caps_of(run.policy, run.run_id, run.scale.clock(), groups, deadline=run.due),
         may_defer=may_defer,
         resend_unknown=not run.policy.parks_unknown,
     )
@@ -79,6 +81,14 @@ def in_doubt_first(run: Run, queued: Sequence[QueuedJob], updates: Sequence[JobU
     return [
         replace(one, ending=doubts[one.row_number]) if one.row_number in doubts else one for one in updates
     ]
+
+
+def _with_payers(run: Run, weighed: Sequence[WeighedJob]) -> list[WeighedJob]:
+    """The same with whose groups pay for each, where the policy splits what several jobs share."""
+    if run.policy.run.pays == "first":
+        return list(weighed)
+    split = sharing_payers(run.ledger, run.run_id, [item.job.row_number for item in weighed])
+    return [replace(item, split=split.get(item.job.row_number)) for item in weighed]
 
 
 def _priced(run: Run, queued: Sequence[QueuedJob]) -> tuple[list[WeighedJob], list[JobUpdate]]:

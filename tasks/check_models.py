@@ -17,31 +17,34 @@ log = logging.getLogger("weighbridge")
 async def checked_models(
     gateway: Gateway, policy: Policy, listed: Mapping[str, ModelFacts] | None = None
 ) -> Models:
-    """The models that the provider lists, those of the policy's routes checked.
+    """The models that the provider lists, those that the policy names checked.
 
     Args:
         gateway: where they are looked up.
-        policy: whose routes are checked.
+        policy: whose routes are checked, and the model that it pins jobs to.
         listed: what the provider lists, if it was asked already.
 
     Raises:
-        BadInput: a route's model cannot be used. Nothing was sent.
+        BadInput: a model cannot be used. Nothing was sent.
         RunFailed: the provider could not be asked.
     """
     if listed is None:
         listed = await gateway.models()
     models = Models(policy, listed.values())
-    for route in policy.routes:
+    named = [(f"sends route {route.name!r} to", route.model) for route in policy.routes]
+    if policy.jobs.model is not None:
+        named.append(("pins jobs to", policy.jobs.model))
+    for what, model in named:
         try:
-            why = await why_not_callable(gateway, models, route.model)
+            why = await why_not_callable(gateway, models, model)
         except CallFailed as error:
             raise RunFailed(
-                f"The model {route.model} could not be looked up: {error}. Nothing was sent."
+                f"The model {model} could not be looked up: {error}. Nothing was sent."
             ) from error
         if why:
             raise BadInput(
-                f"The policy {policy.name!r} sends route {route.name!r} to {route.model}, which cannot be used: "
-                f"{why}. Name another model; nothing was sent."
+                f"The policy {policy.name!r} {what} {model}, which cannot be used: {why}. Name another model; nothing "
+                "was sent."
             )
     return models
 

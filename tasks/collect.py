@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from rules.deadline import deadline_at
 from rules.models import Models
 from rules.policy_on_record import policy_on_record
 from schemas.batch import Collection, OpenBatch
@@ -160,6 +161,7 @@ def collected_run(found: RunOnRecord, ledger: Ledger, gateway: Gateway, owner: s
         prefect_flow_run_id=found.prefect_flow_run_id,
         quote_id=found.quote_id,
         owner=owner,
+        deadline=None if found.deadline_at is None else deadline_at(policy, found.deadline_at),
     )
     run = Run.of(reference, ledger, gateway, Models(policy))
     calls = CallFigures.model_validate(found.calls or {})

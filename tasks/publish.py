@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from schemas.money import to_usd_or_none
 from schemas.outcome import Outcome
+from schemas.policy import Policy
 from services.ledger import run_sums
 from services.result_file import USD, write_parts
 from services.result_lines import json_or_none
@@ -49,20 +50,28 @@ UNANSWERED = pa.schema(
 def publish(run: Run) -> list[Path]:
     """Write the run's answers, and the rows without one with the reason, as Parquet parts; the files.
 
-    Together they are the input, row for row. A row that an earlier run paid for has its answer here too; when that was
-    pruned from the ledger, `text` and `response` are null.
+    Together they are the input, row for row, each with the columns of it that the policy keeps. A row that an earlier
+    run paid for has its answer here too; when that was pruned from the ledger, `text` and `response` are null.
     """
     without = [outcome for outcome in Outcome if outcome != Outcome.SUCCEEDED]
-    rows = (asdict(row) for row in run_sums.unanswered(run.ledger, run.run_id, without))
+    unanswered = run_sums.unanswered(run.ledger, run.run_id, without)
+    rows = ({**(row.kept or {}), **asdict(row)} for row in unanswered)
+    schemas = [with_kept(columns, run.policy) for columns in (RESULTS, UNANSWERED)]
     return [
-        *write_parts(run.results, "results", RESULTS, _rows(run), ROWS_PER_PART),
-        *write_parts(run.results, "unanswered", UNANSWERED, rows, ROWS_PER_PART * 10),
+        *write_parts(run.results, "results", schemas[0], _rows(run), ROWS_PER_PART),
+        *write_parts(run.results, "unanswered", schemas[1], rows, ROWS_PER_PART * 10),
     ]
+
+
+def with_kept(columns: pa.Schema, policy: Policy) -> pa.Schema:
+    """Columns, and after them those of the input that the policy keeps, as text."""
+    return pa.schema([*columns, *(pa.field(name, pa.string()) for name in policy.results.keep)])
 
 
 def _rows(run: Run) -> Iterator[dict[str, Any]]:
     for row in run_sums.answers(run.ledger, run.run_id):
         yield {
+            **(row.kept or {}),
             "job_id": row.job_id,
             "row_number": row.row_number,
             "model": row.model,
@@ -70,7 +79,7 @@ def _rows(run: Run) -> Iterator[dict[str, Any]]:
             "text": answer_text(row.body) if row.body else None,
             "input_tokens": row.actual_input_tokens,
             "output_tokens": row.actual_output_tokens,
-            "cost_usd": to_usd_or_none(row.actual_nano_usd),
+            "cost_usd": to_usd_or_none(row.cost),
             "response": row.body,
             "attempt_id": row.attempt_id,
             "paid_in_run": row.run_id,

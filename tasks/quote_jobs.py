@@ -13,12 +13,15 @@ import pyarrow as pa
 from rules.endings import stops_run
 from rules.fit_budget import as_sent
 from rules.job_quote import JobQuote
+from rules.lesson import LessonKey, Tally
 from rules.limits import over_limits
 from rules.prefix_tree import FEWEST_BYTES
 from rules.prices import Unpriced
 from rules.quote_tally import QuotedRow, QuoteTally
+from rules.quoted_sharing import Lead, QuotedSharing
 from rules.read_row import checked_job
 from rules.scale import Scale
+from rules.thinking_ways import ThinkingWays
 from schemas.errors import RunFailed
 from schemas.job import Job, QueuedJob
 from schemas.money import to_usd
@@ -28,7 +31,7 @@ from schemas.payload.prefix import cuts_of
 from schemas.row import Row
 from services.gateway import Gateway
 from services.job_file import JobFile
-from services.ledger import Ledger, counts, prior, reviews
+from services.ledger import Ledger, counts, lessons, prior, reviews
 from services.result_file import USD, growing_file
 from tasks.count_tokens import JobOnScale, count_job, count_together, fit_one, update_of
 from tasks.draw_rows import DrawnRows
@@ -77,6 +80,7 @@ class Quoting:
         limit: only the first rows, at most this many.
         folder: where its file of job quotes goes.
         drawn: the rows that are looked at; None: all.
+        policy_file: that the policy was read from, where a person named one.
     """
 
     quote_id: str
@@ -87,6 +91,7 @@ class Quoting:
     limit: int | None
     folder: Path
     drawn: DrawnRows | None = None
+    policy_file: str | None = None
     halt: Halt = field(default_factory=Halt)
 
     @property
@@ -111,12 +116,19 @@ async def quote_jobs(quoting: Quoting) -> QuoteTally:
     Raises:
         RunFailed: the API did not count, for a reason that concerns all jobs. What was counted is kept.
     """
-    tally = QuoteTally([candidate.name for candidate in quoting.candidates])
+    observe = partial(_observed, quoting, datetime.now(UTC))
+    ways = ThinkingWays(observe, quoting.scale.policy.output.thinking_budgets)
+    tally = QuoteTally([candidate.name for candidate in quoting.candidates], ways)
     ids: set[int] = set()
     first = 0
+    sharing = QuotedSharing(quoting.scale.policy, looks_at_all=quoting.drawn is None)
     with growing_file(quoting.job_quotes, _JOB_QUOTES) as write:
         for rows in quoting.file.batches(quoting.limit):
-            found = await _quote_batch(quoting, tally, ids, first, rows)
+            jobs, rejected = await asyncio.to_thread(read_batch, quoting, ids, first, rows)
+            found = await _quote_batch(quoting, tally, sharing, jobs)
+            for one in rejected:
+                tally.add(one, 0, quoting.weight(one.row_number))
+            found = sorted([*found, *rejected], key=lambda one: one.row_number)
             first += len(rows)
             await asyncio.to_thread(write, [_as_row(one) for one in found])
     if quoting.drawn is None:
@@ -132,18 +144,60 @@ def _cache(quoting: Quoting, tally: QuoteTally) -> None:
 
 
 async def _quote_batch(
-    quoting: Quoting, tally: QuoteTally, ids: set[int], first: int, rows: Sequence[Row]
+    quoting: Quoting, tally: QuoteTally, sharing: QuotedSharing, jobs: Sequence[Job]
 ) -> list[QuotedRow]:
-    jobs, quoted = await asyncio.to_thread(read_batch, quoting, ids, first, rows)
+    """What a run would make of jobs, which the tally takes in."""
+    by_row = {job.row_number: job for job in jobs}
     waiting, ended = await asyncio.to_thread(_undecided, quoting, jobs, tally)
-    quoted += ended
-    await count_batch(quoting, waiting)
-    quoted += await asyncio.to_thread(lambda: [_quoted(quoting, one, tally) for one in waiting])
-    quoted.sort(key=lambda one: one.row_number)
-    priorities = {job.row_number: job.priority for job in jobs}
-    for one in quoted:
-        tally.add(one, priorities.get(one.row_number, 0), quoting.weight(one.row_number))
-    return quoted
+    for row in ended:
+        _add(quoting, tally, sharing, by_row[row.row_number], row)
+    leading = [one for one in waiting if sharing.leads(by_row[one.job.row_number])]
+    await count_batch(quoting, leading)
+    weighed = await asyncio.to_thread(lambda: [_quoted(quoting, one, tally) for one in leading])
+    # which reads what was observed of each way to think
+    for row in weighed:
+        await asyncio.to_thread(_add, quoting, tally, sharing, by_row[row.row_number], row)
+    led = {row.row_number for row in weighed}
+    sharers = [one for one in waiting if one.job.row_number not in led]
+    return [
+        *ended,
+        *weighed,
+        *[await _shared(quoting, tally, sharing, one, by_row[one.job.row_number]) for one in sharers],
+    ]
+
+
+def _add(quoting: Quoting, tally: QuoteTally, sharing: QuotedSharing, job: Job, row: QuotedRow) -> None:
+    """Take a row in that shares nothing; the rows after it with its payload end as it does."""
+    place = len(tally.needs) if row.outcome is None else None
+    weight = quoting.weight(row.row_number)
+    tally.add(row, job.priority, weight)
+    if row.quote is not None and row.job is not None:
+        tally.ways.add(row.job, quoting.scale, row.quote.estimate.worst_case, weight)
+    # an answer that is kept was offered to the others already
+    if row.outcome is not Outcome.SUCCEEDED:
+        sharing.note(job, Lead(row.outcome, row.reason, row.detail, place))
+
+
+async def _shared(
+    quoting: Quoting, tally: QuoteTally, sharing: QuotedSharing, one: JobOnScale, job: Job
+) -> QuotedRow:
+    """A row that ends as the first one with its payload does; it would be sent in its place, if it comes before it."""
+    lead = sharing.lead(job)
+    row = replace(_ended(one.job, Outcome.SUCCEEDED, None), is_shared=True)
+    if lead.outcome is not None:
+        row = _ended(one.job, lead.outcome, lead.reason, lead.detail)
+    elif lead.place is not None and tally.outranks(lead.place, job.priority):
+        # its payload is counted: this makes no call
+        await count_batch(quoting, [one])
+        tally.hand_over(lead.place, quote_under(quoting.scale, one, with_limits=False), job.priority)
+    tally.add(row, job.priority, quoting.weight(row.row_number))
+    return row
+
+
+def _observed(quoting: Quoting, before: datetime, key: LessonKey, budget: int | None) -> Tally:
+    """What was observed at a way to think before a moment."""
+    most = quoting.scale.policy.margin.last_answers
+    return lessons.observed_way(quoting.ledger, key, budget, before, most)
 
 
 def read_batch(
@@ -184,7 +238,13 @@ def _undecided(
     with quoting.ledger.read() as connection:
         earlier = prior.prior_attempts(connection, [one for one, _ in waiting.values()])
         again = prior.changed_since(connection, [one for one, _ in waiting.values()])
-    for number, standing in earlier.items():
+        kept = prior.answers_of_others(
+            connection,
+            [job for number, (_, job) in waiting.items() if not earlier[number]],
+            quoting.scale.policy.kept_answers,
+        )
+    quoted += [_ended(waiting.pop(number)[0], Outcome.SUCCEEDED, None) for number in kept]
+    for number, standing in ((number, earlier[number]) for number in list(waiting)):
         one, _ = waiting[number]
         if AttemptState.SUCCEEDED in standing:
             quoted.append(_ended(one, Outcome.SUCCEEDED, None))
@@ -279,6 +339,13 @@ def _ended(job: QueuedJob, outcome: Outcome, reason: Reason | None, detail: str 
     return QuotedRow(job.row_number, job.job_id, job, outcome, reason, detail)
 
 
+def _decision(one: QuotedRow) -> str:
+    """What a run would decide, in a word."""
+    if one.is_shared:
+        return "shared"
+    return "send" if one.outcome is None else str(one.outcome)
+
+
 def _as_row(one: QuotedRow) -> dict[str, Any]:
     """A row of the file of job quotes."""
     job, quote = one.job, one.quote
@@ -286,7 +353,7 @@ def _as_row(one: QuotedRow) -> dict[str, Any]:
         "row_number": one.row_number,
         "job_id": one.job_id,
         "group": job.group if job else None,
-        "decision": "send" if one.outcome is None else str(one.outcome),
+        "decision": _decision(one),
         "reason": None if one.reason is None else str(one.reason),
         "model": job.model if job else None,
         "input_tokens": job.input_tokens if job else None,

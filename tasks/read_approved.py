@@ -11,5 +11,5 @@ def read_approved(run: Run) -> int:
     waiting = 0
     first_row = jobs.next_row(run.ledger, run.run_id)
     for page in reviews.approved_jobs(run.ledger, run.run_id, first_row):
-        waiting += jobs.add(run.ledger, run.run_id, page, [], weigh_cut_off=run.policy.parks_cut_off)
+        waiting += jobs.add(run.ledger, run.run_id, page, [], serving=run.policy.kept_answers)
     return waiting

@@ -11,6 +11,7 @@ from schemas.row import Row
 from services.job_file import JobFile
 from services.ledger import jobs, prior, reviews
 from services.whole_thread import on_whole_thread
+from tasks.draw_rows import DrawnRows
 from tasks.run import Run
 from tasks.step import step
 
@@ -18,7 +19,14 @@ log = logging.getLogger("weighbridge")
 
 
 @step
-async def read_jobs(run: Run, file: JobFile, limit: int | None, *, resubmit_approved: bool = False) -> int:
+async def read_jobs(
+    run: Run,
+    file: JobFile,
+    limit: int | None,
+    *,
+    resubmit_approved: bool = False,
+    drawn: DrawnRows | None = None,
+) -> int:
     """Put every row of the file on record, a batch at a time; how many jobs are to be weighed.
 
     What people decided about a job holds: a rejected one stays rejected, and an approved one may pass its limits
@@ -29,12 +37,13 @@ async def read_jobs(run: Run, file: JobFile, limit: int | None, *, resubmit_appr
         file: its checked job file.
         limit: only this many rows from the start; None: all.
         resubmit_approved: whether this run sends what was approved.
+        drawn: only these rows; the others are left alone and not on record. None: all.
     """
     row_number = waiting = 0
     batches = file.batches(limit)
     while (batch := await on_whole_thread(next, batches, None)) is not None:
         waiting += await on_whole_thread(
-            _put_on_record, run, batch, row_number, resubmit_approved=resubmit_approved
+            _put_on_record, run, _drawn(batch, row_number, drawn), resubmit_approved=resubmit_approved
         )
         row_number += len(batch)
     if changed := await on_whole_thread(prior.paid_again, run.ledger, run.run_id):
@@ -42,13 +51,19 @@ async def read_jobs(run: Run, file: JobFile, limit: int | None, *, resubmit_appr
     return waiting
 
 
-def _put_on_record(run: Run, batch: Sequence[Row], first: int, *, resubmit_approved: bool) -> int:
-    """Put some rows on record, whose first has this number; how many jobs are to be weighed."""
+def _drawn(batch: Sequence[Row], first: int, drawn: DrawnRows | None) -> list[tuple[int, Row]]:
+    """The rows of a batch that are read, by number; `first` is that of the batch's first row."""
+    numbered = enumerate(batch, first)
+    return [(number, row) for number, row in numbered if drawn is None or number in drawn.weights]
+
+
+def _put_on_record(run: Run, rows: Sequence[tuple[int, Row]], *, resubmit_approved: bool) -> int:
+    """Put some rows on record, each with its number; how many jobs are to be weighed."""
     read: list[Job] = []
     rejected: list[RejectedRow] = []
-    for row_number, row in enumerate(batch, first):
+    for row_number, row in rows:
         try:
-            read.append(checked_job(row_number, row, run.policy, run.models))
+            read.append(checked_job(row_number, row, run.policy, run.models, run.reference.way))
         except InvalidPayload as error:
             rejected.append(rejected_row(row_number, row, error))
     weighed, ended = reviews.apply_decisions(
@@ -57,4 +72,4 @@ def _put_on_record(run: Run, batch: Sequence[Row], first: int, *, resubmit_appro
         resubmit_approved=resubmit_approved,
         parks_cut_off=run.policy.parks_cut_off,
     )
-    return jobs.add(run.ledger, run.run_id, weighed, rejected, ended, weigh_cut_off=run.policy.parks_cut_off)
+    return jobs.add(run.ledger, run.run_id, weighed, rejected, ended, serving=run.policy.kept_answers)

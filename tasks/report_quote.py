@@ -2,17 +2,22 @@
 
 import asyncio
 from datetime import UTC, datetime
+from shlex import quote
 
 from prefect.artifacts import acreate_markdown_artifact
 
 from rules.caps import caps_of
-from rules.quote_report import AccountRates, quote_figures, with_times
+from rules.deadline import deadline_of
+from rules.quote_report import AccountRates, quote_figures, quoted_deadline, with_times
 from rules.quote_tally import QuoteTally
 from rules.quote_text import as_quote_markdown
 from rules.quoted_caps import deferred_by_caps
 from rules.sample_range import StratumAmounts, sample_interval
+from rules.thinking_ways import Measuring
+from schemas.budget import Window
 from schemas.money import to_usd
-from schemas.quote import QuotedSample, QuoteOnRecord, QuoteReport, QuoteTerms
+from schemas.outcome import Scope
+from schemas.quote import QuotedDeadline, QuotedSample, QuoteOnRecord, QuoteReport, QuoteTerms
 from services.ledger import quotes
 from services.result_file import write_text
 from tasks.check_quote import terms_of
@@ -50,7 +55,9 @@ async def report_quote(quoting: Quoting, tally: QuoteTally, flow_run_id: str | N
             "quote_id": quoting.quote_id,
             "simulated": quoting.gateway.simulated,
             "jobs_path": quoting.file.path,
+            "deadline": await _deadline(quoting, tally, now),
             "sample": sample,
+            "thinking": tally.ways.figures(_measuring(quoting)),
             "job_quotes": str(quoting.job_quotes),
             "prefect_flow_run_id": flow_run_id,
         }
@@ -64,6 +71,17 @@ async def report_quote(quoting: Quoting, tally: QuoteTally, flow_run_id: str | N
         markdown = f"{text}\n{as_markdown_images(charts)}\n"
         await acreate_markdown_artifact(key="weighbridge-quote", markdown=markdown)
     return report
+
+
+async def _deadline(quoting: Quoting, tally: QuoteTally, now: datetime) -> QuotedDeadline | None:
+    """The two prices of a run that would begin now, where its answers would be due at a moment."""
+    policy = quoting.scale.policy
+    deadline = deadline_of(policy, now)
+    if deadline is None:
+        return None
+    window = Window(Scope.DEADLINE, deadline.period)
+    used = await quoting.ledger.off_loop(quotes.used_in_windows, [window])
+    return quoted_deadline(tally, deadline, policy, used.get(window, 0))
 
 
 def _sample(quoting: Quoting, tally: QuoteTally) -> QuotedSample | None:
@@ -84,6 +102,16 @@ def _sample(quoting: Quoting, tally: QuoteTally) -> QuotedSample | None:
         low_usd=to_usd(interval.low),
         high_usd=to_usd(interval.high),
     )
+
+
+def _measuring(quoting: Quoting) -> Measuring:
+    """How a person would measure a way to think on the quoted file, as it was quoted."""
+    options = "" if quoting.policy_file is None else f" --policy {quote(quoting.policy_file)}"
+    if quoting.limit is not None:
+        options += f" --limit {quoting.limit}"
+    if quoting.gateway.simulated:
+        options += " --simulate"
+    return Measuring(quoting.file.path, options)
 
 
 def _on_record(tally: QuoteTally, report: QuoteReport, terms: QuoteTerms, now: datetime) -> QuoteOnRecord:

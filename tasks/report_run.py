@@ -26,10 +26,12 @@ from rules.run_outcome import (
     shown,
     taught_figures,
 )
+from rules.sample_figures import sample_figures
 from schemas.money import to_usd, to_usd_or_none
-from schemas.outcome import Billing, Outcome, Reason
+from schemas.outcome import Billing, Outcome, Reason, Scope
 from schemas.report import (
     CacheFigures,
+    DeadlineFigures,
     FittedFigures,
     JobFigures,
     ModelFigures,
@@ -38,10 +40,13 @@ from schemas.report import (
     ReasonFigures,
     RowToMend,
     RunReport,
+    SampleFigures,
+    SharedFigures,
     TokenFigures,
     UsdFigures,
 )
-from services.ledger import batches, fitted, lessons, prefixes, quotes, run_sums, runs
+from services.ledger import batches, fitted, lessons, prefixes, quotes, run_sums, runs, shared_answers
+from services.ledger.measured import measured_answers
 from services.ledger.run_sums import ModelSums, ReasonSum
 from services.result_file import USD, write_parts, write_text
 from services.whole_thread import on_whole_thread
@@ -155,8 +160,11 @@ def report_on(run: Run) -> RunReport:
         reasons=[_reason_figures(item) for item in reasons],
         fitted=_fitted_figures(run),
         cache=_cache_figures(run),
+        shared=_shared_figures(run),
         rows_to_mend=_rows_to_fix(run),
+        deadline=_deadline_figures(run),
         quote=_quote_figures(run, models),
+        sample=_sample_figures(run, sum(rows.values())),
         places=Places(ledger=run.ledger.url, results=str(run.results), report=str(run.results / "report.md")),
         prefect_flow_run_id=run.reference.prefect_flow_run_id,
         error=failure_sentence(by_outcome.get(Outcome.DEFERRED, set())),
@@ -191,6 +199,24 @@ def _quote_figures(run: Run, models: Sequence[ModelSums]) -> QuoteFigures | None
     quote_id = run.reference.quote_id
     quote = quotes.find(run.ledger, quote_id) if quote_id else None
     return None if quote is None else quote_outcome(quote, sum(sums.actual for sums in models))
+
+
+def _sample_figures(run: Run, rows: int) -> SampleFigures | None:
+    """What the run's sample measured; None: it read all rows."""
+    asked = run.reference.sample
+    if asked is None:
+        return None
+    answers = measured_answers(run.ledger, run.run_id)
+    return sample_figures(asked, run.reference.way, rows, answers)
+
+
+def _deadline_figures(run: Run) -> DeadlineFigures | None:
+    deadline = run.reference.deadline
+    if deadline is None:
+        return None
+    jobs, nano = run_sums.for_deadline(run.ledger, run.run_id)
+    budget = run.policy.cap(Scope.DEADLINE)
+    return DeadlineFigures(due=deadline.due, jobs=jobs, usd=to_usd(nano), budget_usd=to_usd(budget or 0))
 
 
 def _seconds_since(started_at: datetime) -> float:
@@ -229,6 +255,11 @@ def _cache_figures(run: Run) -> CacheFigures:
         with suppress(Unpriced):
             rates[model] = run.models.price_card(model, now).cache_rates
     return cache_figures(sums, rates)
+
+
+def _shared_figures(run: Run) -> SharedFigures:
+    found = shared_answers.shared_sum(run.ledger, run.run_id)
+    return SharedFigures(jobs=found.jobs, saved_usd=to_usd(found.saved))
 
 
 def _rows_to_fix(run: Run) -> list[RowToMend]:

@@ -1,10 +1,12 @@
 """A run under way: what it is, which services its steps use, and what its jobs are weighed with."""
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+from rules.deadline import is_at_risk, seconds_until_risk
 from rules.endings import cut_off_parked
 from rules.models import Models
 from rules.scale import Scale
@@ -15,7 +17,7 @@ from schemas.job import RunId
 from schemas.outcome import Reason
 from schemas.policy import Policy
 from schemas.report import CallFigures
-from schemas.run import RunReference
+from schemas.run import Deadline, RunReference
 from services.gateway import Gateway
 from services.ledger import Ledger
 from services.ledger.journal import Journal
@@ -62,6 +64,19 @@ class Brake:
             halt.stop(Reason.ENDPOINT_UNUSABLE)
 
 
+@dataclass(slots=True)
+class Bell:
+    """Whether the answers of a run are at risk to come too late. It has rung for good, whatever clocks do afterwards."""
+
+    deadline: Deadline | None = None
+    has_rung: bool = False
+
+    def rings(self, now: datetime) -> bool:
+        """Whether it has rung, by this moment or before."""
+        self.has_rung = self.has_rung or is_at_risk(self.deadline, now)
+        return self.has_rung
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """A run and the services of this process that its steps use.
@@ -75,6 +90,8 @@ class Run:
         count_brake: the same of its counts, for a gateway may answer the one and not the other.
         bills: those of its answers that were out of line.
         caching: the shared prefixes that its jobs are marked for.
+        bell: rings when its answers are at risk to come too late.
+        due: the period of the deadline that everything goes out for at full price; None: not yet, or never.
     """
 
     reference: RunReference
@@ -87,6 +104,8 @@ class Run:
     count_brake: Brake = field(default_factory=Brake)
     bills: BillWatch = field(default_factory=BillWatch)
     caching: Caching = field(default_factory=Caching)
+    bell: Bell = field(default_factory=Bell)
+    due: str | None = None
 
     @classmethod
     def of(cls, reference: RunReference, ledger: Ledger, gateway: Gateway, models: Models) -> "Run":
@@ -99,7 +118,15 @@ class Run:
             gateway.counting_in(CallFigures()),
             Journal(ledger, reference.key, partial(scale.today, reference.run_id)),
             scale,
+            bell=Bell(reference.deadline),
         )
+
+    def for_its_deadline(self) -> "Run":
+        """The same run once its answers are at risk: what it sends goes out in Messages mode, on the deadline's money."""
+        deadline = self.reference.deadline
+        if deadline is None:
+            raise AssertionError("only a deadline can be at risk")
+        return replace(self, scale=self.scale.at_full_price(), due=deadline.period)
 
     @property
     def run_id(self) -> RunId:
@@ -107,7 +134,24 @@ class Run:
 
     @property
     def policy(self) -> Policy:
-        return self.reference.policy
+        """The policy in force: the mode that it names is the one that jobs go out in now."""
+        return self.scale.policy
+
+    @property
+    def is_at_risk(self) -> bool:
+        """Whether its answers may come too late if nothing is done."""
+        return self.bell.rings(self.scale.clock())
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether its answers should be there by now."""
+        deadline = self.reference.deadline
+        return deadline is not None and self.scale.clock() >= deadline.due
+
+    @property
+    def seconds_until_risk(self) -> float | None:
+        """How long its answers may still be waited for, in seconds; None: for ever."""
+        return seconds_until_risk(self.reference.deadline, self.scale.clock())
 
     @property
     def models(self) -> Models:

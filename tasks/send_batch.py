@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from rules.endings import batch_not_made, stops_run, withheld
+from rules.endings import batch_not_made, kept_from_batch, stops_run, withheld
 from schemas.attempt import Admission, HeldAttempt
 from schemas.batch import OpenBatch, ProviderBatch
 from schemas.errors import RunFailed
@@ -122,6 +122,9 @@ async def submit(run: Run, items: Sequence[Item], size: int) -> OpenBatch | None
     ids = [AttemptId(item["custom_id"]) for item in items]
     if run.halt.reason:
         await _withhold(run, ids, run.halt.reason)
+        return None
+    if run.is_at_risk:
+        await run.ledger.off_loop(settle.settle_all, [kept_from_batch(attempt_id) for attempt_id in ids])
         return None
     today = run.scale.today(run.run_id)
     try:

@@ -2,15 +2,17 @@
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from rules.deadline import at_risk_line
 from schemas.attempt import Admission
 from schemas.batch import OpenBatch
 from schemas.errors import RunFailed
 from schemas.outcome import Mode, Reason
-from services.ledger import batches
+from services.ledger import batches, jobs
 from services.ledger.store import NotOwner
 from tasks.admit import admit
 from tasks.run import Run
@@ -24,6 +26,8 @@ log = logging.getLogger("weighbridge")
 
 #: how long calls in flight may take to end after an interruption, seconds
 GRACE_SECONDS = 20
+#: once answers are at risk, it is looked at least so often whether a batch has left something, seconds
+_LOOK_SECONDS = 5.0
 
 
 class SendQueue:
@@ -31,6 +35,9 @@ class SendQueue:
 
     What a settled shard or batch leaves of its hold is there for the next: so a job is deferred for want of money only
     once nothing of this run is in flight.
+
+    When the run's answers are at risk to come too late, the queue turns to Messages mode for good: whoever watches a
+    batch stops it, and what the batch leaves comes back into the queue.
 
     Args:
         run: the run, whose jobs are weighed.
@@ -41,8 +48,11 @@ class SendQueue:
         self._run = run
         self._size = size
         self._in_flight: set[asyncio.Task[Any]] = set()
+        #: those of them that send messages, and not a batch
+        self._calls: set[asyncio.Task[Any]] = set()
         self._short_groups: set[str] = set()
         self._watched: set[str] = set()
+        self._next_look = 0.0
         self._task_runs: Counter[str] = Counter()
 
     async def drain(self) -> None:
@@ -74,15 +84,17 @@ class SendQueue:
 
     async def _grace(self) -> None:
         """Let what is in flight end, for a while: its answers are paid for. What waits for its turn is not sent."""
-        if self._in_flight and self._run.policy.mode is Mode.MESSAGES:
+        if self._calls:
             log.warning(
                 "Interrupted: nothing more is sent, and the calls in flight have %s seconds to end.",
                 GRACE_SECONDS,
             )
-            await asyncio.wait(self._in_flight, timeout=GRACE_SECONDS)
+            await asyncio.wait(self._calls, timeout=GRACE_SECONDS)
 
     async def _admitted(self) -> Admission | None:
         alone = not self._in_flight
+        self._turn_to_messages()
+        await self._requeue_unanswered(at_once=alone)
         if alone:
             self._short_groups.clear()
         admission: Admission | None = await self._shown(admit)(
@@ -94,36 +106,85 @@ class SendQueue:
 
     async def _start(self, admission: Admission) -> None:
         if admission.held:
-            sending = send_batch if self._run.policy.mode is Mode.BATCHES else send
-            self._launch(self._shown(sending)(self._run, admission))
+            if self._run.policy.mode is Mode.BATCHES:
+                self._launch(self._shown(send_batch)(self._run, admission))
+            else:
+                self._calls.add(self._launch(self._shown(send)(self._run, admission)))
         if admission.joined:
             for batch in await self._newly_joined():
                 self._launch(self._shown(watch_batch)(self._run, batch))
 
-    def _launch(self, work: Awaitable[Any]) -> None:
-        self._in_flight.add(asyncio.ensure_future(work))
+    def _launch(self, work: Awaitable[Any]) -> asyncio.Task[Any]:
+        task = asyncio.ensure_future(work)
+        self._in_flight.add(task)
+        return task
 
     async def _something_ended(self) -> None:
-        """Wait until a shard or a batch has ended, or jobs that waited for the first of their prefix may go."""
+        """Wait until something in flight ends, or a shared prefix or the deadline gives the queue something to do."""
+        done: set[asyncio.Task[Any]] = set()
         may_go = asyncio.ensure_future(self._run.caching.changed.wait())
         try:
-            done, _ = await asyncio.wait([*self._in_flight, may_go], return_when=asyncio.FIRST_COMPLETED)
+            while not (
+                done
+                or self._turn_to_messages()
+                or (self._run.due and await self._requeue_unanswered(at_once=False))
+            ):
+                done, _ = await asyncio.wait(
+                    {*self._in_flight, may_go}, timeout=self._patience, return_when=asyncio.FIRST_COMPLETED
+                )
         finally:
             may_go.cancel()
-        self._run.caching.changed.clear()
-        done.discard(may_go)
+        if may_go in done:
+            self._run.caching.changed.clear()
+            done.discard(may_go)
         self._in_flight -= done
+        self._calls &= self._in_flight
         # what ended may have left money for the groups that were short of it
         self._short_groups.clear()
         for task in done:
             task.result()
+
+    @property
+    def _patience(self) -> float | None:
+        """How long to wait before the deadline is thought of again, in seconds; None: there is none."""
+        left = self._run.seconds_until_risk
+        if left is None:
+            return None
+        return self._look if self._run.due else min(left, float(self._run.policy.batch.poll_seconds))
+
+    @property
+    def _look(self) -> float:
+        """How often it is looked, once answers are at risk, whether a batch has left something, in seconds."""
+        return min(_LOOK_SECONDS, float(self._run.policy.batch.poll_seconds))
+
+    def _turn_to_messages(self) -> bool:
+        """Turn to Messages mode when the run's answers are at risk; whether it was now."""
+        deadline = self._run.reference.deadline
+        if deadline is None or self._run.due or not self._run.is_at_risk:
+            return False
+        self._run = self._run.for_its_deadline()
+        log.warning("%s", at_risk_line(deadline, self._run.policy))
+        return True
+
+    async def _requeue_unanswered(self, *, at_once: bool) -> int:
+        """Take in what batches left because answers were due; how many jobs.
+
+        A large run has many rows to look through: so it is looked now and then, and at once where nothing is in flight.
+        """
+        now = time.monotonic()
+        if self._run.reference.deadline is None or (now < self._next_look and not at_once):
+            return 0
+        self._next_look = now + self._look
+        return await self._run.ledger.off_loop(
+            jobs.requeue_unanswered, self._run.reference.key, expired=self._run.due is not None
+        )
 
     def _is_full(self) -> bool:
         """Whether enough is in flight: this many shards, or this many requests with the provider."""
         if self._run.policy.mode is Mode.BATCHES:
             limits = self._run.policy.batch
             return (len(self._in_flight) + 1) * limits.max_requests > limits.max_queued_requests
-        return len(self._in_flight) >= LANES
+        return len(self._calls) >= LANES
 
     async def _newly_joined(self) -> list[OpenBatch]:
         """The batches of earlier runs that rows of this one wait for, and nobody here watches yet."""

@@ -4,7 +4,6 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,10 +12,9 @@ from rules.scale import Scale
 from schemas.errors import BadInput
 from schemas.policy import Policy
 from schemas.policy_sections import Margin
-from schemas.run import RunOptions
+from schemas.run import RunOptions, SampleOptions
 from schemas.settings import Settings
 from services.gateway import Gateway, open_gateway
-from services.job_file import JobFile
 from services.ledger import Ledger, open_ledger, quotes
 from services.ledger.lessons import Lessons
 from services.policy_file import read_policy
@@ -24,15 +22,7 @@ from services.result_file import writable_folder
 from tasks.check_models import checked_models
 from tasks.draw_rows import draw_rows
 from tasks.quote_jobs import Candidate, Quoting
-from tasks.start_run import check_lasting, run_policy
-
-
-@dataclass(frozen=True, slots=True)
-class SampleOptions:
-    """How many rows to draw, and which: the same for the same seed."""
-
-    rows: int
-    seed: int = 1
+from tasks.start_run import check_lasting, job_file, run_policy
 
 
 @asynccontextmanager
@@ -57,11 +47,11 @@ async def start_quote(
     """
     settings = Settings()
     check_lasting(options, settings)
-    if options.jobs is None:
-        raise BadInput("A quote needs a job file. Nothing was counted.")
     policy = run_policy(options, settings)
+    file = job_file(options, policy)
+    if file is None:
+        raise BadInput("A quote needs a job file. Nothing was counted.")
     whole = read_policy(Path(against)).overridden(None, None, options.mode) if against else None
-    file = JobFile(options.jobs)
     quote_id = f"quote-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
     folder = writable_folder(Path(options.results or settings.results).absolute()) / quote_id
     drawn = None
@@ -83,6 +73,7 @@ async def start_quote(
                 limit=options.limit,
                 folder=folder,
                 drawn=drawn,
+                policy_file=options.policy,
             )
     finally:
         ledger.close()

@@ -12,10 +12,15 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
+from rules.asked_way import way_refused
+from rules.dated_path import dated_path
+from rules.deadline import deadline_of
+from rules.models import Models
 from schemas.errors import BadInput
 from schemas.job import RunId
+from schemas.outcome import Mode
 from schemas.policy import Policy
-from schemas.run import NewRun, RunOptions, RunReference
+from schemas.run import OWN_WAY, NewRun, RunOptions, RunReference, Way
 from schemas.settings import Settings
 from services.gateway import open_gateway
 from services.job_file import JobFile
@@ -45,8 +50,9 @@ async def start_run(options: RunOptions) -> AsyncIterator[tuple[Run, JobFile | N
     """
     settings = Settings()
     check_lasting(options, settings)
+    _check_job_file_alone(options)
     policy = run_policy(options, settings)
-    file = None if options.jobs is None else JobFile(options.jobs)
+    file = job_file(options, policy)
     ledger_url = options.ledger or settings.ledger_url
     run_id = _new_id()
     results = writable_folder(Path(options.results or settings.results).absolute()) / run_id
@@ -54,17 +60,22 @@ async def start_run(options: RunOptions) -> AsyncIterator[tuple[Run, JobFile | N
     try:
         async with open_gateway(policy.limits, options.base_url) as gateway:
             models = await checked_models(gateway, policy)
+            _check_way(options.way, models, policy)
             await close_dead(ledger)
+            started_at = datetime.now(UTC)
             reference = RunReference(
                 run_id=run_id,
                 policy=policy,
                 ledger_url=ledger_url,
                 results=str(results),
-                started_at=datetime.now(UTC),
+                started_at=started_at,
                 base_url=options.base_url,
                 prefect_flow_run_id=options.prefect_flow_run_id,
                 quote_id=options.quote,
                 owner=new_token(),
+                way=options.way,
+                sample=options.sample,
+                deadline=deadline_of(policy, started_at),
             )
             run = Run.of(reference, ledger, gateway, models)
             if options.quote is not None:
@@ -105,8 +116,38 @@ def check_lasting(options: RunOptions, settings: Settings) -> None:
         )
 
 
+def _check_job_file_alone(options: RunOptions) -> None:
+    """Check that a run that asks for a way to think or a sample is about the rows of the job file, as they are asked.
+
+    Raises:
+        BadInput: it would also send what was approved, or it is held to a quote.
+    """
+    if options.way == OWN_WAY and options.sample is None:
+        return
+    if options.resubmit_approved:
+        raise BadInput(
+            "--sample, --effort and --thinking-budget are about the rows of the job file; what was approved is sent as it was approved, in "
+            "another run. Nothing was counted or sent."
+        )
+    if options.quote is not None:
+        raise BadInput(
+            f"The quote {options.quote} is about all rows of the job file as they are; leave out --quote, or --sample, "
+            "--effort and --thinking-budget. Nothing was counted or sent."
+        )
+
+
+def _check_way(way: Way, models: Models, policy: Policy) -> None:
+    """Check that some route takes the way to think that a run asks for.
+
+    Raises:
+        BadInput: none does.
+    """
+    if way != OWN_WAY and (why := way_refused(way, models, policy.mode)):
+        raise BadInput(f"{why} Nothing was counted or sent.")
+
+
 def run_policy(options: RunOptions, settings: Settings) -> Policy:
-    """The policy of a run: the file's, with the run's own limits in its place.
+    """The policy of a run: the file's, with the run's own limits and columns in its place.
 
     Raises:
         BadInput: the file or one of the limits cannot be used.
@@ -118,7 +159,33 @@ def run_policy(options: RunOptions, settings: Settings) -> Policy:
             budget = Decimal(options.run_budget_usd)
         except InvalidOperation as error:
             raise BadInput(f"The run budget {options.run_budget_usd!r} is not an amount of USD.") from error
-    return policy.overridden(options.max_input_tokens, budget, options.mode)
+    policy = policy.overridden(
+        options.max_input_tokens,
+        budget,
+        options.mode,
+        id_column=options.id_column,
+        prompt_column=options.prompt_column,
+        deadline=options.deadline,
+    )
+    if options.deadline is not None and policy.mode is not Mode.BATCHES:
+        raise BadInput(
+            "--deadline is for a run in batches: in messages mode everything goes out at once. Add --mode batches, or "
+            "leave it out; nothing was sent."
+        )
+    return policy
+
+
+def job_file(options: RunOptions, policy: Policy) -> JobFile | None:
+    """The checked job file of a run; None: it has none.
+
+    Raises:
+        NoJobs: it is not there, or has no rows.
+        BadInput: it cannot be used.
+    """
+    if options.jobs is None:
+        return None
+    path = dated_path(options.jobs, options.scheduled_for or datetime.now(UTC), policy.time_zone)
+    return JobFile(path, policy.jobs, policy.results.keep)
 
 
 def put_on_record(run: Run, jobs_path: str) -> None:
@@ -140,6 +207,7 @@ def put_on_record(run: Run, jobs_path: str) -> None:
             simulated=run.gateway.simulated,
             prefect_flow_run_id=run.reference.prefect_flow_run_id,
             quote_id=run.reference.quote_id,
+            deadline_at=run.reference.deadline.due if run.reference.deadline else None,
             started_at=run.reference.started_at,
             owner=run.reference.owner,
             parks_unknown=run.policy.parks_unknown,

@@ -15,6 +15,7 @@ from tasks.pause import Pause
 from tasks.read_results import ingest
 from tasks.run import Run
 from tasks.step import step
+from tasks.stop_batch import may_stop, stop_batch
 
 log = logging.getLogger("weighbridge")
 
@@ -31,12 +32,14 @@ class Sightings:
         elsewhere: a sentence, when it belongs to another endpoint or workspace.
         refused: looks in a row that nobody was let in.
         reason: why not.
+        stopped: whether the provider was asked to stop it.
     """
 
     not_ours: set[str] = field(default_factory=set)
     elsewhere: str | None = None
     refused: int = 0
     reason: Reason | None = None
+    stopped: bool = False
 
 
 @step
@@ -60,6 +63,8 @@ async def watch(run: Run, batch: OpenBatch) -> None:
         try:
             if await look(run, batch.batch_id, seen):
                 return
+            if run.is_at_risk and not seen.stopped and await _left_or_stopped(run, batch, seen, pause):
+                return
         except (WeighbridgeError, NotOwner):
             raise
         except Exception as error:
@@ -73,7 +78,27 @@ async def watch(run: Run, batch: OpenBatch) -> None:
         if seen.refused == _MOST_IN_VAIN:
             run.halt.stop(seen.reason)
             raise _left(batch, f"it may not be looked at any more ({seen.reason})")
-        await pause.wait()
+        await pause.wait(at_most=None if run.bell.has_rung else run.seconds_until_risk)
+
+
+async def _left_or_stopped(run: Run, batch: OpenBatch, seen: Sightings, pause: Pause) -> bool:
+    """What a run whose answers are due does about a batch that has not ended; whether it is not watched any longer.
+
+    One that another run waits for is that run's to stop. This one goes on without it when its answers are due.
+    """
+    if await may_stop(run, batch):
+        seen.stopped = await stop_batch(run, batch.batch_id)
+        if seen.stopped:
+            pause.begin_again()
+        return False
+    if not run.is_overdue:
+        return False
+    detail = (
+        f"it is in a batch of {batch.run_id}, which had not ended at the deadline; the next run takes it up"
+    )
+    ending = deferred(Reason.IN_FLIGHT_ELSEWHERE, detail)
+    await run.ledger.off_loop(batch_attempts.end_waiting_rows, run.run_id, batch.batch_id, ending)
+    return True
 
 
 def log_unexpected(batch_id: str, error: Exception) -> None:

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from schemas.policy import Policy
 from schemas.settings import DEFAULT_POLICY
+from schemas.table import Table
 
 ROOT = Path(__file__).resolve().parents[1]
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -282,11 +283,15 @@ def policy_rows(text: str) -> Iterator[tuple[list[str], str, list[str]]]:
 
 
 def _value(value: object) -> object:
-    """A value as it is compared: numbers by their amount, words as words."""
-    if value is None or value is ...:
+    """A value as it is compared: numbers by their amount, words as words; an empty list says nothing."""
+    if value is None or value == ():
+        return None
+    if value is ...:
         return value
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, tuple):
+        return ", ".join(str(item) for item in value)
     try:
         return Decimal(str(value))
     except InvalidOperation:
@@ -324,11 +329,13 @@ def faults_of_policy(text: str) -> Iterator[str]:
 
 
 def faults_of_policy_names(text: str) -> Iterator[str]:
-    """Fields of the policy that any page names as section.field."""
+    """Fields of the policy that any page names as section.field; a column of the ledger may be called so too."""
     fields = policy_fields()
+    columns = {(table.name, one.name) for table in Table.metadata.tables.values() for one in table.columns}
     for span in spans(text):
         section, _, field = span.partition(".")
-        if re.fullmatch(r"[a-z_]+", field) and section in Policy.model_fields and span not in fields:
+        is_policy = section in Policy.model_fields and (section, field) not in columns
+        if re.fullmatch(r"[a-z_]+", field) and is_policy and span not in fields:
             yield f"{span}: the policy has no such field"
 
 

@@ -121,6 +121,6 @@ def kept(ledger):
 def assert_budgets_add_up(ledger):
     attempts = all_rows(ledger, AttemptRow)
     for window in all_rows(ledger, BudgetRow):
-        own = [a for a in attempts if window.period in (a.run_id, a.budget_day, a.budget_day[:7])]
+        own = [a for a in attempts if window.period in (a.run_id, a.budget_day, a.budget_day[:7], a.deadline)]
         assert window.held_nano_usd == sum(a.held_nano_usd for a in own)
         assert window.settled_nano_usd == sum(a.actual_nano_usd or 0 for a in own)

@@ -129,7 +129,11 @@ class Office:
     def assert_books_agree_so_far(self):
         """The same, with jobs left in the queue."""
         for window in self.all(select(BudgetRow.__table__)):
-            own = [a for a in self.attempts() if window.period in (a.run_id, a.budget_day, a.budget_day[:7])]
+            own = [
+                a
+                for a in self.attempts()
+                if window.period in (a.run_id, a.budget_day, a.budget_day[:7], a.deadline)
+            ]
             assert window.held_nano_usd == sum(a.held_nano_usd for a in own)
             assert window.settled_nano_usd == sum(a.actual_nano_usd or 0 for a in own)
 

@@ -26,6 +26,7 @@ from schemas.payload.payload import Payload
 from schemas.policy import Policy, validated
 from schemas.run import NewRun, RunKey
 from services.ledger import Ledger, holds, jobs, open_ledger, runs
+from services.ledger.payers import sharing_payers
 from services.ledger.settle import record_leaving, settle
 
 #: of a test that says nothing else
@@ -213,18 +214,19 @@ def weighed(queued, worst_case):
     return WeighedJob(routed, estimate)
 
 
-def caps(run_id="run-1", run=None, day=None, month=None, date="2026-11-22", **groups):
-    """The caps of all jobs, then of each group named: its cap of the day."""
-    limits = {("run", ""): run, ("day", ""): day, ("month", ""): month}
+def caps(run_id="run-1", run=None, day=None, month=None, date="2026-11-22", due=None, deadline=None, **groups):  # fmt: skip
+    """The caps of all jobs, then of each group named: its cap of the day; and of a deadline where one is due."""
+    limits = {("run", ""): run, ("day", ""): day, ("month", ""): month, ("deadline", ""): deadline}
     limits |= {("day", group): cap for group, cap in groups.items()}
     reasons = {"run": Reason.RUN_BUDGET, "day": Reason.DAY_BUDGET, "month": Reason.MONTH_BUDGET}
+    reasons["deadline"] = Reason.DEADLINE_BUDGET
     return [
         WindowCap(
             window,
             limits.get((window.scope, window.group)),
             Reason.GROUP_BUDGET if window.group else reasons[window.scope],
         )
-        for window in windows_of(run_id, date, *groups)
+        for window in windows_of(run_id, date, *groups, deadline=due)
     ]
 
 
@@ -232,7 +234,10 @@ def take(ledger, worst_cases, run_id="run-1", may_defer=True, resend_unknown=Fal
     """Holds for the next jobs in the queue, one per worst case."""
     queued = jobs.next_in_queue(ledger, run_id, len(worst_cases), without)
     asked = [weighed(one, cost) for one, cost in zip(queued, worst_cases, strict=False)]
-    groups = {one.group: None for one in queued if one.group}
+    if cap.pop("split", False):
+        payers = sharing_payers(ledger, run_id, [one.row_number for one in queued])
+        asked = [replace(one, split=payers.get(one.job.row_number)) for one in asked]
+    groups = {group: None for one in asked for group in one.payers.named()}
     return holds.take(
         ledger,
         RunKey(run_id, owner_of(run_id)),

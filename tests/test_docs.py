@@ -3,6 +3,7 @@
 import asyncio
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from sqlalchemy import CheckConstraint
 from schemas.bill import Finding
 from schemas.outcome import Billing, Outcome, Reason, RunOutcome
 from schemas.review_tables import ReviewRow
-from services.job_file import COLUMNS
+from services.job_columns import COLUMNS
+from services.job_file import JobFile
 from tests.doc_checks import (
     ROOT,
     command_line,
@@ -36,7 +38,7 @@ from tests.doc_checks import (
     words_of,
 )
 from tests.nights import night, text_row
-from tests.strategies import quick_ledger
+from tests.strategies import policy, quick_ledger
 
 README = ROOT / "README.md"
 PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "data" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -110,6 +112,29 @@ def test_the_examples_of_the_notebook_run_and_add_up(tmp_path, monkeypatch):
     assert list(names["why"].index) == ["over_input_limit"]
     assert list(names["joined"]["outcome"]) == ["succeeded"] * 3 + ["review", "rejected"]
     assert names["joined"]["text"].isna().tolist() == [False] * 3 + [True] * 2
+
+
+def test_the_example_with_data_of_ones_own_runs_and_its_results_join(tmp_path, monkeypatch):
+    page = (ROOT / "docs" / "your-data.md").read_text()
+    monkeypatch.chdir(tmp_path)
+    [table] = fences(page, "csv")
+    Path("tickets.csv").write_text(table)
+    sections = tomllib.loads("\n".join(fences(page, "toml")))
+    rules = policy(**sections)
+    ledger = quick_ledger(f"sqlite:///{tmp_path}/data/ledger.db")
+    file = JobFile("tickets.csv", rules.jobs, rules.results.keep)
+    gateway, report = asyncio.run(night(ledger, tmp_path / "data" / "results", 1, file, **sections))
+    ledger.close()
+    assert report.jobs.succeeded == report.jobs.read == 2
+    assert {body["messages"][0]["content"] for body in gateway.sent} == {
+        "Summarise in one sentence: Invoice\nMy invoice is wrong, please check it.",
+        "Summarise in one sentence: \nWhere is my parcel?",
+    }
+    assert [body["tools"][0]["name"] for body in gateway.sent] == ["find_order"] * 2
+    names: dict[str, object] = {}
+    assert list(faults_of_python(page, names)) == []
+    assert names["joined"][["ticket", "country"]].values.tolist() == [["T-1", "DE"], ["T-2", "FR"]]
+    assert names["joined"]["text"].notna().all()
 
 
 def _statuses() -> set[str]:

@@ -185,7 +185,7 @@ class Yard:
             own = [
                 a
                 for a in attempts
-                if window["period"] in (a["run_id"], a["budget_day"], a["budget_day"][:7])
+                if window["period"] in (a["run_id"], a["budget_day"], a["budget_day"][:7], a["deadline"])
                 and window["group_name"] in ("", a["group_name"])
             ]
             assert window["held_nano_usd"] == sum(a["held_nano_usd"] for a in own)

@@ -7,12 +7,13 @@ import signal
 import sqlite3
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from bench.chaos.conditions import AMPLE, LITTLE, POLICY, drawn_jobs
+from bench.chaos.conditions import AMPLE, DUE, LITTLE, POLICY, drawn_jobs
 from bench.chaos.hosts import Host, Running
 from bench.chaos.ledger_faults import lock_sqlite
 from simulator.process import RunningSimulator
@@ -24,6 +25,8 @@ LEASE_SECONDS = 6
 QUIET_SECONDS = 150
 #: how many messages the run may have under way that meets a slower one
 FAST_IN_FLIGHT = 20
+#: after so many seconds, drawn between the two, the answers of a run are due that has a deadline
+DUE_WITHIN = (5.0, 15.0)
 LONG_AGO = "2000-01-01 00:00:00.000000"
 
 
@@ -73,6 +76,8 @@ class Arena:
         for name, in_flight in (("policy", drawn.in_flight), ("fast", FAST_IN_FLIGHT)):
             policy = POLICY.format(mode=drawn.mode, budget=self.budget, in_flight=in_flight)
             (yard.folder / f"{name}.toml").write_text(policy)
+            if name == "policy":
+                (yard.folder / "due.toml").write_text(policy + DUE.format(budget=self.budget))
 
     @property
     def other(self) -> Host:
@@ -93,8 +98,14 @@ class Arena:
         return started
 
     def run(self, host: Host | None = None, key: str = "sk-night", policy: str = "policy") -> Running:
-        """Start a run over the round's jobs; the policy "fast" overtakes a run under the usual one."""
-        words = ("run", "jobs.parquet", "--json", "--policy", f"{policy}.toml", "--results", self.results)
+        """Start a run over the round's jobs.
+
+        The policy "fast" overtakes a run under the usual one; under "due" the answers are due within seconds.
+        """
+        words = ["run", "jobs.parquet", "--json", "--policy", f"{policy}.toml", "--results", self.results]
+        if policy == "due":
+            moment = datetime.now(UTC) + timedelta(seconds=self.rng.uniform(*DUE_WITHIN))
+            words += ["--deadline", f"{moment:%H:%M:%S}"]
         return self.start(*words, host=host, key=key)
 
     def collect(self, host: Host | None = None, key: str = "sk-night") -> Running:

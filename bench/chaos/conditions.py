@@ -30,6 +30,12 @@ poll_seconds = 0.3
 absent_after_seconds = 3
 """
 
+#: added for runs whose answers are due
+DUE = """
+deadline_lead_minutes = 0
+deadline_budget_usd = "{budget}"
+"""
+
 PLAN = """
 seed = {seed}
 clock_shift_seconds = {clock_shift}

@@ -135,7 +135,8 @@ def _holds_leaked(arena: Arena, attempts: list[dict[str, Any]]) -> int:
         own = [
             attempt
             for attempt in attempts
-            if window["period"] in (attempt["run_id"], attempt["budget_day"], attempt["budget_day"][:7])
+            if window["period"]
+            in (attempt["run_id"], attempt["budget_day"], attempt["budget_day"][:7], attempt["deadline"])
         ]
         held = sum(attempt["held_nano_usd"] for attempt in own)
         settled = sum(attempt["actual_nano_usd"] or 0 for attempt in own)

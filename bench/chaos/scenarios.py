@@ -51,6 +51,14 @@ def killed(arena: Arena) -> None:
         arena.kill_once()
 
 
+def due(arena: Arena) -> None:
+    """SIGKILL at random instants of runs whose answers are due: before their batches are stopped, meanwhile and after."""
+    for _ in range(arena.rng.randint(2, 5)):
+        running = arena.run_at_work(policy="due")
+        if arena.random_while(running, 10.0):
+            arena.end_by(running, signal.SIGKILL)
+
+
 def interrupted(arena: Arena) -> None:
     """SIGTERM and SIGINT at random instants."""
     for _ in range(arena.rng.randint(2, 4)):
@@ -221,6 +229,9 @@ SCENARIOS = {
     "proxy_pages": Scenario(proxy_pages, faults=PROXY_FAULTS),
     "other_workspace": Scenario(other_workspace, modes=("batches",), processing_seconds=3),
     "results_gone": Scenario(results_gone, modes=MORE_MESSAGES, in_flight=FEW, message_seconds=SLOW),
+    "due": Scenario(
+        due, weight=3, modes=("batches",), in_flight=FEW, message_seconds=SLOW, processing_seconds=15
+    ),
 }
 
 

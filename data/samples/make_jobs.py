@@ -1,4 +1,5 @@
-"""Makes data/samples/jobs.parquet: a small night of jobs, of every kind that the pipeline treats differently.
+"""Makes data/samples/jobs.parquet: a small night of jobs, of every kind that the pipeline treats differently; and
+data/samples/first-jobs.parquet: what `weighbridge init` puts down, as little as a job file can be.
 
     python data/samples/make_jobs.py
 
@@ -106,8 +107,27 @@ def jobs() -> list[dict[str, object]]:
     return rows
 
 
+def first_jobs() -> list[dict[str, object]]:
+    """Three jobs of one question each, and one that is larger."""
+    rng = random.Random(3)
+    questions = [
+        "Which is heavier, a pallet of bricks or a pallet of feathers?",
+        "Write the rule about axle loads in one sentence.",
+        "What does a weighbridge ticket show?",
+        f"Sum up these notes: {text(2_500, rng)}",
+    ]
+    return [
+        {"job_id": f"first-{number}", "prompt": f"{question} [[output_tokens=60]]", "max_tokens": 256}
+        for number, question in enumerate(questions, 1)
+    ]
+
+
+def write(name: str, table: pa.Table) -> None:
+    """Write one sample next to this file."""
+    pq.write_table(table, Path(__file__).with_name(name), compression="zstd")
+    print(f"{table.num_rows} jobs -> {name}")
+
+
 if __name__ == "__main__":
-    rows = jobs()
-    target = Path(__file__).with_name("jobs.parquet")
-    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), target, compression="zstd")
-    print(f"{len(rows)} jobs -> {target.name}")
+    write("jobs.parquet", pa.Table.from_pylist(jobs(), schema=SCHEMA))
+    write("first-jobs.parquet", pa.Table.from_pylist(first_jobs()))

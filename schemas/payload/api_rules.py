@@ -116,7 +116,8 @@ class ApiRules(_Data):
     version: str
     as_of: str
     limits: VersionLimits
-    values: dict[str, frozenset[str]]
+    #: each in the order of the file: efforts from the lowest to the highest
+    values: dict[str, tuple[str, ...]]
     image_starts: dict[str, str]
     parameters: tuple[RefusedParameters, ...]
     blocks: dict[str, Ruling]

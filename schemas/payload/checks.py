@@ -130,7 +130,7 @@ def _check_words(request: Mapping[str, Any]) -> None:
         if name in request and not is_one_of(name, request[name]):
             raise InvalidPayload(name, one_of(name))
     if metadata := request.get("metadata"):
-        if not metadata.keys() <= _VALUES["metadata_fields"]:
+        if not metadata.keys() <= set(_VALUES["metadata_fields"]):
             raise InvalidPayload(
                 "metadata",
                 "has fields other than user_id; keep your own outside the payload, under the job_id",
@@ -214,7 +214,7 @@ def _check_thinking(request: Mapping[str, Any]) -> None:
 
 
 def _check_output_config(config: Mapping[str, Any]) -> None:
-    if not config.keys() <= _VALUES["output_config_fields"]:
+    if not config.keys() <= set(_VALUES["output_config_fields"]):
         raise InvalidPayload("output_config", "has fields besides effort and format")
     if (effort := config.get("effort")) is not None and not is_one_of("effort", effort):
         raise InvalidPayload("output_config", f"effort {one_of('effort')}")

@@ -7,13 +7,13 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from rules.endings import answered_too_late
 from schemas.attempt import Charge, Expectation, Settlement, UnsettledAttempt
-from schemas.budget import windows_of
 from schemas.job import AttemptId, RunId
 from schemas.ledger import AttemptRow, JobRow, ResponseRow
 from schemas.money import NanoUsd
 from schemas.outcome import AttemptState, Ending, Method
 from schemas.payload.traits import Traits
 from services.ledger.outcomes import end_where
+from services.ledger.payers import payers_of
 from services.ledger.settle import settle
 from services.ledger.store import Ledger
 from services.ledger.windows import add_to_windows, one_at_a_time
@@ -165,7 +165,14 @@ def book_closed(ledger: Ledger, settlements: Sequence[Settlement]) -> int:
 
 def _book_closed(connection: Connection, end: Settlement, charge: Charge) -> bool:
     row = connection.execute(
-        select(AttemptRow.run_id, AttemptRow.budget_day, AttemptRow.group_name).where(
+        select(
+            AttemptRow.attempt_id,
+            AttemptRow.run_id,
+            AttemptRow.budget_day,
+            AttemptRow.group_name,
+            AttemptRow.deadline,
+            AttemptRow.split_jobs,
+        ).where(
             AttemptRow.attempt_id == end.attempt_id,
             AttemptRow.state == AttemptState.FAILED,
             func.coalesce(AttemptRow.actual_nano_usd, 0) == 0,
@@ -178,8 +185,9 @@ def _book_closed(connection: Connection, end: Settlement, charge: Charge) -> boo
     )
     if end.response is not None:
         connection.execute(insert(ResponseRow).values(attempt_id=end.attempt_id, body=end.response))
-    windows = windows_of(row.run_id, row.budget_day, row.group_name)
-    add_to_windows(connection, dict.fromkeys(windows, (0, charge.cost)))
+    payers = payers_of(connection, [row])[row.attempt_id]
+    shares = payers.in_windows(row.run_id, row.budget_day, charge.cost, row.deadline)
+    add_to_windows(connection, {window: (0, share) for window, share in shares.items()})
     return True
 
 

@@ -166,6 +166,19 @@ def made_after_all(
         )
 
 
+def asked_to_stop(ledger: Ledger, run: RunKey, batch_id: str) -> None:
+    """Put on record that a run is about to ask for the end of a batch, because its answers are due.
+
+    Raises:
+        NotOwner: the run was taken over.
+    """
+    with ledger.write() as connection:
+        assert_owner(connection, run)
+        connection.execute(
+            update(BatchRow).where(BatchRow.batch_id == batch_id).values(cancel_asked_at=datetime.now(UTC))
+        )
+
+
 def missing(ledger: Ledger, batch_id: str) -> datetime:
     """Put on record that the provider says it has no such batch, or no results of it; since when it has said so."""
     now = datetime.now(UTC)

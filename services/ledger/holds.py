@@ -15,7 +15,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from rules.endings import answered_before, cut_off, deferred, unknown_before
 from schemas.attempt import Admission, Expectation, HeldAttempt, WeighedJob
-from schemas.budget import Window, WindowCap, windows_of
+from schemas.budget import Payers, Window, WindowCap
 from schemas.job import AttemptId, QueuedJob, RunId
 from schemas.ledger import AttemptRow, JobRow, PayloadRow
 from schemas.money import usd_text
@@ -24,6 +24,7 @@ from schemas.review_tables import ReviewRow
 from schemas.run import RunKey
 from services.ledger.leases import assert_owner
 from services.ledger.outcomes import RowEnding, end_rows
+from services.ledger.payers import put_on_record as payers_on_record
 from services.ledger.prior import Prior, PriorAttempt, prior_attempts
 from services.ledger.store import Ledger
 from services.ledger.windows import add_to_windows, open_windows
@@ -46,7 +47,8 @@ def take(
         ledger: the ledger.
         run: the run that sends them, with its owner's token.
         weighed: jobs in the order they are to get money.
-        caps: every window they fall under; the day's gives the attempts their budget day.
+        caps: every window they fall under; the day's gives the attempts their budget day, the deadline's, if there is
+            one, the deadline that they go out for.
         may_defer: nothing of this run is in flight, so that what is free now is the most that will ever be: a job
             dearer than that is deferred. At any other that does not fit, the queue stops until there is room; when
             only the money of its group is short, that group waits and the others go on.
@@ -63,7 +65,8 @@ def take(
         queued = [item.job for item in weighed]
         prior = prior_attempts(connection, queued)
         approvals = _approvals(connection, queued)
-        taken = _Taken(run.run_id, next(cap.window.period for cap in caps if cap.window.scope == Scope.DAY))
+        periods = {cap.window.scope: cap.window.period for cap in caps}
+        taken = _Taken(run.run_id, periods[Scope.DAY], periods.get(Scope.DEADLINE))
         for item in weighed:
             earlier = prior[item.job.row_number]
             if (flying := earlier.get(AttemptState.OPEN)) and flying.batch_id:
@@ -77,7 +80,7 @@ def take(
                 _reduce(free, caps, item)
             elif may_defer and (never := _lacking(caps, at_most, item)):
                 taken.end(item, deferred(never.reason, _short_text(never, at_most, item)))
-            elif lacking.window.group:
+            elif lacking.window.group and lacking.window.group == item.job.group:
                 admission.short_groups.add(lacking.window.group)
             else:
                 admission.short = True
@@ -93,33 +96,41 @@ def take(
 class _Taken:
     """What one admission is about to write."""
 
-    def __init__(self, run_id: RunId, budget_day: str) -> None:
+    def __init__(self, run_id: RunId, budget_day: str, deadline: str | None) -> None:
         self.run_id = run_id
         self.budget_day = budget_day
+        self.deadline = deadline
         self.now = datetime.now(UTC)
         self.attempts: list[dict[str, Any]] = []
         self.jobs: list[QueuedJob] = []
         self.ends: list[RowEnding] = []
         self.joins: list[dict[str, Any]] = []
         self.superseded: list[str] = []
+        self.payers: dict[str, Payers] = {}
 
     def hold(self, item: WeighedJob, cut_off: PriorAttempt | None = None) -> None:
         """Hold the money for a job; its answer that was cut off, if there is one, gives way to the one to come."""
         job, estimate = item.job, item.estimate
+        attempt_id = AttemptId(f"att_{uuid4().hex}")
+        self.payers[attempt_id] = item.payers
         if cut_off is not None:
             self.superseded.append(cut_off.attempt_id)
         self.attempts.append(
             {
-                "attempt_id": AttemptId(f"att_{uuid4().hex}"),
+                "attempt_id": attempt_id,
                 "run_id": self.run_id,
                 "row_number": job.row_number,
                 "job_id": job.job_id,
                 "fingerprint": job.fingerprint,
                 "group_name": job.group,
+                "split_jobs": item.split and item.split.jobs,
                 "budget_day": self.budget_day,
+                "deadline": self.deadline,
                 "model": estimate.model,
                 "state": AttemptState.OPEN,
                 "payload_class": job.traits.payload_class,
+                "effort": job.traits.effort,
+                "thinking_budget": job.traits.thinking_budget,
                 "method": estimate.method,
                 "input_tokens": estimate.input_tokens,
                 "input_bound": estimate.input_bound,
@@ -128,7 +139,7 @@ class _Taken:
                 "expected_low_nano_usd": estimate.expected_low,
                 "expected_high_nano_usd": estimate.expected_high,
                 "worst_case_nano_usd": estimate.worst_case,
-                "held_nano_usd": estimate.hold,
+                "held_nano_usd": item.hold,
                 "opened_at": self.now,
                 "tries": 0,
                 **_marked(job),
@@ -185,6 +196,8 @@ class _Taken:
             )
         if self.attempts:
             connection.execute(insert(AttemptRow), self.attempts)
+            splits = [one["attempt_id"] for one in self.attempts if one["split_jobs"] is not None]
+            payers_on_record(connection, {one: self.payers[one] for one in splits})
             connection.execute(
                 update(JobRow)
                 .where(*of_row)
@@ -206,8 +219,10 @@ class _Taken:
             )
             held: Counter[Window] = Counter()
             for a in self.attempts:
-                for window in windows_of(self.run_id, self.budget_day, a["group_name"]):
-                    held[window] += a["held_nano_usd"]
+                payers = self.payers[a["attempt_id"]]
+                held.update(
+                    payers.in_windows(self.run_id, self.budget_day, a["held_nano_usd"], self.deadline)
+                )
             add_to_windows(connection, {window: (amount, 0) for window, amount in held.items()})
         if self.joins:
             connection.execute(
@@ -229,8 +244,8 @@ def _marked(job: QueuedJob) -> dict[str, Any]:
 def _reduce(free: dict[Window, int], caps: Sequence[WindowCap], item: WeighedJob) -> None:
     """Take a job's hold off what is free in every window that it falls under."""
     for cap in caps:
-        if cap.window in free and cap.covers(item.job.group):
-            free[cap.window] -= item.estimate.hold
+        if cap.window in free:
+            free[cap.window] -= item.payers.share(cap.window.group, item.hold)
 
 
 def _lacking(caps: Sequence[WindowCap], free: dict[Window, int], item: WeighedJob) -> WindowCap | None:
@@ -239,7 +254,9 @@ def _lacking(caps: Sequence[WindowCap], free: dict[Window, int], item: WeighedJo
         (
             cap
             for cap in caps
-            if cap.window in free and free[cap.window] < item.estimate.hold and cap.covers(item.job.group)
+            if cap.window in free
+            and cap.covers(item.payers.groups)
+            and free[cap.window] < item.payers.share(cap.window.group, item.hold)
         ),
         None,
     )
@@ -248,8 +265,12 @@ def _lacking(caps: Sequence[WindowCap], free: dict[Window, int], item: WeighedJo
 def _short_text(cap: WindowCap, free: dict[Window, int], item: WeighedJob) -> str:
     what = "worst case" if item.estimate.likely is None else "hold of"
     whose = f" of the group {cap.window.group}" if cap.window.group else ""
+    share = item.payers.share(cap.window.group, item.hold)
+    of_it = ""
+    if share != item.hold:
+        of_it = f" (its share of {usd_text(item.hold)} USD, split over {item.payers.jobs:,} jobs)"
     return (
-        f"{what} {usd_text(item.estimate.hold)} USD, {usd_text(max(0, free[cap.window]))} USD left of the "
+        f"{what} {usd_text(share)} USD{of_it}, {usd_text(max(0, free[cap.window]))} USD left of the "
         f"{cap.window.scope} budget{whose} of {usd_text(cap.nano_usd or 0)} USD"
     )
 

@@ -9,18 +9,21 @@ from rules.endings import answered_before, deferred
 from rules.endings import rejected as rejected_ending
 from schemas.estimate import TokenCount
 from schemas.fitted_job import FittedJob
-from schemas.job import EndedJob, Job, JobUpdate, QueuedJob, RejectedRow, RunId, Shard
+from schemas.job import EndedJob, Job, JobUpdate, KeptAnswers, QueuedJob, RejectedRow, RunId, Shard
 from schemas.ledger import JobRow, PayloadRow
 from schemas.outcome import Outcome, Reason
 from schemas.payload.traits import Traits
+from schemas.run import RunKey
 from schemas.words import printable
-from services.ledger import fitted
+from services.ledger import fitted, outcomes
 from services.ledger.counts import insert_counts
+from services.ledger.leases import assert_owner
 from services.ledger.outcomes import end_where, ending_columns, update_rows
-from services.ledger.prior import answers
+from services.ledger.prior import answers, answers_of_others
 from services.ledger.store import Ledger
 
-QUEUED = (JobRow.outcome.is_(None), JobRow.attempt_id.is_(None))
+#: what shares another row's answer is neither counted nor sent
+QUEUED = (JobRow.outcome.is_(None), JobRow.attempt_id.is_(None), JobRow.shares_with_row.is_(None))
 
 
 #: what a queued job is read from
@@ -56,12 +59,13 @@ def add(
     rejected: Sequence[RejectedRow],
     ended: Sequence[EndedJob] = (),
     *,
-    weigh_cut_off: bool = False,
+    serving: KeptAnswers = KeptAnswers(),  # noqa: B008 - frozen
 ) -> int:
     """Put rows on record, in one transaction; how many of them wait for a decision.
 
     A job id that the run already has is rejected; a rejected row takes no id. A job that an earlier run already paid
-    for, with the same payload and, where it is pinned, under the same model, succeeds at once and costs nothing.
+    for, with the same payload and, where it is pinned, under the same model, succeeds at once and costs nothing; so does
+    one that may have the answer of another job to the same payload, unless a person has decided about it.
 
     Args:
         ledger: the ledger.
@@ -69,7 +73,7 @@ def add(
         jobs: rows to be weighed.
         rejected: rows that are no valid job.
         ended: jobs whose outcome a person has decided.
-        weigh_cut_off: a job whose answer was cut off is weighed again, for a person to decide about.
+        serving: the answers on record that jobs get; what none of them serves is weighed.
     """
     ends = {end.job.row_number: end for end in ended}
     given = sorted([*jobs, *(end.job for end in ended)], key=lambda job: job.row_number)
@@ -84,7 +88,9 @@ def add(
             )
         )
         fresh, twice = _split_duplicates(given, taken)
-        paid = answers(connection, fresh, whole=weigh_cut_off)
+        paid = answers(connection, fresh, serving)
+        undecided = [job for job in fresh if job.row_number not in paid.keys() | ends.keys()]
+        paid |= answers_of_others(connection, undecided, serving)
         rows = [_job_row(run_id, job, paid.get(job.row_number), ends.get(job.row_number)) for job in fresh]
         refused = [_rejected_row(run_id, row) for row in (*rejected, *twice)]
         waiting = {row["row_number"] for row in rows if row["outcome"] is None}
@@ -106,7 +112,7 @@ def _split_duplicates(jobs: Sequence[Job], taken: set[str | None]) -> tuple[list
     for job in jobs:
         if job.job_id in taken:
             reason = "the same id stands in an earlier row; ids must be unique"
-            twice.append(RejectedRow(job.row_number, job.job_id, "job_id", reason))
+            twice.append(RejectedRow(job.row_number, job.job_id, "job_id", reason, job.kept))
         else:
             taken.add(job.job_id)
             fresh.append(job)
@@ -135,6 +141,7 @@ def _job_row(run_id: RunId, job: Job, paid_by: str | None, end: EndedJob | None)
         "review_id": approval.review_id if approval else None,
         "ceiling_tokens": approval.input_tokens if approval else None,
         "ceiling_nano_usd": approval.cost if approval else None,
+        "kept": None if job.kept is None else dict(job.kept),
         **_ended(paid_by, end),
     }
 
@@ -157,6 +164,7 @@ def _rejected_row(run_id: RunId, row: RejectedRow) -> dict[str, Any]:
         "run_id": run_id,
         "row_number": row.row_number,
         "job_id": row.job_id,
+        "kept": None if row.kept is None else dict(row.kept),
         **ending_columns(ending),
     }
 
@@ -265,6 +273,17 @@ def record(
             insert_counts(connection, fresh)
             update_rows(connection, run_id, updates)
             fitted.add(connection, run_id, fits)
+
+
+def requeue_unanswered(ledger: Ledger, run: RunKey, *, expired: bool) -> int:
+    """Queue what batches left because its answers were due again; see `outcomes.requeue_unanswered`.
+
+    Raises:
+        NotOwner: the run was taken over.
+    """
+    with ledger.write() as connection:
+        assert_owner(connection, run)
+        return outcomes.requeue_unanswered(connection, run.run_id, expired=expired)
 
 
 def defer_queue(ledger: Ledger, run_id: RunId, why: Reason) -> None:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import and_, literal_column, or_, select
+from sqlalchemy import ColumnElement, and_, literal_column, or_, select
 
 from rules.lesson import Lesson, LessonKey, Observation, Tally, Taught, lesson
 from rules.usage_alarm import is_far_off
@@ -44,21 +44,42 @@ def observed(ledger: Ledger, key: LessonKey, before: datetime, most: int) -> Tal
 
     Args:
         ledger: the ledger.
-        key: the model and the class of payloads.
+        key: the model, the class of payloads and the effort.
         before: only answers that ended before it.
         most: at most this many answers.
     """
-    model, payload_class = key
+    return _newest(ledger, key, before, most)
+
+
+def observed_way(ledger: Ledger, key: LessonKey, budget: int | None, before: datetime, most: int) -> Tally:
+    """The last answers at one way to think that ended before a moment.
+
+    Args:
+        ledger: the ledger.
+        key: the model, the class of payloads and the effort.
+        budget: where no effort is named, only answers at this thinking budget, in tokens; None: at none.
+        before: only answers that ended before it.
+        most: at most this many answers.
+    """
+    if key.effort is not None:
+        return _newest(ledger, key, before, most)
+    return _newest(ledger, key, before, most, AttemptRow.thinking_budget == budget)
+
+
+def _newest(ledger: Ledger, key: LessonKey, before: datetime, most: int, *also: ColumnElement[bool]) -> Tally:
     query = (
         select(*_FIGURES)
         .where(
             _SUCCEEDED,
-            AttemptRow.model == model,
-            AttemptRow.payload_class == payload_class,
+            AttemptRow.model == key.model,
+            AttemptRow.payload_class == key.payload_class,
+            AttemptRow.effort == key.effort,  # of none: IS NULL
             AttemptRow.ended_at < before,
             COMPLETE,
+            *also,
         )
-        .order_by(AttemptRow.ended_at.desc())
+        # the effort is one; named here, its index gives the order for an effort that is null, too
+        .order_by(AttemptRow.effort.desc(), AttemptRow.ended_at.desc())
         .limit(most)
     )
     with ledger.read() as connection:
@@ -66,7 +87,7 @@ def observed(ledger: Ledger, key: LessonKey, before: datetime, most: int) -> Tal
 
 
 class Lessons:
-    """What was learned before a moment, by model and class of payload; each lesson is read once.
+    """What was learned before a moment, by model, class of payload and effort; each lesson is read once.
 
     Args:
         ledger: where the bills are.
@@ -79,7 +100,7 @@ class Lessons:
         self._read: dict[LessonKey, Lesson] = {}
 
     def of(self, key: LessonKey) -> Lesson:
-        """The lesson about one model and one class of payloads."""
+        """The lesson about one model, one class of payloads and one effort."""
         if key not in self._read:
             seen = observed(self._ledger, key, self._before, self._margin.last_answers)
             self._read[key] = lesson(key, seen, self._margin)
@@ -93,18 +114,19 @@ def of_run(ledger: Ledger, run_id: RunId) -> dict[LessonKey, Taught]:
         select(
             AttemptRow.model,
             AttemptRow.payload_class,
+            AttemptRow.effort,
             COMPLETE.label("complete"),
             AttemptRow.input_bound,
             _COMPARABLE.label("comparable"),
             *_FIGURES,
         )
         .where(AttemptRow.run_id == run_id, _SUCCEEDED)
-        .order_by(AttemptRow.model, AttemptRow.payload_class)
+        .order_by(AttemptRow.model, AttemptRow.payload_class, AttemptRow.effort)
     )
     with ledger.read() as connection:
         rows = connection.execution_options(yield_per=1_000).execute(query)
-        for model, kind, complete, bound, comparable, *figures in rows:
-            seen = taught.setdefault((model, PayloadClass(kind)), Taught())
+        for model, kind, effort, complete, bound, comparable, *figures in rows:
+            seen = taught.setdefault(LessonKey(model, PayloadClass(kind), effort), Taught())
             seen.jobs += 1
             seen.over_bound += (figures[1] or 0) > bound
             if comparable:

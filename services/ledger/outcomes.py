@@ -4,12 +4,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
 
 from schemas.job import AttemptId, JobUpdate
-from schemas.ledger import JobRow
+from schemas.ledger import AttemptRow, BatchRow, JobRow
 from schemas.money import NanoUsd
-from schemas.outcome import Ending, Outcome
+from schemas.outcome import Ending, Outcome, Reason
 from services.ledger.store import storable
 
 
@@ -162,6 +162,36 @@ def _end_by_attempt(connection: Connection, which: ColumnElement[bool], endings:
             for attempt_id, ending in endings
         ],
     )
+
+
+def requeue_unanswered(connection: Connection, run_id: str, *, expired: bool) -> int:
+    """Queue the rows of a run again that a batch left because its answers were due; how many.
+
+    Those are rows of batches that a run stopped for its deadline, or did not create any more. Rows of a batch that
+    somebody else stopped stay deferred.
+
+    Args:
+        connection: the caller's transaction.
+        run_id: the run, which has not ended.
+        expired: also the rows that the provider did not get to within 24 hours.
+    """
+    stopped = (
+        select(AttemptRow.attempt_id)
+        .outerjoin(BatchRow, BatchRow.batch_id == AttemptRow.batch_id)
+        .where(
+            AttemptRow.attempt_id == JobRow.attempt_id,
+            AttemptRow.batch_id.is_(None) | BatchRow.cancel_asked_at.is_not(None),
+        )
+    )
+    left = (JobRow.reason == Reason.BATCH_CANCELED) & stopped.exists()
+    if expired:
+        left |= JobRow.reason == Reason.BATCH_EXPIRED
+    queued = connection.execute(
+        update(JobRow)
+        .where(JobRow.run_id == run_id, JobRow.outcome == Outcome.DEFERRED, left)
+        .values(outcome=None, reason=None, detail=None, attempt_id=None)
+    )
+    return queued.rowcount
 
 
 def end_where(connection: Connection, which: Sequence[ColumnElement[bool]], ending: Ending) -> None:

@@ -1,14 +1,15 @@
 """Prior attempts: what became earlier of the same jobs, in whichever run."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, case, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, literal_column, or_, select
 
 from rules.identity import same_model
-from schemas.job import Job, QueuedJob, RunId
-from schemas.ledger import AttemptRow, JobRow
+from schemas.fitted_job import Fitting
+from schemas.job import Job, KeptAnswers, QueuedJob, RunId
+from schemas.ledger import AttemptRow, FittedJobRow, JobRow, ResponseRow, SharedAnswerRow
 from schemas.outcome import AttemptState
 from schemas.review_tables import ReviewRow
 from schemas.usage import CUT_OFF
@@ -106,23 +107,141 @@ def _attempts(
     return found
 
 
-def answers(connection: Connection, jobs: Sequence[Job], *, whole: bool) -> dict[int, str]:
+def answers(connection: Connection, jobs: Sequence[Job], serving: KeptAnswers) -> dict[int, str]:
     """The attempt that answered each job as it is now, by row, where one did.
 
     Args:
         connection: the caller's transaction.
         jobs: the jobs.
-        whole: only answers that were not cut off at their max_tokens.
+        serving: whether answers that were cut off at their max_tokens do.
     """
     keys = {(job.job_id, job.payload.fingerprint) for job in jobs}
     found = _attempts(connection, keys) if keys else {}
     answered: dict[int, str] = {}
     for job in jobs:
         for state, attempt in found.get((job.job_id, job.payload.fingerprint), ()):
-            serves = same_model(job.model, attempt.model) and not (whole and attempt.was_cut_off)
+            serves = same_model(job.model, attempt.model) and not (serving.whole and attempt.was_cut_off)
             if state == AttemptState.SUCCEEDED and serves:
                 answered[job.row_number] = attempt.attempt_id
     return answered
+
+
+def answers_of_others(connection: Connection, jobs: Sequence[Job], serving: KeptAnswers) -> dict[int, str]:
+    """The attempt whose kept answer serves each job, by row, though another job with the same payload was sent.
+
+    A job with an attempt of its own that is in flight or may have been billed goes by that one.
+
+    Args:
+        connection: the caller's transaction.
+        jobs: jobs that have no answer of their own.
+        serving: which answers do.
+    """
+    if not serving.of_others or not jobs:
+        return {}
+    offered: dict[str, list[_Offer]] = {}
+    fingerprints = {job.payload.fingerprint for job in jobs}
+    for offer in (*_remembered(connection, jobs), *_offers(connection, fingerprints, serving)):
+        offered.setdefault(offer.fingerprint, []).append(offer)
+    wanting = [job for job in jobs if job.payload.fingerprint in offered]
+    own = _attempts(connection, {(job.job_id, job.payload.fingerprint) for job in wanting}) if wanting else {}
+    doubtful = {
+        key for key, found in own.items() if any(state != AttemptState.SUCCEEDED for state, _ in found)
+    }
+    answered: dict[int, str] = {}
+    for job in wanting:
+        if (job.job_id, job.payload.fingerprint) in doubtful:
+            continue
+        for offer in offered[job.payload.fingerprint]:
+            in_reach = offer.group_name == job.group or not serving.same_group
+            of_job = offer.job_id in (None, job.job_id) and not (serving.whole and offer.was_cut_off)
+            if of_job and in_reach and same_model(job.model, offer.model):
+                answered[job.row_number] = offer.attempt_id
+    return answered
+
+
+class _Offer(NamedTuple):
+    """The last kept answer to a payload under one model, of one group where that matters.
+
+    Attributes:
+        job_id: the job that it serves; None: any with the payload.
+    """
+
+    fingerprint: str
+    model: str
+    group_name: str | None
+    attempt_id: str
+    stop_reason: str | None
+    job_id: str | None = None
+
+    @property
+    def was_cut_off(self) -> bool:
+        """Whether its max_tokens cut it off."""
+        return self.stop_reason == CUT_OFF
+
+
+def _remembered(connection: Connection, jobs: Sequence[Job]) -> list[_Offer]:
+    """What jobs were answered with before, by sharing: it serves them also when the answer itself is pruned."""
+    shared = SharedAnswerRow
+    query = (
+        select(
+            shared.fingerprint,
+            AttemptRow.model,
+            AttemptRow.group_name,
+            AttemptRow.attempt_id,
+            AttemptRow.stop_reason,
+            shared.job_id,
+        )
+        .join(AttemptRow, AttemptRow.attempt_id == shared.attempt_id)
+        .where(
+            shared.job_id.in_([job.job_id for job in jobs]),
+            shared.fingerprint.in_({job.payload.fingerprint for job in jobs}),
+            AttemptRow.state == AttemptState.SUCCEEDED,
+        )
+        .order_by(AttemptRow.ended_at, AttemptRow.attempt_id)
+    )
+    return [_Offer(*row) for row in connection.execute(query)]
+
+
+def _offers(connection: Connection, fingerprints: Collection[str], serving: KeptAnswers) -> list[_Offer]:
+    """The answers to payloads that were not pruned, one for each model: attempts at one payload may be many."""
+    one_of: list[Any] = [AttemptRow.fingerprint, AttemptRow.model]
+    if serving.same_group:
+        one_of.append(func.coalesce(AttemptRow.group_name, ""))
+    newest = func.row_number().over(
+        partition_by=one_of, order_by=(AttemptRow.ended_at.desc(), AttemptRow.attempt_id)
+    )
+    found = (
+        select(
+            AttemptRow.fingerprint,
+            AttemptRow.model,
+            AttemptRow.group_name,
+            AttemptRow.attempt_id,
+            AttemptRow.stop_reason,
+            newest.label("place"),
+        )
+        .join(ResponseRow, ResponseRow.attempt_id == AttemptRow.attempt_id)
+        .where(
+            AttemptRow.fingerprint.in_(fingerprints),
+            AttemptRow.state == AttemptState.SUCCEEDED,
+            ~_was_pruned(),
+        )
+    )
+    if serving.whole:
+        found = found.where(AttemptRow.stop_reason.is_distinct_from(CUT_OFF))
+    ranked = found.subquery()
+    columns = ("fingerprint", "model", "group_name", "attempt_id", "stop_reason")
+    query = select(*(ranked.c[name] for name in columns))
+    rows = connection.execute(query.where(ranked.c.place == 1).order_by(ranked.c.model))
+    return [_Offer(*row) for row in rows]
+
+
+def _was_pruned() -> ColumnElement[bool]:
+    """Whether an attempt was sent without the oldest turns of its job: its answer is none to the whole payload."""
+    return exists().where(
+        FittedJobRow.run_id == AttemptRow.run_id,
+        FittedJobRow.row_number == AttemptRow.row_number,
+        FittedJobRow.how == Fitting.PRUNED,
+    )
 
 
 #: why a job that was answered before is paid for again, the first that is true

@@ -29,11 +29,13 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.elements import False_
 
+from schemas.budget import Payers
 from schemas.errors import RunFailed
 from schemas.ledger import (
     AttemptRow,
     BatchRow,
     BudgetRow,
+    CostShareRow,
     CountRow,
     FittedJobRow,
     HistoryRow,
@@ -41,9 +43,11 @@ from schemas.ledger import (
     PayloadRow,
     ResponseRow,
     RunRow,
+    SharedAnswerRow,
 )
 from schemas.review_tables import ReviewEventRow, ReviewPayloadRow, ReviewRow
 from schemas.table import Table
+from services.ledger.payers import payers_of
 from services.ledger.prunable import ASIDE, Prunable
 from services.ledger.store import Ledger
 
@@ -183,16 +187,17 @@ def _delete(connection: Connection, row: type[Table], piece: ColumnElement[bool]
 def _delete_attempts(
     connection: Connection, _row: type[Table], piece: ColumnElement[bool], moments: _Moments
 ) -> int:
-    return len(_taken_out(connection, piece, moments))
+    return len(_taken_out(connection, piece, moments)[0])
 
 
 def _roll_up(connection: Connection, _row: type[Table], piece: ColumnElement[bool], moments: _Moments) -> int:
     """Sum attempts into `history` and delete them: what is summed is what the deletion gave back, no more, no less."""
-    gone = _taken_out(connection, piece, moments)
+    gone, payers = _taken_out(connection, piece, moments)
     sums: dict[tuple[str, ...], Counter[str]] = {}
     for row in gone:
-        into = sums.setdefault(_history_key(row), Counter())
+        into = sums.setdefault(_history_key(row, row.group_name), Counter())
         into.update({name: getattr(row, column.key) or 0 for name, column in _SUMS.items()}, jobs=1)
+        _spread(sums, row, payers[row.attempt_id])
     if sums:
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
         adding = dialect.insert(HistoryRow)
@@ -209,25 +214,46 @@ def _roll_up(connection: Connection, _row: type[Table], piece: ColumnElement[boo
     return len(gone)
 
 
-def _history_key(row: Any) -> tuple[str, ...]:
+def _spread(sums: dict[tuple[str, ...], Counter[str]], row: Any, payers: Payers) -> None:
+    """Move what other groups bear of an attempt's cost from the group of its job to theirs."""
+    cost, own = row.actual_nano_usd or 0, _history_key(row, payers.first)
+    each = cost // payers.jobs
+    for group, jobs in payers.groups.items():
+        if group != payers.first:
+            sums[own]["actual_nano_usd"] -= jobs * each
+            sums.setdefault(_history_key(row, group), Counter())["actual_nano_usd"] += jobs * each
+
+
+def _history_key(row: Any, group: str | None) -> tuple[str, ...]:
     tier = row.service_tier or ("batch" if row.batch_id else "standard")
     return (
         f"{row.ended_at.astimezone(UTC):%Y-%m-%d}",
         row.model,
         tier,
-        row.group_name or "",
+        group or "",
         row.payload_class,
     )
 
 
-def _taken_out(connection: Connection, piece: ColumnElement[bool], moments: _Moments) -> list[Any]:
-    """Attempts deleted with their answers; what they were."""
-    ids = list(connection.scalars(select(AttemptRow.attempt_id).where(piece), moments))
-    connection.execute(delete(ResponseRow).where(ResponseRow.attempt_id.in_(ids)))
-    key = (AttemptRow.ended_at, AttemptRow.model, AttemptRow.service_tier, AttemptRow.batch_id)
+def _taken_out(
+    connection: Connection, piece: ColumnElement[bool], moments: _Moments
+) -> tuple[list[Any], dict[str, Payers]]:
+    """Attempts deleted with their answers; what they were, and who paid for each."""
+    which = select(AttemptRow.attempt_id, AttemptRow.group_name, AttemptRow.split_jobs).where(piece)
+    payers = payers_of(connection, connection.execute(which, moments).all())
+    ids = list(payers)
+    for row in (ResponseRow, CostShareRow, SharedAnswerRow):
+        connection.execute(delete(row).where(row.attempt_id.in_(ids)))
+    key = (
+        AttemptRow.attempt_id,
+        AttemptRow.ended_at,
+        AttemptRow.model,
+        AttemptRow.service_tier,
+        AttemptRow.batch_id,
+    )
     rest = (AttemptRow.group_name, AttemptRow.payload_class)
     gone = delete(AttemptRow).where(AttemptRow.attempt_id.in_(ids)).returning(*key, *rest, *_SUMS.values())
-    return list(connection.execute(gone))
+    return list(connection.execute(gone)), payers
 
 
 def _strip(connection: Connection, row: type[Table], piece: ColumnElement[bool], moments: _Moments) -> int:

@@ -6,12 +6,15 @@ from typing import Any
 
 from sqlalchemy import Select, case, func, select
 
+from rules.endings import LEFT_UNANSWERED
 from schemas.attempt import NothingSum
 from schemas.budget import Window, windows_of
 from schemas.job import RunId
 from schemas.ledger import AttemptRow, BudgetRow, JobRow, ResponseRow
 from schemas.outcome import AttemptState, Billing, Outcome, Reason, Scope
 from schemas.usage import CUT_OFF, REFUSED
+from services.ledger.payers import paying_groups
+from services.ledger.shared_answers import cost_of_row
 from services.ledger.store import Ledger
 
 _SUCCEEDED = AttemptRow.state == AttemptState.SUCCEEDED
@@ -90,8 +93,10 @@ class AnsweredRow:
     """A succeeded row with its answer, whichever run paid for it.
 
     Attributes:
+        cost: nano-USD; 0 where the answer to another job is shared.
         body: the answer's JSON; None when history was pruned. What is known of the attempt is None when it was
             forgotten.
+        kept: texts of its input row, by column; None: none were kept.
     """
 
     row_number: int
@@ -102,19 +107,21 @@ class AnsweredRow:
     stop_reason: str | None
     actual_input_tokens: int | None
     actual_output_tokens: int | None
-    actual_nano_usd: int | None
+    cost: int | None
     body: str | None
+    kept: dict[str, str | None] | None
 
 
 @dataclass(frozen=True, slots=True)
 class UnansweredRow:
-    """A row without an answer, and why."""
+    """A row without an answer, why, and the texts that are kept of it."""
 
     row_number: int
     job_id: str | None
     outcome: str
     reason: str | None
     detail: str | None
+    kept: dict[str, str | None] | None
 
 
 def rows_by_outcome(ledger: Ledger, run_id: RunId) -> dict[str | None, int]:
@@ -182,7 +189,9 @@ def bought_nothing(ledger: Ledger, run_id: RunId) -> list[NothingSum]:
         )
         .exists()
     )
-    errored = (AttemptRow.state == AttemptState.FAILED) & AttemptRow.sent_at.is_not(None) & ~left_by_batch
+    # a job that was queued again does not say it any more
+    left = left_by_batch | func.coalesce(AttemptRow.error, "").endswith(LEFT_UNANSWERED)
+    errored = (AttemptRow.state == AttemptState.FAILED) & AttemptRow.sent_at.is_not(None) & ~left
     billed = AttemptRow.billing.is_distinct_from(Billing.NOT_BILLED)
     kind = case(
         (AttemptRow.state == AttemptState.UNKNOWN, "unknown"),
@@ -199,13 +208,14 @@ def bought_nothing(ledger: Ledger, run_id: RunId) -> list[NothingSum]:
             kind.label("kind"),
             AttemptRow.model,
             AttemptRow.payload_class,
+            AttemptRow.effort,
             AttemptRow.row_number,
             cost.label("cost"),
         )
         .where(AttemptRow.run_id == run_id)
         .subquery()
     )
-    key = (found.c.kind, found.c.model, found.c.payload_class)
+    key = (found.c.kind, found.c.model, found.c.payload_class, found.c.effort)
     query = (
         select(*key, func.count(found.c.row_number.distinct()), func.sum(found.c.cost))
         .where(found.c.kind.is_not(None))
@@ -213,7 +223,22 @@ def bought_nothing(ledger: Ledger, run_id: RunId) -> list[NothingSum]:
         .order_by(*key)
     )
     with ledger.read() as connection:
-        return [NothingSum(row[0], row[1], row[2], row[3], int(row[4])) for row in connection.execute(query)]
+        return [
+            NothingSum(
+                kind=kind, model=model, payload_class=payload_class, jobs=jobs, cost=int(nano), effort=effort
+            )
+            for kind, model, payload_class, effort, jobs, nano in connection.execute(query)
+        ]
+
+
+def for_deadline(ledger: Ledger, run_id: RunId) -> tuple[int, int]:
+    """Attempts that a run paid for at full price because its answers were due: how many, and nano-USD together."""
+    query = select(func.count(), func.sum(AttemptRow.actual_nano_usd)).where(
+        AttemptRow.run_id == run_id, AttemptRow.deadline.is_not(None), _SUCCEEDED
+    )
+    with ledger.read() as connection:
+        number, nano = connection.execute(query).one()
+    return number, int(nano or 0)
 
 
 def over_holds(ledger: Ledger, run_id: RunId) -> tuple[int, int]:
@@ -227,10 +252,11 @@ def over_holds(ledger: Ledger, run_id: RunId) -> tuple[int, int]:
 
 def settled_in_windows(ledger: Ledger, run_id: RunId) -> dict[Window, int]:
     """Nano-USD settled in each window that attempts of a run fall under, by whomever."""
-    days = select(AttemptRow.budget_day, AttemptRow.group_name).where(AttemptRow.run_id == run_id).distinct()
     with ledger.read() as connection:
         windows = {
-            window for day, group in connection.execute(days) for window in windows_of(run_id, day, group)
+            window
+            for day, group, deadline in paying_groups(connection, AttemptRow.run_id == run_id)
+            for window in windows_of(run_id, day, group, deadline=deadline)
         }
         query = select(
             BudgetRow.scope, BudgetRow.period, BudgetRow.group_name, BudgetRow.settled_nano_usd
@@ -310,8 +336,9 @@ def answers(ledger: Ledger, run_id: RunId) -> Iterator[AnsweredRow]:
             AttemptRow.stop_reason,
             AttemptRow.actual_input_tokens,
             AttemptRow.actual_output_tokens,
-            AttemptRow.actual_nano_usd,
+            cost_of_row(),
             ResponseRow.body,
+            JobRow.kept,
         )
         .outerjoin(AttemptRow, AttemptRow.attempt_id == JobRow.attempt_id)
         .outerjoin(ResponseRow, ResponseRow.attempt_id == JobRow.attempt_id)
@@ -333,7 +360,7 @@ def unanswered(
         limit: only this many rows, the first of the input.
     """
     query = (
-        select(JobRow.row_number, JobRow.job_id, JobRow.outcome, JobRow.reason, JobRow.detail)
+        select(JobRow.row_number, JobRow.job_id, JobRow.outcome, JobRow.reason, JobRow.detail, JobRow.kept)
         .where(JobRow.run_id == run_id, JobRow.outcome.in_(outcomes))
         .order_by(JobRow.row_number)
         .limit(limit)

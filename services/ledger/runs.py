@@ -15,6 +15,7 @@ from schemas.run import NewRun, RunKey, RunOnRecord
 from services.ledger import leases, quotes, reviews, settle
 from services.ledger.batches import OPEN_STATES
 from services.ledger.outcomes import end_where
+from services.ledger.shared_answers import end_sharers, remember
 from services.ledger.store import Ledger
 from services.ledger.windows import one_at_a_time
 from services.this_process import ProcessIdentity, is_surely_gone, this_process
@@ -47,6 +48,7 @@ def begin(ledger: Ledger, run: NewRun) -> None:
                 parks_unknown=run.parks_unknown,
                 owner=run.owner,
                 quote_id=run.quote_id,
+                deadline_at=run.deadline_at,
                 lease_until=leases.lease_end(connection),
                 started_at=run.started_at or now,
                 heartbeat_at=leases.database_now(connection),
@@ -59,6 +61,7 @@ def finish(ledger: Ledger, run_id: RunId, outcome: RunOutcome, report: dict[str,
     """Put the end of a run that went through on record; its payloads are needed no more."""
     reviews.drop_payloads(ledger, run_id)
     with ledger.write() as connection:
+        remember(connection, run_id)
         connection.execute(
             update(RunRow)
             .where(RunRow.run_id == run_id)
@@ -136,13 +139,23 @@ def close_books(connection: Connection, run_id: str, *, review_unknown: bool) ->
             BatchRow.state.in_(OPEN_STATES),
         )
     )
-    end_where(connection, [JobRow.run_id == run_id, ~flying.exists()], interrupted_before_decision())
+    own_way = JobRow.shares_with_row.is_(None)
+    end_where(connection, [JobRow.run_id == run_id, own_way, ~flying.exists()], interrupted_before_decision())
+    end_sharers(connection, run_id)
     left = (
         select(func.count(AttemptRow.batch_id.distinct()))
         .join(JobRow, JobRow.attempt_id == AttemptRow.attempt_id)
         .where(JobRow.run_id == run_id, JobRow.outcome.is_(None))
     )
     return connection.scalar(left) or 0
+
+
+def is_at_work(ledger: Ledger, run_id: RunId) -> bool:
+    """Whether a run has not ended and somebody works on it."""
+    found = find(ledger, run_id)
+    if found is None or found.ended_at is not None:
+        return False
+    return all(run.run_id != run_id for run in _without_owner(ledger))
 
 
 def take_over(ledger: Ledger) -> list[tuple[RunOnRecord, str]]:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import aliased
 
 from rules.endings import interrupted
 from schemas.attempt import Charge, Settlement
-from schemas.budget import DayCaps, Window, windows_of
+from schemas.budget import DayCaps, Window
 from schemas.job import AttemptId
 from schemas.ledger import AttemptRow, ResponseRow
 from schemas.money import NanoUsd
@@ -19,6 +19,7 @@ from schemas.outcome import AttemptState, Billing
 from schemas.run import RunKey
 from services.ledger.leases import is_owned
 from services.ledger.outcomes import answer_late, end_waiting
+from services.ledger.payers import payers_of
 from services.ledger.store import Ledger, storable, upsert
 from services.ledger.windows import add_to_windows, move_to_today, one_at_a_time
 
@@ -113,6 +114,8 @@ def _standing(connection: Connection, by_id: Mapping[AttemptId, Settlement]) -> 
         AttemptRow.fingerprint,
         AttemptRow.budget_day,
         AttemptRow.group_name,
+        AttemptRow.deadline,
+        AttemptRow.split_jobs,
         AttemptRow.held_nano_usd,
         AttemptRow.state,
     ).where(
@@ -151,11 +154,13 @@ def _as_late(end: Settlement, row: Row[Any], taken: set[str]) -> Settlement:
 def _write(connection: Connection, ends: Sequence[tuple[Row[Any], Settlement]]) -> None:
     held: Counter[Window] = Counter()
     settled: Counter[Window] = Counter()
+    payers = payers_of(connection, [row for row, _ in ends])
     for row, end in ends:
         released = 0 if end.state == AttemptState.UNKNOWN else row.held_nano_usd
-        for window in windows_of(row.run_id, row.budget_day, row.group_name):
-            held[window] -= released
-            settled[window] += end.charge.cost if end.charge else 0
+        bears, when = payers[row.attempt_id], (row.run_id, row.budget_day)
+        held.subtract(bears.in_windows(*when, released, row.deadline))
+        cost = end.charge.cost if end.charge else 0
+        settled.update(bears.in_windows(*when, cost, row.deadline))
     now = datetime.now(UTC)
     connection.execute(_SETTLE, [_settle_values(end, row.held_nano_usd, now) for row, end in ends])
     answers = [

@@ -15,6 +15,7 @@ from schemas.ledger import AttemptRow, JobRow, RunRow
 from schemas.money import to_nano
 from schemas.outcome import Outcome
 from schemas.verification import CheckFinding
+from services.ledger.shared_answers import cost_of_row
 from services.ledger.verify_rows import read_rows, rows_on_record
 from services.result_file import count_rows, read_parts
 
@@ -120,7 +121,7 @@ def _published(folder: Path) -> Iterator[PublishedRow]:
 
 def _recorded(connection: Connection, run: _PublishedRun) -> Iterator[RecordedRow]:
     query = (
-        select(JobRow.row_number, AttemptRow.actual_nano_usd, AttemptRow.ended_at)
+        select(JobRow.row_number, cost_of_row(), AttemptRow.ended_at)
         .outerjoin(AttemptRow, AttemptRow.attempt_id == JobRow.attempt_id)
         .where(JobRow.run_id == run.run_id, JobRow.outcome == Outcome.SUCCEEDED)
         .order_by(JobRow.row_number)

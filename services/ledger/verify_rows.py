@@ -8,6 +8,7 @@ from sqlalchemy.orm import aliased
 from rules.verdict import Examples, Fact, verdict
 from schemas.ledger import AttemptRow, HistoryRow, JobRow, RunRow
 from schemas.outcome import AttemptState, Outcome
+from schemas.review_tables import ReviewRow
 from schemas.verification import CheckFinding
 
 IN_DOUBT = (AttemptState.OPEN, AttemptState.UNKNOWN)
@@ -105,7 +106,68 @@ def check_rows(connection: Connection) -> CheckFinding:
                 examples(connection, with_attempt.where(_unanswered(connection))),
                 RESTORE,
             ),
+            Fact(
+                "rows that share the answer to a row that is not there, or that shares one itself",
+                examples(connection, _shares_with().where(_without_representative())),
+                RESTORE,
+            ),
+            Fact(
+                "rows that share an answer and have another ending than the row it was given to",
+                examples(connection, _shares_with().where(JobRow.outcome.is_not(None), _ended_apart())),
+                RESTORE,
+            ),
+            Fact(
+                "rows with the answer to another payload than theirs",
+                examples(connection, with_attempt.where(_of_another_payload())),
+                RESTORE,
+            ),
         ],
+    )
+
+
+_REPRESENTATIVE = aliased(JobRow)
+
+
+def _shares_with() -> Select[Any]:
+    """The rows that share an answer, each joined with its representative."""
+    its_own = and_(
+        _REPRESENTATIVE.run_id == JobRow.run_id, _REPRESENTATIVE.row_number == JobRow.shares_with_row
+    )
+    shares = JobRow.shares_with_row.is_not(None)
+    return select(JobRow.run_id, JobRow.row_number).outerjoin(_REPRESENTATIVE, its_own).where(shares)
+
+
+def _without_representative() -> ColumnElement[bool]:
+    """A row whose representative is missing, unless it was pruned, or shares an answer itself."""
+    missing = and_(_REPRESENTATIVE.row_number.is_(None), has_its_rows(JobRow.run_id))
+    return or_(missing, _REPRESENTATIVE.shares_with_row.is_not(None))
+
+
+def _ended_apart() -> ColumnElement[bool]:
+    """A row that has another outcome, reason or attempt than its representative."""
+    there = _REPRESENTATIVE.row_number.is_not(None)
+    same = ("outcome", "reason", "attempt_id")
+    return and_(
+        there,
+        or_(*(getattr(JobRow, name).is_distinct_from(getattr(_REPRESENTATIVE, name)) for name in same)),
+    )
+
+
+def _of_another_payload() -> ColumnElement[bool]:
+    """A row that another job's attempt answered, though neither its payload nor the edit of it was sent."""
+    edited = (
+        select(ReviewRow.id)
+        .where(
+            ReviewRow.fingerprint == JobRow.fingerprint,
+            ReviewRow.edited_fingerprint == AttemptRow.fingerprint,
+        )
+        .correlate(JobRow, AttemptRow)
+    )
+    return and_(
+        JobRow.outcome == Outcome.SUCCEEDED,
+        AttemptRow.job_id != JobRow.job_id,
+        AttemptRow.fingerprint != JobRow.fingerprint,
+        ~edited.exists(),
     )
 
 

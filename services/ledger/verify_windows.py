@@ -8,16 +8,20 @@ from sqlalchemy import Connection, Select, func, literal, literal_column, select
 from rules.compare_windows import WindowDifference, window_faults
 from rules.verdict import Examples, Fact, verdict
 from schemas.budget import Window
-from schemas.ledger import AttemptRow, BudgetRow, HistoryRow
+from schemas.ledger import AttemptRow, BudgetRow, CostShareRow, HistoryRow
 from schemas.outcome import Scope
 from schemas.verification import CheckFinding
+from services.ledger.payers import share_in_sql
 from services.ledger.verify_rows import RESTORE
 
 _PERIODS = {
     Scope.RUN: AttemptRow.run_id,
     Scope.DAY: AttemptRow.budget_day,
     Scope.MONTH: func.substr(AttemptRow.budget_day, literal_column("1"), literal_column("7")),
+    Scope.DEADLINE: AttemptRow.deadline,
 }
+#: whose windows are of each group too
+_OF_GROUPS = (Scope.RUN, Scope.DAY, Scope.MONTH)
 
 
 def check_windows(connection: Connection) -> CheckFinding:
@@ -45,7 +49,9 @@ def _differences(connection: Connection) -> Iterator[WindowDifference]:
             BudgetRow.held_nano_usd.label("held"),
             BudgetRow.settled_nano_usd.label("settled"),
         ),
-        *(_sums(scope, by_group=by_group) for by_group in (False, True) for scope in Scope),
+        *(_sums(scope, by_group=False) for scope in Scope),
+        *(_sums(scope, by_group=True) for scope in _OF_GROUPS),
+        *(_split_sums(scope) for scope in _OF_GROUPS),
     ).subquery()
     held, settled = func.sum(both.c.held), func.sum(both.c.settled)
     key = (both.c.scope, both.c.period, both.c.group_name)
@@ -65,12 +71,31 @@ def _sums(scope: Scope, *, by_group: bool) -> Select[Any]:
         group,
         -func.sum(AttemptRow.held_nano_usd),
         -func.coalesce(func.sum(AttemptRow.actual_nano_usd), 0),
-    )
+    ).where(period.is_not(None))
     if by_group:
-        return query.where(AttemptRow.group_name.is_not(None), AttemptRow.group_name != "").group_by(
-            period, AttemptRow.group_name
-        )
+        own_alone = AttemptRow.split_jobs.is_(None)
+        return query.where(
+            AttemptRow.group_name.is_not(None), AttemptRow.group_name != "", own_alone
+        ).group_by(period, AttemptRow.group_name)
     return query.group_by(period)
+
+
+def _split_sums(scope: Scope) -> Select[Any]:
+    """What falls on each group of attempts whose cost is split over groups, to be taken off their windows."""
+    period = _PERIODS[scope]
+    settled = func.coalesce(AttemptRow.actual_nano_usd, 0)
+    return (
+        select(
+            literal(scope.value),
+            period,
+            CostShareRow.group_name,
+            -func.sum(share_in_sql(AttemptRow.held_nano_usd)),
+            -func.sum(share_in_sql(settled)),
+        )
+        .join(CostShareRow, CostShareRow.attempt_id == AttemptRow.attempt_id)
+        .where(CostShareRow.group_name != "", AttemptRow.split_jobs.is_not(None))
+        .group_by(period, CostShareRow.group_name)
+    )
 
 
 def _pruned(connection: Connection) -> dict[str, int]:

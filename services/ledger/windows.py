@@ -7,10 +7,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, select, text, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from schemas.budget import DayCaps, Window, WindowCap, windows_of
+from schemas.budget import DayCaps, Window, WindowCap
 from schemas.job import AttemptId
 from schemas.ledger import AttemptRow, BudgetRow
 from schemas.outcome import AttemptState, Scope
+from services.ledger.payers import payers_of, paying_groups
 
 #: any constant: the PostgreSQL advisory lock that lets one money-moving transaction at a time through
 _MONEY_LOCK = 7_190_416
@@ -103,19 +104,21 @@ def move_day(
     changes: Counter[Window] = Counter()
     staying: list[AttemptId] = []
     moved: list[AttemptId] = []
+    payers = payers_of(connection, of_another_day)
     for row in of_another_day:
-        before = set(windows_of(row.run_id, row.budget_day, row.group_name))
-        after = set(windows_of(row.run_id, day, row.group_name))
-        entered, held = after - before, row.held_nano_usd
-        if not entered <= opened or any(free.get(window, held) < held for window in entered):
+        bears = payers[row.attempt_id]
+        before = bears.in_windows(row.run_id, row.budget_day, row.held_nano_usd)
+        after = bears.in_windows(row.run_id, day, row.held_nano_usd)
+        entered = {window: held for window, held in after.items() if window not in before}
+        if not entered.keys() <= opened or any(
+            free.get(window, held) < held for window, held in entered.items()
+        ):
             staying.append(row.attempt_id)
             continue
-        for window in entered:
-            changes[window] += held
-            if window in free:
-                free[window] -= held
-        for window in before - after:
-            changes[window] -= held
+        changes.update(entered)
+        for window in entered.keys() & free.keys():
+            free[window] -= entered[window]
+        changes.subtract({window: held for window, held in before.items() if window not in after})
         moved.append(row.attempt_id)
     if moved:
         connection.execute(update(AttemptRow).where(AttemptRow.attempt_id.in_(moved)).values(budget_day=day))
@@ -129,14 +132,11 @@ def move_to_today(connection: Connection, attempts: Sequence[AttemptId], today: 
     Returns:
         Those that today's windows have no room for: they must not leave.
     """
-    groups = connection.scalars(
-        select(AttemptRow.group_name)
-        .where(AttemptRow.attempt_id.in_(attempts), AttemptRow.budget_day != today.day)
-        .distinct()
-    ).all()
+    of_another_day = (AttemptRow.attempt_id.in_(attempts), AttemptRow.budget_day != today.day)
+    groups = {group for _, group, _ in paying_groups(connection, *of_another_day)}
     if not groups:
         return set()
-    named = {group for group in groups if group}
+    named = groups - {""}
     return set(move_day(connection, attempts, today.day, today.of_groups(named)))
 
 
@@ -150,6 +150,7 @@ def _held_on_another_day(connection: Connection, attempts: Sequence[AttemptId], 
         AttemptRow.run_id,
         AttemptRow.budget_day,
         AttemptRow.group_name,
+        AttemptRow.split_jobs,
         AttemptRow.held_nano_usd,
     ).where(
         AttemptRow.attempt_id.in_(list(attempts)),

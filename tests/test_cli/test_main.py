@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,8 @@ from schemas.errors import BadInput, Interrupted, RunFailed
 from schemas.failures import AccessDenied, MayBeBilled
 
 HEAVY = ("prefect", "anthropic", "uvicorn", "pandas", "aiohttp")
+#: what opens a ledger, and what reads settings; together they take longer to import than a look may take
+OPENERS = ("sqlalchemy", "alembic", "pydantic_settings", "pyarrow")
 #: runs a command, then prints which of the heavy packages it imported
 WATCHED = f"""
 import json, sys
@@ -25,12 +28,12 @@ try:
     main()
 except SystemExit as end:
     code = end.code
-print(json.dumps([code or 0, [name for name in {HEAVY!r} if name in sys.modules]]), file=sys.stderr)
+print(json.dumps([code or 0, [name for name in {HEAVY + OPENERS!r} if name in sys.modules]]), file=sys.stderr)
 """
 
 
-def imported(folder, *arguments):
-    """The exit code of a command in a process of its own, and the heavy packages that it imported."""
+def imported(folder, *arguments, of=HEAVY):
+    """The exit code of a command in a process of its own, and which of these packages it imported."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("WEIGHBRIDGE_")}
     ended = subprocess.run(
         [sys.executable, "-c", WATCHED, *arguments],
@@ -41,7 +44,42 @@ def imported(folder, *arguments):
         timeout=120,
         check=True,
     )
-    return json.loads(ended.stderr.splitlines()[-1])
+    code, packages = json.loads(ended.stderr.splitlines()[-1])
+    return [code, [name for name in packages if name in of]]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--version"], ["runs"], ["runs", "--json"], ["show", "job-0"], ["init", "there"]],
+    ids=" ".join,
+)
+def test_what_only_looks_something_up_imports_nothing_that_takes_longer_than_a_look(
+    tmp_path, waiting, arguments
+):
+    assert imported(tmp_path, *arguments, of=HEAVY + OPENERS) == [0, []]
+
+
+@pytest.mark.parametrize(
+    ("typed", "number", "completed"),
+    [
+        ("weighbridge ru", 1, "run runs"),
+        ("weighbridge review cl", 2, "claim"),
+        ("weighbridge runs --le", 2, "--ledger"),
+    ],
+)
+def test_a_shell_completes_commands_and_the_options_of_one_that_is_imported_then(
+    tmp_path, typed, number, completed
+):
+    environment = os.environ | {
+        "_WEIGHBRIDGE_COMPLETE": "complete_bash",
+        "COMP_WORDS": typed,
+        "COMP_CWORD": str(number),
+    }
+    command = [Path(sys.executable).with_name("weighbridge")]
+    ended = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=True
+    )
+    assert ended.stdout.split() == completed.split()
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,12 @@ def test_the_options_of_run_reach_the_flow(call, flow):
             "--resubmit-approved",
             "--quote",
             "quote-1",
+            "--deadline",
+            "06:30",
             "--json",
         ),
+        *("--effort", "high", "--thinking-budget", 2000, "--sample", 20, "--seed", 3),
+        *("--id-column", "job_id", "--prompt-column", "{prompt}"),
     )
     assert (ended.code, ended.json["run_id"]) == (0, "run-1")
     assert flow.calls == [
@@ -41,6 +45,13 @@ def test_the_options_of_run_reach_the_flow(call, flow):
                 "mode": "batches",
                 "resubmit_approved": True,
                 "quote": "quote-1",
+                "effort": "high",
+                "thinking_budget": 2000,
+                "sample": 20,
+                "seed": 3,
+                "id_column": "job_id",
+                "prompt_column": "{prompt}",
+                "deadline": "06:30",
             },
         )
     ]
@@ -49,7 +60,7 @@ def test_the_options_of_run_reach_the_flow(call, flow):
 def test_what_was_left_out_is_left_to_the_flow(call, flow):
     assert call("run", "jobs.parquet").code == 0
     [(_, _, options)] = flow.calls
-    assert {name for name, value in options.items() if value is not None} == {"resubmit_approved"}
+    assert {name for name, value in options.items() if value is not None} == {"resubmit_approved", "seed"}
 
 
 @pytest.mark.parametrize("outcome", list(RunOutcome))

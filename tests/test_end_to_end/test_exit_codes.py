@@ -37,9 +37,9 @@ def test_what_cannot_start_ends_with_2_and_one_sentence_and_sends_nothing(yard):
     unpriced = yard.policy("unpriced.toml", small="claude-mythos-5-1")
     cases = [
         (["missing.parquet"], "missing.parquet"),
-        (["text.parquet"], "not a whole Parquet file"),
+        (["text.parquet"], "Let its name end in .csv"),
         (["truncated.parquet"], "not a whole Parquet file"),
-        (["zero.parquet"], "not a whole Parquet file"),
+        (["zero.parquet"], "is empty"),
         (["no-rows.parquet"], "no rows"),
         (["no-id.parquet"], "job_id"),
         (["no-prompt.parquet"], "prompt"),

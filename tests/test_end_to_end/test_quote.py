@@ -43,7 +43,7 @@ def test_a_quote_spends_nothing_and_the_run_held_to_it_counts_nothing_and_falls_
         figures = quote["jobs"]
         assert figures == {
             "read": ROWS + 2, "priced": ROWS, "answered": 0, "again": 0, "review": 1, "deferred": 0, "rejected": 1,
-            "uncounted": 0,
+            "uncounted": 0, "shared": 0,
         }  # fmt: skip
         own, largest, batches = quote["policies"]
         assert (own["jobs"], own["observed_answers"], own["assumed_jobs"]) == (ROWS, ROWS, 0)

@@ -12,6 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from schemas.deployment import ScheduleSpec
+from schemas.errors import BadInput
+from services.deployments import deployments_of
 from simulator.process import running_simulator
 from tests.processes import BIN, ROOT, clean_environment, fetch, process, until
 
@@ -28,6 +31,8 @@ def test_a_deployment_names_a_flow_and_parameters_that_it_takes(deployment):
     taken = inspect.signature(_flow(deployment).fn).parameters
 
     assert set(deployment.get("parameters", {})) <= set(taken)
+    assert deployment["description"].endswith(".")
+    assert "weighbridge" in deployment["tags"]
     for schedule in deployment["schedules"]:
         assert ZoneInfo(schedule["timezone"])
         assert len(schedule["cron"].split()) == 5
@@ -106,3 +111,27 @@ def planned_deployments(api, number):
         return planned if len(planned) == number else None
 
     return until(found, "a run of every schedule")
+
+
+def test_the_file_is_read_whole_and_what_only_prefect_deploy_knows_is_named(tmp_path):
+    specs = deployments_of()
+    assert [spec.name for spec in specs] == [one["name"] for one in DEPLOYMENTS]
+    assert {spec.left_out for spec in specs} == {()}
+    assert specs[0].schedules == (ScheduleSpec("every-night-at-two", "0 2 * * *", "Europe/Berlin"),)
+    file = tmp_path / "prefect.yaml"
+    file.write_text(
+        yaml.safe_dump({"deployments": [DEPLOYMENTS[1] | {"triggers": [], "concurrency_limit": 1}]})
+    )
+    assert deployments_of(file)[0].left_out == ("concurrency_limit", "triggers")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "deployments: [{name: a}]", "deployments: 5", ": :", "deployments: [[a]]"]
+)
+def test_a_file_that_is_none_of_deployments_is_refused(tmp_path, text):
+    file = tmp_path / "prefect.yaml"
+    file.write_text(text)
+    with pytest.raises(BadInput, match="cannot be read"):
+        deployments_of(file)
+    with pytest.raises(BadInput, match="FileNotFoundError"):
+        deployments_of(tmp_path / "none.yaml")

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from flows.final_state import as_state, final_state
-from schemas.errors import RunFailed
+from schemas.errors import BadInput, NoJobs, RunFailed
 from schemas.report import RunReport
 
 
@@ -24,3 +24,25 @@ async def test_a_run_that_failed_is_a_failed_state_with_its_sentence():
 
     state = await as_state(work())
     assert (state.type, state.message) == ("FAILED", "The ledger is full.")
+
+
+@pytest.mark.parametrize(
+    ("error", "allowed", "kind", "words"),
+    [
+        (
+            NoJobs("There is no file x."),
+            True,
+            "COMPLETED",
+            "There was nothing to do: There is no file x. Nothing",
+        ),
+        (NoJobs("There is no file x."), False, "FAILED", "There is no file x."),
+        (BadInput("The column x is wrong."), True, "FAILED", "The column x is wrong."),
+    ],
+)
+async def test_a_night_without_input_is_complete_only_where_that_is_allowed(error, allowed, kind, words):
+    async def work():
+        raise error
+
+    state = await as_state(work(), allow_no_jobs=allowed)
+    assert state.type == kind
+    assert state.message.startswith(words)

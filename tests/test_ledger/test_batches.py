@@ -402,7 +402,11 @@ def assert_promises_are_kept(ledger):
     paid = Counter((row.job_id, row.fingerprint) for row in on_record if row.state == "succeeded")
     assert set(paid.values()) == {1}
     for window in all_of(ledger, *BudgetRow.__table__.columns):
-        own = [row for row in on_record if window.period in (row.run_id, row.budget_day, row.budget_day[:7])]
+        own = [
+            row
+            for row in on_record
+            if window.period in (row.run_id, row.budget_day, row.budget_day[:7], row.deadline)
+        ]
         assert window.held_nano_usd == sum(row.held_nano_usd for row in own) == 0
         assert window.settled_nano_usd == sum(row.actual_nano_usd or 0 for row in own)
     held, settled = day(ledger)

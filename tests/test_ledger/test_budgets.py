@@ -21,6 +21,7 @@ from tests.strategies import begin, caps, job, owner_of, quick_ledger, settlemen
 
 DAYS = ["2026-11-22", "2026-11-23", "2026-12-01"]
 GROUPS = [None, "ana", "ben"]
+DEADLINES = [None, "2026-11-23T05:30:00Z", "2026-11-24T05:30:00Z"]
 no_cap = st.none()
 costs = st.integers(1, 100)
 
@@ -45,12 +46,13 @@ class Nights(RuleBasedStateMachine):
         day_cap=no_cap | st.integers(0, 400),
         run_cap=no_cap | st.integers(0, 250),
         month_cap=no_cap | st.integers(0, 500),
+        deadline_cap=st.integers(0, 200),
         group_caps=st.fixed_dictionaries({"ana": no_cap | st.integers(0, 150), "ben": no_cap}),
     )
-    def open(self, day_cap, run_cap, month_cap, group_caps):
+    def open(self, day_cap, run_cap, month_cap, deadline_cap, group_caps):
         self.folder = tempfile.TemporaryDirectory()
         self.ledger = quick_ledger(f"sqlite:///{Path(self.folder.name) / 'ledger.db'}")
-        self.caps = {"day": day_cap, "run": run_cap, "month": month_cap}
+        self.caps = {"day": day_cap, "run": run_cap, "month": month_cap, "deadline": deadline_cap}
         self.group_caps = group_caps
         self.runs: list[str] = []
         self.open_attempts: list = []
@@ -73,9 +75,10 @@ class Nights(RuleBasedStateMachine):
         may_defer=st.booleans(),
         resend_unknown=st.booleans(),
         date=st.sampled_from(DAYS),
+        due=st.sampled_from(DEADLINES),
     )
     @precondition(lambda self: self.runs)
-    def take(self, data, worst_cases, may_defer, resend_unknown, date):
+    def take(self, data, worst_cases, may_defer, resend_unknown, date, due):
         run_id = data.draw(st.sampled_from(self.runs))
         admission = take(
             self.ledger,
@@ -84,6 +87,7 @@ class Nights(RuleBasedStateMachine):
             may_defer,
             resend_unknown,
             date=date,
+            due=due,
             **self.caps,
             **self.group_caps,
         )
@@ -158,7 +162,7 @@ class Nights(RuleBasedStateMachine):
         for row in attempts(self.ledger):
             assert row.held_nano_usd >= 0
             assert (row.held_nano_usd > 0) == (row.state in ("open", "unknown"))
-            for window in windows_of(row.run_id, row.budget_day, row.group_name):
+            for window in windows_of(row.run_id, row.budget_day, row.group_name, deadline=row.deadline):
                 held[window] += row.held_nano_usd
                 settled[window] += row.actual_nano_usd or 0
         on_record = budget_rows(self.ledger)

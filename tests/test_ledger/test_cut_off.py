@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from rules.endings import cut_off, cut_off_parked
-from schemas.job import Approval
+from schemas.job import Approval, KeptAnswers
 from schemas.ledger import AttemptRow, JobRow, ResponseRow
 from schemas.outcome import Outcome, Reason
 from services.ledger import holds, jobs, prior, reviews
@@ -45,7 +45,7 @@ def first_night(ledger):
 def next_night(ledger, run_id="run-2", approval=None, **sent):
     """The same job in another run, weighed again; the jobs in its queue."""
     begin(ledger, run_id)
-    jobs.add(ledger, run_id, [job(0, approval=approval, **sent)], [], weigh_cut_off=True)
+    jobs.add(ledger, run_id, [job(0, approval=approval, **sent)], [], serving=KeptAnswers(whole=True))
     return jobs.next_in_queue(ledger, run_id, 10)
 
 
@@ -158,7 +158,7 @@ def test_an_edit_is_sent_in_its_place_and_its_answer_is_the_jobs_from_then_on(le
         assert (jobs_left, end.attempt_id, end.ending.outcome) == ([], held.attempt_id, Outcome.SUCCEEDED)
         run_id = f"run-{parks}"
         begin(ledger, run_id)
-        jobs.add(ledger, run_id, [], [], [end], weigh_cut_off=parks)
+        jobs.add(ledger, run_id, [], [], [end], serving=KeptAnswers(whole=parks))
         with ledger.read() as connection:
             assert (
                 connection.scalar(select(JobRow.attempt_id).where(JobRow.run_id == run_id)) == held.attempt_id

@@ -2,9 +2,11 @@
 
 import pytest
 
+from schemas.ledger import AttemptRow
+from schemas.payload.payload import Payload
 from services.ledger import jobs, run_sums
-from tests.ledgers import budgets, outcomes, settle, started, succeeded, unknown
-from tests.strategies import begin, job, take
+from tests.ledgers import budgets, outcomes, rows, settle, started, succeeded, unknown
+from tests.strategies import begin, job, request, take
 
 
 def test_a_job_that_waits_for_what_is_held_before_it_is_not_deferred(ledger):
@@ -78,3 +80,17 @@ def test_the_same_payload_under_another_id_is_a_job_of_its_own(ledger):
     begin(ledger)
     jobs.add(ledger, "run-1", [job(0, "a"), job(1, "b")], [])
     assert len(take(ledger, [10, 10]).held) == 2
+
+
+def test_an_attempt_states_the_effort_and_the_budget_that_its_payload_asks_for(ledger):
+    begin(ledger)
+    asked = [
+        {"output_config": {"effort": "xhigh"}},
+        {"thinking": {"type": "enabled", "budget_tokens": 2_000}, "max_tokens": 3_000},
+        {},
+    ]
+    added = [job(number, payload=Payload.checked(request() | more)) for number, more in enumerate(asked)]
+    jobs.add(ledger, "run-1", added, [])
+    take(ledger, [100] * len(asked))
+    found = rows(ledger, AttemptRow, AttemptRow.row_number, AttemptRow.effort, AttemptRow.thinking_budget)
+    assert sorted(found) == [(0, "xhigh", None), (1, None, 2_000), (2, None, None)]

@@ -1,11 +1,17 @@
 """Rows on record: each once, in shards, and in a queue by priority."""
 
+import pytest
+
+from rules import endings
 from schemas.job import RejectedRow, Shard
 from schemas.ledger import JobRow, PayloadRow
 from schemas.outcome import Outcome, Reason
-from services.ledger import jobs
+from schemas.run import RunKey
+from services.ledger import batches, jobs
+from services.ledger.settle import settle_all
+from services.ledger.store import NotOwner
 from tests.ledgers import outcomes, rows, started
-from tests.strategies import begin, job, job_update
+from tests.strategies import begin, job, job_update, key_of, take
 
 
 def test_each_row_is_on_record_once_and_a_second_row_of_an_id_is_rejected(ledger):
@@ -74,3 +80,37 @@ def test_the_queue_is_ordered_by_priority_and_then_by_row(ledger):
     jobs.add(ledger, "run-1", [job(row, priority=p) for row, p in enumerate([0, 5, -1, 5, 0])], [])
     assert [queued.row_number for queued in jobs.next_in_queue(ledger, "run-1", 9)] == [1, 3, 0, 4, 2]
     assert [queued.row_number for queued in jobs.next_in_queue(ledger, "run-1", 2)] == [1, 3]
+
+
+@pytest.mark.parametrize("is_due", [False, True])
+def test_only_what_a_batch_left_for_a_deadline_is_queued_again(ledger, is_due):
+    """Rows of a batch stopped for the deadline, of one that a person stopped, of one that expired, of one that was not
+    created any more, and one that found no money."""
+    begin(ledger)
+    jobs.add(ledger, "run-1", [job(row, text=f"text {row}") for row in range(5)], [])
+    stopped, by_a_person, expired, kept = (one.attempt_id for one in take(ledger, [10] * 4).held)
+    made = [batches.prepare(ledger, key_of("run-1"), [one], 10) for one in (stopped, by_a_person, expired)]
+    batches.asked_to_stop(ledger, key_of("run-1"), made[0].batch_id)
+    ends = [
+        endings.batch_left_it(stopped, Reason.BATCH_CANCELED),
+        endings.batch_left_it(by_a_person, Reason.BATCH_CANCELED),
+        endings.batch_left_it(expired, Reason.BATCH_EXPIRED),
+        endings.kept_from_batch(kept),
+    ]
+    settle_all(ledger, ends)
+    jobs.record(ledger, "run-1", [job_update(4, outcome=Outcome.DEFERRED, reason=Reason.RUN_BUDGET)])
+    again = {0, 3} | ({2} if is_due else set())
+    assert jobs.requeue_unanswered(ledger, key_of("run-1"), expired=is_due) == len(again)
+    assert {queued.row_number for queued in jobs.next_in_queue(ledger, "run-1", 9)} == again
+    assert jobs.requeue_unanswered(ledger, key_of("run-1"), expired=is_due) == 0
+    # the money they held in their batches was given back, and is there to be held again
+    assert len(take(ledger, [10] * len(again), run=10 * len(again)).held) == len(again)
+
+
+def test_who_does_not_own_the_run_any_more_stops_no_batch_and_queues_nothing(ledger):
+    begin(ledger)
+    other = RunKey("run-1", "somebody")
+    with pytest.raises(NotOwner):
+        jobs.requeue_unanswered(ledger, other, expired=True)
+    with pytest.raises(NotOwner):
+        batches.asked_to_stop(ledger, other, "bat_1")

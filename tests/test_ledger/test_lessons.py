@@ -6,13 +6,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import event, insert, select, text, update
 
+from rules.lesson import LessonKey
 from schemas.ledger import AttemptRow
 from schemas.outcome import AttemptState, Outcome
 from schemas.payload.traits import PayloadClass
+from schemas.policy_sections import Margin
 from services.ledger import jobs, lessons
 from tests.strategies import begin, job, settlement, take, write_down
 
-KIND = ("claude-haiku-5-5", PayloadClass.TEXT)
+KIND = LessonKey("claude-haiku-5-5", PayloadClass.TEXT)
 
 
 def answered(ledger, bills, run_id="run-1", **written):
@@ -73,6 +75,7 @@ def test_what_was_observed_before_a_moment_is_learned_newest_first(ledger):
         {"input_tokens": 0},
         {"payload_class": "pdf"},
         {"model": "claude-opus-5-5"},
+        {"effort": "high"},
     ],
 )
 def test_what_is_not_whole_or_not_of_the_kind_is_no_lesson(ledger, written):
@@ -91,12 +94,25 @@ def test_a_run_teaches_only_by_what_is_whole_and_counts_the_rest(ledger):
         )
         connection.execute(update(AttemptRow).where(AttemptRow.row_number == 3).values(payload_class="pdf"))
     taught = lessons.of_run(ledger, "run-1")
-    assert list(taught) == [(KIND[0], PayloadClass.PDF), KIND]
+    assert list(taught) == [LessonKey(KIND.model, PayloadClass.PDF), KIND]
     seen = taught[KIND]
     assert (seen.jobs, seen.left_out, seen.over_bound, seen.tally.n) == (4, 1, 1, 3)
     assert sorted(seen.tally.error_tokens) == [1, 2, 490]
     assert sorted(seen.tally.error_share) == [10_000, 20_000, 4_900_000]
-    assert list(taught[KIND[0], PayloadClass.PDF].tally.error_tokens) == [-1]
+    assert list(taught[LessonKey(KIND.model, PayloadClass.PDF)].tally.error_tokens) == [-1]
+
+
+def test_answers_at_one_effort_teach_nothing_about_another(ledger):
+    answered(ledger, [11, 11], "run-1")
+    answered(ledger, [14], "run-2", effort="high")
+    answered(ledger, [19], "run-3", effort="low")
+    high, medium = KIND._replace(effort="high"), KIND._replace(effort="medium")
+    assert list(lessons.observed(ledger, high, moment(), 9).error_tokens) == [4]
+    assert list(lessons.observed(ledger, medium, moment(), 9).error_tokens) == []
+    assert errors(ledger, moment()) == [1, 1]
+    assert list(lessons.of_run(ledger, "run-2")) == [high]
+    read = lessons.Lessons(ledger, moment(), Margin())
+    assert [read.of(key).n for key in (KIND, high, medium)] == [2, 1, 0]
 
 
 def test_usage_that_has_nothing_to_do_with_its_count_is_told_on_the_first_night(ledger):
@@ -143,6 +159,7 @@ def test_the_newest_are_found_through_the_index_and_not_by_sorting(ledger):
         row
         | {"attempt_id": f"a{n}", "job_id": f"j{n}", "fingerprint": f"f{n}"}
         | {"payload_class": "text" if n % 300 else "pdf", "ended_at": when + timedelta(minutes=n)}
+        | {"effort": None if n % 200 else "high"}
         for n in range(3_000)
     ]
     with ledger.write() as connection:
@@ -151,11 +168,13 @@ def test_the_newest_are_found_through_the_index_and_not_by_sorting(ledger):
         connection.execute(text("ANALYZE attempts"))
     asked = []
     event.listen(ledger.engine, "before_cursor_execute", lambda *call: asked.append(call[2:4]))
-    lessons.observed(ledger, (KIND[0], PayloadClass.PDF), moment(), 20)
-    statement, parameters = next(call for call in asked if "FROM attempts" in call[0])
-    explain = "EXPLAIN QUERY PLAN " if ledger.engine.dialect.name == "sqlite" else "EXPLAIN "
-    with ledger.read() as connection:
-        plan = str(connection.exec_driver_sql(explain + statement, parameters).all())
-    assert "ix_attempts_observed" in plan
-    assert "TEMP B-TREE" not in plan
-    assert "Sort" not in plan
+    for kind in (LessonKey(KIND.model, PayloadClass.PDF), LessonKey(KIND.model, PayloadClass.TEXT, "high")):
+        asked.clear()
+        lessons.observed(ledger, kind, moment(), 20)
+        statement, parameters = next(call for call in asked if "FROM attempts" in call[0])
+        explain = "EXPLAIN QUERY PLAN " if ledger.engine.dialect.name == "sqlite" else "EXPLAIN "
+        with ledger.read() as connection:
+            plan = str(connection.exec_driver_sql(explain + statement, parameters).all())
+        assert "ix_attempts_observed" in plan
+        assert "TEMP B-TREE" not in plan
+        assert "Sort" not in plan

@@ -1,5 +1,6 @@
 """Opening a ledger on SQLite and PostgreSQL: its tables, its versions, and errors that say nothing of the rows."""
 
+import json
 import logging
 import multiprocessing
 import sqlite3
@@ -14,7 +15,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, func, insert, inspect, text
 
 from schemas.errors import BadInput, RunFailed
-from schemas.ledger import BudgetRow, PayloadRow, RunRow
+from schemas.ledger import AttemptRow, BudgetRow, PayloadRow, RunRow
 from schemas.review_tables import ReviewRow
 from schemas.table import Table
 from services.ledger import jobs, open_ledger, reviews, store
@@ -75,6 +76,52 @@ def test_a_ledger_of_an_earlier_version_keeps_its_money_and_its_reviews(ledger_u
     assert [event.to_status for event in reviews.events(ledger, 7)] == ["approved"]
     parked(ledger, "run-2")
     assert {row[0] for row in rows(ledger, ReviewRow, ReviewRow.id)} == {7, 8}
+    ledger.close()
+
+
+def test_attempts_of_an_earlier_version_state_the_effort_that_their_jobs_asked_for(ledger_url):
+    engine = create_engine(ledger_url)
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    run = (
+        "INSERT INTO runs (run_id, jobs_path, results_path, policy_name, policy, mode, endpoint, simulated, host, pid, "
+        "process_started, started_at, heartbeat_at, parks_unknown) VALUES ('run-1', '', '', '', '{}', '', '', true, '', "
+        "1, 1, '2026-11-01 00:00:00', '2026-11-01 00:00:00', true)"
+    )
+    traits = [
+        {"effort": "max", "payload_class": "thinking"},
+        {"thinking": "enabled", "thinking_budget": 2_000},
+        {},
+        None,
+    ]
+    job_row = text(
+        "INSERT INTO jobs (run_id, row_number, priority, traits) VALUES ('run-1', :row, 0, :traits)"
+    )
+    attempt = (
+        "INSERT INTO attempts (attempt_id, run_id, row_number, job_id, fingerprint, budget_day, model, state, input_tokens, "
+        "input_bound, max_tokens, expected_nano_usd, worst_case_nano_usd, held_nano_usd, opened_at, tries) VALUES ('a{0}', "
+        "'run-1', {0}, 'a', 'a', '2026-11-01', 'm', 'failed', 1, 1, 1, 1, 50, 0, '2026-11-01 00:00:00', 1)"
+    )
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0010")
+        connection.execute(text(run))
+        for number, known in enumerate(traits):
+            stored = None if known is None else json.dumps(known)
+            connection.execute(job_row, {"row": number, "traits": stored})
+        # the job of the last one was pruned
+        for number in range(len(traits) + 1):
+            connection.execute(text(attempt.format(number)))
+    engine.dispose()
+    ledger = open_ledger(ledger_url)
+    asked = rows(ledger, AttemptRow, AttemptRow.attempt_id, AttemptRow.effort, AttemptRow.thinking_budget)
+    assert sorted(asked) == [
+        ("a0", "max", None),
+        ("a1", None, 2_000),
+        ("a2", None, None),
+        ("a3", None, None),
+        ("a4", None, None),
+    ]
     ledger.close()
 
 

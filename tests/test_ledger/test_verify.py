@@ -53,23 +53,28 @@ def mixed_rows():
 
 
 def settled_batch(ledger):
-    """run-9, which has ended: a batch of two, answered and failed."""
+    """run-9, which has ended: a batch of two, answered and failed; and one that went out for a deadline."""
     begin(ledger, "run-9")
-    jobs.add(ledger, "run-9", [job(0, "x", "batch 0", group="blue"), job(1, "y", "batch 1")], [])
+    added = [job(0, "x", "batch 0", group="blue"), job(1, "y", "batch 1"), job(2, "z", "due", group="blue")]
+    jobs.add(ledger, "run-9", added, [])
     first, second = (one.attempt_id for one in take(ledger, [100, 100], "run-9").held)
     batch = batches.prepare(ledger, key_of("run-9"), [first, second], 10)
     batches.submitted(ledger, batch.batch_id, "msgbatch_1", None)
-    answered = settlement(
-        first,
-        AttemptState.SUCCEEDED,
-        Outcome.SUCCEEDED,
-        cost=70,
-        input_tokens=10,
-        output_tokens=3,
-        usage={"input_tokens": 10},
-        response="{}",
-    )
-    write_down(ledger, [], [answered, settlement(second, AttemptState.FAILED, Outcome.FAILED)])
+    [due] = take(ledger, [100], "run-9", due="2026-11-23T05:30:00Z").held
+    answered = [
+        settlement(
+            attempt_id,
+            AttemptState.SUCCEEDED,
+            Outcome.SUCCEEDED,
+            cost=cost,
+            input_tokens=10,
+            output_tokens=3,
+            usage={"input_tokens": 10},
+            response="{}",
+        )
+        for attempt_id, cost in ((first, 70), (due.attempt_id, 50))
+    ]
+    write_down(ledger, [], [*answered, settlement(second, AttemptState.FAILED, Outcome.FAILED)])
     batches.ended(ledger, batch.batch_id, {})
     runs.finish(ledger, "run-9", RunOutcome.COMPLETE, {})
 
@@ -176,6 +181,14 @@ CHANGES = {
     "a group's month has settled less": (
         "windows",
         "UPDATE budgets SET settled_nano_usd = settled_nano_usd - 1 WHERE scope = 'month' AND group_name = 'blue'",
+    ),
+    "a deadline has settled less": (
+        "windows",
+        "UPDATE budgets SET settled_nano_usd = settled_nano_usd - 1 WHERE scope = 'deadline'",
+    ),
+    "an attempt did not go out for its deadline": (
+        "windows",
+        "UPDATE attempts SET deadline = NULL WHERE deadline IS NOT NULL",
     ),
     "the windows of a month are gone": ("windows", "DELETE FROM budgets WHERE scope = 'month'"),
     "a window is nobody's": ("windows", "INSERT INTO budgets VALUES ('run', 'run-7', '', NULL, 0, 5)"),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.advice import advise
-from rules.lesson import Observation, Tally, lesson
+from rules.lesson import LessonKey, Observation, Tally, lesson
 from schemas.job import QueuedJob
 from schemas.model_facts import ModelFacts
 from schemas.money import to_nano
@@ -31,7 +31,7 @@ TOOLS = [
 def scales(tokens=1_000_000, usd="1000", mode="messages"):
     limits = {"max_input_tokens": tokens, "max_cost_usd": usd}
     lessons = {
-        (name, kind): lesson((name, kind), Tally(), policy().margin)
+        LessonKey(name, kind): lesson(LessonKey(name, kind), Tally(), policy().margin)
         for name in NAMES
         for kind in PayloadClass
     }
@@ -159,10 +159,12 @@ def test_a_job_of_unknown_outcome_is_told_what_each_decision_means():
 
 def cut_off(max_tokens, lengths):
     """The advice about a job whose answer was cut off, by what was observed of such answers."""
-    kind = ("claude-opus-5-5", PayloadClass.TEXT)
+    kind = LessonKey("claude-opus-5-5", PayloadClass.TEXT)
     seen = Tally(Observation(10, 10, length, 1_000) for length in lengths)
     learned = {
-        (name, one): lesson((name, one), Tally(), policy().margin) for name in NAMES for one in PayloadClass
+        LessonKey(name, one): lesson(LessonKey(name, one), Tally(), policy().margin)
+        for name in NAMES
+        for one in PayloadClass
     }
     scale = a_run(models=MODELS, lessons=learned | {kind: lesson(kind, seen, policy().margin)}).scale
     return advise(parked(request("hello", max_tokens=max_tokens), 10, scale, reason=Reason.CUT_OFF), scale)

@@ -13,6 +13,7 @@ from rules.lesson import (
     DRIFT_SAMPLES,
     OUTLIER_IN,
     SMALL_TOKENS,
+    LessonKey,
     Observation,
     Outputs,
     Tally,
@@ -25,7 +26,7 @@ from rules.lesson import (
 from schemas.payload.traits import PayloadClass
 from schemas.policy_sections import Margin
 
-KIND = ("claude-haiku-5-5", PayloadClass.TEXT)
+KIND = LessonKey("claude-haiku-5-5", PayloadClass.TEXT)
 percents = st.decimals(0, 50, places=3)
 rules = st.builds(
     Margin,

@@ -5,7 +5,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.lesson import Observation, Tally, lesson
+from rules.lesson import LessonKey, Observation, Tally, lesson
 from rules.nothing_bought import cut_off_figures, nothing_figures
 from rules.report_text import as_markdown, nothing_rows
 from schemas.attempt import NothingSum
@@ -14,7 +14,7 @@ from schemas.payload.traits import PayloadClass
 from schemas.policy_sections import Margin
 from schemas.report import RunReport
 
-KIND = ("m", PayloadClass.TEXT)
+KIND = LessonKey("m", PayloadClass.TEXT)
 SUMS = [
     NothingSum(kind="cut_off", model="m", payload_class="text", jobs=3, cost=3_000_000_000),
     NothingSum(kind="cut_off", model="n", payload_class="tools", jobs=1, cost=500_000_000),
@@ -50,6 +50,14 @@ def test_the_kinds_are_summed_over_all_models_and_none_is_named_that_did_not_occ
         ("cut_off", 4, Decimal("3.5")),
         ("refused", 2, Decimal("0.000000001")),
     ]
+
+
+def test_answers_at_another_effort_say_nothing_about_what_would_have_sufficed():
+    high = NothingSum(kind="cut_off", model="m", payload_class="text", jobs=1, cost=1, effort="high")
+    (cut,) = cut_off_figures([high], {KIND: learned([*range(1, 60), 100])})
+    assert (cut.effort, cut.observed, cut.max_tokens_95) == ("high", 0, None)
+    (cut,) = cut_off_figures([high], {KIND._replace(effort="high"): learned([*range(1, 60), 100])})
+    assert (cut.effort, cut.observed, cut.max_tokens_95) == ("high", 60, 57)
 
 
 def test_the_report_names_what_would_have_sufficed_or_that_it_is_not_known():

@@ -44,3 +44,5 @@ def test_a_digest_changes_with_what_is_said_and_with_nothing_else():
     one, other = (prices_digest(Models(rules), NOW) for rules in (policy(), dearer))
     assert one != other
     assert one == prices_digest(Models(policy(on_unknown="resend")), NOW)
+    # what all jobs may be pinned to has a price too
+    assert one != prices_digest(Models(policy(jobs={"model": "claude-opus-4-8"})), NOW)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.job_quote import job_quote
-from rules.lesson import Observation, Tally, lesson
+from rules.lesson import LessonKey, Observation, Tally, lesson
 from rules.prices import BilledTokens, PriceCard
 from rules.quote_sum import QuoteSum
 from schemas.job import QueuedJob
@@ -20,7 +20,7 @@ MODEL = "claude-haiku-5-5"
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 RULES = policy()
 CARD = PriceCard(MODEL, NOW, RULES)
-KEY = (MODEL, PayloadClass.TEXT)
+KEY = LessonKey(MODEL, PayloadClass.TEXT)
 
 
 def learned(outputs, max_tokens):

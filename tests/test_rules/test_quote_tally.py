@@ -9,6 +9,7 @@ from rules.cache_plan import saving
 from rules.prefix_tree import CacheTerms
 from rules.prices import CacheRates
 from rules.quote_tally import CachedSum, QuoteTally
+from rules.thinking_ways import ThinkingWays
 from schemas.outcome import Mode
 from schemas.payload.prefix import PromptCut
 from schemas.shared_prefix import HitRange, SharedPrefix
@@ -22,9 +23,13 @@ def terms(low=300, high=980, mode=Mode.MESSAGES):
     return CacheTerms(mode, {MODEL: RATES}, {MODEL: HitRange(low, high)}, {MODEL: 512})
 
 
+def nothing_observed(*_):
+    raise AssertionError("no way to think is asked about")
+
+
 def tallied(**jobs):
     """A tally with jobs of one beginning under each policy."""
-    tally = QuoteTally(list(jobs))
+    tally = QuoteTally(list(jobs), ThinkingWays(nothing_observed, ()))
     for name, number in jobs.items():
         for _ in range(number):
             tally.begins(name, MODEL, [CUT], 0.25)

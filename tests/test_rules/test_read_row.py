@@ -15,7 +15,7 @@ from schemas.model_facts import ModelFacts
 from schemas.outcome import Mode
 from schemas.payload.payload import InvalidPayload, Payload
 from schemas.row import Entries
-from services.job_file import COLUMNS
+from services.job_columns import COLUMNS
 from tests.strategies import json_values, requests, texts
 
 HI = {"job_id": "a", "prompt": "hi"}

@@ -1,6 +1,7 @@
 """The report: exactly the JSON that the command line promises."""
 
 import json
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from rules.report_text import as_markdown, lesson_rows, model_rows, money_rows
 from schemas.outcome import EXIT_CODES, Outcome, RunOutcome
 from schemas.report import (
+    DeadlineFigures,
     Drift,
     JobFigures,
     LessonFigures,
@@ -147,6 +149,18 @@ def test_the_expected_cost_says_what_it_rests_on():
 def test_what_was_held_is_called_the_worst_case_only_when_it_was():
     assert money_rows(paid_report())[0][0] == "held before sending"
     assert "percentile 95" in money_rows(paid_report(hold_percentile=95))[0][2]
+
+
+def test_what_went_out_for_a_deadline_is_named_and_nothing_where_nothing_did():
+    due = datetime(2026, 11, 28, 5, 30, tzinfo=UTC)
+    figures = DeadlineFigures(due=due, jobs=3, usd=Decimal("0.25"), budget_usd=Decimal(2))
+    [row] = [row for row in money_rows(paid_report(deadline=figures)) if row[0] == "at full price"]
+    assert row[1] == "$0.250000"
+    assert "3 jobs" in row[2]
+    assert "2026-11-28 05:30 UTC" in row[2]
+    assert "budget of $2.00" in row[2]
+    nothing = money_rows(paid_report(deadline=figures.model_copy(update={"jobs": 0})))
+    assert "at full price" not in {row[0] for row in nothing}
 
 
 def test_an_error_is_shown_only_where_the_usage_says_all():

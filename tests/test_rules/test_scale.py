@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.lesson import Tally, lesson
+from rules.lesson import LessonKey, Tally, lesson
 from rules.models import Models
 from rules.prices import BilledTokens, PriceCard, Unpriced
 from rules.scale import Scale
@@ -48,7 +48,7 @@ def contract(usd, *, model=MODEL, until=None, since=None):
 
 def a_scale(mode, *prices, **changes):
     rules = policy(mode=mode, prices=list(prices), **changes)
-    learned = lesson((MODEL, PayloadClass.TEXT), Tally(), rules.margin)
+    learned = lesson(LessonKey(MODEL, PayloadClass.TEXT), Tally(), rules.margin)
     return Scale(rules, Models(rules), lambda _: learned, lambda: NOW)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.endings import answered
-from rules.lesson import Tally, Taught, drifted, lesson
+from rules.lesson import LessonKey, Tally, Taught, drifted, lesson
 from rules.prices import PriceCard
 from rules.usage_alarm import MOST_OUT_OF_LINE, BillWatch, believed, is_far_off, out_of_line
 from schemas.attempt import Expectation
@@ -18,7 +18,7 @@ from schemas.policy_sections import Margin
 from schemas.usage import Answer
 
 CARD = PriceCard("claude-opus-5-5", datetime(2026, 11, 22, tzinfo=UTC))
-KIND = ("claude-opus-5-5", PayloadClass.TEXT)
+KIND = LessonKey("claude-opus-5-5", PayloadClass.TEXT)
 tokens = st.integers(0, 100_000)
 
 

@@ -1,5 +1,7 @@
 """Policies: what a TOML file may say, and the sentence that comes back when it says something else."""
 
+import json
+from datetime import time
 from decimal import Decimal
 
 import pytest
@@ -7,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import BadInput
+from schemas.outcome import Scope
 from schemas.policy import policy_from_toml, validated
 from schemas.policy_sections import Margin
 from tests.strategies import policy
@@ -53,6 +56,22 @@ def test_money_that_has_been_a_float_is_refused(field):
         ("margin.input_tokens: ", MINIMAL + "[margin]\ninput_tokens = -1"),
         ("margin.cushion: ", MINIMAL + "[margin]\ncushion = 0.9"),
         ("margin.min_samples: ", MINIMAL + "[margin]\nmin_samples = 0"),
+        ("jobs: the template has {a.b}; between braces", MINIMAL + "[jobs]\nprompt = '{a.b}'"),
+        ("jobs: the template names no column", MINIMAL + "[jobs]\nprompt = '{{a}}'"),
+        ("jobs: prompt names the column messages", MINIMAL + '[jobs]\nprompt = "messages"'),
+        ("jobs: prompt names the column a", MINIMAL + '[jobs]\nid = "a"\nprompt = "a"'),
+        ("jobs.id: ", MINIMAL + '[jobs]\nid = ""'),
+        ("jobs.system: ", MINIMAL + '[jobs]\nsystem = ""'),
+        ("jobs.model: ", MINIMAL + '[jobs]\nmodel = "no model"'),
+        ("jobs.max_tokens: ", MINIMAL + "[jobs]\nmax_tokens = 0"),
+        (
+            "jobs.tools: a value is of a type that JSON does not have",
+            MINIMAL + "[jobs]\ntools = [{ day = 2026-11-27 }]",
+        ),
+        ("jobs: tools: tools.0 needs an input_schema", MINIMAL + '[jobs]\ntools = [{ name = "a" }]'),
+        ("jobs: tools: is not valid JSON", MINIMAL + '[jobs]\ntools = "["'),
+        ("keep names text, which is a column of the results already", MINIMAL + '[results]\nkeep = ["text"]'),
+        ("keep names a column twice", MINIMAL + '[results]\nkeep = ["a", "a"]'),
         ("hold: output_percentile needs a reserve_usd", MINIMAL + "[hold]\noutput_percentile = 95"),
         ("hold.output_percentile: ", MINIMAL + "[hold]\noutput_percentile = 49\nreserve_usd = 1"),
         ("hold.output_percentile: ", MINIMAL + "[hold]\noutput_percentile = 100\nreserve_usd = 1"),
@@ -120,6 +139,24 @@ def test_a_runs_own_limits_are_checked_like_the_files(tokens, budget):
         policy().overridden(tokens, budget)
 
 
+def test_a_deadline_needs_a_budget_of_its_own_wherever_it_comes_from():
+    with pytest.raises(BadInput, match="batch: a deadline needs a deadline_budget_usd"):
+        policy_from_toml(MINIMAL + '[batch]\ndeadline = "06:30"\n', "x")
+    with pytest.raises(BadInput, match="the run's options: batch: a deadline needs a deadline_budget_usd"):
+        policy().overridden(None, None, "batches", deadline="06:30")
+    rules = policy(batch={"deadline_budget_usd": "2.50", "max_requests": 7})
+    after = rules.overridden(None, None, "batches", deadline="06:30")
+    assert (after.batch.deadline, after.batch.max_requests) == (time(6, 30), 7)
+    assert after.cap(Scope.DEADLINE) == 2_500_000_000
+    assert policy().cap(Scope.DEADLINE) is None
+
+
+def test_the_reserve_leaves_some_of_the_deadlines_budget():
+    hold = {"output_percentile": 95, "reserve_usd": "2"}
+    with pytest.raises(BadInput, match=r"takes all of batch\.deadline_budget_usd"):
+        policy(hold=hold, batch={"deadline": "06:30", "deadline_budget_usd": "2"})
+
+
 margins = st.builds(Margin, input_percent=st.decimals(0, 100, places=3), input_tokens=st.integers(0, 1_000))
 
 
@@ -165,3 +202,20 @@ budget_usd = "2"
     assert (policy.cap("month"), policy.cap("day")) == (9 * 10**9, None)
     assert (policy.cap("day", "ana"), policy.cap("month", "ana")) == (15 * 10**8, None)
     assert (policy.cap("day", "ben"), policy.cap("month", "ben")) == (None, 2 * 10**9)
+
+
+def test_tools_are_written_as_tables_or_as_json_and_come_back_from_the_record():
+    tools = [{"name": "find", "input_schema": {"type": "object", "maximum": 0.1}}]
+    tables = "[[jobs.tools]]\nname = 'find'\ninput_schema = { type = 'object', maximum = 0.10 }\n"
+    text = f"[jobs]\ntools = '{json.dumps(tools)}'\n"
+    for written in (tables, text):
+        read = policy_from_toml(MINIMAL + written, "x")
+        assert read.jobs.request == {"tools": tools}
+        assert validated(read.model_dump(mode="json"), "the record") == read
+
+
+def test_the_columns_of_a_run_go_before_those_of_the_policy():
+    rules = policy(jobs={"id": "ticket", "prompt": "{a}", "system": "s"})
+    run = rules.overridden(None, None, id_column="id", prompt_column="body").jobs
+    assert (run.id_column, run.prompt_column, run.template, run.system) == ("id", "body", None, "s")
+    assert rules.overridden(None, None).jobs == rules.jobs

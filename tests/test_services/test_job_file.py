@@ -94,11 +94,14 @@ def one_bad_file_in_a_folder(tmp_path):
     ("make", "words"),
     [
         (not_there, "There is no file"),
-        (not_parquet, "not a whole Parquet file"),
-        (of_no_bytes, "not a whole Parquet file"),
+        (
+            not_parquet,
+            "is called .parquet, but by its first bytes it is text, such as CSV. Let its name end in .csv",
+        ),
+        (of_no_bytes, "is empty: it has no bytes"),
         (truncated, "not a whole Parquet file"),
         (without_rows, "has no rows"),
-        (an_empty_folder, "has no .parquet file"),
+        (an_empty_folder, "has no job file. It is empty. Job files end in .parquet, .csv"),
         (a_glob_of_nothing, "There is no file"),
         (without_job_id, "no column job_id"),
         (without_text, "neither a column prompt nor a column messages"),
@@ -271,7 +274,7 @@ def test_one_file_is_open_at_a_time(tmp_path):
 
     file = JobFile(str(tmp_path))
     assert open_now() == 0
-    seen = [open_now() for _ in file._parts()]
+    seen = [open_now() for _ in file._pieces()]
     assert (len(seen), max(seen)) == (30, 1)
 
 

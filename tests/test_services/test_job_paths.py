@@ -1,5 +1,6 @@
 """Where rows come from: the files that a path names, and the values that the names of folders give them."""
 
+import gzip
 import shutil
 from decimal import Decimal
 from urllib.parse import quote
@@ -186,3 +187,50 @@ def test_two_folders_of_one_name_are_a_sentence(tmp_path):
     write(tmp_path / "group=a" / "group=b" / "x.parquet")
     with pytest.raises(BadInput, match="two folders that give group different values"):
         JobFile(str(tmp_path))
+
+
+# --- folders of several formats ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "json"])
+def test_files_of_two_formats_are_a_sentence_that_names_one_of_each(tmp_path, ending):
+    write(tmp_path / "a.parquet")
+    text = "job_id,prompt\n1,x\n" if ending == "csv" else '{"job_id": "1", "prompt": "x"}\n'
+    (tmp_path / f"b.{ending}").write_text(text)
+    with pytest.raises(BadInput) as refused:
+        JobFile(str(tmp_path))
+    assert "a.parquet is Parquet, and" in str(refused.value)
+    assert f"b.{ending} is {'CSV' if ending == 'csv' else 'JSON Lines'}" in str(refused.value)
+    assert "with a glob" in str(refused.value)
+    assert ids(tmp_path / "*.parquet") == ["a"]
+    assert ids(tmp_path / f"*.{ending}") == ["1"]
+
+
+def test_a_delta_table_is_a_sentence(tmp_path):
+    write(tmp_path / "part-0.parquet")
+    (tmp_path / "_delta_log").mkdir()
+    with pytest.raises(BadInput, match="is a Delta table, whose files have rows that were deleted"):
+        JobFile(str(tmp_path))
+
+
+def test_csv_with_several_separators_and_packed_is_of_one_format(tmp_path):
+    (tmp_path / "a.csv").write_text("job_id,prompt\na,x\n")
+    (tmp_path / "b.tsv").write_text("job_id\tprompt\nb\tx\n")
+    (tmp_path / "c.csv.gz").write_bytes(gzip.compress(b"job_id;prompt\nc;x\n"))
+    assert ids(tmp_path) == ["a", "b", "c"]
+
+
+def test_parts_without_a_byte_have_no_rows_unless_there_is_nothing_else(tmp_path):
+    for number, text in enumerate(["", '{"job_id": "a", "prompt": "x"}\n', ""]):
+        (tmp_path / f"part-{number}.json").write_text(text)
+    assert ids(tmp_path) == ["a"]
+    (tmp_path / "part-1.json").unlink()
+    with pytest.raises(BadInput, match="is empty: it has no bytes"):
+        JobFile(str(tmp_path))
+
+
+def test_folders_may_give_their_rows_all_that_they_have(tmp_path):
+    place = tmp_path / "job_id=7" / "prompt=x"
+    place.mkdir(parents=True)
+    pq.write_table(pa.table({"other": [1]}), place / "a.parquet")
+    assert [job.job_id for job in jobs(tmp_path)] == ["7"]

@@ -400,7 +400,7 @@ async def test_an_end_that_nobody_expected_leaves_the_batches_next_to_it_in_peac
     run = await begun(ledger, gateway, tmp_path, count=2)
     admission = await admit(run, 100, may_defer=True)
     small = run.policy.model_copy(update={"batch": BatchLimits(max_requests=1, poll_seconds="0.01")})
-    run = replace(run, reference=replace(run.reference, policy=small))
+    run = replace(run, scale=replace(run.scale, policy=small))
     gateway.fail["batch"] = [Transient("HTTP 529"), *[KeyError("odd") for _ in range(20)]]
     real = gateway.batch
 

@@ -21,7 +21,8 @@ from schemas.ledger import AttemptRow, JobRow
 from schemas.outcome import Outcome
 from schemas.payload.payload import COUNTED_PARAMETERS, InvalidPayload, Payload
 from schemas.review_tables import ReviewRow
-from services.job_file import COLUMNS, JobFile
+from services.job_columns import COLUMNS
+from services.job_file import JobFile
 from tests.nights import night
 from tests.strategies import MARK, examples, json_texts, marked_texts, mutated, odd_values, quick_ledger
 

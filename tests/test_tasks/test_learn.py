@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from rules.estimate import estimated
-from rules.lesson import Observation, Tally, lesson
+from rules.lesson import LessonKey, Observation, Tally, lesson
 from rules.limits import over_limits
 from rules.prices import PriceCard
 from rules.report_text import as_markdown, lesson_rows, money_rows
@@ -189,7 +189,7 @@ def test_by_a_percentile_more_fits_under_the_same_cap_and_the_bills_stay_below_i
 
 
 CARD = PriceCard(MODEL, datetime(2026, 11, 26, tzinfo=UTC))
-KIND = (MODEL, PayloadClass.TEXT)
+KIND = LessonKey(MODEL, PayloadClass.TEXT)
 queued = st.builds(
     QueuedJob,
     row_number=st.just(0),

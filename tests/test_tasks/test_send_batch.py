@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.estimate import estimated
+from rules.lesson import LessonKey
 from rules.prices import BilledTokens, PriceCard
 from schemas.attempt import Admission, HeldAttempt
 from schemas.failures import Refused
@@ -205,7 +206,7 @@ async def test_the_estimate_of_a_run_in_messages_mode_is_the_full_price(tmp_path
         for job in desk.queue(run):
             card = run.models.price_card(job.model, NOW)
             full, half = (
-                estimated(job, rules, [card], run.scale.lesson_of((job.model, job.traits.payload_class)))
+                estimated(job, rules, [card], run.scale.lesson_of(LessonKey.of(job.model, job.traits)))
                 for rules in (full_price, run.policy)
             )
             assert (half.worst_case, half.expected) == (-(-full.worst_case // 2), -(-full.expected // 2))
@@ -250,7 +251,7 @@ async def test_a_spend_cap_withholds_the_batches_after_it(tmp_path):
         run = await desk.begin(some_rows(6))
         admission = await admit(run, SHARD_SIZE, may_defer=True)
         small = run.policy.model_copy(update={"batch": BatchLimits(max_requests=2)})
-        run = replace(run, reference=replace(run.reference, policy=small))
+        run = replace(run, scale=replace(run.scale, policy=small))
         assert await send_batch(run, admission) == 0
         assert desk.simulator.stats()["received"]["batches_create"] == 1
         assert desk.outcomes() == {"deferred": 6}
@@ -288,7 +289,7 @@ async def test_a_batch_fills_up_to_the_money_and_the_rest_is_deferred(tmp_path):
     async with office(tmp_path) as desk:
         probe = await desk.begin(some_rows(1), "probe")
         [job] = desk.queue(probe)
-        lesson = probe.scale.lesson_of((job.model, job.traits.payload_class))
+        lesson = probe.scale.lesson_of(LessonKey.of(job.model, job.traits))
         worst = estimated(job, probe.policy, [probe.models.price_card(job.model, NOW)], lesson).worst_case
         budget = Decimal(worst * 3 + worst // 2) / 10**9
         run = await desk.begin(some_rows(8), "run-1", run={"budget_usd": str(budget)})

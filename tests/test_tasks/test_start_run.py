@@ -4,16 +4,19 @@ import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from schemas.errors import BadInput
+from schemas.errors import BadInput, NoJobs
 from schemas.model_facts import ModelFacts
 from schemas.run import RunOptions
 from tasks import start_run as start_run_module
 from tasks.check_models import why_not_callable
-from tasks.start_run import start_run
+from tasks.start_run import job_file, start_run
 from tests.fakes import Listing
 from tests.nights import a_run, with_models_checked
+from tests.strategies import policy
 
 
 def start(facts, mode="messages"):
@@ -68,6 +71,17 @@ def test_a_retired_model_is_refused():
         start(ModelFacts("claude-sonnet-5-5", "retired"))
 
 
+def test_a_model_that_the_policy_pins_jobs_to_is_checked_like_that_of_a_route():
+    def pinned(lifecycle):
+        facts = ModelFacts("claude-opus-4-8", lifecycle)
+        run = a_run(gateway=Listing(facts), jobs={"model": "claude-opus-4-8"})
+        return asyncio.run(with_models_checked(run)).models
+
+    assert "claude-opus-4-8" in pinned("active").callable
+    with pytest.raises(BadInput, match="pins jobs to claude-opus-4-8, which cannot be used"):
+        pinned("retired")
+
+
 def test_a_pin_to_a_listed_model_is_judged_without_a_call():
     run = start(ModelFacts("claude-opus-4-8", "active"))
     assert asyncio.run(why_not_callable(run.gateway, run.models, "claude-opus-4-8")) is None
@@ -111,3 +125,17 @@ def test_a_deployment_keeps_nothing_in_a_folder_that_may_be_gone(monkeypatch, le
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(BadInput, match=words):
         opened(jobs=None, ledger=ledger, results=results, deployment="deployment-id")
+
+
+def test_the_job_file_of_a_run_is_that_of_the_day_on_which_it_was_to_begin(tmp_path):
+    table = pa.table({"job_id": ["a"], "prompt": ["hello"]})
+    (tmp_path / "2026-11-27").mkdir()
+    for name in ("2026-11-26.parquet", "2026-11-27.parquet", "2026-11-27/more.parquet"):
+        pq.write_table(table, tmp_path / name)
+    moment = datetime(2026, 11, 26, 23, 30, tzinfo=UTC)
+    options = RunOptions(jobs=f"{tmp_path}/{{date}}*", scheduled_for=moment)
+    assert job_file(options, policy(time_zone="Europe/Berlin")).rows == 2
+    assert job_file(options, policy()).rows == 1
+    with pytest.raises(NoJobs, match=r"There is no file .*2026-11-28"):
+        job_file(RunOptions(jobs=f"{tmp_path}/{{date}}*", scheduled_for=moment + timedelta(days=2)), policy())
+    assert job_file(RunOptions(jobs=None), policy()) is None

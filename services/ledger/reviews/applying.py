@@ -266,9 +266,19 @@ def _jobs_of(ledger: Ledger, run_id: RunId, ids: Sequence[int], row_number: int)
     with ledger.read() as connection:
         reviews = [detail_of(row) for row in connection.execute(query)]
         attempts = _attempts(connection, ReviewRow.id.in_(ids))
+        kept = _kept(connection, ids)
     for job in _restored_jobs(reviews, attempts):
-        yield replace(job, row_number=row_number)
+        texts = kept.get(job.approval.review_id) if job.approval is not None else None
+        yield replace(job, row_number=row_number, kept=texts)
         row_number += 1
+
+
+def _kept(connection: Connection, ids: Sequence[int]) -> dict[int, dict[str, str | None]]:
+    """What was kept of the input rows that reviews are of, by review."""
+    here = (JobRow.run_id == ReviewRow.run_id) & (JobRow.row_number == ReviewRow.row_number)
+    query = select(ReviewRow.id, JobRow.kept).join(JobRow, here)
+    found = connection.execute(query.where(ReviewRow.id.in_(ids), JobRow.kept.is_not(None)))
+    return dict(found.tuples().all())
 
 
 def _restored_jobs(reviews: Iterable[ReviewDetail], attempts: _Attempts) -> Iterator[Job]:

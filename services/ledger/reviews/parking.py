@@ -83,7 +83,13 @@ def _park_page(connection: Connection, parking: _Parking, after: int) -> tuple[i
         select(*_COLUMNS)
         .join(PayloadRow, (PayloadRow.run_id == JobRow.run_id) & (PayloadRow.row_number == JobRow.row_number))
         .outerjoin(ReviewRow, ReviewRow.id == JobRow.review_id)
-        .where(JobRow.run_id == parking.run_id, JobRow.outcome == parking.outcome, JobRow.row_number > after)
+        .where(
+            JobRow.run_id == parking.run_id,
+            JobRow.outcome == parking.outcome,
+            JobRow.row_number > after,
+            # a person decides once about what several jobs share
+            JobRow.shares_with_row.is_(None),
+        )
         .order_by(JobRow.row_number)
         .limit(_PAGE)
     )

@@ -119,7 +119,7 @@ def test_every_rule_and_bound_says_where_it_comes_from_and_every_fix_is_of_a_kno
     assert all(one.source for one in (*RULES.rules, *RULES.bounds, *RULES.parameters, *RULES.blocks.values()))
     for rule in RULES.rules:
         assert rule.fix or rule.fixes
-        assert set(rule.fixes) <= RULES.values.get(rule.trait, frozenset())
+        assert set(rule.fixes) <= set(RULES.values.get(rule.trait, ()))
 
 
 def test_what_the_provider_states_goes_before_the_table():

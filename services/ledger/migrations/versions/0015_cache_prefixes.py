@@ -4,9 +4,9 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0015"
-down_revision = "0010"
+down_revision = "0014"
 
-_QUEUED = sa.text("outcome IS NULL AND attempt_id IS NULL")
+_QUEUED = sa.text("outcome IS NULL AND attempt_id IS NULL AND shares_with_row IS NULL")
 
 
 def upgrade() -> None:

@@ -1,0 +1,49 @@
+"""What a Prefect server has of this project, read only."""
+
+import asyncio
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import WorkerStatus
+from prefect.exceptions import ObjectNotFound
+from prefect.settings import PREFECT_API_URL
+
+from schemas.deployment import Cockpit
+from schemas.words import masked_url
+from services.deployments import spec_on_server
+
+#: how long the server may take for all that is asked, seconds
+_PATIENCE_SECONDS = 20
+
+
+def server_address() -> str | None:
+    """The address of the Prefect API that the settings name, as it may be shown; None: they name none."""
+    address = PREFECT_API_URL.value()
+    return None if address is None else masked_url(address)
+
+
+async def read_cockpit(pool: str) -> Cockpit:
+    """What the server that the settings name has.
+
+    Args:
+        pool: the work pool to look for.
+
+    Raises:
+        Exception: whatever Prefect's client raises when the server does not answer.
+    """
+    async with asyncio.timeout(_PATIENCE_SECONDS), get_client() as client:
+        version = await client.api_version()
+        deployments = {one.name: spec_on_server(one) for one in await client.read_deployments()}
+        try:
+            found = await client.read_work_pool(pool)
+            workers = await client.read_workers_for_work_pool(pool)
+        except ObjectNotFound:
+            return Cockpit(server_address() or "", version, pool, deployments=deployments)
+    return Cockpit(
+        address=server_address() or "",
+        version=version,
+        pool=pool,
+        pool_type=found.type,
+        pool_paused=found.is_paused,
+        workers=tuple(one.name for one in workers if one.status is WorkerStatus.ONLINE),
+        deployments=deployments,
+    )

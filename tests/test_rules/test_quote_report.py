@@ -1,0 +1,61 @@
+"""The two prices of a run whose answers are due: when all batches end in time, and when none does."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from rules.deadline import deadline_of
+from rules.job_quote import JobQuote
+from rules.quote_policies import other_name, own_name
+from rules.quote_report import quoted_deadline
+from rules.quote_tally import QuoteTally
+from rules.quote_text import quoted_deadline_line
+from schemas.estimate import Estimate
+from schemas.money import NanoUsd, to_nano
+from schemas.outcome import Method
+from tests.strategies import policy
+
+NOW = datetime(2026, 11, 27, 21, tzinfo=UTC)
+DUE = {"deadline": "06:30", "deadline_budget_usd": "2"}
+
+
+def one(expected, worst):
+    estimate = Estimate("m", 10, Method.COUNTED, 30, NanoUsd(expected), NanoUsd(worst))
+    return JobQuote(estimate, ("m", "text"), 0, 0, 0, least=expected // 2, most=worst, output_tokens=3)
+
+
+def tally_of(rules, *others):
+    tally = QuoteTally([own_name(rules), *others])
+    tally.policies[own_name(rules)].sums.add(one(300_000_000, 700_000_000))
+    for name in others:
+        tally.compare(name, one(600_000_000, 1_400_000_000))
+    return tally
+
+
+@pytest.mark.parametrize(
+    ("used_usd", "reserve_usd", "covered"),
+    [("0", "0", True), ("0.6", "0", True), ("0.61", "0", False), ("0.5", "0.2", False)],
+)
+def test_both_prices_are_named_and_whether_the_deadlines_budget_has_room_for_the_dearer(
+    used_usd, reserve_usd, covered
+):
+    rules = policy(mode="batches", batch=DUE, hold={"reserve_usd": reserve_usd})
+    tally = tally_of(rules, other_name(rules))
+    found = quoted_deadline(tally, deadline_of(rules, NOW), rules, to_nano(Decimal(used_usd)))
+    assert (f"{found.in_time.expected_usd:f}", f"{found.in_time.worst_usd:f}") == (
+        "0.300000000",
+        "0.700000000",
+    )
+    assert f"{found.all_at_deadline.worst_usd:f}" == "1.400000000"
+    assert found.covered is covered
+    line = quoted_deadline_line(found)
+    assert "due at 2026-11-28 06:30 UTC" in line
+    assert "before 06:00: $0.300000 expected, at most $0.700000" in line
+    assert "full price: $0.600000 expected, at most $1.40" in line
+    assert ("may not cover" in line) is not covered
+
+
+def test_a_policy_that_is_compared_with_no_other_has_one_price():
+    rules = policy(mode="batches", batch=DUE)
+    assert quoted_deadline(tally_of(rules), deadline_of(rules, NOW), rules, 0) is None

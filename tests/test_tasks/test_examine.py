@@ -1,0 +1,100 @@
+"""Examining an installation: what is ready, what is not, and that no check stops another."""
+
+import asyncio
+from contextlib import closing
+
+import pytest
+
+from schemas.checkup import CheckState
+from schemas.settings import DEFAULT_POLICY
+from services.ledger import open_ledger
+from simulator.process import running_simulator
+from tasks import examine as examining
+from tasks.examine import Installation, examine
+from tests.strategies import begin
+
+NAMES = [
+    "policy",
+    "prices",
+    "key",
+    "endpoint",
+    "models",
+    "ledger",
+    "folders",
+    "server",
+    "work pool",
+    "worker",
+    "deployments",
+]
+
+
+@pytest.fixture(autouse=True)
+def _without_a_server(monkeypatch):
+    monkeypatch.setattr(examining, "server_address", lambda: None)
+    for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def states(folder, **more):
+    asked = {"policy": DEFAULT_POLICY, "ledger_url": f"sqlite:///{folder}/ledger.db", "results": folder}
+    found = asyncio.run(examine(Installation(**asked | more)))
+    assert [check.name for check in found.checks] == NAMES
+    return {check.name: check for check in found.checks}
+
+
+def test_an_installation_with_a_simulator_is_ready_but_for_prefect_and_nothing_is_written(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "simulated")
+    with running_simulator() as simulator:
+        found = states(tmp_path, base_url=simulator.base_url)
+        assert simulator.stats()["billed"] == 0
+    assert {check.state for check in found.values()} == {CheckState.OK, CheckState.NOT_MADE}
+    assert [name for name, check in found.items() if check.state is CheckState.NOT_MADE] == NAMES[7:]
+    assert "simulated" in found["endpoint"].found
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_ledger_of_real_runs_is_off_at_a_simulator(tmp_path):
+    with closing(open_ledger(f"sqlite:///{tmp_path}/ledger.db")) as ledger:
+        begin(ledger, simulated=False)
+    with running_simulator() as simulator:
+        found = states(tmp_path, base_url=simulator.base_url)
+    assert "holds real runs, and the endpoint is simulated" in found["ledger"].found
+
+
+def test_without_a_key_a_policy_or_a_ledger_that_can_be_opened_each_check_says_so(tmp_path):
+    found = states(
+        tmp_path, policy=tmp_path / "none.toml", ledger_url="nonsense", results=tmp_path / "a" / "b"
+    )
+    off = [name for name, check in found.items() if check.state is CheckState.OFF]
+    assert off == ["policy", "key", "ledger"]
+    assert "There is no API key" in found["key"].found
+    assert found["models"].found == "not checked: there is no key that can be sent"
+    assert found["prices"].state is CheckState.NOT_MADE
+
+
+def test_a_check_that_fails_itself_is_a_finding_and_the_others_go_on(tmp_path, monkeypatch):
+    def fails(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(examining, "newest_price_day", fails)
+    found = states(tmp_path)
+    assert found["prices"].found == "the check could not be made (ZeroDivisionError)"
+    assert found["folders"].state is CheckState.OK
+
+
+def test_a_server_that_does_not_answer_is_off_and_what_needs_it_is_not_made(tmp_path, monkeypatch):
+    async def away(_):
+        raise ConnectionError
+
+    monkeypatch.setattr(examining, "server_address", lambda: "http://127.0.0.1:1/api")
+    monkeypatch.setattr(examining, "read_cockpit", away)
+    found = states(tmp_path)
+    assert found["server"].found == "http://127.0.0.1:1/api does not answer (ConnectionError)"
+    assert found["worker"].found == "not checked: the server does not answer"
+
+
+def test_a_folder_that_cannot_be_made_is_off(tmp_path):
+    (tmp_path / "file").write_text("")
+    assert states(tmp_path, results=tmp_path / "file" / "results")["folders"].state is CheckState.OFF
