@@ -48,8 +48,6 @@ WITHOUT_A_TEST_FILE = dict.fromkeys(
         "rules/job_quote.py",
         "rules/limits.py",
         "rules/models.py",
-        "rules/quote_tally.py",
-        "rules/quote_text.py",
         "rules/read_bill.py",
         "rules/surcharges.py",
         "rules/tool_audit_text.py",

@@ -15,9 +15,9 @@ import orjson
 from schemas.payload.payload import CacheTtl
 
 #: what a prompt does not hang on
-_OUTSIDE = frozenset(
-    {"tools", "system", "messages", "max_tokens", "stop_sequences", "metadata", "service_tier"}
-)
+_FREE = frozenset({"max_tokens", "stop_sequences", "metadata", "service_tier"})
+#: what is no parameter that a prompt hangs on: those, and its parts
+_OUTSIDE = _FREE | {"tools", "system", "messages"}
 #: blocks of a user's message that a marker may stand on
 _MARKABLE = frozenset({"text", "image", "document", "tool_result"})
 #: places that are looked at in one request
@@ -114,7 +114,8 @@ def _marked_blocks(content: Any, index: int, marker: Mapping[str, str]) -> list[
 def up_to(request: Mapping[str, Any], where: str) -> dict[str, Any]:
     """A request that is counted for the weight of a prefix: the prefix, and a message of one letter where it has none."""
     part, *path = where.split("/")
-    short = {**request, "max_tokens": _fewest_tokens(request)}
+    short = {name: value for name, value in request.items() if name not in _FREE}
+    short["max_tokens"] = _fewest_tokens(request)
     if part == "messages":
         number, index = int(path[0]), int(path[1])
         last = request["messages"][number]

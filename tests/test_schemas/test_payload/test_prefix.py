@@ -267,7 +267,9 @@ def test_the_weight_of_a_prefix_grows_with_each_place_and_is_at_most_that_of_the
         assert lighter <= heavier + one_letter
 
 
-def test_a_prefix_is_counted_once_whatever_limit_of_tokens_its_first_job_has():
-    one, two = request(max_tokens=5, system="same"), request("other", max_tokens=900, system="same")
-    alone = {Payload.checked(up_to(whole, "system/0")).fingerprint for whole in (one, two)}
-    assert len(alone) == 1
+@given(plain_requests, st.data())
+def test_a_prefix_is_counted_once_whatever_else_its_first_job_asks_for(whole, data):
+    free = {"max_tokens": 9_000, "metadata": {"user_id": "x"}, "stop_sequences": ["end"]}
+    where = data.draw(st.sampled_from([cut.where for cut in cuts_of(whole, MODEL)]))
+    counted = [Payload(up_to(one, where), b"").fingerprint for one in (whole, {**whole, **free})]
+    assert counted[0] == counted[1]
