@@ -65,8 +65,8 @@ class PassedCap(_ReportPart):
     """A cap that what is settled in its window passed, because bills were above their holds. USD.
 
     Attributes:
-        scope: run, day or month.
-        period: the run's id, the day or the month.
+        scope: run, day, month or deadline.
+        period: the run's id, the day, the month, or the moment in UTC.
         group: whose cap it is; None: that of all jobs.
     """
 

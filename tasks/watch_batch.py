@@ -63,7 +63,7 @@ async def watch(run: Run, batch: OpenBatch) -> None:
         try:
             if await look(run, batch.batch_id, seen):
                 return
-            if run.is_at_risk and not seen.stopped and await _left_or_stopped(run, batch, seen, pause):
+            if run.is_at_risk and await _left_or_stopped(run, batch, seen, pause):
                 return
         except (WeighbridgeError, NotOwner):
             raise
@@ -86,6 +86,8 @@ async def _left_or_stopped(run: Run, batch: OpenBatch, seen: Sightings, pause: P
 
     One that another run waits for is that run's to stop. This one goes on without it when its answers are due.
     """
+    if seen.stopped or seen.elsewhere:
+        return False
     if await may_stop(run, batch):
         seen.stopped = await stop_batch(run, batch.batch_id)
         if seen.stopped:

@@ -15,10 +15,10 @@ from schemas.outcome import Outcome, Reason
 from schemas.payload.traits import Traits
 from schemas.run import RunKey
 from schemas.words import printable
-from services.ledger import fitted, outcomes
+from services.ledger import fitted
 from services.ledger.counts import insert_counts
 from services.ledger.leases import assert_owner
-from services.ledger.outcomes import end_where, ending_columns, update_rows
+from services.ledger.outcomes import end_where, ending_columns, left_unanswered, requeue, update_rows
 from services.ledger.prior import answers, answers_of_others
 from services.ledger.store import Ledger
 
@@ -276,14 +276,19 @@ def record(
 
 
 def requeue_unanswered(ledger: Ledger, run: RunKey, *, expired: bool) -> int:
-    """Queue what batches left because its answers were due again; see `outcomes.requeue_unanswered`.
+    """Queue what batches left because its answers were due again; see `outcomes.left_unanswered`; how many rows.
 
     Raises:
         NotOwner: the run was taken over.
     """
+    left = left_unanswered(run.run_id, expired=expired)
+    # nobody has to wait for the ledger while a large run is looked through in vain
+    with ledger.read() as connection:
+        if connection.execute(select(JobRow.row_number).where(*left).limit(1)).first() is None:
+            return 0
     with ledger.write() as connection:
         assert_owner(connection, run)
-        return outcomes.requeue_unanswered(connection, run.run_id, expired=expired)
+        return requeue(connection, left)
 
 
 def defer_queue(ledger: Ledger, run_id: RunId, why: Reason) -> None:

@@ -164,15 +164,14 @@ def _end_by_attempt(connection: Connection, which: ColumnElement[bool], endings:
     )
 
 
-def requeue_unanswered(connection: Connection, run_id: str, *, expired: bool) -> int:
-    """Queue the rows of a run again that a batch left because its answers were due; how many.
+def left_unanswered(run_id: str, *, expired: bool) -> tuple[ColumnElement[bool], ...]:
+    """The rows of a run that a batch left because its answers were due.
 
     Those are rows of batches that a run stopped for its deadline, or did not create any more. Rows of a batch that
-    somebody else stopped stay deferred.
+    somebody else stopped are not among them.
 
     Args:
-        connection: the caller's transaction.
-        run_id: the run, which has not ended.
+        run_id: the run.
         expired: also the rows that the provider did not get to within 24 hours.
     """
     stopped = (
@@ -186,10 +185,13 @@ def requeue_unanswered(connection: Connection, run_id: str, *, expired: bool) ->
     left = (JobRow.reason == Reason.BATCH_CANCELED) & stopped.exists()
     if expired:
         left |= JobRow.reason == Reason.BATCH_EXPIRED
+    return JobRow.run_id == run_id, JobRow.outcome == Outcome.DEFERRED, left
+
+
+def requeue(connection: Connection, which: Sequence[ColumnElement[bool]]) -> int:
+    """Queue rows again that have an outcome, of a run that has not ended; how many."""
     queued = connection.execute(
-        update(JobRow)
-        .where(JobRow.run_id == run_id, JobRow.outcome == Outcome.DEFERRED, left)
-        .values(outcome=None, reason=None, detail=None, attempt_id=None)
+        update(JobRow).where(*which).values(outcome=None, reason=None, detail=None, attempt_id=None)
     )
     return queued.rowcount
 

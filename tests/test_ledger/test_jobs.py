@@ -108,7 +108,9 @@ def test_only_what_a_batch_left_for_a_deadline_is_queued_again(ledger, is_due):
 
 
 def test_who_does_not_own_the_run_any_more_stops_no_batch_and_queues_nothing(ledger):
-    begin(ledger)
+    started(ledger, 1)
+    [one] = take(ledger, [10]).held
+    settle_all(ledger, [endings.kept_from_batch(one.attempt_id)])
     other = RunKey("run-1", "somebody")
     with pytest.raises(NotOwner):
         jobs.requeue_unanswered(ledger, other, expired=True)

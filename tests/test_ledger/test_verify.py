@@ -336,7 +336,11 @@ def test_results_that_were_moved_are_named_and_found_where_they_are(nights, made
 @pytest.mark.parametrize(
     ("check", "statement", "words"),
     [
-        ("answers", "UPDATE attempts SET worst_case_nano_usd = 1 WHERE run_id = 'run-9'", "(over_hold)"),
+        (
+            "answers",
+            "UPDATE attempts SET worst_case_nano_usd = 1 WHERE run_id = 'run-9' AND row_number = 0",
+            "(over_hold)",
+        ),
         ("batches", "UPDATE batches SET given_up_at = prepared_at", "given up and still hold money"),
         (
             "reviews",

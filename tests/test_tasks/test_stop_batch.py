@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select
 
+from schemas.errors import RunFailed
 from schemas.ledger import BatchRow, BudgetRow
 from schemas.money import to_nano, usd_text
 from schemas.outcome import Reason
@@ -22,6 +23,8 @@ from tasks.run import Bell
 from tasks.send_queue import SendQueue
 from tasks.shards import SHARD_SIZE
 from tasks.stop_batch import stop_batch
+from tasks.watch_batch import watch
+from tests.fake_batches import BatchGateway, begun, only_batch, submitted_all
 from tests.offices import QUICK, office, some_rows
 from tests.strategies import abandon
 
@@ -243,6 +246,17 @@ async def test_what_a_person_stopped_stays_stopped(tmp_path):
         assert desk.outcomes() == {"deferred": ROWS}
         assert {row.reason for row in desk.jobs()} == {Reason.BATCH_CANCELED}
         assert desk.simulator.billed() == []
+
+
+async def test_a_batch_of_another_place_is_not_asked_to_stop(ledger, tmp_path):
+    run = await begun(ledger, BatchGateway(), tmp_path)
+    [batch] = await submitted_all(run)
+    stranger = BatchGateway()
+    stranger.endpoint = "http://elsewhere"
+    with pytest.raises(RunFailed, match="belongs to http://fake"):
+        await watch(replace(due_in(run, -1), gateway=stranger), batch)
+    assert stranger.canceled == []
+    assert only_batch(ledger).cancel_asked_at is None
 
 
 def test_a_deadline_without_a_budget_of_its_own_is_refused_with_a_sentence():
