@@ -48,6 +48,13 @@ ThinkingBudgetOption = Annotated[
         "--effort, a run without the option pays for the row again."
     ),
 ]
+QuoteOption = Annotated[
+    str | None,
+    typer.Option(
+        help="The id of a quote; refuse to start when it does not hold any more, or a cap is below it."
+    ),
+]
+SampleOption = Annotated[int | None, typer.Option(min=1, help="Draw this many rows by size.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="Which rows --sample draws.")]
 JobsArgument = Annotated[
     str,

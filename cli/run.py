@@ -17,8 +17,10 @@ from cli.options import (
     ModeOption,
     PolicyOption,
     PromptColumnOption,
+    QuoteOption,
     ResultsOption,
     RunBudgetOption,
+    SampleOption,
     SeedOption,
     SimulateOption,
     ThinkingBudgetOption,
@@ -41,15 +43,10 @@ def run(
     resubmit_approved: Annotated[
         bool, typer.Option("--resubmit-approved", help="Also send the jobs that reviewers approved.")
     ] = False,
-    quote: Annotated[
-        str | None,
-        typer.Option(
-            help="The id of a quote; refuse to start when it does not hold any more, or a cap is below it."
-        ),
-    ] = None,
+    quote: QuoteOption = None,
     effort: EffortOption = None,
     thinking_budget: ThinkingBudgetOption = None,
-    sample: Annotated[int | None, typer.Option(min=1, help="Draw this many rows by size.")] = None,
+    sample: SampleOption = None,
     seed: SeedOption = 1,
     simulate: SimulateOption = False,
     as_json: JsonOption = False,

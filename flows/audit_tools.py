@@ -3,11 +3,10 @@
 from typing import Literal
 
 from prefect import State, flow
-from prefect.runtime import deployment, flow_run
 from prefect.states import Completed, Failed
 
+from flows.given_options import given_options
 from schemas.errors import WeighbridgeError
-from schemas.run import RunOptions
 from schemas.tool_audit import ToolAudit
 from tasks.audit_tools import audit_tools as audit_step
 from tasks.start_quote import start_quote
@@ -43,20 +42,7 @@ async def audit_tools(
         id_column: The column with the job's id. Empty: as the policy says, or job_id.
         prompt_column: The column with the prompt, or a template such as Summarise: {body}. Empty: as the policy says.
     """
-    options = RunOptions(
-        jobs=jobs,
-        policy=policy,
-        ledger=ledger,
-        results=results,
-        limit=limit,
-        base_url=base_url,
-        mode=mode,
-        prefect_flow_run_id=flow_run.get_id(),
-        deployment=deployment.get_id(),
-        id_column=id_column,
-        prompt_column=prompt_column,
-        scheduled_for=flow_run.get_scheduled_start_time(),
-    )
+    options = given_options(locals())
     try:
         async with start_quote(options, alone=True) as auditing:
             report = await audit_step(auditing, options.prefect_flow_run_id)

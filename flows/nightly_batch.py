@@ -3,11 +3,11 @@
 from typing import Literal
 
 from prefect import State, flow
-from prefect.runtime import deployment, flow_run
 
 from flows.final_state import as_state
+from flows.given_options import given_options
 from schemas.report import RunReport
-from schemas.run import RunOptions, SampleOptions, Way
+from schemas.run import RunOptions
 from services.job_file import JobFile
 from services.whole_thread import on_whole_thread
 from tasks.collect import collect
@@ -78,29 +78,8 @@ async def nightly_batch(
             Empty: as the policy says.
         allow_no_jobs: A night without a job file, or without a row in it, is complete. Otherwise it fails.
     """
-    drawn = None if sample is None else SampleOptions(sample, seed)
-    options = RunOptions(
-        jobs=jobs,
-        policy=policy,
-        ledger=ledger,
-        results=results,
-        max_input_tokens=max_input_tokens,
-        run_budget_usd=run_budget_usd,
-        limit=limit,
-        base_url=base_url,
-        mode=mode,
-        prefect_flow_run_id=flow_run.get_id(),
-        deployment=deployment.get_id(),
-        scheduled_for=flow_run.get_scheduled_start_time(),
-        resubmit_approved=resubmit_approved,
-        quote=quote,
-        way=Way(effort, thinking_budget),
-        sample=drawn,
-        id_column=id_column,
-        prompt_column=prompt_column,
-        deadline=deadline,
-    )
-    return await as_state(one_night(options), allow_no_jobs=allow_no_jobs)
+    given = dict(locals())
+    return await as_state(one_night(given_options(given)), allow_no_jobs=allow_no_jobs)
 
 
 async def one_night(options: RunOptions) -> RunReport:

@@ -3,12 +3,12 @@
 from typing import Literal
 
 from prefect import State, flow
-from prefect.runtime import deployment, flow_run
 from prefect.states import Completed, Failed
 
+from flows.given_options import given_options
 from schemas.errors import WeighbridgeError
 from schemas.quote import QuoteReport
-from schemas.run import RunOptions, SampleOptions
+from schemas.run import RunOptions
 from tasks.quote_jobs import quote_jobs
 from tasks.report_quote import report_quote
 from tasks.start_quote import start_quote
@@ -57,26 +57,9 @@ async def quote(
         prompt_column: The column with the prompt, or a template such as Summarise: {body}. Empty: as the policy says.
         deadline: A time of day such as 06:30, in the policy's time zone, at which the answers of the run would be due.
     """
-    options = RunOptions(
-        jobs=jobs,
-        policy=policy,
-        ledger=ledger,
-        results=results,
-        max_input_tokens=max_input_tokens,
-        run_budget_usd=run_budget_usd,
-        limit=limit,
-        base_url=base_url,
-        mode=mode,
-        prefect_flow_run_id=flow_run.get_id(),
-        deployment=deployment.get_id(),
-        id_column=id_column,
-        prompt_column=prompt_column,
-        deadline=deadline,
-        scheduled_for=flow_run.get_scheduled_start_time(),
-    )
+    given = dict(locals())
     try:
-        drawn = None if sample is None else SampleOptions(sample, seed)
-        report = await one_quote(options, against, drawn)
+        report = await one_quote(given_options(given), against)
     except WeighbridgeError as error:
         return Failed(message=str(error), data=error)
     return _completed(report)
@@ -90,11 +73,9 @@ def _completed(report: QuoteReport) -> State[QuoteReport]:
     )
 
 
-async def one_quote(
-    options: RunOptions, against: str | None = None, sample: SampleOptions | None = None
-) -> QuoteReport:
+async def one_quote(options: RunOptions, against: str | None = None) -> QuoteReport:
     """The quote itself."""
-    async with start_quote(options, against, sample=sample) as quoting:
+    async with start_quote(options, against, sample=options.sample) as quoting:
         run_log().info("%s: %s rows to weigh", quoting.quote_id, quoting.file.rows)
         tally = await quote_jobs(quoting)
         return await report_quote(quoting, tally, options.prefect_flow_run_id)

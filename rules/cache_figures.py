@@ -6,7 +6,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from rules.prices import CacheRates
 from schemas.money import to_usd, usd_rounded
 from schemas.outcome import Mode
-from schemas.report import CacheFigures, PrefixFigures
+from schemas.saving_figures import CacheFigures, PrefixFigures
 from schemas.shared_prefix import PrefixSums
 
 #: prefixes that a report names

@@ -2,16 +2,8 @@
 
 from rules.cache_figures import PREFIX_HEADINGS, hits, prefix_rows
 from schemas.money import usd_rounded
-from schemas.report import (
-    CacheFigures,
-    CutOffFigures,
-    DeadlineFigures,
-    FittedFigures,
-    PassedCap,
-    QuoteFigures,
-    RunReport,
-    SharedFigures,
-)
+from schemas.report import CutOffFigures, PassedCap, QuoteFigures, RunReport
+from schemas.saving_figures import CacheFigures, DeadlineFigures, FittedFigures, SharedFigures
 
 #: what each outcome means to the person who reads the table
 _MEANINGS = {

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from rules.lesson import ranked
 from schemas.attempt import MeasuredAnswer
 from schemas.money import to_usd
-from schemas.report import SampleFigures
 from schemas.run import SampleOptions, Way
+from schemas.saving_figures import SampleFigures
 
 
 def sample_figures(

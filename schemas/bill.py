@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from schemas.decimal_text import UsdText
 from schemas.money import EXACT
-from schemas.report import UsdText
 
 TOKENS = "tokens"
 WEB_SEARCH = "web_search"

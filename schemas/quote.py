@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from schemas.decimal_text import DecimalText, UsdText
 from schemas.outcome import RunOutcome
-from schemas.report import DecimalText, UsdText
 
 
 class _QuotePart(BaseModel):

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from schemas.report import UsdText
+from schemas.decimal_text import UsdText
 
 
 class _AuditPart(BaseModel):

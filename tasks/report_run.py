@@ -30,9 +30,6 @@ from rules.sample_figures import sample_figures
 from schemas.money import to_usd, to_usd_or_none
 from schemas.outcome import Billing, Outcome, Reason, Scope
 from schemas.report import (
-    CacheFigures,
-    DeadlineFigures,
-    FittedFigures,
     JobFigures,
     ModelFigures,
     Places,
@@ -40,11 +37,10 @@ from schemas.report import (
     ReasonFigures,
     RowToMend,
     RunReport,
-    SampleFigures,
-    SharedFigures,
     TokenFigures,
     UsdFigures,
 )
+from schemas.saving_figures import CacheFigures, DeadlineFigures, FittedFigures, SampleFigures, SharedFigures
 from services.ledger import batches, fitted, lessons, prefixes, quotes, run_sums, runs, shared_answers
 from services.ledger.measured import measured_answers
 from services.ledger.run_sums import ModelSums, ReasonSum

@@ -7,7 +7,8 @@ from sqlalchemy import Connection, and_, bindparam, func, select, update
 
 from schemas.fitted_job import FittedJob, Fitting
 from schemas.job import RunId
-from schemas.ledger import FittedJobRow, JobRow, PayloadRow
+from schemas.ledger import JobRow, PayloadRow
+from schemas.saving_tables import FittedJobRow
 from services.ledger.store import Ledger, upsert
 
 _FIGURES = (

@@ -7,7 +7,8 @@ from sqlalchemy import ColumnElement, Connection, Row, case, func, insert, selec
 
 from schemas.budget import Payers
 from schemas.job import RunId
-from schemas.ledger import AttemptRow, CostShareRow, JobRow
+from schemas.ledger import AttemptRow, JobRow
+from schemas.saving_tables import CostShareRow
 from services.ledger.store import Ledger
 
 #: ids a statement names at most

@@ -8,8 +8,9 @@ from sqlalchemy import bindparam, case, func, insert, select, update
 
 from rules.cache_plan import FEWEST_FOLLOWERS
 from schemas.job import RunId
-from schemas.ledger import AttemptRow, CachePrefixRow, JobRow, PayloadRow
+from schemas.ledger import AttemptRow, JobRow, PayloadRow
 from schemas.outcome import AttemptState, Method
+from schemas.saving_tables import CachePrefixRow
 from schemas.shared_prefix import PlannedPrefix, PrefixSums, SharedPrefix
 from services.ledger.jobs import QUEUED
 from services.ledger.store import Ledger

@@ -9,9 +9,10 @@ from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, lite
 from rules.identity import same_model
 from schemas.fitted_job import Fitting
 from schemas.job import Job, KeptAnswers, QueuedJob, RunId
-from schemas.ledger import AttemptRow, FittedJobRow, JobRow, ResponseRow, SharedAnswerRow
+from schemas.ledger import AttemptRow, JobRow, ResponseRow
 from schemas.outcome import AttemptState
 from schemas.review_tables import ReviewRow
+from schemas.saving_tables import FittedJobRow, SharedAnswerRow
 from schemas.usage import CUT_OFF
 from services.ledger.store import Ledger
 

@@ -35,17 +35,15 @@ from schemas.ledger import (
     AttemptRow,
     BatchRow,
     BudgetRow,
-    CostShareRow,
     CountRow,
-    FittedJobRow,
     HistoryRow,
     JobRow,
     PayloadRow,
     ResponseRow,
     RunRow,
-    SharedAnswerRow,
 )
 from schemas.review_tables import ReviewEventRow, ReviewPayloadRow, ReviewRow
+from schemas.saving_tables import CostShareRow, FittedJobRow, SharedAnswerRow
 from schemas.table import Table
 from services.ledger.payers import payers_of
 from services.ledger.prunable import ASIDE, Prunable

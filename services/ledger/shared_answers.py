@@ -11,9 +11,10 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, fu
 from sqlalchemy.orm import aliased
 
 from schemas.job import RunId
-from schemas.ledger import AttemptRow, JobRow, ResponseRow, SharedAnswerRow
+from schemas.ledger import AttemptRow, JobRow, ResponseRow
 from schemas.outcome import AttemptState, Outcome
 from schemas.review_tables import ReviewRow
+from schemas.saving_tables import SharedAnswerRow
 from services.ledger.jobs import QUEUED
 from services.ledger.store import Ledger, upsert
 

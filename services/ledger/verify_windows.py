@@ -8,8 +8,9 @@ from sqlalchemy import Connection, Select, func, literal, literal_column, select
 from rules.compare_windows import WindowDifference, window_faults
 from rules.verdict import Examples, Fact, verdict
 from schemas.budget import Window
-from schemas.ledger import AttemptRow, BudgetRow, CostShareRow, HistoryRow
+from schemas.ledger import AttemptRow, BudgetRow, HistoryRow
 from schemas.outcome import Scope
+from schemas.saving_tables import CostShareRow
 from schemas.verification import CheckFinding
 from services.ledger.payers import share_in_sql
 from services.ledger.verify_rows import RESTORE

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from schemas.budget import Payers
-from schemas.ledger import AttemptRow, BudgetRow, CostShareRow, HistoryRow
+from schemas.ledger import AttemptRow, BudgetRow, HistoryRow
 from schemas.outcome import AttemptState
+from schemas.saving_tables import CostShareRow
 from services.ledger import pruning, run_sums, windows
 from services.ledger.payers import paying_groups, sharing_payers
 from services.ledger.shared_answers import end_all, mark_sharers

@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy import select, update
 
 from rules.cache_plan import FEWEST_FOLLOWERS
-from schemas.ledger import AttemptRow, CachePrefixRow, JobRow, PayloadRow
+from schemas.ledger import AttemptRow, JobRow, PayloadRow
 from schemas.payload.payload import Payload
+from schemas.saving_tables import CachePrefixRow
 from schemas.shared_prefix import CacheMark, PlannedPrefix, PrefixSums, SharedPrefix
 from services.ledger import holds, jobs, prefixes
 from services.ledger.prefixes import RoutedPayload

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from rules.report_text import as_markdown, lesson_rows, model_rows, money_rows
 from schemas.outcome import EXIT_CODES, Outcome, RunOutcome
 from schemas.report import (
-    DeadlineFigures,
     Drift,
     JobFigures,
     LessonFigures,
@@ -21,6 +20,7 @@ from schemas.report import (
     TaughtFigures,
     UsdFigures,
 )
+from schemas.saving_figures import DeadlineFigures
 
 INTERFACE = {
     "run_id": None,

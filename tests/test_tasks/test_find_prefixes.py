@@ -9,9 +9,10 @@ from sqlalchemy import select
 
 from rules.cache_plan import DOCUMENTED_HITS
 from schemas.failures import Refused
-from schemas.ledger import CachePrefixRow, JobRow
+from schemas.ledger import JobRow
 from schemas.outcome import Mode, Reason
 from schemas.payload.prefix import cuts_of, up_to
+from schemas.saving_tables import CachePrefixRow
 from services.ledger import prefixes
 from simulator.billing.catalogue import find_model
 from simulator.billing.counting import count_tokens

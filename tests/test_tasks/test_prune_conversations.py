@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from rules.prune_conversation import most_counts
-from schemas.ledger import AttemptRow, FittedJobRow, JobRow, PayloadRow
+from schemas.ledger import AttemptRow, JobRow, PayloadRow
 from schemas.money import to_nano
 from schemas.payload.edit import turn_starts
 from schemas.payload.payload import Payload
+from schemas.saving_tables import FittedJobRow
 from services.ledger.verify import verify
 from simulator.billing.counting import count_tokens
 from simulator.checks.whole_request import check_body

@@ -1,0 +1,29 @@
+"""The options of a run in the parameters of a flow, and what Prefect knows of the flow run."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from prefect.runtime import deployment, flow_run
+
+from schemas.run import RunOptions, SampleOptions, Way
+
+_OPTIONS = frozenset(field.name for field in fields(RunOptions)) - {"way", "sample"}
+
+
+def given_options(parameters: Mapping[str, Any]) -> RunOptions:
+    """The options of a run.
+
+    Args:
+        parameters: of the flow, by name: those of `RunOptions`, and for its way to think and its sample `effort`,
+            `thinking_budget`, `sample` and `seed`. Others are the flow's own and are left alone.
+    """
+    rows = parameters.get("sample")
+    return RunOptions(
+        **{name: value for name, value in parameters.items() if name in _OPTIONS},
+        way=Way(parameters.get("effort"), parameters.get("thinking_budget")),
+        sample=None if rows is None else SampleOptions(rows, parameters["seed"]),
+        prefect_flow_run_id=flow_run.get_id(),
+        deployment=deployment.get_id(),
+        scheduled_for=flow_run.get_scheduled_start_time(),
+    )
