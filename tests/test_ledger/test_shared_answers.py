@@ -225,14 +225,15 @@ def test_a_job_that_was_answered_by_sharing_is_not_sent_again_once_the_answer_is
     given = [job(0, "b"), job(1, "new"), job(2, "b", model="claude-opus-5-5")]
     assert jobs.add(ledger, "run-2", given[:2], [], serving=SHARED) == 1
     assert [row.outcome for row in rows_of(ledger, "run-2")] == ["succeeded", None]
-    for serving in (
+    alone = (
         KeptAnswers(),
         KeptAnswers(of_others=True, same_group=True),
         KeptAnswers(of_others=True, whole=True),
-    ):
+    )
+    for number, serving in enumerate(alone):
         with ledger.write() as connection:
             connection.execute(update(AttemptRow).values(stop_reason="max_tokens", group_name="ana"))
-        run_id = f"run-{serving}"[:60]
+        run_id = f"run-alone-{number}"
         begin(ledger, run_id)
         assert jobs.add(ledger, run_id, [job(0, "b")], [], serving=serving) == 1
     begin(ledger, "run-3")
