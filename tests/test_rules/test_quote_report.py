@@ -7,10 +7,12 @@ import pytest
 
 from rules.deadline import deadline_of
 from rules.job_quote import JobQuote
+from rules.lesson import Tally
 from rules.quote_policies import other_name, own_name
 from rules.quote_report import quoted_deadline
 from rules.quote_tally import QuoteTally
 from rules.quote_text import quoted_deadline_line
+from rules.thinking_ways import ThinkingWays
 from schemas.estimate import Estimate
 from schemas.money import NanoUsd, to_nano
 from schemas.outcome import Method
@@ -26,7 +28,7 @@ def one(expected, worst):
 
 
 def tally_of(rules, *others):
-    tally = QuoteTally([own_name(rules), *others])
+    tally = QuoteTally([own_name(rules), *others], ThinkingWays(lambda *_: Tally(), ()))
     tally.policies[own_name(rules)].sums.add(one(300_000_000, 700_000_000))
     for name in others:
         tally.compare(name, one(600_000_000, 1_400_000_000))

@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 
 from rules.job_quote import JobQuote
+from rules.lesson import Tally
 from rules.quote_tally import QuotedRow, QuoteTally
 from rules.quoted_sharing import Lead, QuotedSharing
+from rules.thinking_ways import ThinkingWays
 from schemas.estimate import Estimate
 from schemas.outcome import Method, Outcome, Reason
 from schemas.payload.traits import PayloadClass
@@ -67,7 +69,7 @@ def test_in_a_sample_every_row_is_priced_by_itself():
 
 
 def test_a_row_that_would_be_sent_in_place_of_another_takes_its_money_to_its_own_group():
-    tally = QuoteTally(["own"])
+    tally = QuoteTally(["own"], ThinkingWays(lambda *_: Tally(), ()))
     tally.add(priced(job(0, group="ana")), 0)
     assert tally.outranks(0, 1)
     assert not tally.outranks(0, 0)
@@ -78,7 +80,7 @@ def test_a_row_that_would_be_sent_in_place_of_another_takes_its_money_to_its_own
 
 
 def test_a_shared_row_is_counted_and_costs_nothing():
-    tally = QuoteTally(["own"])
+    tally = QuoteTally(["own"], ThinkingWays(lambda *_: Tally(), ()))
     tally.add(priced(job(0)), 0)
     tally.add(replace(priced(job(1)), outcome=Outcome.SUCCEEDED, is_shared=True), 0)
     assert (tally.shared, tally.rows[None], tally.rows[Outcome.SUCCEEDED]) == (1, 1, 0)
