@@ -17,10 +17,8 @@ log = logging.getLogger("weighbridge")
 
 #: the limit of `limits.max_in_flight`, so that no call waits for a connection
 _MAX_CONNECTIONS = 1_000
-#: how long an idle connection is kept, seconds: much shorter than servers keep theirs (5 and more), and for paid calls
-#: shorter again, since a request that meets a closing connection may have been read
+#: how long a connection of free calls is kept, seconds: shorter than servers keep idle ones
 _FREE_KEPT_SECONDS = 2.0
-_PAID_KEPT_SECONDS = 0.5
 #: servers of one's own are reached directly, also where the environment names a proxy for everything
 _NOT_BY_PROXY = ("all://localhost", "all://127.0.0.1", "all://[::1]")
 _WORKSPACE_HEADER = "anthropic-workspace-id"
@@ -77,16 +75,15 @@ class Heard:
 def http_client(heard: Heard, *, paid: bool) -> httpx2.AsyncClient:
     """The connections of free calls, or of paid ones.
 
-    A paid call takes a connection only while it has just been used: a server may close one that it kept idle as the
-    next request leaves, and nobody could tell afterwards whether that request was read. Such an attempt is of unknown
-    outcome and keeps its hold. Redirects are not followed, since a paid request would be sent twice.
+    Every paid call has a connection of its own: a server may close one that it kept just as the next request leaves,
+    and nobody could tell afterwards whether that request was read. It costs a connection's set-up, which is little
+    against an answer. Redirects are not followed, since a paid request would be sent twice.
     """
-    kept = _PAID_KEPT_SECONDS if paid else _FREE_KEPT_SECONDS
     return DefaultAioHttpClient(
         follow_redirects=False,
         limits=httpx2.Limits(
             max_connections=_MAX_CONNECTIONS,
-            keepalive_expiry=kept,
+            keepalive_expiry=0.0 if paid else _FREE_KEPT_SECONDS,
         ),
         mounts=dict.fromkeys(_NOT_BY_PROXY),
         event_hooks={"request": [_handed_over], "response": [heard.hear]},

@@ -1,9 +1,13 @@
 """Plain mistakes in a job file or its policy, before anything is started."""
 
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from cli.check_input import check_input
-from schemas.errors import BadInput
+from schemas.errors import BadInput, NoJobs
 
 
 @pytest.fixture
@@ -38,3 +42,14 @@ def test_the_columns_of_the_policy_are_looked_at(jobs, tmp_path):
     policy.write_text(f'{start}[jobs]\nid = "ticket"\nprompt = "body"\n[results]\nkeep = ["country"]\n')
     with pytest.raises(BadInput, match="has no column country"):
         check_input(jobs, policy, None, None)
+
+
+def test_the_input_is_checked_with_the_day_in_its_name_and_the_policy_before_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    pq.write_table(pa.table({"job_id": ["a"], "prompt": ["hello"]}), tmp_path / f"{today}.parquet")
+    check_input("{date}.parquet", None, None, None)
+    with pytest.raises(NoJobs, match="There is no file night-20"):
+        check_input("night-{date}.parquet", None, None, None)
+    with pytest.raises(BadInput, match="The policy file"):
+        check_input("{date}.parquet", tmp_path / "none.toml", None, None)

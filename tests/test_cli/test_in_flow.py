@@ -3,15 +3,12 @@
 import asyncio
 import os
 import signal
-from datetime import UTC, datetime
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from cli.in_flow import check_input, endpoint, places, result_of
-from schemas.errors import BadInput, Interrupted, NoJobs
+from cli.in_flow import endpoint, places, result_of
+from schemas.errors import BadInput, Interrupted
 
 
 class State:
@@ -92,14 +89,3 @@ def test_the_simulator_is_there_for_the_run_and_gone_afterwards(tmp_path, monkey
         assert base_url.startswith("http://127.0.0.1:")
         assert os.environ["ANTHROPIC_API_KEY"] == "simulated"
     assert (tmp_path / "data/simulated").is_dir()
-
-
-def test_the_input_is_checked_with_the_day_in_its_name_and_the_policy_before_it(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    today = f"{datetime.now(UTC):%Y-%m-%d}"
-    pq.write_table(pa.table({"job_id": ["a"], "prompt": ["hello"]}), tmp_path / f"{today}.parquet")
-    check_input("{date}.parquet", None)
-    with pytest.raises(NoJobs, match="There is no file night-20"):
-        check_input("night-{date}.parquet", None)
-    with pytest.raises(BadInput, match="The policy file"):
-        check_input("{date}.parquet", tmp_path / "none.toml")

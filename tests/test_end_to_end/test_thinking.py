@@ -98,7 +98,9 @@ def named(way):
 
 def test_a_quote_compares_what_was_measured_and_names_the_command_for_what_was_not(yard):
     budget = {"thinking": '{"type": "enabled", "budget_tokens": 8000}', "model": "claude-sonnet-4-6"}
-    old = [row | budget | {"job_id": f"old-{n}", "prompt": "Why? " * 20} for n, row in enumerate(rows(2))]
+    old = [
+        row | budget | {"job_id": f"old-{n}", "prompt": f"Why {n}? " * 20} for n, row in enumerate(rows(2))
+    ]
     jobs = yard.jobs([*rows(), *old])
     with yard.simulator():
         first = quoted(yard, jobs)["thinking"]
