@@ -4,8 +4,9 @@
 
 Makes a file of long conversations and one of jobs with 20 tools, and takes a job file made of a trace if one is given.
 Prints one JSON line per file: expected USD with all jobs on the largest model, routed by weight, in batches, with
-conversations pruned to 8,000 input tokens, and with the tools left out that a job never needs; and each as a share of
-the first. Nothing is sent: every figure is a quote, with the output assumed.
+conversations pruned to 8,000 input tokens, with the tools left out that a job never needs, in batches with caching at few
+and at many hits, and with answers shared; and each as a share of the first. Nothing is sent: every figure is a quote,
+with the output assumed. What caching saves in runs that are sent: bench/cached_runs.py.
 """
 
 import argparse
@@ -47,6 +48,8 @@ messages_per_minute = 60_000
 count_per_minute = 60_000
 [prune]
 on_over_budget = "{means}"
+[run]
+share_answers = {shares}
 """
 BUDGET = 8_000
 WORDS = [
@@ -113,11 +116,26 @@ def with_tools(chance: random.Random, rows: int, number_of_tools: int) -> list[d
     ]
 
 
-def quoted(folder: Path, jobs: Path, base_url: str, *, prune: bool = False) -> dict[str, Decimal]:
-    """The expected USD of a file by policy, by a quote."""
-    policy = folder / f"prune-{prune}.toml"
+def repeated(chance: random.Random, rows: int) -> list[dict]:
+    """Short questions, of which three in ten were asked before."""
+    questions = [text(chance, 60) for _ in range(rows)]
+    asked = [
+        chance.choice(questions[:number]) if chance.random() < 0.3 and number else questions[number]
+        for number in range(rows)
+    ]
+    return [
+        {"job_id": f"asked-{number}", "prompt": question, "max_tokens": 400}
+        for number, question in enumerate(asked)
+    ]
+
+
+def quoted(
+    folder: Path, jobs: Path, base_url: str, *, prune: bool = False, shares: bool = True
+) -> dict[str, Decimal]:
+    """The expected USD of a file by policy, by a quote; and that of the first with caching, at few and many hits."""
+    policy = folder / f"prune-{prune}-{shares}.toml"
     means, most = ("prune", BUDGET) if prune else ("review", 200_000)
-    policy.write_text(POLICY.format(means=means, most=most))
+    policy.write_text(POLICY.format(means=means, most=most, shares=str(shares).lower()))
     env = {**os.environ, "ANTHROPIC_BASE_URL": base_url, "ANTHROPIC_API_KEY": "simulated"}
     env["PREFECT_HOME"] = str(folder / "prefect")
     env.pop("PREFECT_API_URL", None)
@@ -125,15 +143,18 @@ def quoted(folder: Path, jobs: Path, base_url: str, *, prune: bool = False) -> d
     command = [WEIGHBRIDGE, "quote", jobs, "--policy", policy, "--json", *where]
     done = subprocess.run(command, env=env, stdout=subprocess.PIPE, check=False)
     report = json.loads(done.stdout)
-    if report["jobs"]["priced"] != report["jobs"]["read"]:
+    if report["jobs"]["priced"] + report["jobs"]["shared"] != report["jobs"]["read"]:
         sys.exit(f"{jobs.name}: not every job was priced: {report['jobs']} {report['reasons']}")
-    return {one["name"]: Decimal(one["expected_usd"]) for one in report["policies"]}
+    found = {one["name"]: Decimal(one["expected_usd"]) for one in report["policies"]}
+    first = report["policies"][0]
+    return found | {end: Decimal(first[end]) for end in ("cached_low_usd", "cached_high_usd")}
 
 
 def saved(folder: Path, name: str, jobs: Path, base_url: str, fewer: Path | None = None) -> dict:
     """The line of one file; only conversations can be pruned. `fewer`: the same jobs with only the tools they need."""
-    plain = quoted(folder, jobs, base_url)
+    plain = quoted(folder, jobs, base_url, shares=False)
     batches, largest, messages = list(plain.values())[:3]
+    shared = next(iter(quoted(folder, jobs, base_url).values()))
     pruned = batches
     if name == "conversations":
         pruned = next(iter(quoted(folder, jobs, base_url, prune=True).values()))
@@ -146,6 +167,9 @@ def saved(folder: Path, name: str, jobs: Path, base_url: str, fewer: Path | None
         "in_batches": batches,
         "pruned": pruned,
         "tools_dropped": dropped,
+        "cached_few_hits": plain["cached_low_usd"],
+        "cached_many_hits": plain["cached_high_usd"],
+        "shared_answers": shared,
     }
     shares = {what: f"{cost / largest:.3f}" for what, cost in costs.items()}
     usd = {what: f"{cost:f}" for what, cost in costs.items()}
@@ -166,6 +190,7 @@ def main() -> None:
             "conversations": conversations(random.Random(1), arguments.rows),
             "20 tools": with_tools(random.Random(2), arguments.rows, 20),
             "needed tools": with_tools(random.Random(2), arguments.rows, NEEDED),
+            "repeats": repeated(random.Random(4), arguments.rows),
         }
         paths = {what: folder / f"{what.replace(' ', '-')}.parquet" for what in files}
         for what, rows in files.items():
@@ -177,6 +202,7 @@ def main() -> None:
             print(json.dumps(saved(folder, "conversations", paths["conversations"], url)), flush=True)
             line = saved(folder, "20 tools", paths["20 tools"], url, paths["needed tools"])
             print(json.dumps(line), flush=True)
+            print(json.dumps(saved(folder, "repeats", paths["repeats"], url)), flush=True)
             if simulator.billed():
                 sys.exit("something was sent")
 
