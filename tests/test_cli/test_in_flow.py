@@ -10,8 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cli.in_flow import check_input, endpoint, places, result_of
+from cli.check_input import check_input
+from cli.in_flow import endpoint, places, result_of
+from flows.final_state import NotComplete
 from schemas.errors import BadInput, Interrupted, NoJobs
+from schemas.report import RunReport
 
 
 class State:
@@ -39,6 +42,15 @@ def test_the_reason_of_a_failure_is_raised():
 
     with pytest.raises(BadInput, match="no file"):
         result_of(flow)
+
+
+def test_a_run_that_is_not_complete_hands_its_report_on():
+    report = RunReport(run_id="run-1", outcome="budget_stop")
+
+    async def flow(*, return_state):
+        return State(NotComplete("money ran out", report))
+
+    assert result_of(flow) is report
 
 
 @pytest.mark.parametrize(("which", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -98,8 +110,8 @@ def test_the_input_is_checked_with_the_day_in_its_name_and_the_policy_before_it(
     monkeypatch.chdir(tmp_path)
     today = f"{datetime.now(UTC):%Y-%m-%d}"
     pq.write_table(pa.table({"job_id": ["a"], "prompt": ["hello"]}), tmp_path / f"{today}.parquet")
-    check_input("{date}.parquet", None)
+    check_input("{date}.parquet", None, None, None)
     with pytest.raises(NoJobs, match="There is no file night-20"):
-        check_input("night-{date}.parquet", None)
+        check_input("night-{date}.parquet", None, None, None)
     with pytest.raises(BadInput, match="The policy file"):
-        check_input("{date}.parquet", tmp_path / "none.toml")
+        check_input("{date}.parquet", tmp_path / "none.toml", None, None)
