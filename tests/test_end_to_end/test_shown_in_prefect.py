@@ -56,6 +56,8 @@ def test_the_state_of_a_night_says_whether_it_needs_a_hand(yard, more, options, 
     assert (flow_run["state"]["type"], flow_run["state"]["name"]) == state
     assert flow_run["state"]["message"].startswith(f"{report['run_id']}: ")
     assert words in flow_run["state"]["message"]
+    assert flow_run["name"] == f"{flow_run['start_time'][:10]} jobs.parquet, messages"
+    assert set(flow_run["tags"]) == {"messages", "policy:default", "simulated"}
 
 
 def test_an_automation_can_listen_for_the_name_of_the_state(yard):
