@@ -9,8 +9,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from rules.raise_caps import need_sentence
 from schemas.outcome import EXIT_CODES, MONEY_REASONS, Outcome, Reason, RunOutcome
 from schemas.report import RunReport
+
+#: what is to be done before a deferred job may be sent again, where no cap of the policy is in its way
+_FIRST = {
+    Reason.PROVIDER_SPEND_LIMIT: "the provider's spend limit is reached: raise it in the provider's console first",
+    Reason.BILLS_OVER_HOLDS: "bills were above their holds: compare them with `weighbridge check-bill` first",
+}
 
 
 class StateName(StrEnum):
@@ -89,9 +96,13 @@ def _money(report: RunReport) -> Iterator[str]:
     short = {reason: jobs for reason, jobs in reasons.items() if reason in MONEY_REASONS}
     if short:
         why = ", ".join(reason.replace("_", " ") for reason in sorted(short))
-        yield (
-            f"{_jobs(sum(short.values()), 'is', 'are')} deferred for want of money ({why}): raise the cap and run again"
-        )
+        for reason in short:
+            if reason in _FIRST:
+                yield _FIRST[Reason(reason)]
+        need = "raise the cap and run again"
+        if report.deferred_for_money is not None:
+            need = need_sentence(report.deferred_for_money)
+        yield f"{_jobs(sum(short.values()), 'is', 'are')} deferred for want of money ({why}): {need}"
 
 
 def _unfinished(report: RunReport) -> Iterator[str]:

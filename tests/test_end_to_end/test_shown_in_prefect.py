@@ -42,7 +42,7 @@ def rows(number=4):
             ["--run-budget-usd", "0.0002"],
             3,
             ("FAILED", "BudgetStop"),
-            "deferred for want of money (run budget)",
+            "deferred for want of money (run budget): ",
         ),
     ],
     ids=["complete", "review", "rejected", "budget"],
@@ -60,9 +60,14 @@ def test_the_state_of_a_night_says_whether_it_needs_a_hand(yard, more, options, 
     assert set(flow_run["tags"]) == {"messages", "policy:default", "simulated"}
 
 
-def test_an_automation_can_listen_for_the_name_of_the_state(yard):
+def test_a_budget_stop_names_the_cap_to_raise_and_an_automation_can_listen_for_it(yard):
     with yard.simulator():
-        report = yard.run(yard.jobs(rows(20)), "--run-budget-usd", "0.0002", code=3)
+        policy = yard.policy(day_usd="0.0002")
+        report = yard.run(yard.jobs(rows(20)), "--policy", policy, code=3)
+    [cap] = report["deferred_for_money"]["caps"]
+    assert (cap["setting"], cap["used_usd"]) == ("day.budget_usd", report["usd"]["actual"])
+    message = shown(yard, report)["state"]["message"]
+    assert "raise day.budget_usd from 0.0002 USD to " in message
     wanted = {"event": {"name": ["prefect.flow-run.BudgetStop"]}}
 
     def heard():
