@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from cli.last_words import last_words
 from cli.options import SIMULATED_LEDGER
 from cli.show_report import print_report
+from flows.final_state import NotComplete
 from schemas.errors import Interrupted
 from schemas.outcome import EXIT_CODES, RunOutcome
 from schemas.report import RunReport
@@ -32,7 +33,7 @@ _EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
 def result_of(flow: Any, *arguments: Any, **options: Any) -> Any:
-    """What a flow returns.
+    """What a flow returns, or, where its run is not complete, the report of the run.
 
     SIGINT and SIGTERM end it in good order: nothing more is sent, and the books of the run are closed.
 
@@ -71,6 +72,8 @@ def result_of(flow: Any, *arguments: Any, **options: Any) -> Any:
         raise
     if came:
         raise Interrupted(_EXIT_CODES[came[0]])
+    if isinstance(result, NotComplete):
+        return result.report
     if isinstance(result, BaseException):
         raise result
     return result

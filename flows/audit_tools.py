@@ -5,6 +5,7 @@ from typing import Literal
 from prefect import State, flow
 from prefect.states import Completed, Failed
 
+from flows.flow_run_name import flow_run_name
 from flows.given_options import given_options
 from schemas.errors import WeighbridgeError
 from schemas.tool_audit import ToolAudit
@@ -12,7 +13,7 @@ from tasks.audit_tools import audit_tools as audit_step
 from tasks.start_quote import start_quote
 
 
-@flow(name="audit-tools", flow_run_name="audit-tools {jobs}", persist_result=False)
+@flow(name="audit-tools", flow_run_name=flow_run_name, persist_result=False)
 async def audit_tools(
     jobs: str,
     policy: str | None = None,

@@ -5,9 +5,20 @@ from collections.abc import Awaitable
 from prefect import State
 from prefect.states import Completed, Failed
 
+from rules.shown_state import shown_state
 from schemas.errors import NoJobs, WeighbridgeError
-from schemas.outcome import RunOutcome
 from schemas.report import RunReport
+
+
+class NotComplete(WeighbridgeError):  # noqa: N818 - a run that has ended, not a fault of the program
+    """A run has ended, and something is left to be done; its report says what.
+
+    A failed state of Prefect needs an exception as its result: who calls the flow in Python gets it raised.
+    """
+
+    def __init__(self, message: str, report: RunReport) -> None:
+        super().__init__(message)
+        self.report = report
 
 
 async def as_state(work: Awaitable[RunReport], *, allow_no_jobs: bool = False) -> State[RunReport]:
@@ -28,12 +39,8 @@ async def as_state(work: Awaitable[RunReport], *, allow_no_jobs: bool = False) -
 
 
 def final_state(report: RunReport) -> State[RunReport]:
-    """The Prefect state that says what the run ended as."""
-    figures = f"{report.jobs.succeeded} of {report.jobs.read} jobs succeeded, {report.usd.actual:f} USD"
-    message = f"{report.run_id}: {figures}"
-    if report.outcome == RunOutcome.FAILED:
-        return Failed(message=report.error or message, data=report)
-    name = "".join(word.capitalize() for word in report.outcome.split("_"))
-    if report.outcome == RunOutcome.COMPLETE:
-        name = "Completed"
-    return Completed(name=name, message=message, data=report)
+    """The Prefect state that says what the run ended as; the result of a failed one is `NotComplete`."""
+    shown = shown_state(report)
+    if shown.failed:
+        return Failed(name=shown.name, message=shown.message, data=NotComplete(shown.message, report))
+    return Completed(name=shown.name, message=shown.message, data=report)

@@ -5,9 +5,12 @@ from typing import Literal
 from prefect import State, flow
 
 from flows.final_state import as_state
+from flows.flow_run_name import flow_run_name
 from flows.given_options import given_options
+from rules.run_label import run_tags
 from schemas.report import RunReport
 from schemas.run import RunOptions
+from services.flow_runs import add_tags
 from services.job_file import JobFile
 from services.whole_thread import on_whole_thread
 from tasks.collect import collect
@@ -29,7 +32,7 @@ from tasks.start_run import start_run
 from tasks.step import run_log
 
 
-@flow(name="nightly-batch", flow_run_name="nightly-batch {jobs}", persist_result=False)
+@flow(name="nightly-batch", flow_run_name=flow_run_name, persist_result=False)
 async def nightly_batch(
     jobs: str,
     policy: str | None = None,
@@ -85,6 +88,8 @@ async def nightly_batch(
 async def one_night(options: RunOptions) -> RunReport:
     """The run itself; its report."""
     async with start_run(options) as (run, file):
+        tags = run_tags(run.policy.mode, run.policy.name, simulated=run.gateway.simulated)
+        await add_tags(options.prefect_flow_run_id, tags)
         waiting = 0
         if file is not None:
             waiting += await read_jobs(

@@ -5,6 +5,7 @@ from typing import Literal
 from prefect import State, flow
 from prefect.states import Completed, Failed
 
+from flows.flow_run_name import flow_run_name
 from flows.given_options import given_options
 from schemas.errors import WeighbridgeError
 from schemas.quote import QuoteReport
@@ -15,7 +16,7 @@ from tasks.start_quote import start_quote
 from tasks.step import run_log
 
 
-@flow(name="quote", flow_run_name="quote {jobs}", persist_result=False)
+@flow(name="quote", flow_run_name=flow_run_name, persist_result=False)
 async def quote(
     jobs: str,
     policy: str | None = None,

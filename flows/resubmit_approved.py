@@ -6,12 +6,13 @@ from prefect import State, flow
 from prefect.runtime import deployment, flow_run
 
 from flows.final_state import as_state
+from flows.flow_run_name import flow_run_name
 from flows.nightly_batch import one_night
 from schemas.report import RunReport
 from schemas.run import RunOptions
 
 
-@flow(name="resubmit-approved", persist_result=False)
+@flow(name="resubmit-approved", flow_run_name=flow_run_name, persist_result=False)
 async def resubmit_approved(
     policy: str | None = None,
     ledger: str | None = None,

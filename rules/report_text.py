@@ -1,6 +1,7 @@
 """The report as people read it: the same rows for the terminal, the Markdown file and the Prefect artifact."""
 
 from rules.cache_figures import PREFIX_HEADINGS, hits, prefix_rows
+from rules.raise_caps import need_sentence
 from schemas.money import usd_rounded
 from schemas.report import CutOffFigures, PassedCap, QuoteFigures, RunReport
 from schemas.saving_figures import CacheFigures, DeadlineFigures, FittedFigures, SharedFigures
@@ -85,6 +86,9 @@ def money_rows(report: RunReport) -> Rows:
             _saving(report),
         ),
     ]
+    if report.deferred_for_money is not None:
+        need = report.deferred_for_money
+        rows.append(("deferred", f"{need.jobs:,} jobs", need_sentence(need)))
     if report.deadline is not None and report.deadline.jobs:
         rows.append(_deadline_row(report.deadline))
     if report.quote is not None:

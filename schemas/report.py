@@ -81,6 +81,39 @@ class PassedCap(_ReportPart):
     over_usd: UsdText
 
 
+class CapToRaise(_ReportPart):
+    """A cap under which the next run would defer jobs again. USD.
+
+    Attributes:
+        setting: the field of the policy, such as day.budget_usd.
+        used_usd: settled and held in its window already.
+        needed_usd: what it would have to be if the answers cost what is expected.
+        enough_usd: what it would have to be whatever they cost.
+    """
+
+    setting: str
+    cap_usd: UsdText
+    used_usd: UsdText
+    needed_usd: UsdText
+    enough_usd: UsdText
+
+
+class DeferredFigures(_ReportPart):
+    """What the jobs need that were deferred for want of money. USD.
+
+    Attributes:
+        unpriced: how many of the jobs were deferred before they had a price; they are in no amount.
+        expected_usd, worst_usd: of the others together.
+        caps: those that are too low for them.
+    """
+
+    jobs: int
+    unpriced: int = 0
+    expected_usd: UsdText
+    worst_usd: UsdText
+    caps: list[CapToRaise] = []
+
+
 class CallFigures(_ReportPart):
     """Calls to the API: free counts, paid messages and creations of batches, answered or not.
 
@@ -312,6 +345,8 @@ class RunReport(_ReportPart):
     shared: SharedFigures = SharedFigures()
     #: the first rejected, failed and unknown rows; all of them are in the file unanswered-*.parquet
     rows_to_mend: list[RowToMend] = []
+    #: what the jobs need that were deferred for want of money; None: there are none
+    deferred_for_money: DeferredFigures | None = None
     #: when its answers were due; None: it had no deadline
     deadline: DeadlineFigures | None = None
     #: the quote that the run was held to

@@ -1,4 +1,4 @@
-"""Flow runs that Prefect shows: what a process could not report any more when it died."""
+"""Flow runs that Prefect shows: the tags of a run, and what a process could not report any more when it died."""
 
 import asyncio
 import logging
@@ -47,3 +47,25 @@ async def _set_crashed(ids: list[str], sentence: str) -> None:
                 continue  # another server showed it, or somebody deleted it
             if shown.state is None or not shown.state.is_final():
                 await client.set_flow_run_state(flow_run_id, Crashed(message=sentence), force=True)
+
+
+async def add_tags(flow_run: str | None, tags: Iterable[str]) -> None:
+    """Add tags to a flow run, next to those that it has of its deployment.
+
+    A Prefect server that is away stops nobody: it is logged.
+
+    Args:
+        flow_run: its id; None: no flow run shows what is done.
+        tags: to be added.
+    """
+    if flow_run is None:
+        return
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS), get_client() as client:
+            shown = await client.read_flow_run(UUID(flow_run))
+            await client.update_flow_run(shown.id, tags=list(dict.fromkeys([*shown.tags, *tags])))
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with the display, the run goes on
+        log.warning(
+            "Prefect could not be informed of the tags of this run (%s). The run goes on.",
+            type(error).__name__,
+        )

@@ -12,9 +12,11 @@ from prefect.artifacts import acreate_markdown_artifact
 from prefect.context import FlowRunContext
 
 from rules.cache_figures import cache_figures
+from rules.caps import caps_of
 from rules.nothing_bought import cut_off_figures, nothing_figures
 from rules.prices import BilledTokens, Unpriced
 from rules.quote_terms import quote_outcome
+from rules.raise_caps import deferred_figures
 from rules.report_text import alarm_lines, as_markdown
 from rules.run_outcome import (
     RunFacts,
@@ -30,6 +32,7 @@ from rules.sample_figures import sample_figures
 from schemas.money import to_usd, to_usd_or_none
 from schemas.outcome import Billing, Outcome, Reason, Scope
 from schemas.report import (
+    DeferredFigures,
     JobFigures,
     ModelFigures,
     Places,
@@ -42,6 +45,7 @@ from schemas.report import (
 )
 from schemas.saving_figures import CacheFigures, DeadlineFigures, FittedFigures, SampleFigures, SharedFigures
 from services.ledger import batches, fitted, lessons, prefixes, quotes, run_sums, runs, shared_answers
+from services.ledger.deferred_sums import deferred_sums
 from services.ledger.measured import measured_answers
 from services.ledger.run_sums import ModelSums, ReasonSum
 from services.result_file import USD, write_parts, write_text
@@ -81,6 +85,8 @@ RECONCILIATION = pa.schema(
 _ROWS_PER_PART = 50_000
 #: so many rows are named in the report itself
 ROWS_TO_FIX = 20
+#: stands for the run that comes next, which has no window yet
+_NEXT_RUN = "the next run"
 _TO_FIX = (Outcome.REJECTED, Outcome.FAILED, Outcome.UNKNOWN)
 
 
@@ -158,6 +164,7 @@ def report_on(run: Run) -> RunReport:
         cache=_cache_figures(run),
         shared=_shared_figures(run),
         rows_to_mend=_rows_to_fix(run),
+        deferred_for_money=_deferred_figures(run),
         deadline=_deadline_figures(run),
         quote=_quote_figures(run, models),
         sample=_sample_figures(run, sum(rows.values())),
@@ -204,6 +211,21 @@ def _sample_figures(run: Run, rows: int) -> SampleFigures | None:
         return None
     answers = measured_answers(run.ledger, run.run_id)
     return sample_figures(asked, run.reference.way, rows, answers)
+
+
+def _deferred_figures(run: Run) -> DeferredFigures | None:
+    """What the jobs need that the run deferred for want of money, under the caps that the next run finds."""
+    sums = deferred_sums(run.ledger, run.run_id)
+    groups = {one.group for one in sums if one.group}
+    # the next run has a window of its own, of which nothing is used
+    caps = caps_of(run.policy, _NEXT_RUN, run.scale.clock(), groups, deadline=_deadline_period(run))
+    used = quotes.used_in_windows(run.ledger, [cap.window for cap in caps])
+    return deferred_figures(sums, caps, used, run.policy)
+
+
+def _deadline_period(run: Run) -> str | None:
+    deadline = run.reference.deadline
+    return None if deadline is None else deadline.period
 
 
 def _deadline_figures(run: Run) -> DeadlineFigures | None:

@@ -11,6 +11,7 @@ import yaml
 from click.testing import CliRunner
 from sqlalchemy import CheckConstraint
 
+from rules.shown_state import StateName
 from schemas.bill import Finding
 from schemas.outcome import Billing, Outcome, Reason, RunOutcome
 from schemas.review_tables import ReviewRow
@@ -151,6 +152,7 @@ VOCABULARIES = [
     ("docs/check-bill.md", "Verdicts", set(Finding)),
     ("docs/review.md", "Statuses", _statuses()),
     ("docs/jobs.md", "Columns", set(COLUMNS)),
+    ("docs/operate.md", "How a run ends in Prefect", {*StateName, "Crashed"}),
     (
         "docs/operate.md",
         "On a schedule",

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from cli.in_flow import endpoint, places, result_of
+from flows.final_state import NotComplete
 from schemas.errors import BadInput, Interrupted
+from schemas.report import RunReport
 
 
 class State:
@@ -36,6 +38,15 @@ def test_the_reason_of_a_failure_is_raised():
 
     with pytest.raises(BadInput, match="no file"):
         result_of(flow)
+
+
+def test_a_run_that_is_not_complete_hands_its_report_on():
+    report = RunReport(run_id="run-1", outcome="budget_stop")
+
+    async def flow(*, return_state):
+        return State(NotComplete("money ran out", report))
+
+    assert result_of(flow) is report
 
 
 @pytest.mark.parametrize(("which", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

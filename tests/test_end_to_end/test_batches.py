@@ -209,7 +209,7 @@ def test_when_the_money_is_out_the_rest_is_deferred_and_the_next_run_sends_exact
         before = assert_log_and_ledger_agree(yard, simulator)
         assert sum(line["cost_nano_usd"] for line in before) <= nano("0.0004")
         flow = fetch(f"{yard.api}/flow_runs/{first['prefect_flow_run_id']}")
-        assert (flow["state"]["type"], flow["state"]["name"]) == ("COMPLETED", "BudgetStop")
+        assert (flow["state"]["type"], flow["state"]["name"]) == ("FAILED", "BudgetStop")
         second = yard.run(jobs, "--policy", policy, "--mode", "batches")
         assert second["jobs"]["succeeded"] == ROWS
         assert second["from_earlier_runs"] == done

@@ -111,7 +111,7 @@ def test_a_run_budget_goes_to_the_highest_priorities_and_the_next_run_sends_the_
         waiting = {name: row for name, row in on_record.items() if row["outcome"] == "deferred"}
         assert {row["reason"] for row in waiting.values()} == {"run_budget"}
         flow_run = fetch(f"{yard.api}/flow_runs/{first['prefect_flow_run_id']}")
-        assert (flow_run["state"]["type"], flow_run["state"]["name"]) == ("COMPLETED", "BudgetStop")
+        assert (flow_run["state"]["type"], flow_run["state"]["name"]) == ("FAILED", "BudgetStop")
 
         counted, sent = yard.called()
         second = yard.run(jobs, "--run-budget-usd", "1")

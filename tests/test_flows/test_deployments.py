@@ -77,18 +77,35 @@ def test_the_deployments_are_made_and_a_worker_runs_the_one_that_a_person_starts
         }
 
         places = {"ledger": f"sqlite:///{tmp_path}/ledger.db", "results": str(tmp_path / "results")}
-        asked = {"parameters": {"jobs": str(jobs), **places}}
-        run = fetch(f"{prefect_api}/deployments/{made['on-demand']['id']}/create_flow_run", asked)
+        start = f"{prefect_api}/deployments/{made['on-demand']['id']}/create_flow_run"
+        asked = {"parameters": {"jobs": str(jobs), **places}, "name": "By hand"}
+        run = fetch(start, asked)
+        others = tmp_path / "others.parquet"
+        pq.write_table(pa.table({"job_id": ["c"], "prompt": ["There is no money for this."]}), others)
+        without_money = {"jobs": str(others), **places, "run_budget_usd": "0.000000001"}
+        short = fetch(start, {"parameters": without_money, "name": "Rustic-Zebu"})
         worker = [BIN / "prefect", "worker", "start", "--pool", "weighbridge", "--type", "process"]
         with process(worker, env, log, ROOT):
             address = f"{prefect_api}/flow_runs/{run['id']}"
-            state = until(lambda: ended(found := fetch(address)) and found["state"], "the end of the run")
+            shown = until(lambda: ended(found := fetch(address)) and found, "the end of the run")
+            other = f"{prefect_api}/flow_runs/{short['id']}"
+            stopped = until(
+                lambda: ended(found := fetch(other)) and found, "the end of the run without money"
+            )
 
+        state = shown["state"]
         assert (state["type"], state["name"]) == ("COMPLETED", "Completed"), log.read_text()[-1500:]
+        assert shown["name"] == "By hand"
+        assert set(shown["tags"]) >= {"by-hand", "messages", "policy:default", "simulated"}
+        # the process has ended meanwhile, and no worker took its failed state for a crash
+        state = fetch(other)["state"]
+        assert (state["type"], state["name"]) == ("FAILED", "BudgetStop"), log.read_text()[-1500:]
+        assert stopped["name"].endswith(" others.parquet, messages")
         with closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger:
-            assert ledger.execute("SELECT prefect_flow_run_id, outcome FROM runs").fetchall() == [
-                (run["id"], "complete")
-            ]
+            assert set(ledger.execute("SELECT prefect_flow_run_id, outcome FROM runs")) == {
+                (run["id"], "complete"),
+                (short["id"], "budget_stop"),
+            }
             spent = ledger.execute("SELECT sum(actual_nano_usd) FROM attempts").fetchone()[0]
         assert spent == sum(line["cost_nano_usd"] for line in simulator.billed())
 

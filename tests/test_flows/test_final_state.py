@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from flows.final_state import as_state, final_state
+from flows.final_state import NotComplete, as_state, final_state
 from schemas.errors import BadInput, NoJobs, RunFailed
 from schemas.report import RunReport
 
@@ -16,6 +16,30 @@ def test_an_amount_is_shown_without_an_exponent(usd, shown):
     report = RunReport(run_id="run-1", outcome="complete")
     report.usd.actual = Decimal(usd)
     assert final_state(report).message.endswith(f" {shown}")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "shown"),
+    [
+        ("complete", ("COMPLETED", "Completed")),
+        ("budget_stop", ("FAILED", "BudgetStop")),
+        ("incomplete", ("FAILED", "Incomplete")),
+        ("failed", ("FAILED", "Failed")),
+    ],
+)
+async def test_a_run_that_needs_a_hand_is_a_failed_state_by_name_and_its_result_has_the_report(
+    outcome, shown
+):
+    report = RunReport(run_id="run-1", outcome=outcome)
+    state = final_state(report)
+    assert (state.type, state.name) == shown
+    result = await state.aresult(raise_on_failure=False)
+    if state.is_completed():
+        assert result is report
+        return
+    assert result.report is report
+    with pytest.raises(NotComplete, match="run-1: 0 of 0 jobs"):
+        await state.aresult()
 
 
 async def test_a_run_that_failed_is_a_failed_state_with_its_sentence():

@@ -12,7 +12,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling, Completed, Running
 
 from services import flow_runs
-from services.flow_runs import show_crashed
+from services.flow_runs import add_tags, show_crashed
 
 
 class Server:
@@ -75,3 +75,31 @@ async def test_a_prefect_server_that_is_away_stops_nobody(monkeypatch, heard, se
 async def test_nobody_is_asked_where_nothing_died(monkeypatch):
     reached(monkeypatch, AssertionError("asked"))
     await show_crashed([], "It died.")
+
+
+class Tagged:
+    """Prefect, as far as it is asked for the tags of one flow run."""
+
+    def __init__(self, *tags):
+        self.tags = list(tags)
+
+    async def read_flow_run(self, flow_run_id):
+        return SimpleNamespace(id=flow_run_id, tags=self.tags)
+
+    async def update_flow_run(self, flow_run_id, *, tags):
+        self.tags = tags
+
+
+async def test_tags_are_added_to_those_of_the_deployment_each_once(monkeypatch):
+    server = Tagged("spends", "batches")
+    reached(monkeypatch, server)
+    await add_tags(str(uuid4()), ["batches", "simulated"])
+    assert server.tags == ["spends", "batches", "simulated"]
+
+
+async def test_tags_that_cannot_be_shown_stop_nobody(monkeypatch, heard):
+    reached(monkeypatch, None)
+    monkeypatch.setattr(flow_runs, "_PATIENCE_SECONDS", 0.05)
+    await add_tags(str(uuid4()), ["batches"])
+    assert "tags of this run (TimeoutError)" in heard.text
+    await add_tags(None, ["batches"])

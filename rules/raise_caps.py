@@ -1,0 +1,131 @@
+"""Which caps to raise, and to what, so that the next run sends what this one deferred for want of money.
+
+A run sends its jobs as far as each hold fits while nothing else is in flight. So a cap surely lets all of them through
+when it has room for every worst case, and, if answers cost what is expected, when it has room for all that is expected
+and for what the widest hold takes above that.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from schemas.budget import Window, WindowCap
+from schemas.money import to_usd
+from schemas.outcome import Reason, Scope
+from schemas.policy import Policy
+from schemas.policy_sections import ANY_GROUP
+from schemas.report import CapToRaise, DeferredFigures
+
+#: an amount to be typed into a policy has this many digits, and is rounded up
+_DIGITS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class DeferredSum:
+    """The jobs of one group that were deferred for one reason. Nano-USD.
+
+    Attributes:
+        group: "": none.
+        unpriced: how many of the jobs were deferred before they had an estimate; they are in no amount.
+        widest: by how much a worst case is above what is expected, at most.
+    """
+
+    group: str
+    reason: str
+    jobs: int
+    unpriced: int
+    expected: int
+    worst_case: int
+    widest: int
+
+
+def deferred_figures(
+    sums: Sequence[DeferredSum], caps: Sequence[WindowCap], used: Mapping[Window, int], policy: Policy
+) -> DeferredFigures | None:
+    """What the deferred jobs need, and the caps that are too low for them; None: there are none.
+
+    Args:
+        sums: of the jobs that were deferred for want of money.
+        caps: that the next run would be under.
+        used: nano-USD settled and held of each window, as the next run finds it.
+        policy: that the caps are from.
+    """
+    if not sums:
+        return None
+    raised = [_to_raise(cap, sums, used.get(cap.window, 0), policy) for cap in caps]
+    return DeferredFigures(
+        jobs=sum(one.jobs for one in sums),
+        unpriced=sum(one.unpriced for one in sums),
+        expected_usd=to_usd(sum(one.expected for one in sums)),
+        worst_usd=to_usd(sum(one.worst_case for one in sums)),
+        caps=[cap for cap in raised if cap is not None],
+    )
+
+
+def _to_raise(cap: WindowCap, sums: Sequence[DeferredSum], used: int, policy: Policy) -> CapToRaise | None:
+    """A cap with what it would have to be; None: it is high enough, or there is none."""
+    covered = [one for one in sums if _covers(cap, one)]
+    if cap.nano_usd is None or not covered:
+        return None
+    before = used + cap.reserve
+    needed = before + sum(one.expected for one in covered) + max(one.widest for one in covered)
+    enough = before + sum(one.worst_case for one in covered)
+    if needed <= cap.nano_usd:
+        return None
+    return CapToRaise(
+        setting=_setting(cap.window, policy),
+        cap_usd=to_usd(cap.nano_usd),
+        used_usd=to_usd(used),
+        needed_usd=to_usd(_rounded_up(needed)),
+        enough_usd=to_usd(_rounded_up(enough)),
+    )
+
+
+def _covers(cap: WindowCap, one: DeferredSum) -> bool:
+    """Whether a cap is about these jobs; that of a deadline only about those which it deferred."""
+    if cap.window.scope is Scope.DEADLINE and one.reason != Reason.DEADLINE_BUDGET:
+        return False
+    return cap.covers((one.group,))
+
+
+def _setting(window: Window, policy: Policy) -> str:
+    """The field of the policy that a cap is from."""
+    if window.scope is Scope.DEADLINE:
+        return "batch.deadline_budget_usd"
+    if not window.group:
+        return f"{window.scope}.budget_usd"
+    group = window.group if window.group in policy.groups else ANY_GROUP
+    return f"groups.{group}.{window.scope}.budget_usd"
+
+
+def _rounded_up(nano: int) -> int:
+    step: int = 10 ** max(0, len(str(nano)) - _DIGITS)
+    return -(-nano // step) * step
+
+
+def need_sentence(figures: DeferredFigures) -> str:
+    """What the deferred jobs need and which caps to raise to what, as a part of a sentence."""
+    who = "it needs" if figures.jobs == 1 else "they need"
+    need = f"{who} {_usd(figures.expected_usd)} expected and {_usd(figures.worst_usd)} at most"
+    if figures.unpriced:
+        need = f"{figures.jobs - figures.unpriced:,} of them have a price: {need}"
+    if figures.unpriced == figures.jobs:
+        need = "they were not priced yet"
+    if not figures.caps:
+        return f"{need}, which the caps leave room for: run again"
+    raised = " and ".join(
+        f"raise {cap.setting} from {_usd(cap.cap_usd)} to {_usd(cap.needed_usd)}{_in_any_case(cap)}"
+        for cap in figures.caps
+    )
+    return f"{need}; {raised}, then run again"
+
+
+def _in_any_case(cap: CapToRaise) -> str:
+    if cap.enough_usd <= cap.needed_usd:
+        return ""
+    return f" (with {_usd(cap.enough_usd)} in any case)"
+
+
+def _usd(amount: Decimal) -> str:
+    """USD without the zeros at its end."""
+    return f"{amount.normalize():f} USD"

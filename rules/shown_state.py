@@ -1,0 +1,134 @@
+"""What the state of a run's flow run says: its name, whether it counts as failed, and one sentence.
+
+Prefect colours a state by its type alone, red for a failed one and green for a completed one, and names the events that
+automations listen to after the name (`prefect.flow-run.BudgetStop`). So a run that needs an operator is failed in
+Prefect, exactly as the command ends with another exit code than 0, and its name says which hand it needs.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from rules.raise_caps import need_sentence
+from schemas.outcome import EXIT_CODES, MONEY_REASONS, Outcome, Reason, RunOutcome
+from schemas.report import RunReport
+
+#: what is to be done before a deferred job may be sent again, where no cap of the policy is in its way
+_FIRST = {
+    Reason.PROVIDER_SPEND_LIMIT: "the provider's spend limit is reached: raise it in the provider's console first",
+    Reason.BILLS_OVER_HOLDS: "bills were above their holds: compare them with `weighbridge check-bill` first",
+}
+
+
+class StateName(StrEnum):
+    """The names of the states that a run ends in, as Prefect shows them."""
+
+    #: every row succeeded
+    COMPLETED = "Completed"
+    #: every row succeeded or waits for a person
+    NEEDS_REVIEW = "NeedsReview"
+    #: a budget ran out, or was passed
+    BUDGET_STOP = "BudgetStop"
+    #: some rows were rejected, failed, are unknown, or are in flight in another run
+    INCOMPLETE = "Incomplete"
+    #: the run itself ended early
+    FAILED = "Failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ShownState:
+    """How Prefect shows what a run ended as.
+
+    Attributes:
+        failed: its type is failed, and not completed.
+        message: what happened, and what to do next.
+    """
+
+    name: StateName
+    failed: bool
+    message: str
+
+
+def shown_state(report: RunReport) -> ShownState:
+    """The state that shows a run's report."""
+    return ShownState(name=_name(report), failed=EXIT_CODES[report.outcome] != 0, message=_message(report))
+
+
+def _name(report: RunReport) -> StateName:
+    match report.outcome:
+        case RunOutcome.FAILED:
+            return StateName.FAILED
+        case RunOutcome.BUDGET_STOP:
+            return StateName.BUDGET_STOP
+        case RunOutcome.INCOMPLETE:
+            return StateName.INCOMPLETE
+    return StateName.NEEDS_REVIEW if report.jobs.review else StateName.COMPLETED
+
+
+def _message(report: RunReport) -> str:
+    figures = f"{report.jobs.succeeded:,} of {report.jobs.read:,} jobs succeeded, {report.usd.actual:f} USD"
+    message = f"{report.run_id}: {figures}"
+    if report.outcome == RunOutcome.FAILED:
+        return report.error or message
+    return "; ".join([message, *_to_do(report)])
+
+
+def _to_do(report: RunReport) -> Iterator[str]:
+    """What an operator has to do, the most urgent first."""
+    for cap in report.caps_passed:
+        whose = f" of the group {cap.group}" if cap.group else ""
+        yield (
+            f"what was billed is {cap.over_usd:f} USD above the {cap.scope} budget{whose}: compare it with "
+            "`weighbridge check-bill` before you raise the cap"
+        )
+    yield from _money(report)
+    yield from _unfinished(report)
+    if report.jobs.review:
+        yield (
+            f"{_jobs(report.jobs.review, 'waits', 'wait')} for a person: decide with `weighbridge review list` or on "
+            "the review page, then resubmit-approved sends what was approved"
+        )
+
+
+def _money(report: RunReport) -> Iterator[str]:
+    """What the jobs need that were deferred for want of money."""
+    reasons = {one.reason: one.jobs for one in report.reasons if one.outcome == Outcome.DEFERRED}
+    short = {reason: jobs for reason, jobs in reasons.items() if reason in MONEY_REASONS}
+    if short:
+        why = ", ".join(reason.replace("_", " ") for reason in sorted(short))
+        for reason in short:
+            if reason in _FIRST:
+                yield _FIRST[Reason(reason)]
+        need = "raise the cap and run again"
+        if report.deferred_for_money is not None:
+            need = need_sentence(report.deferred_for_money)
+        yield f"{_jobs(sum(short.values()), 'is', 'are')} deferred for want of money ({why}): {need}"
+
+
+def _unfinished(report: RunReport) -> Iterator[str]:
+    """What else keeps a run from being complete."""
+    reasons = {(one.outcome, one.reason): one.jobs for one in report.reasons}
+    elsewhere = report.jobs.deferred - sum(
+        jobs
+        for (outcome, reason), jobs in reasons.items()
+        if outcome == Outcome.DEFERRED and reason in MONEY_REASONS
+    )
+    rejected = report.jobs.rejected - reasons.get((Outcome.REJECTED, Reason.REJECTED_BY_REVIEWER), 0)
+    if rejected:
+        yield f"{_jobs(rejected, 'was', 'were')} rejected: fix the rows that the report names"
+    if report.jobs.unknown:
+        yield (
+            f"{_jobs(report.jobs.unknown, 'has', 'have')} an unknown outcome and may have been billed: see "
+            "`weighbridge review holds`"
+        )
+    if report.jobs.failed:
+        yield f"{_jobs(report.jobs.failed, 'was', 'were')} not answered and not billed: run again"
+    if elsewhere:
+        yield f"{_jobs(elsewhere, 'is', 'are')} deferred: the next run takes them up"
+    if impossible := reasons.get((Outcome.REVIEW, Reason.IMPOSSIBLE_COUNT)):
+        yield f"{_jobs(impossible, 'has', 'have')} a count that cannot be right: check the endpoint of count_tokens"
+
+
+def _jobs(number: int, one: str, many: str) -> str:
+    """A number of jobs with its verb."""
+    return f"{number:,} job {one}" if number == 1 else f"{number:,} jobs {many}"
