@@ -211,6 +211,10 @@ class TestAnEvening:
         page.locator("form", has=page.locator("[value=reject]")).get_by_label("Note").fill("a test of ours")
         page.get_by_role("button", name="Reject").click()
         page.get_by_text("1 job rejected.").wait_for()
+        # the page went on to what still waits
+        assert page.locator(".review-title").inner_text() in ("case-10", "case-20", "picture-1")
+        [row] = yard.rows("SELECT id FROM reviews WHERE job_id = 'case-11'")
+        page.goto(page.url.split("/reviews/")[0] + f"/reviews/detail?pk={row['id']}")
         told = page.locator(".review-history").inner_text()
         assert re.search(r"claimed\s+by Anna Reviewer", told), told
         assert re.search(r"rejected\s+by Anna Reviewer[\s\S]*a test of ours", told), told
