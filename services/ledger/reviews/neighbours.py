@@ -40,7 +40,7 @@ def neighbours(ledger: Ledger, which: Filter, review_id: int) -> Neighbours:
 
 def _sides(dearness: int, review_id: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     """What stands before a review of this worst case and id, and what stands after it."""
-    equal = dearness == DEARNESS
+    equal = DEARNESS.is_not_distinct_from(dearness)
     before = or_(dearness < DEARNESS, and_(equal, ReviewRow.id > review_id))
     after = or_(dearness > DEARNESS, and_(equal, ReviewRow.id < review_id))
     return before, after
