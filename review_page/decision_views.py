@@ -11,13 +11,16 @@ from starlette_admin import CustomView
 from starlette_admin.flash import flash
 from starlette_admin.routing import route
 
-from review_page.forms import confirmed_of, days_of, text_of, usd_of, verb_of, versions_of, whole_of
-from review_page.list_view import asked
+from review_page.forms import asked, confirmed_of, days_of, text_of, usd_of, verb_of, versions_of, whole_of
+from review_page.going_on import after_decision, origin_of, review_url
 from review_page.wording import show_outcome
 from schemas.errors import BadInput, WeighbridgeError
 from schemas.review import Decided, Filter
 from schemas.transitions import Verb
 from services.ledger import Ledger, reviews
+
+#: after these there is nothing left to do about a review
+_GOES_ON = (Verb.APPROVE, Verb.REJECT)
 
 
 class Deciding(CustomView):
@@ -43,16 +46,18 @@ class Deciding(CustomView):
     async def one(self, request: Request) -> Response:
         """Decide about one review."""
         form = await request.form()
-        review_id = 0
+        review_id, origin = 0, origin_of(request, form.get("origin", ""))
         try:
             review_id = whole_of(form, "id") or 0
+            # before the decision: the order is by what the review was
+            following = await after_decision(request, self._ledger, review_id, origin)
             versions = {review_id: whole_of(form, "version") or 0}
-            await self._decide(request, form, [review_id], versions)
+            decided = await self._decide(request, form, [review_id], versions)
+            if decided.changed and verb_of(form) in _GOES_ON:
+                return RedirectResponse(following, 303)
         except WeighbridgeError as error:
             flash(request, str(error), "error")
-        return RedirectResponse(
-            request.url_for("admin:detail", key="reviews").include_query_params(pk=review_id), 303
-        )
+        return RedirectResponse(review_url(request, review_id, origin), 303)
 
     @route("/many", methods=["POST"], name="decide-many")
     async def many(self, request: Request) -> Response:
@@ -71,7 +76,7 @@ class Deciding(CustomView):
 
     async def _decide(
         self, request: Request, form: FormData, which: list[int] | Filter, versions: Mapping[int, int]
-    ) -> None:
+    ) -> Decided:
         """Make the decision of a form, in the name of whoever is logged in, and show what became of it."""
         verb, by = verb_of(form), request.state.admin_user.username
         if verb in (Verb.APPROVE, Verb.REJECT):
@@ -80,7 +85,9 @@ class Deciding(CustomView):
             raise BadInput("Only approving and rejecting can be done to all that match; nothing was decided.")
         else:
             act = self._about_named(form, verb, which, by)
-        show_outcome(request, verb, await anyio.to_thread.run_sync(act))
+        decided = await anyio.to_thread.run_sync(act)
+        show_outcome(request, verb, decided)
+        return decided
 
     def _about_any(
         self, form: FormData, verb: Verb, which: list[int] | Filter, by: str, versions: Mapping[int, int]

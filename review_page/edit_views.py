@@ -15,6 +15,7 @@ from starlette_admin import CustomView
 from starlette_admin.routing import route
 
 from review_page.forms import text_of, whole_of
+from review_page.going_on import after_decision, origin_of, review_url
 from review_page.list_view import Reviews
 from review_page.wording import show_outcome
 from schemas.errors import BadInput, WeighbridgeError
@@ -106,7 +107,7 @@ class Editing(CustomView):
     async def index(self, request: Request) -> Response:
         """The form, as the payload is."""
         review, standing = await self._review(request.query_params.get("pk"))
-        return self._shown(request, review, text=marked(standing))
+        return self._shown(request, review, text=marked(standing), origin=origin_of(request))
 
     @route("", methods=["POST"], name="edited-review")
     async def weighed(self, request: Request) -> Response:
@@ -114,6 +115,7 @@ class Editing(CustomView):
         form = await request.form()
         review, standing = await self._review(text_of(form, "id"))
         fields: dict[str, Any] = {name: text_of(form, name) for name in ("max_tokens", "keep_turns", "note")}
+        fields["origin"] = origin_of(request, form.get("origin", ""))
         fields |= {"text": form.get("text")} | {
             name: bool(form.get(name)) for name in ("drop_tools", "prune")
         }
@@ -134,13 +136,15 @@ class Editing(CustomView):
                 note=fields["note"] or None,
                 version=whole_of(form, "version"),
             )
+            # before the decision: the order is by what the review was
+            following = await after_decision(request, self._ledger, review.id, fields["origin"])
             decided = await anyio.to_thread.run_sync(decide)
         except (InvalidPayload, NoSuchEdit, WeighbridgeError) as error:
             return self._shown(request, review, error=str(error), **fields)
         show_outcome(request, Verb.EDIT, decided)
-        return RedirectResponse(
-            request.url_for("admin:detail", key="reviews").include_query_params(pk=review.id), 303
-        )
+        if not decided.changed:
+            following = review_url(request, review.id, fields["origin"])
+        return RedirectResponse(following, 303)
 
     async def _review(self, given: str | None) -> tuple[ReviewDetail, str]:
         """The review that an address names, and what would be sent as it stands."""
@@ -152,9 +156,12 @@ class Editing(CustomView):
         return review, review.edited_payload or review.payload
 
     def _shown(self, request: Request, review: ReviewDetail, **context: Any) -> Response:
-        return self._pages.page(
-            request, "review_edit.html", {"review": review, "may_prune": self._prune is not None, **context}
-        )
+        fixed = {
+            "review": review,
+            "may_prune": self._prune is not None,
+            "review_url": review_url(request, review.id, context["origin"]),
+        }
+        return self._pages.page(request, "review_edit.html", fixed | context)
 
 
 def _edited(form: FormData, standing: str) -> Payload:

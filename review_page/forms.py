@@ -3,12 +3,13 @@
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 
-from starlette.datastructures import FormData
+from starlette.datastructures import FormData, QueryParams
 
 from review_page.wording import words
 from schemas.errors import BadInput
 from schemas.money import NanoUsd
-from schemas.review import APPROVAL_HOLDS, MAX_APPROVAL_HOLDS, Totals
+from schemas.outcome import ReviewStatus
+from schemas.review import APPROVAL_HOLDS, MAX_APPROVAL_HOLDS, Filter, Totals
 from schemas.transitions import Verb
 
 
@@ -39,6 +40,19 @@ def amount(text: str) -> Decimal | None:
     except InvalidOperation:
         return None
     return value if value.is_finite() and 0 <= value < 10**9 else None
+
+
+def asked(query: QueryParams) -> Filter:
+    """The filter that a list's address names. What cannot be read asks nothing."""
+    status = query.get("status", ReviewStatus.PENDING)
+    return Filter(
+        status=status if status in tuple(ReviewStatus) else None,
+        reason=query.get("reason") or None,
+        group=query.get("group") or None,
+        model=query.get("model") or None,
+        over_usd=amount(query.get("over", "")),
+        search=query.get("q") or None,
+    )
 
 
 def usd_of(form: FormData, name: str) -> Decimal | None:

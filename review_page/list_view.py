@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import anyio.to_thread
 from sqlalchemy import ColumnElement, Select, and_, true
@@ -20,14 +20,15 @@ from starlette_admin.types import RequestAction
 
 from review_page import wording
 from review_page.conversation import conversation
-from review_page.forms import amount
+from review_page.forms import asked
+from review_page.going_on import list_filter, list_url, origin_of, review_url
 from schemas.money import NanoUsd
 from schemas.outcome import DECIDED_STATUSES, ReviewStatus
 from schemas.review import Filter, Totals
 from schemas.review_tables import ReviewRow
 from schemas.transitions import Verb, why_not
 from services.ledger import Ledger, reviews
-from services.ledger.reviews.reading import matching
+from services.ledger.reviews.reading import DEARNESS, matching
 
 _READ = (
     ReviewRow.id,
@@ -46,19 +47,6 @@ _READ = (
 )
 #: how old the numbers next to a select's choices may be; over many reviews they take longer than the list itself
 _CHOICES_SECONDS = 30.0
-
-
-def asked(query: QueryParams) -> Filter:
-    """The filter that a list's address names. What cannot be read asks nothing."""
-    status = query.get("status", ReviewStatus.PENDING)
-    return Filter(
-        status=status if status in tuple(ReviewStatus) else None,
-        reason=query.get("reason") or None,
-        group=query.get("group") or None,
-        model=query.get("model") or None,
-        over_usd=amount(query.get("over", "")),
-        search=query.get("q") or None,
-    )
 
 
 def _query(request: Request) -> QueryParams:
@@ -113,7 +101,8 @@ class Reviews(ModelView):
         "status",
         "created_at",
     )
-    fields_default_sort = (("id", True),)
+    fields_default_sort = (("worst_case_nano_usd", True), ("id", True))
+    sortable_field_mapping: ClassVar[dict[str, Any]] = {"worst_case_nano_usd": DEARNESS}
     list_template = "review_list.html"
     detail_template = "review_detail.html"
     actions = (
@@ -233,7 +222,7 @@ class Reviews(ModelView):
         """What a person may do to a review."""
         return {verb for verb in Verb if why_not(verb, review, name) is None}
 
-    def reading(self, review: ReviewRow) -> dict[str, Any]:
+    def reading(self, request: Request, review: ReviewRow) -> dict[str, Any]:
         """What the page of one review shows next to its columns; `now` is None when its payload was pruned."""
         kept = reviews.one_review(self.ledger, review.id)
         shown: dict[str, Any] = {"now": None, "before": None, "editable": False}
@@ -243,7 +232,19 @@ class Reviews(ModelView):
                 shown["now"] = conversation(kept.standing)
             if kept.edited_payload and kept.payload:
                 shown["before"] = conversation(kept.payload)
-        return shown | {"history": reviews.events(self.ledger, review.id)}
+        return shown | {
+            "history": reviews.events(self.ledger, review.id),
+            "ways": self._ways(request, review.id),
+        }
+
+    def _ways(self, request: Request, review_id: int) -> dict[str, str | None]:
+        """Where the page of one review leads: addresses, or None where there is nothing."""
+        origin = origin_of(request)
+        around = reviews.neighbours(self.ledger, list_filter(origin), review_id)
+        ways: dict[str, str | None] = {"origin": origin, "list": list_url(request, origin)}
+        for name, found in (("previous", around.previous), ("next", around.next)):
+            ways[name] = None if found is None else review_url(request, found, origin)
+        return ways
 
 
 def _summed(rows: Sequence[ReviewRow]) -> Totals:

@@ -211,6 +211,26 @@ class Totals:
     changes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """The pending reviews around one, the dearest first, by id; None where there is none.
+
+    Attributes:
+        previous: the one before it.
+        next: the one after it.
+        first: the first of all but itself.
+    """
+
+    previous: int | None
+    next: int | None
+    first: int | None
+
+    @property
+    def to_decide(self) -> int | None:
+        """What to decide about after it: the next one, and at the end those that were skipped."""
+        return self.first if self.next is None else self.next
+
+
 class RefusedDecision(NamedTuple):
     """Why a review was left as it was; no id: the whole selection was."""
 

@@ -2,9 +2,7 @@
 
 import contextlib
 import json
-import os
 import re
-import shutil
 import sqlite3
 import struct
 import urllib.error
@@ -15,18 +13,9 @@ from base64 import b64encode
 
 import pytest
 
+from tests.browsers import launched_chromium, opened
 from tests.strategies import quick_ledger
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = [
-    "--no-sandbox",  # as root, in a container
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 LONG = "The goods were weighed twice, and both weights differ. "
 
 
@@ -47,16 +36,8 @@ def png(width, height):
 
 @pytest.fixture(scope="module")
 def chromium():
-    """A browser, or a plain word that there is none; in CI that is a failure."""
-    if CHROMIUM is None:
-        word = "no chromium is installed, and tests/install_browser.sh could not install one"
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(word)
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only those who have a browser pay for it
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with launched_chromium() as browser:
         yield browser
-        browser.close()
 
 
 @contextlib.contextmanager
@@ -67,29 +48,6 @@ def review_page(yard, *options, **environment):
         found = re.search(r"http://\S+", command.first_line())
         assert found, command.out
         yield found.group()
-
-
-@contextlib.contextmanager
-def opened(chromium, address, name="Anna Reviewer"):
-    """A page of the browser, after its reviewer said who they are. Fails on what a browser complains about."""
-    context = chromium.new_context(viewport={"width": 1500, "height": 950})
-    page = context.new_page()
-    page.set_default_timeout(60_000)
-    complaints, elsewhere = [], []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-    page.on(
-        "request",
-        lambda asked: None if asked.url.startswith((address, "data:")) else elsewhere.append(asked.url),
-    )
-    page.goto(address)
-    page.get_by_label("Your name").fill(name)
-    page.get_by_role("button", name="Go on").click()
-    page.get_by_role("heading", name="Reviews").wait_for()
-    page.wait_for_load_state("load")
-    yield page
-    context.close()
-    assert (complaints, elsewhere) == ([], [])
 
 
 def case(number, **more):
@@ -211,6 +169,10 @@ class TestAnEvening:
         page.locator("form", has=page.locator("[value=reject]")).get_by_label("Note").fill("a test of ours")
         page.get_by_role("button", name="Reject").click()
         page.get_by_text("1 job rejected.").wait_for()
+        # the page went on to what still waits
+        assert page.locator(".review-title").inner_text() in ("case-10", "case-20", "picture-1")
+        [row] = yard.rows("SELECT id FROM reviews WHERE job_id = 'case-11'")
+        page.goto(page.url.split("/reviews/")[0] + f"/reviews/detail?pk={row['id']}")
         told = page.locator(".review-history").inner_text()
         assert re.search(r"claimed\s+by Anna Reviewer", told), told
         assert re.search(r"rejected\s+by Anna Reviewer[\s\S]*a test of ours", told), told

@@ -122,7 +122,9 @@ def test_weighing_shows_both_and_decides_nothing_until_it_is_saved(editor, ledge
     page = decide(editor, "/edit", id="1", version="1", verb="weigh", max_tokens="5")
     assert "It is within its limits" in page.text
     assert statuses(ledger) == {1: "pending"}
-    assert decide(editor, "/edit", id="1", version="1", verb="save", max_tokens="5").status_code == 303
+    saved = decide(editor, "/edit", id="1", version="1", verb="save", max_tokens="5")
+    # nothing else waits, so the list comes
+    assert (saved.status_code, saved.headers["location"]) == (303, "http://127.0.0.1/reviews/list")
     row = reviews.one_review(ledger, 1)
     assert (row.status, row.decided_by, row.input_tokens, row.ceiling_nano_usd) == (
         "edited",
@@ -148,6 +150,7 @@ def test_a_conversation_is_pruned_before_it_is_weighed_when_that_is_asked(editor
 def test_who_edits_an_older_version_overwrites_nothing(editor, ledger):
     decide(editor, verb="claim", id="1", version="1")
     answer = decide(editor, "/edit", id="1", version="1", verb="save", max_tokens="5")
+    assert answer.headers["location"].endswith("/reviews/detail?pk=1")
     assert "changed since you read it" in editor.get(answer.headers["location"]).text
     assert statuses(ledger) == {1: "claimed"}
 

@@ -9,6 +9,7 @@ from services.ledger.reviews.applying import apply_decisions, approved_jobs
 from services.ledger.reviews.booking import book, book_attempt, unknown_holds
 from services.ledger.reviews.closing import close_answered, name_cut_off, reopen_unsent
 from services.ledger.reviews.deciding import approve, claim, edit, expire, reject, release, reopen
+from services.ledger.reviews.neighbours import neighbours
 from services.ledger.reviews.parking import (
     Advise,
     drop_payloads,
@@ -36,6 +37,7 @@ __all__ = [
     "facets",
     "listed",
     "name_cut_off",
+    "neighbours",
     "one_review",
     "own_limits",
     "park_of_unknown_outcome",

@@ -16,10 +16,12 @@ from services.ledger.store import Ledger
 
 #: the largest id that the table can have; a database refuses to compare with a larger one
 _MAX_ID = 2**31 - 1
+#: what reviews are ordered by when the dearest come first; those without a price come last, in every database
+DEARNESS: ColumnElement[int] = func.coalesce(ReviewRow.worst_case_nano_usd, -1)
 _ORDERS: dict[Order, ColumnElement[Any]] = {
     Order.LATEST: ReviewRow.id.desc(),
     Order.OLDEST: ReviewRow.id.asc(),
-    Order.DEAREST: func.coalesce(ReviewRow.worst_case_nano_usd, -1).desc(),
+    Order.DEAREST: DEARNESS.desc(),
     Order.HEAVIEST: func.coalesce(ReviewRow.input_tokens, -1).desc(),
 }
 _FACETS: dict[str, InstrumentedAttribute[Any]] = {

@@ -1,0 +1,146 @@
+"""The page in a real browser: keys, without scripts, and on every screen."""
+
+import contextlib
+import threading
+import time
+
+import pytest
+import uvicorn
+
+from review_page.app import make_app
+from review_page.people import ReviewSettings
+from schemas.outcome import Method
+from schemas.review import EditEstimate
+from tests.browsers import launched_chromium, opened
+from tests.strategies import quick_ledger
+from tests.test_review_page.page import park, statuses
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with launched_chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    opened_ledger = quick_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    park(opened_ledger, 4)
+    yield opened_ledger
+    opened_ledger.close()
+
+
+@contextlib.contextmanager
+def served(ledger):
+    """The page's address, served by a thread."""
+
+    async def weigh(*_):
+        return EditEstimate("claude-haiku-5-5", 7, Method.COUNTED, 1_000)
+
+    app = make_app(ledger, ReviewSettings(), ["127.0.0.1"], weigh)
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 30
+    while not server.started and time.monotonic() < deadline:
+        time.sleep(0.02)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join(30)
+
+
+@pytest.fixture
+def address(ledger):
+    with served(ledger) as found:
+        yield found
+
+
+@pytest.fixture
+def page(chromium, address):
+    with opened(chromium, address) as found:
+        yield found
+
+
+def at(page, review):
+    page.wait_for_url(f"**/reviews/detail?pk={review}*")
+    page.wait_for_load_state("load")
+
+
+def text_focused(page):
+    return page.evaluate("document.activeElement.textContent.trim()")
+
+
+class TestKeys:
+    """Letters lead, Enter decides, and a text is only a text."""
+
+    def test_a_reviewer_goes_through_the_table_without_a_mouse(self, page, ledger):
+        # dearest first: 4 and 2 at 2 USD, then 3 and 1
+        page.keyboard.press("j")
+        assert text_focused(page) == "job-3"
+        page.keyboard.press("j")
+        page.keyboard.press("k")
+        page.keyboard.press("Enter")
+        at(page, 4)
+        page.keyboard.press("j")
+        at(page, 2)
+        page.keyboard.press("k")
+        at(page, 4)
+        page.keyboard.press("a")
+        assert text_focused(page) == "Approve"
+        assert statuses(ledger)[4] == "pending"
+        page.keyboard.press("Enter")
+        at(page, 2)
+        page.keyboard.press("r")
+        assert text_focused(page) == "Reject"
+        assert statuses(ledger)[2] == "pending"
+        page.keyboard.press("Enter")
+        at(page, 3)
+        assert statuses(ledger) == {1: "pending", 2: "rejected", 3: "pending", 4: "approved"}
+        page.keyboard.press("e")
+        page.get_by_label("The request as JSON").wait_for()
+
+    def test_in_a_field_a_letter_is_a_letter(self, page, ledger, address):
+        page.goto(f"{address}/reviews/detail?pk=4")
+        note = page.get_by_label("Note").first
+        note.focus()
+        page.keyboard.type("jkare?")
+        assert note.input_value() == "jkare?"
+        assert page.locator("dialog[open]").count() == 0
+        page.keyboard.press("Control+a")
+        assert note.evaluate("it => it === document.activeElement")
+        page.keyboard.press("Escape")
+        page.keyboard.press("j")
+        at(page, 2)
+        assert set(statuses(ledger).values()) == {"pending"}
+
+    def test_the_help_names_the_keys_and_holds_them_back(self, page, address):
+        page.goto(f"{address}/reviews/detail?pk=4")
+        page.keyboard.press("?")
+        page.get_by_role("dialog", name="Keys").wait_for()
+        page.keyboard.press("j")
+        page.keyboard.press("Escape")
+        assert page.locator("dialog[open]").count() == 0
+        assert page.url.endswith("pk=4")
+        page.get_by_role("button", name="Keys").click()
+        page.get_by_role("button", name="Close").click()
+        assert page.locator("dialog[open]").count() == 0
+
+    def test_where_there_is_nothing_to_do_a_key_does_nothing(self, page, address):
+        page.goto(f"{address}/reviews/detail?pk=1")
+        page.keyboard.press("j")
+        page.keyboard.press("Control+a")
+        page.wait_for_timeout(200)
+        assert page.url.endswith("pk=1")
+        assert text_focused(page) != "Approve"
+
+
+def test_without_scripts_a_reviewer_decides_all_the_same(chromium, address, ledger):
+    with opened(chromium, address, java_script_enabled=False) as page:
+        page.get_by_role("link", name="job-3").click()
+        page.get_by_role("link", name="Next").click()
+        at(page, 2)
+        assert not page.get_by_role("button", name="Keys").is_visible()
+        assert not page.locator("dialog").is_visible()
+        page.get_by_role("button", name="Approve").click()
+        at(page, 3)
+        assert statuses(ledger)[2] == "approved"
