@@ -177,14 +177,14 @@ class Reviews(ModelView):
         )
 
     async def serialize(self, obj: Any, request: Request, *args: Any, **options: Any) -> dict[str, Any]:
-        """As the library does, and who claimed or decided it."""
+        """As the library does, and who claimed or decided it, and its worst case in nano-USD."""
         row = await super().serialize(obj, request, *args, **options)
         who = None
         if obj.status == ReviewStatus.CLAIMED:
             who = obj.claimed_by
         elif obj.status in DECIDED_STATUSES:
             who = obj.decided_by
-        return row | {"who": who}
+        return row | {"who": who, "nano": obj.worst_case_nano_usd}
 
     async def count(self, request: Request, q: str | None = None, filters: FilterGroup | None = None) -> int:  # noqa: ARG002
         """How many match; what they come to is kept for who asked."""

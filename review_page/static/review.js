@@ -42,8 +42,38 @@ document.querySelectorAll("[data-review-shows-help]").forEach((button) => {
   button.hidden = false;
   button.addEventListener("click", () => help.showModal());
 });
-// the library's list puts the cursor into its search field, where letters are text
-window.addEventListener("load", () => {
-  const field = document.activeElement;
-  if (field?.matches('.review-filters [name="q"]') && field.value === field.defaultValue) field.blur();
+// when the document is ready the library's list puts the cursor into its search field, where letters are text; this
+// comes right after it
+window.jQuery?.(() => {
+  if (document.activeElement?.matches('.review-filters [name="q"]')) document.activeElement.blur();
 });
+
+// what the selected rows come to; all that match come to what the list says
+function showSelection() {
+  const shown = document.querySelector("[data-review=selection]");
+  const chosen = [...document.querySelectorAll("[data-sa-hook=row-checkbox]:checked")];
+  const all = document.querySelector("[data-sa-hook=select-all-banner-all]:not(.d-none)");
+  shown.hidden = chosen.length === 0;
+  shown.textContent = "Selected: " + (all ? document.querySelector("[data-review=totals]").textContent : comesTo(chosen));
+}
+
+function comesTo(chosen) {
+  const priced = chosen.map((box) => box.dataset.reviewNano).filter((nano) => nano);
+  const jobs = chosen.length === 1 ? "1 job" : `${chosen.length.toLocaleString("en")} jobs`;
+  const unpriced = chosen.length - priced.length;
+  const rest = unpriced ? `; ${unpriced.toLocaleString("en")} of them without a worst case, which cannot be approved` : "";
+  return `${jobs}, at most ${usd(priced.reduce((sum, nano) => sum + BigInt(nano), 0n))} USD${rest}`;
+}
+
+// cents, half to even, as the page that asks for confirmation writes them
+function usd(nano) {
+  const [cents, rest, half] = [nano / 10000000n, nano % 10000000n, 5000000n];
+  const rounded = rest > half || (rest === half && cents % 2n === 1n) ? cents + 1n : cents;
+  return `${(rounded / 100n).toLocaleString("en")}.${String(rounded % 100n).padStart(2, "0")}`;
+}
+
+if (document.querySelector("[data-review=selection]")) {
+  // after the library has followed suit
+  for (const name of ["change", "click"]) document.addEventListener(name, () => setTimeout(showSelection));
+  window.addEventListener("pageshow", () => setTimeout(showSelection));
+}

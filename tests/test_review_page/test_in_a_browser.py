@@ -6,11 +6,13 @@ import time
 
 import pytest
 import uvicorn
+from sqlalchemy import update
 
 from review_page.app import make_app
 from review_page.people import ReviewSettings
 from schemas.outcome import Method
 from schemas.review import EditEstimate
+from schemas.review_tables import ReviewRow
 from tests.browsers import launched_chromium, opened
 from tests.strategies import quick_ledger
 from tests.test_review_page.page import park, statuses
@@ -132,6 +134,30 @@ class TestKeys:
         page.wait_for_timeout(200)
         assert page.url.endswith("pk=1")
         assert text_focused(page) != "Approve"
+
+
+def test_the_selection_says_what_it_comes_to_as_the_confirmation_does(chromium, address, ledger):
+    costs = {1: 1_234_567_890_005_000_000, 2: 15_000_000, 3: None, 4: 20_000_000_000}
+    with ledger.write() as connection:
+        for review, cost in costs.items():
+            connection.execute(
+                update(ReviewRow).where(ReviewRow.id == review).values(worst_case_nano_usd=cost)
+            )
+    with opened(chromium, address) as page:
+        shown = page.locator("[data-review=selection]")
+        assert not shown.is_visible()
+        page.get_by_label("Select review 4").check()
+        page.get_by_text("Selected: 1 job, at most 20.00 USD").wait_for()
+        page.get_by_label("Select review 4").uncheck()
+        shown.wait_for(state="hidden")
+        page.get_by_label("Select the whole page").check()
+        said = (
+            "4 jobs, at most 1,234,567,910.02 USD; 1 of them without a worst case, which cannot be approved"
+        )
+        page.get_by_text(f"Selected: {said}").wait_for()
+        page.get_by_role("button", name="With selected").click()
+        page.get_by_role("link", name="Approve …").click()
+        assert page.locator("[data-review=consequence]").inner_text() == said
 
 
 def test_without_scripts_a_reviewer_decides_all_the_same(chromium, address, ledger):
