@@ -42,11 +42,19 @@ document.querySelectorAll("[data-review-shows-help]").forEach((button) => {
   button.hidden = false;
   button.addEventListener("click", () => help.showModal());
 });
-// when the document is ready the library's list puts the cursor into its search field, where letters are text; this
-// comes right after it
-window.jQuery?.(() => {
-  if (document.activeElement?.matches('.review-filters [name="q"]')) document.activeElement.blur();
-});
+// the library's list puts the cursor into its search field some time after it is loaded, where letters are text: only
+// who points at the field or tabs into it gets there
+const SEARCH = '.review-filters [name="q"]';
+let isWanted = false;
+document.addEventListener("pointerdown", () => { isWanted = true; }, true);
+document.addEventListener("keydown", (event) => { isWanted = event.key === "Tab" || document.activeElement?.matches(SEARCH); }, true);
+function leaveSearch(before) {
+  if (isWanted || !document.activeElement?.matches(SEARCH)) return;
+  document.activeElement.blur();
+  before?.focus?.();
+}
+document.addEventListener("focusin", (event) => leaveSearch(event.relatedTarget));
+leaveSearch(null);
 
 // what the selected rows come to; all that match come to what the list says
 function showSelection() {
