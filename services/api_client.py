@@ -3,10 +3,13 @@
 import logging
 import os
 from collections import deque
+from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from statistics import median
+from typing import Any
 
 import httpx2
 from anthropic import AsyncAnthropic, DefaultAioHttpClient
@@ -16,17 +19,19 @@ from schemas.errors import BadInput
 log = logging.getLogger("weighbridge")
 
 #: the limit of `limits.max_in_flight`, so that no call waits for a connection
-_MAX_CONNECTIONS = 1_000
+MAX_CONNECTIONS = 1_000
 #: how long a connection of free calls is kept, seconds: shorter than servers keep idle ones
 _FREE_KEPT_SECONDS = 2.0
 #: servers of one's own are reached directly, also where the environment names a proxy for everything
-_NOT_BY_PROXY = ("all://localhost", "all://127.0.0.1", "all://[::1]")
+NOT_BY_PROXY = ("all://localhost", "all://127.0.0.1", "all://[::1]")
 _WORKSPACE_HEADER = "anthropic-workspace-id"
 #: answers that the skew is the median of
 _SKEWS = 9
 _SKEW_TO_WARN = timedelta(minutes=5)
 #: whether the call under way has been given to the transport; before, no byte of it can have left
 HANDED_OVER: ContextVar[bool] = ContextVar("HANDED_OVER", default=False)
+#: an answer that has come already, for the SDK to judge in place of sending the request of the call under way
+GIVEN_ANSWER: ContextVar[httpx2.Response | None] = ContextVar("GIVEN_ANSWER", default=None)
 
 
 class Heard:
@@ -44,9 +49,8 @@ class Heard:
         self._date = ""
         self._warned = False
 
-    async def hear(self, response: httpx2.Response) -> None:
-        """Take note of one answer's headers."""
-        headers = response.headers
+    def hear(self, headers: Mapping[str, str]) -> None:
+        """Take note of one answer's headers, whose names are not case-sensitive."""
         self.workspace = headers.get(_WORKSPACE_HEADER) or self.workspace
         date = headers.get("date", "")
         if date != self._date:  # the same second again says nothing new
@@ -72,6 +76,21 @@ class Heard:
             )
 
 
+class _HttpClient(DefaultAioHttpClient):
+    """The SDK's connections; an answer that is given is not asked for again."""
+
+    async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        if (given := GIVEN_ANSWER.get()) is None:
+            return await super().send(request, **options)
+        given.request = request
+        return given
+
+
+def kept_seconds(*, paid: bool) -> float:
+    """How long a connection is kept after its call, seconds; see `http_client`."""
+    return 0.0 if paid else _FREE_KEPT_SECONDS
+
+
 def http_client(heard: Heard, *, paid: bool) -> httpx2.AsyncClient:
     """The connections of free calls, or of paid ones.
 
@@ -79,14 +98,18 @@ def http_client(heard: Heard, *, paid: bool) -> httpx2.AsyncClient:
     and nobody could tell afterwards whether that request was read. It costs a connection's set-up, which is little
     against an answer. Redirects are not followed, since a paid request would be sent twice.
     """
-    return DefaultAioHttpClient(
+
+    async def hear(response: httpx2.Response) -> None:
+        heard.hear(response.headers)
+
+    return _HttpClient(
         follow_redirects=False,
         limits=httpx2.Limits(
-            max_connections=_MAX_CONNECTIONS,
-            keepalive_expiry=0.0 if paid else _FREE_KEPT_SECONDS,
+            max_connections=MAX_CONNECTIONS,
+            keepalive_expiry=kept_seconds(paid=paid),
         ),
-        mounts=dict.fromkeys(_NOT_BY_PROXY),
-        event_hooks={"request": [_handed_over], "response": [heard.hear]},
+        mounts=dict.fromkeys(NOT_BY_PROXY),
+        event_hooks={"request": [_handed_over], "response": [hear]},
     )
 
 
@@ -105,12 +128,15 @@ def client_for(base_url: str | None = None, heard: Heard | None = None) -> Async
         BadInput: there is neither a key nor an address, or the key is none that can be sent.
     """
     transport = http_client(heard or Heard(), paid=False)
-    client = _with_usable_key(AsyncAnthropic(base_url=base_url, max_retries=0, http_client=transport))
+    own = partial(
+        AsyncAnthropic, base_url=base_url, max_retries=0, http_client=transport, open_telemetry=False
+    )
+    client = _with_usable_key(own())
     if client.api_key or client.auth_token or client.credentials:
         return client
     if base_url or os.environ.get("ANTHROPIC_BASE_URL"):
         # an endpoint of one's own may need no key; the client wants one
-        return AsyncAnthropic(api_key="none", base_url=base_url, max_retries=0, http_client=transport)
+        return own(api_key="none")
     raise BadInput(
         "There is no API key. Set ANTHROPIC_API_KEY to use the real API, ANTHROPIC_BASE_URL to use another endpoint, "
         "or add --simulate to `run` to try it without either. Nothing was counted or sent."

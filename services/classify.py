@@ -65,9 +65,10 @@ def _without_answer(error: Exception, call: Call, *, handed_over: bool) -> CallF
         return Transient(f"the request could not be put together on this side, and nothing left ({name})")
     if _beneath(error, (LineTooLong,)):
         return _large_headers(call)
-    if isinstance(error, TimeoutError | anthropic.APIConnectionError):
+    undecoded = _beneath(error, (httpx2.DecodingError,))
+    if undecoded is None and isinstance(error, anthropic.APIConnectionError | aiohttp.ClientError | OSError):
         return MayBeBilled(f"the connection was lost or timed out after the request left ({name})")
-    return MayBeBilled(f"the answer could not be read ({type(error).__name__})")
+    return MayBeBilled(f"the answer could not be read ({type(undecoded or error).__name__})")
 
 
 def _unsafe(error: BaseException) -> CallFailure:

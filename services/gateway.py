@@ -6,13 +6,13 @@ surely not billed.
 
 import asyncio
 import copy
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+import orjson
 from anthropic import AnthropicError, AsyncAnthropic, AsyncStream, Timeout
 from httpx2 import HTTPError, Response
 
@@ -30,6 +30,7 @@ from services.api_answers import counted_tokens, model_facts, paid_answer, provi
 from services.api_client import Heard, client_for, http_client
 from services.classify import classified
 from services.limiter import NO_WEIGHT, CallWeight, EndpointLimiter, RequestPace, message_limiter
+from services.prepared_calls import CONNECT_SECONDS, PreparedCalls
 from services.result_lines import result_lines
 from services.tries import CallPlan, Done, tried
 
@@ -40,7 +41,6 @@ START_COUNT_PER_MINUTE = 5_000
 START_BATCH_CALLS_PER_MINUTE = 1_000
 #: the simulator says so in every answer
 SIMULATED_HEADER = "weighbridge-simulated"
-_CONNECT_SECONDS = 10
 T = TypeVar("T")
 _FREE_CALL_SECONDS = 60
 
@@ -79,6 +79,8 @@ class Gateway:
         self._paid = paid
         self._heard = heard
         self._limits = limits
+        self._free_calls = PreparedCalls(client, heard, paid=False, seconds=_FREE_CALL_SECONDS)
+        self._paid_calls = PreparedCalls(paid, heard, paid=True, seconds=limits.request_timeout_seconds)
         self._messages: dict[str, EndpointLimiter] = {}
         self._counts = EndpointLimiter(RequestPace(limits.count_per_minute, START_COUNT_PER_MINUTE))
         self._batches = EndpointLimiter(RequestPace(None, START_BATCH_CALLS_PER_MINUTE))
@@ -89,6 +91,11 @@ class Gateway:
         self.tally = CallFigures()
         self.simulated = False
         self.endpoint = masked_url(str(client.base_url))
+
+    async def aclose(self) -> None:
+        """Close its connections."""
+        await self._free_calls.aclose()
+        await self._paid_calls.aclose()
 
     @property
     def clock_skew(self) -> timedelta | None:
@@ -120,10 +127,9 @@ class Gateway:
         """
 
         async def once() -> int:
-            timeout = Timeout(_FREE_CALL_SECONDS, connect=_CONNECT_SECONDS)
-            response = await self._client.messages.with_raw_response.count_tokens(**body, timeout=timeout)
-            self._counts.observe(response.headers)
-            return counted_tokens(await response.read())
+            answer = await self._free_calls.post("/v1/messages/count_tokens", orjson.dumps(body))
+            self._counts.observe(answer.headers)
+            return counted_tokens(answer.content)
 
         async with self._count_slots:
             leaving()
@@ -173,21 +179,11 @@ class Gateway:
         self, body: Mapping[str, Any], limiter: EndpointLimiter
     ) -> tuple[Answer, str, str | None]:
         seconds = self._limits.request_timeout_seconds
-        # the body was checked when its row was read; the SDK's walk over it would cost more than all else here
-        content = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
         # the read time-out runs anew with every byte, so that the whole call has one of its own
-        async with asyncio.timeout(seconds + _CONNECT_SECONDS):
-            response = await self._paid.post(
-                "/v1/messages",
-                content=content,
-                cast_to=Response,
-                options={
-                    "timeout": Timeout(seconds, connect=_CONNECT_SECONDS),
-                    "headers": {"content-type": "application/json"},
-                },
-            )
-        limiter.observe(response.headers)
-        return paid_answer(response.content, response.headers.get("request-id"))
+        async with asyncio.timeout(seconds + CONNECT_SECONDS):
+            answer = await self._paid_calls.post("/v1/messages", orjson.dumps(body))
+        limiter.observe(answer.headers)
+        return paid_answer(answer.content, answer.headers.get("request-id"))
 
     @property
     def counts_per_minute(self) -> int:
@@ -259,10 +255,10 @@ class Gateway:
 
         async def once() -> ProviderBatch:
             seconds = self._limits.request_timeout_seconds
-            async with asyncio.timeout(seconds + _CONNECT_SECONDS):
+            async with asyncio.timeout(seconds + CONNECT_SECONDS):
                 made = await self._paid.messages.batches.create(
                     requests=requests,  # type: ignore[arg-type]  # checked when the jobs were read
-                    timeout=Timeout(seconds, connect=_CONNECT_SECONDS),
+                    timeout=Timeout(seconds, connect=CONNECT_SECONDS),
                 )
             return provider_batch(made)
 
@@ -386,5 +382,5 @@ async def open_gateway(limits: RateLimits, base_url: str | None = None) -> Async
     heard = Heard()
     client = client_for(base_url, heard)
     paid = client.with_options(http_client=http_client(heard, paid=True))
-    async with client, paid:
-        yield Gateway(client, paid, heard, limits)
+    async with client, paid, aclosing(Gateway(client, paid, heard, limits)) as gateway:
+        yield gateway

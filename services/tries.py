@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 import stamina
@@ -61,7 +61,22 @@ async def tried(
     Raises:
         CallFailed: the failure of the last try.
     """
-    tries, turn = 0, plan.turn
+    turn = plan.turn or await plan.limiter.turn(plan.weight)
+    try:
+        return await _one_try(once, plan, limits, turn)
+    except CallFailed as failure:
+        return await _tried_again(once, plan, limits, tally, failure)
+
+
+async def _tried_again(
+    once: Callable[[], Awaitable[T]],
+    plan: CallPlan,
+    limits: RateLimits,
+    tally: CallFigures,
+    first: CallFailed,
+) -> Done[T]:
+    """The result of a call whose first try failed; most calls never need the waits and their arithmetic."""
+    tries = 0
     retry = stamina.retry_context(
         on=lambda error: _delay(error, limits),
         attempts=limits.tries,
@@ -73,20 +88,35 @@ async def tried(
     async for attempt in retry:
         with attempt:
             tries += 1
-            turn = turn or await plan.limiter.turn(plan.weight)
-            if tries > 1:
-                tally.retried += 1
-            HANDED_OVER.set(False)
+            if tries == 1:
+                raise first
+            turn = await plan.limiter.turn(plan.weight)
+            tally.retried += 1
             try:
-                return Done(await once(), tries, turn)
-            except Exception as error:
-                failure = _heeded(error, plan, limits)
+                return replace(await _one_try(once, plan, limits, turn), tries=tries)
+            except CallFailed as failure:
                 failure.tries = tries
-                if isinstance(failure, NotBilled):
-                    turn.weighed(NO_WEIGHT)
-                turn = None
-                raise failure from error
+                raise
     raise AssertionError("unreachable: the retry context returns or raises")
+
+
+async def _one_try(
+    once: Callable[[], Awaitable[T]], plan: CallPlan, limits: RateLimits, turn: QueuedCall
+) -> Done[T]:
+    """One try, which has its turn.
+
+    Raises:
+        CallFailed: it failed; what was surely not billed gives back the tokens of its turn.
+    """
+    HANDED_OVER.set(False)
+    try:
+        return Done(await once(), 1, turn)
+    except Exception as error:
+        failure = _heeded(error, plan, limits)
+        failure.tries = 1
+        if isinstance(failure, NotBilled):
+            turn.weighed(NO_WEIGHT)
+        raise failure from error
 
 
 def _heeded(error: Exception, plan: CallPlan, limits: RateLimits) -> CallFailed:

@@ -12,6 +12,9 @@ from tasks.run import Run
 
 #: shards worked on at once: enough that the next one's jobs fill the gaps of the last one's stragglers
 LANES = 4
+#: jobs that one task run counts, at least, in a run of too many for one task run each: a task run costs Prefect 5 to 20
+#: ms, as much as several calls
+COUNT_SIZE = 50
 #: jobs that one transaction holds the money for, at least where there are that many
 SHARD_SIZE = 500
 
@@ -32,7 +35,8 @@ class Sizes:
     def of(cls, policy: Policy, waiting: int) -> "Sizes":
         """The sizes for this many jobs that are to be weighed."""
         share = -(-waiting // policy.max_task_runs)
-        return cls(count=max(1, share), admit=max(SHARD_SIZE, share))
+        count = max(COUNT_SIZE, share) if share > 1 else 1
+        return cls(count=count, admit=max(SHARD_SIZE, share))
 
 
 async def in_shards(step: Callable[[Run, Shard], Awaitable[Any]], run: Run, size: int) -> None:

@@ -108,7 +108,6 @@ WITHOUT_A_TEST_FILE = dict.fromkeys(
         "tasks/read_results.py",
         "tasks/report_quote.py",
         "tasks/report_run.py",
-        "tasks/shards.py",
         "tasks/start_quote.py",
         "tasks/step.py",
         "tasks/weigh_edit.py",

@@ -82,7 +82,7 @@ async def test_what_cannot_be_put_together_never_left(monkeypatch):
     async with raw_server(always(reply(200, MESSAGE))) as server:
         error, _ = await failure_of_sending(server.url, body=BODY | {"system": "\ud800"})
         assert (type(error), server.requests) == (Transient, 0)
-        assert "could not be put together on this side, and nothing left (UnicodeEncodeError)" in str(error)
+        assert "could not be put together on this side, and nothing left (TypeError)" in str(error)
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1", "http://", "127.0.0.1:1"])
@@ -318,16 +318,12 @@ async def test_the_clocks_are_compared_and_a_large_skew_is_told_once(caplog, min
 
 
 async def test_one_odd_date_does_not_move_the_skew():
-    class Said:
-        def __init__(self, date):
-            self.headers = {"date": date}
-
     heard = Heard()
     now = datetime.now(UTC)
     for seconds in range(5):
-        await heard.hear(Said(format_datetime(now - timedelta(seconds=seconds), usegmt=True)))
+        heard.hear({"date": format_datetime(now - timedelta(seconds=seconds), usegmt=True)})
     for date in ("Mon, 01 Jan 2001 00:00:00 GMT", "yesterday", "", "Mon, 99 Jan 2001 00:00:00 GMT"):
-        await heard.hear(Said(date))
+        heard.hear({"date": date})
     assert abs(heard.clock_skew) < timedelta(seconds=10)
 
 
