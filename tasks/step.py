@@ -16,6 +16,26 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
+class _Call:
+    """A call that Prefect shows. It keeps what it is given and what comes back out of Prefect's sight.
+
+    Prefect walks through all parameters of a task run, and its flow run keeps every result until its end: for a night of
+    payloads that is the memory of the night.
+
+    Args:
+        name: of the task run; Prefect's template writes the call as this.
+    """
+
+    __slots__ = ("arguments", "name", "options", "result")
+
+    def __init__(self, name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
+        self.name, self.arguments, self.options = name, arguments, options
+        self.result: Any = None
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Step(Generic[Arguments, Result]):
     """One verb of a run. In a flow run it shows as a task run; without one, it is just awaited.
 
@@ -32,19 +52,35 @@ class Step(Generic[Arguments, Result]):
         self.__name__ = function.__name__
         self.function = function
         self.plain: Callable[Arguments, Awaitable[Result]] = _awaitable(function)
+        self._signature = inspect.signature(function)
+        self._name = task_run_name
         as_task = task(
             name=function.__name__,
-            task_run_name=task_run_name,
+            description=function.__doc__,
+            task_run_name="{call}" if task_run_name else None,
             cache_policy=NO_CACHE,
             persist_result=False,
         )
-        self._task = as_task(self.plain)
+        self._task = as_task(self._make)
 
     def __call__(self, *args: Arguments.args, **options: Arguments.kwargs) -> Awaitable[Result]:
         """The step's result, once it is awaited."""
         if FlowRunContext.get() is None and TaskRunContext.get() is None:
             return self.plain(*args, **options)
-        return self._task(*args, **options)
+        return self._shown(*args, **options)
+
+    async def _shown(self, *args: Arguments.args, **options: Arguments.kwargs) -> Result:
+        name = self._name and self._name.format(**self._signature.bind(*args, **options).arguments)
+        call = _Call(name or self.__name__, args, options)
+        await self._task(call)
+        result: Result = call.result
+        call.result = None
+        return result
+
+    async def _make(self, call: _Call) -> None:
+        arguments, options = call.arguments, call.options
+        call.arguments, call.options = (), {}
+        call.result = await self.plain(*arguments, **options)
 
 
 def _awaitable(function: Callable[Arguments, Any]) -> Callable[Arguments, Awaitable[Any]]:

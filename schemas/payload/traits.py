@@ -69,6 +69,8 @@ class Traits:
 
     def as_json(self) -> dict[str, Any]:
         """The traits that differ from a plain text payload's, as JSON."""
+        if self == PLAIN:  # most are, and taking one apart costs more than all else of writing its job down
+            return {}
         return {name: value for name, value in _flat(self).items() if value != _PLAIN_FIGURES[name]}
 
     @classmethod

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, literal_column, select
 
 from rules.identity import same_model
 from schemas.fitted_job import Fitting
@@ -65,11 +65,8 @@ def prior_attempts(connection: Connection, queued: Sequence[QueuedJob]) -> dict[
 
 def _keys_of(connection: Connection, queued: Sequence[QueuedJob]) -> dict[int, list[_Key]]:
     """By row: the job's payload last, after the other one of its review, if it was edited."""
-    fingerprints = [job.fingerprint for job in queued]
     query = select(ReviewRow.job_id, ReviewRow.fingerprint, ReviewRow.edited_fingerprint).where(
-        ReviewRow.edited_fingerprint.is_not(None),
-        ReviewRow.job_id.in_([job.job_id for job in queued]),
-        or_(ReviewRow.fingerprint.in_(fingerprints), ReviewRow.edited_fingerprint.in_(fingerprints)),
+        ReviewRow.edited_fingerprint.is_not(None), ReviewRow.job_id.in_([job.job_id for job in queued])
     )
     other: dict[_Key, str] = {}
     for job_id, fingerprint, edited in connection.execute(query):

@@ -30,8 +30,8 @@ log = logging.getLogger("weighbridge")
 MIGRATIONS = Path(__file__).parent / "migrations"
 #: how long a writer waits for another one, seconds
 BUSY_SECONDS = 60
-#: the most of a file that a SQLite connection keeps in memory, KiB: a decision about a whole night touches that much
-_CACHE_KIB = 65_536
+#: the most of a file that a SQLite connection keeps in memory, KiB; the system keeps the rest, once for all of them
+_CACHE_KIB = 8_192
 #: any constant: the PostgreSQL advisory lock that lets one process migrate at a time
 _MIGRATION_LOCK = 7_190_415
 
