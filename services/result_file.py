@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 
 from schemas.errors import BadInput
 
+#: rows that are objects of Python at a time while a part is made
+_ROWS_AS_OBJECTS = 1_000
 #: exact USD with nine places
 USD: pa.DataType = pa.decimal128(20, 9)
 
@@ -42,7 +44,7 @@ def write_parts(
     Args:
         folder: created when it is not there.
         stem: the parts' common name.
-        size: rows a part; one part is held in memory at a time.
+        size: rows a part; one part is held in memory at a time, as Arrow has it.
 
     Returns:
         The parts. There is always one, be it without rows: an empty result has its columns too.
@@ -51,15 +53,23 @@ def write_parts(
     parts: list[Path] = []
     iterator = iter(rows)
     for number in count():
-        part = list(islice(iterator, size))
-        if not part and parts:
+        part = _part(iterator, schema, size)
+        if not part.num_rows and parts:
             return parts
-        parts.append(
-            _write(folder / f"{stem}-{number:05d}.parquet", pa.Table.from_pylist(part, schema=schema))
-        )
-        if len(part) < size:
+        parts.append(_write(folder / f"{stem}-{number:05d}.parquet", part))
+        if part.num_rows < size:
             return parts
     raise AssertionError("unreachable")
+
+
+def _part(rows: Iterator[Mapping[str, Any]], schema: pa.Schema, size: int) -> pa.Table:
+    """The next rows, at most this many, as a table; few of them at a time are objects of Python, which are large."""
+    batches: list[pa.RecordBatch] = []
+    left = size
+    while chunk := list(islice(rows, min(left, _ROWS_AS_OBJECTS))):
+        batches.append(pa.RecordBatch.from_pylist(chunk, schema=schema))
+        left -= len(chunk)
+    return pa.Table.from_batches(batches, schema=schema).combine_chunks()
 
 
 @contextmanager

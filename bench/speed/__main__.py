@@ -1,0 +1,187 @@
+"""How fast, how flat: everything side by side in one run, beside its target.
+
+    python -m bench.speed [--rows 5000] [--rounds 3] [--memory 10000,100000] [--again 100000] [--out FIGURES.json]
+
+Against a stand-in process that costs next to nothing (batches: against the simulator), so that the client is measured:
+jobs a second of the hand-written script, of `run`, of a quote that only counts, and of a pipeline with a task run per
+item; CPU a job; peak memory by rows, in both modes; a finished run again; a run of 118 jobs, cold and with a Prefect
+server running. Prints a table, and one JSON line. `--memory` and `--again` of 0 leave those out.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from bench.speed.files import POLICY, make_jobs
+from bench.speed.measure import WEIGHBRIDGE, Measured, measured, prefect_server, stand_in
+from bench.speed.targets import table
+from simulator.process import running_simulator
+
+#: jobs of the small run: as many as the sample of the issue's measurement
+SMALL = 118
+#: a command's start-up is what this many jobs take
+FEW = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A folder for the files of the measurements, and what commands are run with.
+
+    Attributes:
+        base_url: what answers.
+    """
+
+    folder: Path
+    base_url: str
+
+    def jobs(self, rows: int) -> Path:
+        path = self.folder / f"jobs-{rows}.parquet"
+        return path if path.exists() else make_jobs(path, rows)
+
+    def environment(self, *, prefect_home: str = "prefect", **more: str) -> dict[str, str]:
+        env = {
+            **os.environ,
+            "ANTHROPIC_BASE_URL": self.base_url,
+            "ANTHROPIC_API_KEY": "stand-in",
+            "PREFECT_HOME": str(self.folder / prefect_home),
+        }
+        env.pop("PREFECT_API_URL", None)
+        return {**env, **more}
+
+    def fresh(self) -> None:
+        """Without a ledger and results."""
+        for path in self.folder.glob("ledger.db*"):
+            path.unlink()
+        shutil.rmtree(self.folder / "results", ignore_errors=True)
+
+    def run(self, rows: int, *options: str, again: bool = False, **env: str) -> Measured:
+        """`weighbridge run` of so many rows, on a fresh ledger or, again, on the one that is there."""
+        if not again:
+            self.fresh()
+        command = [WEIGHBRIDGE, "run", str(self.jobs(rows)), *self._places(), "--results"]
+        return measured([*command, str(self.folder / "results"), "--json", *options], self.environment(**env))
+
+    def quote(self, rows: int) -> Measured:
+        """`weighbridge quote` of so many rows, on a fresh ledger."""
+        self.fresh()
+        command = [WEIGHBRIDGE, "quote", str(self.jobs(rows)), *self._places(), "--json"]
+        return measured(command, self.environment())
+
+    def module(self, name: str, rows: int) -> Measured:
+        """One of the programs of this folder on so many rows."""
+        command = [sys.executable, "-m", f"bench.speed.{name}", str(self.jobs(rows))]
+        return measured([*command, str(self.folder / "answers.jsonl")], self.environment())
+
+    def _places(self) -> list[str]:
+        policy = self.folder / "policy.toml"
+        policy.write_text(POLICY)
+        return ["--policy", str(policy), "--ledger", f"sqlite:///{self.folder}/ledger.db"]
+
+
+def side_by_side(bench: Bench, rows: int, rounds: int) -> dict[str, Any]:
+    """Jobs a second and CPU a job of four ways to do the same, turn by turn; medians."""
+    bench.run(FEW)  # Prefect's own database is made once
+    start_up = median(bench.run(FEW).cpu for _ in range(rounds))
+    found: dict[str, list[Measured]] = {"script": [], "run": [], "quote": [], "task_per_item": []}
+    for _ in range(rounds):
+        found["script"].append(bench.module("script", rows))
+        found["run"].append(bench.run(rows))
+        found["quote"].append(bench.quote(rows))
+    found["task_per_item"].append(bench.module("task_per_item", rows))
+    of_a_few = median(bench.quote(FEW).seconds for _ in range(rounds))
+    took = {name: median(seconds_of(one) for one in found[name]) for name in found if name != "quote"}
+    took["quote"] = median(one.seconds for one in found["quote"]) - of_a_few
+    speed = {name: round(rows / seconds, 1) for name, seconds in took.items()}
+    return {
+        "rows": rows,
+        "jobs_per_second": speed,
+        "run_to_script": round(speed["run"] / speed["script"], 2),
+        "run_to_task_per_item": round(speed["run"] / speed["task_per_item"], 1),
+        "cpu_ms_per_job": {
+            "script": round(median(one.cpu for one in found["script"]) / rows * 1_000, 2),
+            "run": round((median(one.cpu for one in found["run"]) - start_up) / (rows - FEW) * 1_000, 2),
+            "task_per_item": round(found["task_per_item"][0].cpu / rows * 1_000, 2),
+        },
+        "seconds_with_start_up": {name: median(one.seconds for one in some) for name, some in found.items()},
+    }
+
+
+def seconds_of(one: Measured) -> float:
+    """The seconds of the work itself, as the program that did it says."""
+    return float(one.said["seconds"])
+
+
+def memory(bench: Bench, sizes: list[int]) -> dict[str, Any]:
+    """Peak memory of a run's process by rows, MiB, in Messages mode and in batches."""
+    peaks = {"messages": {rows: bench.run(rows).peak for rows in sizes}}
+    with running_simulator(log=bench.folder / "billed.jsonl") as simulator:
+        batches = Bench(bench.folder, simulator.base_url)
+        peaks["batches"] = {rows: batches.run(rows, "--mode", "batches").peak for rows in sizes}
+    return {"peak_mib": peaks}
+
+
+def again(bench: Bench, rows: int) -> dict[str, Any]:
+    """A finished run again: its seconds, and the calls that it makes."""
+    first = bench.run(rows)
+    second = bench.run(rows, again=True)
+    return {
+        "rows": rows,
+        "first_seconds": seconds_of(first),
+        "seconds": seconds_of(second),
+        "seconds_with_start_up": second.seconds,
+        "calls": second.said["calls"]["count"] + second.said["calls"]["message"],
+    }
+
+
+def small(bench: Bench, rounds: int) -> dict[str, Any]:
+    """A run of few jobs: on a fresh machine, once more, and with a Prefect server running; seconds to exit."""
+    home = "prefect-of-small"
+    shutil.rmtree(bench.folder / home, ignore_errors=True)
+    first = bench.run(SMALL, prefect_home=home).seconds
+    cold = median(bench.run(SMALL, prefect_home=home).seconds for _ in range(rounds))
+    with prefect_server(bench.environment(prefect_home=home)) as api_url:
+        warm = median(
+            bench.run(SMALL, prefect_home=home, PREFECT_API_URL=api_url).seconds for _ in range(rounds)
+        )
+    return {"jobs": SMALL, "fresh_machine": first, "cold": cold, "with_a_server": warm}
+
+
+@contextmanager
+def _bench() -> Iterator[Bench]:
+    with tempfile.TemporaryDirectory(prefix="speed-") as name, stand_in(Path(name)) as base_url:
+        yield Bench(Path(name), base_url)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.speed")
+    parser.add_argument("--rows", type=int, default=5_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--memory", default="10000,100000")
+    parser.add_argument("--again", type=int, default=100_000)
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args()
+    sizes = [int(size) for size in given.memory.split(",") if int(size)]
+    with _bench() as bench:
+        figures: dict[str, Any] = {"side_by_side": side_by_side(bench, given.rows, given.rounds)}
+        figures["small"] = small(bench, given.rounds)
+        if sizes:
+            figures["memory"] = memory(bench, sizes)
+        if given.again:
+            figures["again"] = again(bench, given.again)
+    print(table(figures))
+    print(json.dumps(figures))
+    if given.out:
+        given.out.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
