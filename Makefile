@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up browser test test-slow test-all check chaos lock clean
+.PHONY: help setup demo up browser test test-slow test-all check chaos bench lock clean
 
 help:
 	@echo "make demo   run the nightly flow on sample jobs against the local simulator (no key needed)"
@@ -14,6 +14,7 @@ help:
 	@echo "make test-slow  run those that are marked slow"
 	@echo "make test-all   run every test, with more examples of everything that is generated"
 	@echo "make chaos  kill and disturb the real command at random and ask the simulator what was paid"
+	@echo "make bench  measure speed and memory next to a hand-written script, and print the targets"
 	@echo "make setup  create $(VENV) with everything pinned in requirements.txt"
 	@echo "make lock   resolve pyproject.toml again into requirements.txt"
 
@@ -68,6 +69,13 @@ SEED ?= 1
 ONLY ?=
 chaos: setup
 	$(BIN)/python -m bench.chaos --kills $(KILLS) --seed $(SEED) $(if $(ONLY),--only $(ONLY))
+
+# About 40 minutes; MEMORY=10000,100000,1000000 takes two hours more. ROWS, ROUNDS and MEMORY make it shorter.
+ROWS ?= 5000
+ROUNDS ?= 3
+MEMORY ?= 10000,100000
+bench: setup
+	$(BIN)/python -m bench.speed --rows $(ROWS) --rounds $(ROUNDS) --memory $(MEMORY)
 
 lock:
 	$(PYTHON) -m venv $(VENV)-lock

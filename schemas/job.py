@@ -1,6 +1,6 @@
 """A job: one row of the input, and what may become of a row that is none."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NewType
 
@@ -130,6 +130,11 @@ class Shard:
 
     first: int
     last: int
+
+    def parts(self, size: int) -> "Iterator[Shard]":
+        """The same rows, at most this many of them at a time."""
+        for first in range(self.first, self.last + 1, size):
+            yield Shard(first, min(first + size - 1, self.last))
 
     def __str__(self) -> str:
         return f"row {self.first}" if self.first == self.last else f"rows {self.first}-{self.last}"

@@ -24,6 +24,9 @@ from tasks.prune_conversations import Weighs, fit_budget
 from tasks.run import Brake, Halt, Run
 from tasks.step import shard_step
 
+#: jobs of a shard whose payloads are in memory at a time: enough that many calls go out for each that is waited for
+JOBS_AT_ONCE = 250
+
 
 class _Stopped(Exception):  # noqa: N818 - not an error: the run stopped while the count waited for its turn
     """Nothing was asked."""
@@ -57,7 +60,12 @@ class JobOnScale:
 
 @shard_step(task_run_name="count {shard}")
 async def count_tokens(run: Run, shard: Shard) -> int:
-    """Count the jobs of a shard, together, and write the model of each down; how many found one."""
+    """Count the jobs of a shard and write the model of each down; how many found one."""
+    return sum([await _count_part(run, part) for part in shard.parts(JOBS_AT_ONCE)])
+
+
+async def _count_part(run: Run, shard: Shard) -> int:
+    """Count some jobs together."""
     queued = await run.ledger.off_loop(jobs.of_shard, run.run_id, shard)
     on_scale = [JobOnScale(job, Payload.restored(body)) for job, body in queued]
 

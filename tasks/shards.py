@@ -15,17 +15,18 @@ LANES = 4
 #: jobs that one task run counts, at least, in a run of too many for one task run each: a task run costs Prefect 5 to 20
 #: ms, as much as several calls
 COUNT_SIZE = 50
-#: jobs that one transaction holds the money for, at least where there are that many
+#: jobs that one transaction holds the money for, where there are that many
 SHARD_SIZE = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Jobs a shard of each stage, at most, so that no stage makes more than the policy's `max_task_runs` of them.
+    """Jobs a shard of each stage, at most.
 
     Attributes:
-        count: one, for a small run, so that each job shows as a task run.
-        admit: what one transaction holds the money for; a group commit is cheaper the larger it is.
+        count: one, for a small run, so that each job shows as a task run; in a large one, so many that there are no more
+            shards than the policy's `max_task_runs`.
+        admit: what one transaction holds the money for. It does not grow with the run, for its jobs are in memory.
     """
 
     count: int
@@ -36,7 +37,7 @@ class Sizes:
         """The sizes for this many jobs that are to be weighed."""
         share = -(-waiting // policy.max_task_runs)
         count = max(COUNT_SIZE, share) if share > 1 else 1
-        return cls(count=count, admit=max(SHARD_SIZE, share))
+        return cls(count=count, admit=SHARD_SIZE)
 
 
 async def in_shards(step: Callable[[Run, Shard], Awaitable[Any]], run: Run, size: int) -> None:

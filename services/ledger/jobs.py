@@ -49,7 +49,7 @@ QUEUED_COLUMNS = (
 )
 _TRAITS = QUEUED_COLUMNS.index(JobRow.traits)
 #: payloads held in memory together, bytes: a shard ends where the next job would pass it
-SHARD_BYTES = 64_000_000
+SHARD_BYTES = 16_000_000
 
 
 def add(
