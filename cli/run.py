@@ -7,6 +7,7 @@ import typer
 from cli.check_input import check_input
 from cli.in_flow import endpoint, places, result_of, run_and_report
 from cli.options import (
+    DaskAddressOption,
     DeadlineOption,
     EffortOption,
     IdColumnOption,
@@ -20,10 +21,12 @@ from cli.options import (
     QuoteOption,
     ResultsOption,
     RunBudgetOption,
+    RunnerOption,
     SampleOption,
     SeedOption,
     SimulateOption,
     ThinkingBudgetOption,
+    WorkersOption,
 )
 from flows.nightly_batch import nightly_batch
 
@@ -48,6 +51,9 @@ def run(
     thinking_budget: ThinkingBudgetOption = None,
     sample: SampleOption = None,
     seed: SeedOption = 1,
+    runner: RunnerOption = None,
+    workers: WorkersOption = None,
+    dask_address: DaskAddressOption = None,
     simulate: SimulateOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -59,6 +65,7 @@ def run(
     ledger, folder = places(ledger, results, simulate=simulate)
     policy_path = str(policy) if policy else None
     mode_name = mode.value if mode else None
+    runner_name = runner.value if runner else None
 
     def work() -> object:
         # report plain mistakes at once, before a Prefect server starts
@@ -84,6 +91,9 @@ def run(
                 sample=sample,
                 seed=seed,
                 deadline=deadline,
+                runner=runner_name,
+                workers=workers,
+                dask_address=dask_address,
             )
 
     run_and_report(work, as_json=as_json)

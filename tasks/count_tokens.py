@@ -58,6 +58,8 @@ class JobOnScale:
 @shard_step(task_run_name="count {shard}")
 async def count_tokens(run: Run, shard: Shard) -> int:
     """Count the jobs of a shard, together, and write the model of each down; how many found one."""
+    if run.workers is not None:
+        return await run.workers.count(run, shard)
     queued = await run.ledger.off_loop(jobs.of_shard, run.run_id, shard)
     on_scale = [JobOnScale(job, Payload.restored(body)) for job, body in queued]
 
