@@ -40,9 +40,9 @@ class Leaving(NamedTuple):
         gone: have left or ended before.
     """
 
-    marked: set[str]
-    staying: set[str]
-    gone: set[str]
+    marked: set[AttemptId]
+    staying: set[AttemptId]
+    gone: set[AttemptId]
 
 
 def record_leaving(
@@ -65,8 +65,9 @@ def record_leaving(
     if not attempts:
         return Leaving(set(), set(), set())
     one_at_a_time(connection)
-    marked = set(
-        connection.scalars(
+    marked = {
+        AttemptId(one)
+        for one in connection.scalars(
             update(AttemptRow)
             .where(
                 AttemptRow.attempt_id.in_(attempts),
@@ -78,13 +79,13 @@ def record_leaving(
             .values(sent_at=datetime.now(UTC), sent_by=sent_by)
             .returning(AttemptRow.attempt_id)
         )
-    )
-    staying: set[str] = {*move_to_today(connection, [one for one in attempts if one in marked], today)}
+    }
+    staying = move_to_today(connection, [one for one in attempts if one in marked], today)
     if staying:
         connection.execute(
             update(AttemptRow).where(AttemptRow.attempt_id.in_(staying)).values(sent_at=None, sent_by=None)
         )
-    gone: set[str] = set(attempts) - marked
+    gone = set(attempts) - marked
     if gone and not connection.scalar(select(is_owned(run))):
         gone = set()
     return Leaving(marked - staying, staying, gone)
