@@ -9,21 +9,29 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import update
 
 from flows.nightly_batch import weigh_and_send
-from schemas.delivery import Assignment, Delivered, NoWorkers, WorkerLost
-from schemas.ledger import AttemptRow
+from schemas.delivery import Assignment, NoWorkers, Work, WorkerLost
+from schemas.ledger import AttemptRow, RunRow
 from schemas.outcome import Reason
-from services.ledger import runs
-from tasks.deliver import Desk
+from services.ledger import deliveries, runs
+from tasks.deliver import Desk, deliver
 from tasks.hand_out import Workers
 from tasks.read_jobs import read_jobs
 from tasks.run import Run
 from tasks.shards import Sizes
 from tests.fake_batches import all_rows, assert_budgets_add_up
 from tests.fakes import FakeGateway, identity
-from tests.nights import KINDS, Rows, a_run_on_record, ended, text_row
+from tests.nights import KINDS, Rows, a_run, a_run_on_record, ended
 from tests.strategies import examples, quick_ledger
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    made = quick_ledger(f"sqlite:///{tmp_path}/ledger.db")
+    yield made
+    made.close()
 
 
 class Unhurried(FakeGateway):
@@ -121,7 +129,7 @@ async def shaky_night(ledger, folder, seed):
     random = Random(seed)
     rows = [
         {"job_id": f"job-{number}"} | KINDS[random.choice(NAMES)][0](number)
-        for number in range(random.randrange(5, 60))
+        for number in range(random.randrange(5, 30))
     ]
     run = await a_run_on_record(ledger, folder=folder)
     await read_jobs(run, Rows(rows), None)
@@ -175,54 +183,50 @@ def pays_once_and_loses_nothing(tmp_path_factory, seed):
         ledger.close()
 
 
-class Steady:
-    """One worker, which does what it is asked to with these results."""
-
-    patience, count, lanes = 0.0, 2, 16
-
-    def __init__(self, *results):
-        self._results = list(results)
-        self.asked = []
-
-    async def call(self, function, work, assignment, what):
-        self.asked.append((work, what))
-        result = self._results.pop(0) if self._results else Delivered()
-        if isinstance(result, type):
-            raise result
-        return result
+async def a_desk(ledger, folder, gateway=None):
+    run = await a_run_on_record(ledger, gateway, folder)
+    return Desk(run, AsyncExitStack())
 
 
-async def handed_out(ledger, folder, *results, rows=4):
-    run = await a_run_on_record(ledger, folder=folder)
-    await read_jobs(run, Rows([{"job_id": f"job-{n}"} | text_row(f"job {n}") for n in range(rows)]), None)
-    force = Steady(*results)
-    workers = Workers(force, Assignment(run.reference, "http://fake", True, 2))
-    return replace(run, workers=workers), force
-
-
-async def test_a_desk_reports_its_calls_once_and_why_its_run_must_stop(tmp_path):
-    ledger = quick_ledger(f"sqlite:///{tmp_path}/ledger.db")
-    run, _ = await handed_out(ledger, tmp_path)
-    gateway = FakeGateway()
-    desk = Desk(Run.of(run.reference, ledger, gateway, run.models), AsyncExitStack())
-    gateway.tally.count = 7
+async def test_a_desk_reports_its_calls_once_and_why_its_run_must_stop(ledger, tmp_path):
+    desk = await a_desk(ledger, tmp_path)
+    desk.run.tally.count = 7
     desk.run.halt.stop(Reason.ACCESS_DENIED)
-    first = await desk.do("send", [])
+    first = await desk.do(Work.SEND, [])
     assert (first.calls.count, first.halt, first.error) == (7, Reason.ACCESS_DENIED, None)
-    assert (await desk.do("send", [])).calls.count == 0
-    ledger.close()
+    assert (await desk.do(Work.SEND, [])).calls.count == 0
 
 
-async def test_an_error_in_a_worker_comes_back_as_a_sentence_that_quotes_nothing(tmp_path, monkeypatch):
-    ledger = quick_ledger(f"sqlite:///{tmp_path}/ledger.db")
-    run, _ = await handed_out(ledger, tmp_path)
-    desk = Desk(run, AsyncExitStack())
+async def test_an_error_in_a_worker_comes_back_as_a_sentence_that_quotes_nothing(
+    ledger, tmp_path, monkeypatch
+):
+    desk = await a_desk(ledger, tmp_path)
 
     def broken(*_):
         raise KeyError("hidden words of a payload")
 
     monkeypatch.setattr("tasks.deliver.deliveries.unsent", broken)
-    found = await desk.do("send", ["att_1"])
+    found = await desk.do(Work.SEND, ["att_1"])
     assert "KeyError" in found.error
     assert "hidden" not in found.error
-    ledger.close()
+
+
+async def test_a_desk_stops_when_its_run_is_halted_and_is_left_when_it_is_over(ledger, tmp_path, monkeypatch):
+    monkeypatch.setattr("tasks.deliver.LOOK_SECONDS", 0.01)
+    desk = await a_desk(ledger, tmp_path)
+    watching = asyncio.ensure_future(desk.watch())
+    deliveries.halt(ledger, desk.run.reference.key, Reason.INTERRUPTED)
+    await asyncio.sleep(0.3)
+    assert desk.run.halt.reason is Reason.INTERRUPTED
+    assert not watching.done()
+    with ledger.write() as connection:
+        connection.execute(update(RunRow).values(owner="another"))
+    await asyncio.wait_for(watching, 10)
+
+
+def test_a_worker_whose_ledger_knows_no_such_run_does_nothing_and_says_so(tmp_path):
+    run = a_run(folder=tmp_path)
+    reference = replace(run.reference, ledger_url=f"sqlite:///{tmp_path}/empty.db")
+    found = deliver(Work.SEND, Assignment(reference, "http://fake", True, 1), ["att_1"])
+    assert "finds no run run-1 under way in its ledger" in found.error
+    assert found.done == 0
