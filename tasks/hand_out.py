@@ -98,8 +98,13 @@ class Workers:
 
     async def halt(self, run: Run) -> None:
         """Have nothing more sent: each worker looks at the ledger now and then."""
-        if run.halt.reason is not None:
+        if run.halt.reason is None:
+            return
+        try:
             await run.ledger.off_loop(deliveries.halt, run.reference.key, run.halt.reason)
+        except RunFailed as error:
+            # without the ledger nothing leaves, and each delivery brings its own end
+            log.warning("The workers could not be told to stop: %s", error)
 
     async def _done(self, run: Run, work: Work, what: Shard | Sequence[AttemptId]) -> int:
         for _ in range(_MOST_DELIVERIES):
