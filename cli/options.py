@@ -11,7 +11,7 @@ import typer
 
 from schemas.errors import BadInput
 from schemas.ledger_place import ledger_url_of, plain_sqlite_file
-from schemas.outcome import Mode
+from schemas.outcome import Mode, Runner
 
 if TYPE_CHECKING:
     from services.ledger import Ledger
@@ -76,6 +76,20 @@ DeadlineOption = Annotated[
         help="When the answers are due, in the policy's time zone: what batches have not answered shortly before goes "
         "out in Messages mode.",
     ),
+]
+RunnerOption = Annotated[
+    Runner | None,
+    typer.Option(
+        help="Where counts and paid calls are made: local (in this process), processes (worker processes on this machine) "
+        "or dask (the workers of a cluster)."
+    ),
+]
+WorkersOption = Annotated[
+    int | None, typer.Option(min=1, max=64, help="How many processes, with --runner processes.")
+]
+DaskAddressOption = Annotated[
+    str | None,
+    typer.Option(help="The scheduler of the cluster, with --runner dask, such as tcp://10.0.0.5:8786."),
 ]
 SimulateOption = Annotated[
     bool, typer.Option("--simulate", help="Use a simulator on this machine: no key, no money.")

@@ -17,6 +17,7 @@ from tasks.collect import collect
 from tasks.count_tokens import count_tokens
 from tasks.draw_rows import DrawnRows, draw_rows
 from tasks.find_prefixes import find_prefixes
+from tasks.hand_out import know_pins, say_who_sends
 from tasks.learn import learn
 from tasks.park_for_review import park_for_review
 from tasks.publish import publish
@@ -52,6 +53,9 @@ async def nightly_batch(
     id_column: str | None = None,
     prompt_column: str | None = None,
     deadline: str | None = None,
+    runner: Literal["local", "processes", "dask"] | None = None,
+    workers: int | None = None,
+    dask_address: str | None = None,
     allow_no_jobs: bool = False,
 ) -> State[RunReport]:
     """Weigh every job of a job file, send what fits, park the rest for review, reconcile the bill.
@@ -79,6 +83,10 @@ async def nightly_batch(
         prompt_column: The column with the prompt, or a template such as Summarise: {body}. Empty: as the policy says.
         deadline: A time of day such as 06:30, in the policy's time zone, at which the answers of a run in batches are due.
             Empty: as the policy says.
+        runner: Where calls are made: local (in the run's process), processes (on its machine) or dask (a cluster). Empty:
+            as the policy says.
+        workers: How many processes, with processes. Empty: as the policy says, or one for each core.
+        dask_address: The scheduler of the cluster, such as tcp://10.0.0.5:8786. Empty: as the policy says.
         allow_no_jobs: A night without a job file, or without a row in it, is complete. Otherwise it fails.
     """
     given = dict(locals())
@@ -127,7 +135,9 @@ async def weigh_and_send(run: Run, sizes: Sizes) -> RunReport:
     log.info("%s earlier answers learned from", await learn(run))
     await in_shards(count_tokens, run, sizes.count)
     log.info("%s calls to count_tokens", run.tally.count)
+    await know_pins(run)
     log.info("%s shared prefixes to cache", await find_prefixes(run))
+    say_who_sends(run)
     async with showing_progress(run):
         await SendQueue(run, sizes.admit).drain()
         await share_answers(run)

@@ -64,6 +64,8 @@ class RunRow(Table):
     parks_unknown: Mapped[bool] = mapped_column(default=True)
     #: calls made for it so far, as its owner last said
     calls: Mapped[dict[str, Any] | None]
+    #: why its workers are to send no more; None: they may
+    halted: Mapped[str | None] = mapped_column(String(40))
     #: the quote that it was held to
     quote_id: Mapped[str | None] = mapped_column(String(64))
     #: when its answers are due; None: its policy names no time
@@ -238,6 +240,8 @@ class AttemptRow(Table):
     opened_at: Mapped[datetime]
     #: set before the first byte may leave
     sent_at: Mapped[datetime | None]
+    #: the token of whoever let it leave: nobody else may let it leave again; None: it went out in a batch, or not at all
+    sent_by: Mapped[str | None] = mapped_column(String(32))
     ended_at: Mapped[datetime | None]
     tries: Mapped[int] = mapped_column(default=0)
     #: the shared prefix that it was marked for, with the life of its entry; and whether others waited for it

@@ -170,6 +170,14 @@ class Policy(PolicySection):
             changes["batch"] = {**self.batch.model_dump(), "deadline": deadline}
         return validated({**self.model_dump(), **changes}, "the run's options")
 
+    def running_on(self, runner: str | None, workers: int | None, dask_address: str | None) -> "Policy":
+        """The policy with a run's own choice of where its calls are made; what is None stays as the file has it."""
+        named = {"runner": runner, "workers": workers, "dask_address": dask_address}
+        changes = {name: value for name, value in named.items() if value is not None}
+        if not changes:
+            return self
+        return validated({**self.model_dump(), "run": self.run.model_dump() | changes}, "the run's options")
+
 
 def policy_from_toml(text: str, source: str) -> Policy:
     """The policy in a TOML text.

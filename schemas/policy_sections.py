@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from schemas.model_facts import MODEL_NAME
 from schemas.money import NanoUsd, to_nano
+from schemas.outcome import Runner
 from schemas.payload.exact_json import NO_JSON, Unfit, exact_json, exact_number
 from schemas.payload.invalid import InvalidPayload
 from schemas.payload.payload import Payload
@@ -56,7 +57,7 @@ class BudgetCap(PolicySection):
 
 
 class RunRules(BudgetCap):
-    """What holds for one run: its cap, and whether identical requests of it share an answer.
+    """What holds for one run: its cap, whether identical requests of it share an answer, and where its calls are made.
 
     Shared is within one ledger, by the same payload under the same pinned model: in one run the job of highest priority
     is sent, and a later one gets the answer that is kept. Turn it off where the same request is to be sampled often.
@@ -67,6 +68,21 @@ class RunRules(BudgetCap):
     pays: Literal["first", "split"] = "first"
     #: jobs share only with jobs of their own group, or, without one, with others without one
     answers_private_to_group: bool = False
+    #: where counts and paid calls are made: in the process of the run, in worker processes on its machine, or by the
+    #: workers of a Dask cluster
+    runner: Runner = Runner.LOCAL
+    #: how many worker processes; None: one for each core
+    workers: Annotated[int, Field(ge=1, le=64)] | None = None
+    #: the scheduler of the cluster, such as tcp://10.0.0.5:8786
+    dask_address: Annotated[str, Field(pattern=r"^[a-z]+://\S+$")] | None = None
+
+    @model_validator(mode="after")
+    def _a_cluster_has_an_address(self) -> Self:
+        if self.runner is Runner.DASK and self.dask_address is None:
+            raise ValueError(
+                'runner = "dask" needs a dask_address, such as tcp://10.0.0.5:8786: that of the cluster\'s scheduler'
+            )
+        return self
 
 
 class GroupCaps(PolicySection):
