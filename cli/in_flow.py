@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import inspect
+import logging
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -28,6 +29,9 @@ from tasks.show_progress import LISTENER
 
 _SIMULATED_LOG = Path("data/simulated/billed.jsonl")
 _SIMULATED_RESULTS = Path("data/simulated/results")
+
+# at every exit Prefect logs how many events it still has to send to its server
+logging.getLogger("EventsWorker").setLevel(logging.ERROR)
 
 _EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 

@@ -1,6 +1,9 @@
 """Commands that are imported when they are called: Prefect, the SDK and the web server take seconds to import."""
 
+import gc
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import Any, cast
 
 from typer import Typer
@@ -29,9 +32,21 @@ class LazyCommand(TyperCommand):
     def imported(self) -> TyperCommand | TyperGroup:
         """The real command."""
         module, _, attribute = self._source.partition(":")
-        found = getattr(import_module(module), attribute)
+        found = getattr(_imported_whole(module), attribute)
         if isinstance(found, TyperGroup):
             return found
         alone = Typer(add_completion=False, pretty_exceptions_enable=False)
         alone.command(self.name)(found)
         return cast("TyperCommand", get_command(alone))
+
+
+def _imported_whole(name: str) -> ModuleType:
+    """The module, imported without looking for garbage meanwhile: what is imported stays, and is never looked through."""
+    if name in sys.modules or not gc.isenabled():
+        return import_module(name)
+    gc.disable()
+    try:
+        return import_module(name)
+    finally:
+        gc.freeze()
+        gc.enable()

@@ -7,13 +7,15 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from cli.options import JsonOption, LedgerOption, opened_ledger
+from cli.options import JsonOption, LedgerOption, looked_at
 from cli.review.review_options import IdArgument
 from cli.review.review_values import as_json_values
 from cli.screen import screen, shown_tokens, shown_usd
 from schemas.errors import BadInput
-from schemas.words import printable
-from services.ledger import reviews
+from schemas.review import ReviewDetail, ReviewEvent
+from schemas.words import masked_url, printable
+from services.ledger.asking import asking
+from services.ledger.review_lines import events_by, one_by
 
 
 def show_review(review: IdArgument, ledger: LedgerOption = None, as_json: JsonOption = False) -> None:
@@ -21,13 +23,14 @@ def show_review(review: IdArgument, ledger: LedgerOption = None, as_json: JsonOp
 
     Also what would let it pass, and its history.
     """
-    opened = opened_ledger(ledger)
-    row = reviews.one_review(opened, review)
+    url = looked_at(ledger)
+    with asking(url) as ask:
+        row = one_by(ask, review)
+        events = events_by(ask, review)
     if row is None:
         raise BadInput(
-            f"There is no review {review} in {opened.url}; `weighbridge review list --status all` shows those there are."
+            f"There is no review {review} in {masked_url(url)}; `weighbridge review list --status all` shows those there are."
         )
-    events = reviews.events(opened, review)
     if as_json:
         history = [as_json_values(event) for event in events]
         print(json.dumps(as_json_values(row) | {"events": history}))
@@ -35,7 +38,7 @@ def show_review(review: IdArgument, ledger: LedgerOption = None, as_json: JsonOp
         _print_review(screen(), row, events)
 
 
-def _print_review(console: Console, row: Any, events: Sequence[Any]) -> None:
+def _print_review(console: Console, row: ReviewDetail, events: Sequence[ReviewEvent]) -> None:
     for name, value in _figures(row):
         if value not in (None, ""):
             console.print(f"[dim]{name}:[/dim] {escape(_without_controls(str(value)))}", highlight=False)
@@ -54,7 +57,7 @@ def _print_review(console: Console, row: Any, events: Sequence[Any]) -> None:
         console.print(f"  {event.at:%Y-%m-%d %H:%M} {escape(printable(change))}", highlight=False)
 
 
-def _figures(row: Any) -> Iterator[tuple[str, object]]:
+def _figures(row: ReviewDetail) -> Iterator[tuple[str, object]]:
     """The fields of a review by name; its figures next to their limits."""
     for name in ("id", "job_id", "status", "group_name", "model", "reason", "detail", "run_id"):
         yield name, getattr(row, name)
