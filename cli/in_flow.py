@@ -23,6 +23,7 @@ from flows.final_state import NotComplete
 from schemas.errors import Interrupted
 from schemas.outcome import EXIT_CODES, RunOutcome
 from schemas.report import RunReport
+from services.early_server import wait_for_early_server
 from services.gateway import client_for
 from simulator.process import running_simulator
 from tasks.show_progress import LISTENER
@@ -46,8 +47,10 @@ def result_of(flow: Any, *arguments: Any, **options: Any) -> Any:
 
     Raises:
         Interrupted: one of the two came.
+        RunFailed: the Prefect server that was started for it did not start.
         BaseException: what the flow raised, or returned as the reason of its failure.
     """
+    wait_for_early_server()
     came: list[signal.Signals] = []
     cancel: list[Callable[[], object]] = []
 

@@ -20,26 +20,31 @@ COMMANDS = (
         "run",
         "cli.run:run",
         "Weigh every job, send what fits, park the rest for review, and report what it cost.",
+        runs_flow=True,
     ),
     LazyCommand(
         "quote",
         "cli.quote:quote",
         "Say what a run with the same arguments would cost, and what other policies would make of it.",
+        runs_flow=True,
     ),
     LazyCommand(
         "audit-tools",
         "cli.audit_tools:audit_tools",
         "Say what the tools of the jobs weigh and cost, and how often each was called.",
+        runs_flow=True,
     ),
     LazyCommand(
         "resubmit-approved",
         "cli.resubmit_approved:resubmit_approved",
         "Send the jobs that reviewers approved, each within its own ceiling.",
+        runs_flow=True,
     ),
     LazyCommand(
         "collect",
         "cli.collect:collect",
         "Settle the batches that interrupted runs left with the provider, and finish those runs.",
+        runs_flow=True,
     ),
     LazyCommand(
         "cancel",
