@@ -131,6 +131,17 @@ def ledger_to_read(url: str | None) -> "Ledger":
     return open_to_read(address)
 
 
+def looked_at(url: str | None) -> str:
+    """The URL of the ledger that a command only looks at: the one that is named, or that the settings name.
+
+    Raises:
+        BadInput: its SQLite file is not there.
+    """
+    address = ledger_url_of(url)
+    require_ledger(address)
+    return address
+
+
 def require_ledger(address: str) -> None:
     """Check that the SQLite file of a ledger is there, without making it.
 

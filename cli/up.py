@@ -20,6 +20,8 @@ from cli.up_plan import UpPlan, UpPorts
 from schemas.deployment import DeploymentSpec
 from schemas.errors import BadInput, RunFailed
 from services.children import ChildCommand, Children, hold_folder
+from services.early_server import ADDRESS_FILE
+from services.prefect_home import make_database
 
 #: the first start of a Prefect server migrates its database, which can take a minute on a slow machine
 _START_SECONDS = 300.0
@@ -135,6 +137,7 @@ def up(
         except _StopAsked:
             print("Stopping.", flush=True)
         finally:
+            (plan.home / ADDRESS_FILE).unlink(missing_ok=True)
             watched.children.stop(_STOP_SECONDS)
             os.close(held)
     print("All of it has stopped. The next start goes on with what is kept.", flush=True)
@@ -196,6 +199,7 @@ def _start(plan: UpPlan, watched: _Watched, *, reset: bool) -> None:
 
     specs = deployments_of()
     open_ledger(plan.ledger_url).close()
+    make_database(plan.server_process().environment)
     print("Starting; the first start takes about half a minute.", flush=True)
     first = [(plan.server_process(), f"{plan.prefect_api}/health"), (plan.review_process(), plan.review_page)]
     if plan.simulate:
@@ -208,6 +212,7 @@ def _start(plan: UpPlan, watched: _Watched, *, reset: bool) -> None:
     worker = plan.worker_process(POOL)
     watched.children.start(worker)
     watched.wait_for(worker, partial(_works, plan.prefect_api, POOL))
+    (plan.home / ADDRESS_FILE).write_text(f"{plan.prefect_api}\n")
     _say_where(plan)
 
 

@@ -1,5 +1,7 @@
 """The report as people read it: the same rows for the terminal, the Markdown file and the Prefect artifact."""
 
+from shlex import quote
+
 from rules.cache_figures import PREFIX_HEADINGS, hits, prefix_rows
 from rules.raise_caps import need_sentence
 from schemas.money import usd_rounded
@@ -321,11 +323,19 @@ def place_rows(report: RunReport) -> Rows:
         ("reconciliation", f"{report.places.results}/reconciliation-*.parquet"),
         ("report", report.places.report),
         ("ledger", report.places.ledger),
-        ("waiting for review", "table reviews in the ledger; or: weighbridge review list"),
+        (
+            "waiting for review",
+            f"table reviews in the ledger; or: weighbridge review list{_named(report.places.ledger)}",
+        ),
     ]
     if report.prefect_flow_run_id:
         rows.append(("Prefect flow run", report.prefect_flow_run_id))
     return rows
+
+
+def _named(ledger: str) -> str:
+    """The option that leads a command to this ledger; none where its password is masked, so that it leads nowhere."""
+    return f" --ledger {quote(ledger)}" if ledger.startswith("sqlite:") else ""
 
 
 def calls_line(report: RunReport) -> str:

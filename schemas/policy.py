@@ -9,13 +9,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from schemas.budget import ANY_GROUP
 from schemas.contract_price import Price
 from schemas.errors import BadInput
 from schemas.job import KeptAnswers
 from schemas.money import NanoUsd, to_nano
 from schemas.outcome import Mode, Scope
 from schemas.policy_sections import (
-    ANY_GROUP,
     BatchLimits,
     BudgetCap,
     Cache,

@@ -93,10 +93,6 @@ class GroupCaps(PolicySection):
     month: BudgetCap = BudgetCap()
 
 
-#: a section of `groups` that holds for every group without one of its own
-ANY_GROUP = "*"
-
-
 class Output(PolicySection):
     """The side of the answer, which nobody can count beforehand."""
 

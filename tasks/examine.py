@@ -27,7 +27,8 @@ from services.cockpit import read_cockpit, server_address
 from services.deployments import POOL, deployments_of
 from services.gateway import Gateway, client_for, open_gateway
 from services.ledger import open_to_read
-from services.ledger.store import newest_revision, revision
+from services.ledger.store import revision
+from services.ledger.tables_version import newest_revision
 from services.policy_file import read_policy
 from tasks.check_models import why_not_callable
 
