@@ -1,6 +1,6 @@
 """The report as people read it: the same rows for the terminal, the Markdown file and the Prefect artifact."""
 
-from rules.cache_figures import PREFIX_HEADINGS, hits, prefix_rows
+from rules.cache_figures import hits
 from rules.raise_caps import need_sentence
 from schemas.money import usd_rounded
 from schemas.report import CutOffFigures, PassedCap, QuoteFigures, RunReport
@@ -323,8 +323,10 @@ def place_rows(report: RunReport) -> Rows:
         ("ledger", report.places.ledger),
         ("waiting for review", "table reviews in the ledger; or: weighbridge review list"),
     ]
+    if report.places.review_page:
+        rows.append(("review page", report.places.review_page))
     if report.prefect_flow_run_id:
-        rows.append(("Prefect flow run", report.prefect_flow_run_id))
+        rows.append(("Prefect flow run", report.places.flow_run or report.prefect_flow_run_id))
     return rows
 
 
@@ -338,33 +340,3 @@ def calls_line(report: RunReport) -> str:
     return (
         f"{calls.count:,} free count calls, {paid}, {calls.retried:,} retries, {report.seconds:,.1f} seconds"
     )
-
-
-def as_markdown(report: RunReport) -> str:
-    """The whole report as Markdown."""
-    parts = [
-        f"# {title(report)}",
-        report.error or "",
-        sample_line(report) or "",
-        _table(("rows", "jobs", "meaning"), job_rows(report)),
-        _table(("money", "USD", "remark"), money_rows(report)),
-        _table(MODEL_HEADINGS, model_rows(report)) if report.models else "",
-        _table(PREFIX_HEADINGS, prefix_rows(report.cache)) if report.cache.prefixes else "",
-        *(f"**{_cell(line)}**" for line in alarm_lines(report)),
-        _table(LESSON_HEADINGS, lesson_rows(report)) if report.taught else "",
-        _table(NOTHING_HEADINGS, nothing_rows(report)) if report.bought_nothing else "",
-        _table(("outcome", "reason", "jobs", "for example"), reason_rows(report)) if report.reasons else "",
-        _table(("row", "job", "outcome", "why"), mend_rows(report)) if report.rows_to_mend else "",
-        calls_line(report) + ".",
-        _table(("what", "where"), place_rows(report)) if report.places else "",
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _table(headings: tuple[str, ...], rows: Rows) -> str:
-    lines = [headings, tuple("---" for _ in headings), *rows]
-    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

@@ -278,11 +278,18 @@ class RowToMend(_ReportPart):
 
 
 class Places(_ReportPart):
-    """Where the run's things are."""
+    """Where the run's things are.
+
+    Attributes:
+        flow_run: the address of the flow run in Prefect's UI; None: no server that stays is known.
+        review_page: the address of the review page; None: none is known.
+    """
 
     ledger: str
     results: str
     report: str
+    flow_run: str | None = None
+    review_page: str | None = None
 
 
 class QuoteFigures(_ReportPart):

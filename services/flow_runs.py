@@ -1,13 +1,16 @@
-"""Flow runs that Prefect shows: the tags of a run, and what a process could not report any more when it died."""
+"""Flow runs that Prefect shows: the tags and the report of a run, and what a process could not report when it died."""
 
 import asyncio
 import logging
 from collections.abc import Iterable
 from uuid import UUID
 
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.actions import ArtifactCreate
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
+
+from rules.artifact_key import artifact_key
 
 log = logging.getLogger("weighbridge")
 
@@ -69,3 +72,44 @@ async def add_tags(flow_run: str | None, tags: Iterable[str]) -> None:
             "Prefect could not be informed of the tags of this run (%s). The run goes on.",
             type(error).__name__,
         )
+
+
+async def show_page(flow_run: str, stem: str, markdown: str, description: str) -> None:
+    """Show a page of Markdown on a flow run, and on the page that collects those of its deployment.
+
+    A Prefect server that is away stops nobody: it is logged.
+
+    Args:
+        flow_run: its id.
+        stem: of the artifact's key.
+        markdown: the page.
+        description: what it is.
+    """
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS), get_client() as client:
+            key = artifact_key(stem, await _deployment_of(client, flow_run))
+            await client.create_artifact(
+                ArtifactCreate(
+                    key=key,
+                    type="markdown",
+                    data=markdown,
+                    description=description,
+                    flow_run_id=UUID(flow_run),
+                )
+            )
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with the display, the run goes on
+        log.warning(
+            "Prefect could not be given the report of this run (%s); it is in the results and in the ledger.",
+            type(error).__name__,
+        )
+
+
+async def _deployment_of(client: PrefectClient, flow_run: str) -> str | None:
+    """The name of the deployment that a flow run is of; None: of none, or it is not known any more."""
+    try:
+        shown = await client.read_flow_run(UUID(flow_run))
+        if shown.deployment_id is None:
+            return None
+        return (await client.read_deployment(shown.deployment_id)).name
+    except ObjectNotFound:
+        return None

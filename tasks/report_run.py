@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
-from prefect.artifacts import acreate_markdown_artifact
 from prefect.context import FlowRunContext
 
 from rules.cache_figures import cache_figures
@@ -17,7 +16,8 @@ from rules.nothing_bought import cut_off_figures, nothing_figures
 from rules.prices import BilledTokens, Unpriced
 from rules.quote_terms import quote_outcome
 from rules.raise_caps import deferred_figures
-from rules.report_text import alarm_lines, as_markdown
+from rules.report_page import as_markdown, as_page
+from rules.report_text import alarm_lines
 from rules.run_outcome import (
     RunFacts,
     drifts,
@@ -44,6 +44,9 @@ from schemas.report import (
     UsdFigures,
 )
 from schemas.saving_figures import CacheFigures, DeadlineFigures, FittedFigures, SampleFigures, SharedFigures
+from schemas.settings import Settings
+from services.cockpit import flow_run_address
+from services.flow_runs import show_page
 from services.ledger import batches, fitted, lessons, prefixes, quotes, run_sums, runs, shared_answers
 from services.ledger.deferred_sums import deferred_sums
 from services.ledger.measured import measured_answers
@@ -92,13 +95,19 @@ _TO_FIX = (Outcome.REJECTED, Outcome.FAILED, Outcome.UNKNOWN)
 
 @step
 async def report_run(run: Run) -> RunReport:
-    """Compare estimates with actuals, write the report's files, end the run on record; its report, also as artifact."""
+    """Compare estimates with actuals, write the report's files, end the run on record; its report, also in Prefect."""
     report = await on_whole_thread(finish_with_report, run)
-    if FlowRunContext.get() is not None:
-        await acreate_markdown_artifact(
-            as_markdown(report), key="weighbridge-report", description=f"Report of {run.run_id}"
-        )
+    await show_report(report)
     return report
+
+
+async def show_report(report: RunReport) -> None:
+    """Show a report in Prefect, on the flow run of its run; outside of Prefect: nothing."""
+    if report.prefect_flow_run_id is None or FlowRunContext.get() is None:
+        return
+    await show_page(
+        report.prefect_flow_run_id, "weighbridge-report", as_page(report), f"Report of {report.run_id}"
+    )
 
 
 def finish_with_report(run: Run) -> RunReport:
@@ -168,9 +177,19 @@ def report_on(run: Run) -> RunReport:
         deadline=_deadline_figures(run),
         quote=_quote_figures(run, models),
         sample=_sample_figures(run, sum(rows.values())),
-        places=Places(ledger=run.ledger.url, results=str(run.results), report=str(run.results / "report.md")),
+        places=_places(run),
         prefect_flow_run_id=run.reference.prefect_flow_run_id,
         error=failure_sentence(by_outcome.get(Outcome.DEFERRED, set())),
+    )
+
+
+def _places(run: Run) -> Places:
+    return Places(
+        ledger=run.ledger.url,
+        results=str(run.results),
+        report=str(run.results / "report.md"),
+        flow_run=flow_run_address(run.reference.prefect_flow_run_id),
+        review_page=Settings().review_url,
     )
 
 

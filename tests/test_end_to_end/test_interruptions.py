@@ -109,6 +109,11 @@ def test_an_interrupted_run_says_so_in_a_sentence_and_closes_its_books(yard, sig
         unknown = assert_books_are_closed(yard, run["run_id"])
         assert_the_next_run_finishes(yard, jobs, policy, run["run_id"], simulator, code=4 if unknown else 0)
     assert ended.code == 128 + signal_number, ended.told()
+    shown = {
+        "artifacts": {"flow_run_id": {"any_": [run["prefect_flow_run_id"]]}, "type": {"any_": ["markdown"]}}
+    }
+    [report] = fetch(f"{yard.api}/artifacts/filter", shown)
+    assert report["data"].startswith(f"# {run['run_id']}: failed")
     assert "Traceback" not in ended.err, ended.told()
     assert "interrupted" in ended.err.splitlines()[-1], ended.told()
 

@@ -12,7 +12,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling, Completed, Running
 
 from services import flow_runs
-from services.flow_runs import add_tags, show_crashed
+from services.flow_runs import add_tags, show_crashed, show_page
 
 
 class Server:
@@ -103,3 +103,45 @@ async def test_tags_that_cannot_be_shown_stop_nobody(monkeypatch, heard):
     await add_tags(str(uuid4()), ["batches"])
     assert "tags of this run (TimeoutError)" in heard.text
     await add_tags(None, ["batches"])
+
+
+class Shelf:
+    """Prefect, as far as it is given pages: of a flow run with this deployment, or with none."""
+
+    def __init__(self, deployment=None, known=True):
+        self.deployment, self.known, self.made = deployment, known, []
+
+    async def read_flow_run(self, _flow_run_id):
+        if not self.known:
+            raise ObjectNotFound(http_exc=None)
+        return SimpleNamespace(deployment_id=self.deployment and uuid4())
+
+    async def read_deployment(self, _deployment_id):
+        return SimpleNamespace(name=self.deployment)
+
+    async def create_artifact(self, artifact):
+        self.made.append(artifact)
+
+
+@pytest.mark.parametrize(
+    ("server", "key"),
+    [
+        (Shelf("nightly"), "weighbridge-report-nightly"),
+        (Shelf(), "weighbridge-report"),
+        (Shelf(known=False), "weighbridge-report"),
+    ],
+    ids=["deployment", "by hand", "another server"],
+)
+async def test_a_report_stands_on_its_flow_run_and_on_the_page_of_its_deployment(monkeypatch, server, key):
+    reached(monkeypatch, server)
+    flow_run = uuid4()
+    await show_page(str(flow_run), "weighbridge-report", "# run-1", "Report of run-1")
+    [made] = server.made
+    assert (made.key, made.type, made.data, made.flow_run_id) == (key, "markdown", "# run-1", flow_run)
+
+
+async def test_a_report_that_cannot_be_shown_stops_nobody(monkeypatch, heard):
+    reached(monkeypatch, httpx.ConnectError("refused"))
+    await show_page(str(uuid4()), "weighbridge-report", "# secret", "Report of run-1")
+    assert "the report of this run (ConnectError)" in heard.text
+    assert "secret" not in heard.text

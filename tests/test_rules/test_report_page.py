@@ -1,0 +1,165 @@
+"""The report as a page: what happened first, then what to do, money, a chart, and tables that carry no markup of a row."""
+
+import re
+from base64 import b64decode
+from decimal import Decimal
+from xml.etree import ElementTree as ET
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rules.report_chart import chart_svg, report_chart
+from rules.report_page import as_markdown, as_page, money_line
+from rules.shown_state import shown_state
+from schemas.outcome import Outcome, RunOutcome
+from schemas.report import (
+    JobFigures,
+    ModelFigures,
+    Places,
+    ReasonFigures,
+    RowToMend,
+    RunReport,
+    UsdFigures,
+)
+from schemas.saving_figures import CacheFigures
+
+PLACES = Places(
+    ledger="sqlite:////srv/ledger.db",
+    results="/srv/results/run-1",
+    report="/srv/results/run-1/report.md",
+    flow_run="http://prefect/runs/flow-run/7",
+    review_page="http://review",
+)
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def a_report(**more):
+    """A report of ten jobs, of which two wait for a person."""
+    sums = ModelFigures(
+        model="small",
+        jobs=8,
+        estimated_input=100,
+        actual_input=101,
+        actual_output=50,
+        estimated_usd=Decimal(2),
+        actual_usd=Decimal(3),
+    )
+    money = UsdFigures(
+        worst_case=Decimal(9), estimated=Decimal(2), actual=Decimal(3), all_on_largest=Decimal(12)
+    )
+    given = {
+        "run_id": "run-1",
+        "outcome": RunOutcome.COMPLETE,
+        "jobs": JobFigures(read=10, succeeded=8, review=2),
+        "usd": money,
+        "models": [sums],
+        "largest_model": "large",
+        "places": PLACES,
+    }
+    return RunReport(**given | more)
+
+
+def test_the_page_begins_with_what_happened_and_goes_on_with_what_to_do_where_to_look_money_chart_and_tables():
+    report = a_report()
+    page = as_page(report)
+    shown = shown_state(report)
+    in_order = [
+        "# run-1: complete",
+        f"**{shown.happened}.**",
+        "- 2 jobs wait for a person",
+        "[Flow run](http://prefect/runs/flow-run/7)",
+        "[Review page](http://review) (2 of this run wait)",
+        "`/srv/results/run-1`",
+        "**Held $9.00, spent $3.00, saved $9.00 by routing",
+        "](data:image/svg+xml;base64,",
+        "| rows | jobs | meaning |",
+    ]
+    found = [page.index(part) for part in in_order]
+    assert found == sorted(found)
+    assert as_markdown(report).startswith(page[: found[3]])
+    assert "data:image" not in as_markdown(report)
+
+
+def test_a_run_of_which_nothing_is_left_says_so_and_one_that_failed_does_not():
+    whole = JobFigures(read=1, succeeded=1)
+    assert "- Nothing: every job has its answer" in as_page(a_report(jobs=whole))
+    failed = as_page(a_report(outcome=RunOutcome.FAILED, error="The API key was not accepted."))
+    assert "**The API key was not accepted.**" in failed
+    assert "What to do next" not in failed
+
+
+def test_what_did_not_save_is_not_called_saved_and_what_is_held_is_named():
+    lost = CacheFigures(written_tokens=9, saved_usd=Decimal(-1))
+    money = UsdFigures(actual=Decimal(3), all_on_largest=Decimal(3), held=Decimal("1.5"))
+    assert money_line(a_report(cache=lost, usd=money)) == (
+        "**Held $0.000000, spent $3.00, saved nothing**. Still held: $1.50."
+    )
+
+
+def test_links_that_are_not_known_are_left_out():
+    places = PLACES.model_copy(update={"flow_run": None, "review_page": None})
+    page = as_page(a_report(places=places))
+    assert "[Flow run]" not in page
+    assert "[Review page]" not in page
+    assert "Results: `/srv/results/run-1`" in page
+
+
+@given(st.text("a[]()!<>|\\`\n*", max_size=20))
+def test_a_row_brings_neither_links_nor_pictures_nor_tags_nor_columns_into_the_page(text):
+    row = RowToMend(row_number=1, job_id=text, outcome="rejected", detail=text)
+    reason = ReasonFigures(
+        outcome="rejected", reason="invalid_row", jobs=1, example_job_id=text, example_detail=text
+    )
+    for page in (
+        as_page(a_report(rows_to_mend=[row], reasons=[reason])),
+        as_markdown(a_report(rows_to_mend=[row], reasons=[reason])),
+    ):
+        table = page[page.index("| outcome | reason |") :].replace("<br>", "")
+        unescaped = re.sub(r"\\.", "", table)
+        assert "[" not in unescaped
+        assert "<" not in unescaped
+        columns = {line.count("|") for line in unescaped.splitlines() if line.startswith(("| 1 |", "| rej"))}
+        assert columns == {5}
+
+
+def test_no_line_of_a_table_is_so_long_that_the_page_is_wider_than_800_pixels():
+    long = "the first message must be one of the user " * 8
+    row = RowToMend(row_number=1, job_id="a", outcome="rejected", detail=long)
+    page = as_page(a_report(rows_to_mend=[row], reasons=[]))
+    lines = [line for line in page.splitlines() if line.startswith("| ")]
+    for line in lines:
+        widest = [max(map(len, cell.split("<br>"))) for cell in line.strip("| ").split(" | ")]
+        assert sum(widest) <= 90, line
+
+
+@given(
+    st.fixed_dictionaries({outcome.value: st.integers(0, 10**7) for outcome in Outcome}),
+    st.lists(st.decimals(0, 10**6, places=9), min_size=4, max_size=4),
+    st.text(max_size=40),
+)
+def test_every_chart_is_well_formed_and_inside_its_frame(jobs, money, model):
+    amounts = dict(zip(("worst_case", "estimated", "actual", "all_on_largest"), money, strict=True))
+    model = "".join(letter for letter in model if letter.isprintable())
+    report = a_report(
+        jobs=JobFigures(read=sum(jobs.values()), **jobs), usd=UsdFigures(**amounts), largest_model=model
+    )
+    svg = ET.fromstring(chart_svg(report))
+    width, height = int(svg.get("width")), int(svg.get("height"))
+    bars = svg.findall(f"{SVG}rect")[1:]
+    assert len(bars) == sum(map(bool, jobs.values())) + 3 + (amounts["all_on_largest"] > amounts["actual"])
+    for bar in bars:
+        assert int(bar.get("x")) + int(bar.get("width")) <= width
+        assert int(bar.get("y")) + int(bar.get("height")) <= height
+    # whatever there is can be seen
+    drawn = [int(bar.get("width")) for bar in bars]
+    sizes = [count for count in jobs.values() if count] + list(money[:3])
+    assert all(bool(wide) is bool(size) for wide, size in zip(drawn, sizes, strict=False))
+
+
+def test_the_chart_is_an_image_whose_address_is_its_svg_and_an_empty_run_has_none():
+    report = a_report(simulated=True)
+    address = re.fullmatch(r"!\[.*\]\(data:image/svg\+xml;base64,(.*)\)", report_chart(report)).group(1)
+    words = [text.text for text in ET.fromstring(b64decode(address)).iter(f"{SVG}text")]
+    assert "Money (simulated)" in words
+    assert {"succeeded", "8", "review", "2", "$9.00", "$3.00"} <= set(words)
+    assert report_chart(a_report(jobs=JobFigures())) == ""
