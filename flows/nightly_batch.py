@@ -27,7 +27,7 @@ from tasks.run import Run
 from tasks.send_queue import SendQueue
 from tasks.shards import Sizes, in_shards
 from tasks.share_answers import find_shared, share_answers
-from tasks.show_progress import showing_progress
+from tasks.show_progress import ProgressDisplay, Stage
 from tasks.start_run import start_run
 from tasks.step import run_log
 
@@ -125,10 +125,12 @@ async def weigh_and_send(run: Run, sizes: Sizes) -> RunReport:
     log = run_log()
     log.info("%s jobs share the answer to another one", await find_shared(run))
     log.info("%s earlier answers learned from", await learn(run))
-    await in_shards(count_tokens, run, sizes.count)
+    display = ProgressDisplay(run)
+    async with display.of(Stage.COUNTING):
+        await in_shards(count_tokens, run, sizes.count)
     log.info("%s calls to count_tokens", run.tally.count)
     log.info("%s shared prefixes to cache", await find_prefixes(run))
-    async with showing_progress(run):
+    async with display.of(Stage.SENDING):
         await SendQueue(run, sizes.admit).drain()
         await share_answers(run)
     log.info("%s paid calls, %s tries beyond the first", run.tally.message, run.tally.retried)
