@@ -7,6 +7,13 @@ from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import ArtifactCreate
+from prefect.client.schemas.filters import (
+    TaskRunFilter,
+    TaskRunFilterFlowRunId,
+    TaskRunFilterState,
+    TaskRunFilterStateType,
+)
+from prefect.client.schemas.objects import TERMINAL_STATES, StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
 
@@ -16,10 +23,16 @@ log = logging.getLogger("weighbridge")
 
 #: how long Prefect may take for all of them, seconds: it is the display, and nothing waits for a display
 _PATIENCE_SECONDS = 20
+#: task runs of one flow run that are set; a run makes a few hundred, of which few are under way at once
+_MOST_TASK_RUNS = 1_000
+_PAGE = 200
 
 
 async def show_crashed(flow_runs: Iterable[str], sentence: str) -> None:
-    """Set flow runs that Prefect takes for running to Crashed; those that have ended stay as they are.
+    """Set flow runs that Prefect takes for running to Crashed, with their task runs; what has ended stays as it is.
+
+    Prefect leaves the task runs of a process that was killed Running for ever, also where its worker noticed. At most
+    `_MOST_TASK_RUNS` of a flow run are set, all of them after the flow runs.
 
     A Prefect server that is away, or knows nothing of them, stops nobody: it is logged.
 
@@ -42,14 +55,32 @@ async def show_crashed(flow_runs: Iterable[str], sentence: str) -> None:
 
 
 async def _set_crashed(ids: list[str], sentence: str) -> None:
+    known = []
     async with get_client() as client:
         for flow_run_id in ids:
             try:
                 shown = await client.read_flow_run(UUID(flow_run_id))
             except ObjectNotFound:
                 continue  # another server showed it, or somebody deleted it
+            known.append(UUID(flow_run_id))
             if shown.state is None or not shown.state.is_final():
                 await client.set_flow_run_state(flow_run_id, Crashed(message=sentence), force=True)
+        for flow_run in known:
+            await _set_task_runs_crashed(client, flow_run, sentence)
+
+
+async def _set_task_runs_crashed(client: PrefectClient, flow_run: UUID, sentence: str) -> None:
+    open_states = [kind for kind in StateType if kind not in TERMINAL_STATES]
+    wanted = TaskRunFilter(
+        flow_run_id=TaskRunFilterFlowRunId(any_=[flow_run]),
+        state=TaskRunFilterState(type=TaskRunFilterStateType(any_=open_states)),
+    )
+    left = _MOST_TASK_RUNS
+    while left > 0:
+        page = await client.read_task_runs(task_run_filter=wanted, limit=min(left, _PAGE))
+        for task_run in page:
+            await client.set_task_run_state(task_run.id, Crashed(message=sentence), force=True)
+        left = left - len(page) if page else 0
 
 
 async def add_tags(flow_run: str | None, tags: Iterable[str]) -> None:

@@ -90,6 +90,10 @@ def test_after_a_kill_in_the_middle_of_sending_the_next_run_finishes_and_pays_no
         assert fetch(shown)["state_type"] == "RUNNING"
         assert_the_next_run_finishes(yard, jobs, policy, run["run_id"], simulator)
     assert fetch(shown)["state_type"] == "CRASHED"
+    of_run = {"flow_runs": {"id": {"any_": [run["prefect_flow_run_id"]]}}, "limit": 200}
+    assert {"COMPLETED", "CRASHED"} >= {
+        task_run["state_type"] for task_run in fetch(f"{yard.api}/task_runs/filter", of_run)
+    }
     assert "another one has closed its books" in fetch(shown)["state"]["message"].casefold()
 
 

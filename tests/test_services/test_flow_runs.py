@@ -2,14 +2,16 @@
 
 import asyncio
 import logging
+from collections import Counter
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from uuid import uuid4
 
 import httpx
 import pytest
+from prefect.client.schemas.objects import StateType
 from prefect.exceptions import ObjectNotFound
-from prefect.states import Cancelling, Completed, Running
+from prefect.states import Cancelling, Completed, Crashed, Running
 
 from services import flow_runs
 from services.flow_runs import add_tags, show_crashed, show_page
@@ -18,8 +20,9 @@ from services.flow_runs import add_tags, show_crashed, show_page
 class Server:
     """Prefect, as far as it is asked here."""
 
-    def __init__(self, **states):
+    def __init__(self, task_runs=(), **states):
         self.states, self.changed = states, {}
+        self.task_runs, self.asked, self.order = dict(task_runs), [], []
 
     async def read_flow_run(self, flow_run_id):
         if str(flow_run_id) not in self.states:
@@ -28,6 +31,23 @@ class Server:
 
     async def set_flow_run_state(self, flow_run_id, state, *, force):
         self.changed[flow_run_id] = (state.type, state.message, force)
+        self.order.append("flow run")
+
+    async def read_task_runs(self, *, task_run_filter, limit):
+        [flow_run] = task_run_filter.flow_run_id.any_
+        wanted = task_run_filter.state.type.any_
+        self.asked.append((flow_run, limit))
+        found = [
+            SimpleNamespace(id=one)
+            for one, (of_run, kind) in self.task_runs.items()
+            if of_run == str(flow_run) and kind in wanted
+        ]
+        return found[:limit]
+
+    async def set_task_run_state(self, task_run_id, state, *, force):
+        assert force
+        self.task_runs[task_run_id] = (self.task_runs[task_run_id][0], state.type)
+        self.order.append("task run")
 
 
 @pytest.fixture
@@ -54,6 +74,37 @@ async def test_only_flow_runs_that_have_not_ended_are_set_crashed(monkeypatch):
     reached(monkeypatch, server)
     await show_crashed([foreign, ended, running, cancelling], "It died.")
     assert server.changed == dict.fromkeys((running, cancelling), ("CRASHED", "It died.", True))
+
+
+async def test_the_task_runs_of_a_dead_process_are_set_crashed_too_and_others_stay(monkeypatch):
+    killed, noticed, alive = (str(uuid4()) for _ in range(3))
+    kinds = [StateType.RUNNING, StateType.PENDING, StateType.COMPLETED]
+    task_runs = {uuid4(): (of_run, kind) for of_run in (killed, noticed, alive) for kind in kinds}
+    states = {killed: Running(), noticed: Crashed(), alive: Running()}
+    server = Server(task_runs, **states)
+    reached(monkeypatch, server)
+    await show_crashed([killed, noticed], "It died.")
+    assert Counter(server.task_runs.values()) == {
+        **{(of_run, StateType.CRASHED): 2 for of_run in (killed, noticed)},
+        **{(of_run, StateType.COMPLETED): 1 for of_run in (killed, noticed)},
+        **{(alive, kind): 1 for kind in kinds},
+    }
+    # the flow runs first: there may be time for no more
+    assert server.order == ["flow run"] + 4 * ["task run"]
+
+
+async def test_task_runs_are_set_by_the_page_and_only_so_many_of_them(monkeypatch):
+    flow_run = str(uuid4())
+    server = Server({uuid4(): (flow_run, StateType.RUNNING) for _ in range(25)}, **{flow_run: Crashed()})
+    reached(monkeypatch, server)
+    monkeypatch.setattr(flow_runs, "_PAGE", 4)
+    monkeypatch.setattr(flow_runs, "_MOST_TASK_RUNS", 10)
+    await show_crashed([flow_run], "It died.")
+    assert Counter(kind for _, kind in server.task_runs.values()) == {
+        StateType.CRASHED: 10,
+        StateType.RUNNING: 15,
+    }
+    assert [limit for _, limit in server.asked] == [4, 4, 2]
 
 
 @pytest.mark.parametrize(
