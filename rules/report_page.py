@@ -14,6 +14,7 @@ from rules.report_text import (
     alarm_lines,
     calls_line,
     job_rows,
+    known_line,
     lesson_rows,
     mend_rows,
     model_rows,
@@ -69,7 +70,12 @@ def _head(report: RunReport) -> list[str]:
     shown = shown_state(report)
     steps = [f"- {what[:1].upper()}{what[1:]}." for what in map(_plain, shown.to_do)]
     if shown.name is StateName.COMPLETED and not steps:
-        steps = ["- Nothing: every job has its answer, or somebody decided about it."]
+        news = (
+            f": of {report.jobs.rejected:,} rejected rows, {known_line(report)}"
+            if report.rejected_before
+            else ""
+        )
+        steps = [f"- Nothing{news}."]
     happened = f"**{_plain(shown.happened).removesuffix('.')}.**"
     return [
         f"# {_plain(title(report))}",

@@ -3,7 +3,7 @@
 from rules.cache_figures import hits
 from rules.raise_caps import need_sentence
 from schemas.money import usd_rounded
-from schemas.report import CutOffFigures, PassedCap, QuoteFigures, RunReport
+from schemas.report import CutOffFigures, PassedCap, QuoteFigures, RowToMend, RunReport
 from schemas.saving_figures import CacheFigures, DeadlineFigures, FittedFigures, SharedFigures
 
 #: what each outcome means to the person who reads the table
@@ -30,8 +30,14 @@ def job_rows(report: RunReport) -> Rows:
         if count := getattr(report.jobs, name):
             earlier = report.from_earlier_runs if name == "succeeded" else 0
             paid_before = f"; {earlier:,} of them paid for by an earlier run" if earlier else ""
-            rows.append((name, f"{count:,}", meaning + paid_before))
+            known = f"; {known_line(report)}" if name == "rejected" and report.rejected_before else ""
+            rows.append((name, f"{count:,}", meaning + paid_before + known))
     return rows
+
+
+def known_line(report: RunReport) -> str:
+    """How many rejected rows are no news, and since when."""
+    return f"{report.rejected_before:,} known since {report.rejected_since}"
 
 
 def model_rows(report: RunReport) -> Rows:
@@ -307,9 +313,12 @@ def reason_rows(report: RunReport) -> Rows:
 
 def mend_rows(report: RunReport) -> Rows:
     """Row, job, outcome, why."""
-    return [
-        (str(row.row_number), row.job_id or "", row.outcome, row.detail or "") for row in report.rows_to_mend
-    ]
+    return [(str(row.row_number), row.job_id or "", row.outcome, _why(row)) for row in report.rows_to_mend]
+
+
+def _why(row: RowToMend) -> str:
+    known = "" if row.known_since is None else f" (known since {row.known_since})"
+    return (row.detail or "") + known
 
 
 def place_rows(report: RunReport) -> Rows:

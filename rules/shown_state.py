@@ -126,7 +126,8 @@ def _unfinished(report: RunReport) -> Iterator[str]:
         for (outcome, reason), jobs in reasons.items()
         if outcome == Outcome.DEFERRED and reason in MONEY_REASONS
     )
-    rejected = report.jobs.rejected - reasons.get((Outcome.REJECTED, Reason.REJECTED_BY_REVIEWER), 0)
+    no_news = reasons.get((Outcome.REJECTED, Reason.REJECTED_BY_REVIEWER), 0) + report.rejected_before
+    rejected = report.jobs.rejected - no_news
     if rejected:
         yield f"{_jobs(rejected, 'was', 'were')} rejected: fix the rows that the report names"
     if report.jobs.unknown:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from rules.map_row import mapped_row
 from schemas.errors import BadInput, NoJobs
 from schemas.payload.exact_json import Unfit
 from schemas.policy_sections import JobColumns
-from schemas.row import Row
+from schemas.row import Row, RowFiles
 from services.csv_rows import csv_facts, csv_pieces
 from services.job_columns import COLUMNS, WHOLE_NUMBERS, InputColumns
 from services.job_format import JobFormat
@@ -75,6 +76,12 @@ class JobFile:
         if self.rows == 0:
             raise NoJobs(f"{path} has no rows: there is nothing to do.")
         self.ignored_columns = sorted(name for name in ignored if name and not name.startswith(_PANDAS_INDEX))
+
+    @property
+    def row_files(self) -> RowFiles:
+        """Which file has which rows."""
+        ends = accumulate(checked.facts.rows for checked in self._files)
+        return RowFiles([str(checked.file.path) for checked in self._files], list(ends))
 
     def batches(self, limit: int | None = None) -> Iterator[list[Row]]:
         """The rows of the jobs in order, at most `ROWS_PER_BATCH` at a time, and fewer where they are large.

@@ -2,6 +2,7 @@
 
 import re
 from base64 import b64decode
+from datetime import date
 from decimal import Decimal
 from xml.etree import ElementTree as ET
 
@@ -82,7 +83,11 @@ def test_the_page_begins_with_what_happened_and_goes_on_with_what_to_do_where_to
 
 def test_a_run_of_which_nothing_is_left_says_so_and_one_that_failed_does_not():
     whole = JobFigures(read=1, succeeded=1)
-    assert "- Nothing: every job has its answer" in as_page(a_report(jobs=whole))
+    assert "- Nothing.\n" in as_page(a_report(jobs=whole))
+    known = a_report(
+        jobs=JobFigures(read=1, rejected=1), rejected_before=1, rejected_since=date(2026, 11, 20)
+    )
+    assert "- Nothing: of 1 rejected rows, 1 known since 2026-11-20.\n" in as_page(known)
     failed = as_page(a_report(outcome=RunOutcome.FAILED, error="The API key was not accepted."))
     assert "**The API key was not accepted.**" in failed
     assert "What to do next" not in failed
