@@ -77,6 +77,14 @@ DeadlineOption = Annotated[
         "out in Messages mode.",
     ),
 ]
+MoveDoneOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR",
+        help="Move job files to this folder after the report, once nothing of them is left to do; {date} stands for the "
+        "day.",
+    ),
+]
 SimulateOption = Annotated[
     bool, typer.Option("--simulate", help="Use a simulator on this machine: no key, no money.")
 ]

@@ -15,6 +15,7 @@ from cli.options import (
     LedgerOption,
     MaxInputTokensOption,
     ModeOption,
+    MoveDoneOption,
     PolicyOption,
     PromptColumnOption,
     QuoteOption,
@@ -48,6 +49,7 @@ def run(
     thinking_budget: ThinkingBudgetOption = None,
     sample: SampleOption = None,
     seed: SeedOption = 1,
+    move_done: MoveDoneOption = None,
     simulate: SimulateOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -84,6 +86,7 @@ def run(
                 sample=sample,
                 seed=seed,
                 deadline=deadline,
+                move_done=move_done,
             )
 
     run_and_report(work, as_json=as_json)

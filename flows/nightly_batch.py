@@ -18,6 +18,7 @@ from tasks.count_tokens import count_tokens
 from tasks.draw_rows import DrawnRows, draw_rows
 from tasks.find_prefixes import find_prefixes
 from tasks.learn import learn
+from tasks.move_done import move_done
 from tasks.park_for_review import park_for_review
 from tasks.publish import publish
 from tasks.read_approved import read_approved
@@ -53,6 +54,7 @@ async def nightly_batch(
     prompt_column: str | None = None,
     deadline: str | None = None,
     allow_no_jobs: bool = False,
+    move_done: str | None = None,
 ) -> State[RunReport]:
     """Weigh every job of a job file, send what fits, park the rest for review, reconcile the bill.
 
@@ -80,6 +82,7 @@ async def nightly_batch(
         deadline: A time of day such as 06:30, in the policy's time zone, at which the answers of a run in batches are due.
             Empty: as the policy says.
         allow_no_jobs: A night without a job file, or without a row in it, is complete. Otherwise it fails.
+        move_done: A folder that job files are moved to once nothing of them is left to do; {date} stands for the day.
     """
     given = dict(locals())
     return await as_state(one_night(given_options(given)), allow_no_jobs=allow_no_jobs)
@@ -103,6 +106,8 @@ async def one_night(options: RunOptions) -> RunReport:
             waiting += await read_approved(run)
         run_log().info("%s: %s jobs to weigh", run.run_id, waiting)
         report = await weigh_and_send(run, Sizes.of(run.policy, waiting))
+        if file is not None and options.move_done is not None:
+            await move_done(run, file, options, report)
         await collect(run.ledger, run.gateway)
         return report
 

@@ -168,6 +168,7 @@ class RunOptions:
         id_column: the column of the job's id.
         prompt_column: the column of the prompt, or a template over columns.
         deadline: a time of day such as 06:30, in the policy's time zone, at which its answers are due.
+        move_done: the folder that job files are moved to of which nothing is left, {date} for the day; None: they stay.
         scheduled_for: when it was to begin: its day is that of the {date} in `jobs`; None: now.
     """
 
@@ -189,4 +190,5 @@ class RunOptions:
     id_column: str | None = None
     prompt_column: str | None = None
     deadline: str | None = None
+    move_done: str | None = None
     scheduled_for: datetime | None = None

@@ -21,7 +21,7 @@ from services.job_format import JobFormat
 from services.job_paths import InputFile, find_files
 from services.json_rows import json_facts, json_pieces
 from services.parquet_rows import parquet_facts, parquet_pieces
-from services.row_pieces import BYTES_PER_BATCH, FileFacts, RowPiece
+from services.row_pieces import BYTES_PER_BATCH, FileFacts, RowPiece, file_stamp
 
 #: the most rows handed on together
 ROWS_PER_BATCH = 500
@@ -42,11 +42,12 @@ _READERS: dict[JobFormat, tuple[_Facts, _Pieces]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Checked:
-    """A file that was looked at, what it has, and which columns of it are read."""
+    """A file that was looked at, what it has, which columns of it are read, and by what a change is noticed."""
 
     file: InputFile
     facts: FileFacts
     columns: Sequence[str]
+    stamp: tuple[int, int]
 
 
 class JobFile:
@@ -68,10 +69,11 @@ class JobFile:
         self._files: list[_Checked] = []
         ignored: set[str] = set()
         for file in find_files(path, self._input.names):
+            stamp = file_stamp(file.path)
             facts = _READERS[file.format][0](file.path, partial(self._input.check, file))
             read = [column for column in facts.names if column in self._input.names]
             ignored.update(set(facts.names) - self._input.names)
-            self._files.append(_Checked(file, facts, read))
+            self._files.append(_Checked(file, facts, read, stamp))
         self.rows = sum(checked.facts.rows for checked in self._files)
         if self.rows == 0:
             raise NoJobs(f"{path} has no rows: there is nothing to do.")
@@ -82,6 +84,14 @@ class JobFile:
         """Which file has which rows."""
         ends = accumulate(checked.facts.rows for checked in self._files)
         return RowFiles([str(checked.file.path) for checked in self._files], list(ends))
+
+    def is_unchanged(self, path: Path) -> bool:
+        """Whether one of the files is still the one that was looked at."""
+        stamps = {checked.file.path: checked.stamp for checked in self._files}
+        try:
+            return file_stamp(path) == stamps[path]
+        except OSError:
+            return False
 
     def batches(self, limit: int | None = None) -> Iterator[list[Row]]:
         """The rows of the jobs in order, at most `ROWS_PER_BATCH` at a time, and fewer where they are large.

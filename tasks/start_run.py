@@ -34,6 +34,7 @@ from tasks.check_quote import check_quote
 from tasks.close_dead import close_dead
 from tasks.end_early import end_early
 from tasks.keep_alive import kept_alive
+from tasks.move_done import check_move_done
 from tasks.run import Run
 
 log = logging.getLogger("weighbridge")
@@ -53,6 +54,7 @@ async def start_run(options: RunOptions) -> AsyncIterator[tuple[Run, JobFile | N
     _check_job_file_alone(options)
     policy = run_policy(options, settings)
     file = job_file(options, policy)
+    check_move_done(options, policy, file)
     ledger_url = options.ledger or settings.ledger_url
     run_id = _new_id()
     results = writable_folder(Path(options.results or settings.results).absolute()) / run_id
