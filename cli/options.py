@@ -54,6 +54,9 @@ QuoteOption = Annotated[
         help="The id of a quote; refuse to start when it does not hold any more, or a cap is below it."
     ),
 ]
+AlsoApprovedOption = Annotated[
+    bool, typer.Option("--resubmit-approved", help="Also send the jobs that reviewers approved.")
+]
 SampleOption = Annotated[int | None, typer.Option(min=1, help="Draw this many rows by size.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="Which rows --sample draws.")]
 JobsArgument = Annotated[

@@ -7,6 +7,7 @@ import typer
 from cli.check_input import check_input
 from cli.in_flow import endpoint, places, result_of, run_and_report
 from cli.options import (
+    AlsoApprovedOption,
     DeadlineOption,
     EffortOption,
     IdColumnOption,
@@ -41,9 +42,7 @@ def run(
     limit: Annotated[int | None, typer.Option(min=1, help="Read at most this many rows.")] = None,
     mode: ModeOption = None,
     deadline: DeadlineOption = None,
-    resubmit_approved: Annotated[
-        bool, typer.Option("--resubmit-approved", help="Also send the jobs that reviewers approved.")
-    ] = False,
+    resubmit_approved: AlsoApprovedOption = False,
     quote: QuoteOption = None,
     effort: EffortOption = None,
     thinking_budget: ThinkingBudgetOption = None,

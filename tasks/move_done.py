@@ -11,9 +11,9 @@ from schemas.outcome import RunOutcome
 from schemas.policy import Policy
 from schemas.report import RunReport
 from schemas.run import RunOptions
-from services.done_files import done_folder, move_aside
 from services.job_file import JobFile
 from services.ledger.rows_left import rows_left
+from services.move_file import done_folder, move_aside
 from tasks.run import Run
 from tasks.step import step
 

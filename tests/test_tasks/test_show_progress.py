@@ -10,11 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.outcome import Outcome
-from services.ledger.rows_so_far import RowsSoFar, rows_so_far
+from services.ledger.rows_so_far import RowsSoFar
 from tasks import show_progress
-from tasks.read_jobs import read_jobs
 from tasks.show_progress import LISTENER, ProgressDisplay, Stage, outcome_table, progress_line
-from tests.nights import Rows, a_run, a_run_on_record, text_row, weigh
+from tests.nights import a_run
 
 
 class SlowLedger:
@@ -151,18 +150,6 @@ def test_a_line_says_how_far_a_stage_has_come():
     rows = RowsSoFar({None: 1_200, Outcome.SUCCEEDED: 3, Outcome.REVIEW: 1}, unweighed=1_000)
     assert progress_line(Stage.COUNTING, rows) == "204 of 1,204 rows weighed (3 succeeded, 1 review)"
     assert progress_line(Stage.SENDING, rows) == "4 of 1,204 rows done (3 succeeded, 1 review)"
-
-
-async def test_a_row_is_weighed_once_it_has_its_model_or_its_outcome(ledger, tmp_path):
-    run = await a_run_on_record(ledger, folder=tmp_path)
-    rows = [{"job_id": f"job-{n}"} | text_row(f"job {n}") for n in range(4)]
-    await read_jobs(run, Rows([*rows, {"job_id": "bad"}]), None)
-    before = rows_so_far(ledger, run.run_id, unweighed=True)
-    assert (before.weighed, before.ended, before.total) == (1, 1, 5)
-    await weigh(run, 9)
-    after = rows_so_far(ledger, run.run_id, unweighed=True)
-    assert (after.weighed, after.ended, after.total) == (5, 1, 5)
-    assert rows_so_far(ledger, run.run_id, unweighed=False) == after
 
 
 def test_prefect_writes_no_line_for_a_task_run_that_went_well_and_others_stay(caplog):

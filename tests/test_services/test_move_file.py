@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import BadInput
-from services import done_files
-from services.done_files import done_folder, move_aside
+from services import move_file
+from services.move_file import done_folder, move_aside
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_a_copy_that_fails_leaves_the_file_and_nothing_else(tmp_path, incoming, 
         aside.write_text("half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(done_files.shutil, "copy2", full)
+    monkeypatch.setattr(move_file.shutil, "copy2", full)
     file = put(incoming / "a.csv", "all of it")
     with pytest.raises(OSError, match="No space"):
         move_aside(file, tmp_path / "done", str(file))
