@@ -113,7 +113,7 @@ class ProgressDisplay:
 
     async def _show_bar(self, stage: Stage, percent: float) -> None:
         if self._bar is None:
-            words = f"Rows of {self._run.run_id} that are {stage}"
+            words = f"Rows {stage}: {self._run.run_id}"
             self._bar = await acreate_progress_artifact(percent, description=words)
         else:
             await aupdate_progress_artifact(self._bar, percent)
@@ -121,7 +121,7 @@ class ProgressDisplay:
     async def _show_table(self, rows: RowsSoFar) -> None:
         table = outcome_table(rows)
         if self._table is None:
-            words = f"Rows of {self._run.run_id} by outcome so far"
+            words = f"Outcomes so far: {self._run.run_id}"
             self._table = await acreate_table_artifact(table, description=words)
             return
         async with get_client() as client:

@@ -118,7 +118,7 @@ def test_prefect_shows_a_task_run_for_each_item_and_the_report(yard):
     assert artifacts["markdown"]["key"] == "weighbridge-report"
     assert report["run_id"] in artifacts["markdown"]["data"]
     bars = {bar["description"]: float(bar["data"]) for bar in made if bar["type"] == "progress"}
-    assert bars == {f"Rows of {report['run_id']} that are {what}": 100 for what in ("weighed", "done")}
+    assert bars == {f"Rows {what}: {report['run_id']}": 100 for what in ("weighed", "done")}
     so_far = {row["outcome"]: row["rows"] for row in json.loads(artifacts["table"]["data"])}
     assert (so_far["succeeded"], so_far["not yet"], so_far["all"]) == (30, 0, 30)
     lines = fetch(f"{yard.api}/logs/filter", {"logs": {"flow_run_id": {"any_": [flow_run_id]}}, "limit": 200})
