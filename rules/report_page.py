@@ -70,12 +70,8 @@ def _head(report: RunReport) -> list[str]:
     shown = shown_state(report)
     steps = [f"- {what[:1].upper()}{what[1:]}." for what in map(_plain, shown.to_do)]
     if shown.name is StateName.COMPLETED and not steps:
-        news = (
-            f": of {report.jobs.rejected:,} rejected rows, {known_line(report)}"
-            if report.rejected_before
-            else ""
-        )
-        steps = [f"- Nothing{news}."]
+        known = f" Rejected rows: {known_line(report)}, and reported then." if report.rejected_before else ""
+        steps = [f"- Nothing.{known}"]
     happened = f"**{_plain(shown.happened).removesuffix('.')}.**"
     return [
         f"# {_plain(title(report))}",

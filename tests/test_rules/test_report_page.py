@@ -83,7 +83,7 @@ def test_a_run_of_which_nothing_is_left_says_so_and_one_that_failed_does_not():
     known = a_report(
         jobs=JobFigures(read=1, rejected=1), rejected_before=1, rejected_since=date(2026, 11, 20)
     )
-    assert "- Nothing: of 1 rejected rows, 1 known since 2026-11-20.\n" in as_page(known)
+    assert "- Nothing. Rejected rows: 1 known since 2026-11-20, and reported then.\n" in as_page(known)
     failed = as_page(a_report(outcome=RunOutcome.FAILED, error="The API key was not accepted."))
     assert "**The API key was not accepted.**" in failed
     assert "What to do next" not in failed
