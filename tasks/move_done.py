@@ -15,7 +15,7 @@ from services.job_file import JobFile
 from services.ledger.rows_left import rows_left
 from services.move_file import done_folder, move_aside
 from tasks.run import Run
-from tasks.step import step
+from tasks.step import run_log, step
 
 log = logging.getLogger("weighbridge")
 
@@ -51,13 +51,15 @@ def move_done(run: Run, file: JobFile, options: RunOptions, report: RunReport) -
     if options.move_done is None:
         return []
     if report.outcome in (RunOutcome.FAILED, RunOutcome.INCOMPLETE):
-        log.info("No job file is moved aside: the run is %s.", report.outcome)
+        run_log().info("No job file is moved aside: the run is %s.", report.outcome)
         return []
     folder = _folder(options, run.policy, file)
     files = file.row_files
     done = done_files(files, options.limit, rows_left(run.ledger, run.run_id))
     moved = [place for name in done if (place := _moved(Path(name), folder, file)) is not None]
-    log.info("%s of %s job files are done with and were moved to %s.", len(moved), len(files.names), folder)
+    run_log().info(
+        "%s of %s job files are done with and were moved to %s.", len(moved), len(files.names), folder
+    )
     return moved
 
 
