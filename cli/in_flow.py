@@ -125,7 +125,7 @@ def run_and_report(work: Callable[[], object], *, as_json: bool) -> NoReturn:
 
 @contextlib.contextmanager
 def _progress_bar() -> Iterator[None]:
-    """A bar on stderr while jobs are sent, where there is a terminal to show it on."""
+    """A bar on stderr while jobs are weighed and sent, where there is a terminal to show it on."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield
@@ -133,7 +133,9 @@ def _progress_bar() -> Iterator[None]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task("jobs", total=None)
-        LISTENER.set(lambda ended, total: progress.update(bar, completed=ended, total=total))
+        LISTENER.set(
+            lambda stage, come, total: progress.update(bar, description=stage, completed=come, total=total)
+        )
         yield
 
 

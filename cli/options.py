@@ -54,6 +54,9 @@ QuoteOption = Annotated[
         help="The id of a quote; refuse to start when it does not hold any more, or a cap is below it."
     ),
 ]
+AlsoApprovedOption = Annotated[
+    bool, typer.Option("--resubmit-approved", help="Also send the jobs that reviewers approved.")
+]
 SampleOption = Annotated[int | None, typer.Option(min=1, help="Draw this many rows by size.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="Which rows --sample draws.")]
 JobsArgument = Annotated[
@@ -90,6 +93,14 @@ WorkersOption = Annotated[
 DaskAddressOption = Annotated[
     str | None,
     typer.Option(help="The scheduler of the cluster, with --runner dask, such as tcp://10.0.0.5:8786."),
+]
+MoveDoneOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR",
+        help="Move job files to this folder after the report, once nothing of them is left to do; {date} stands for the "
+        "day.",
+    ),
 ]
 SimulateOption = Annotated[
     bool, typer.Option("--simulate", help="Use a simulator on this machine: no key, no money.")

@@ -9,6 +9,7 @@ import typer
 from cli.check_input import check_input
 from cli.in_flow import endpoint, places, result_of, run_and_report
 from cli.options import (
+    AlsoApprovedOption,
     DaskAddressOption,
     DeadlineOption,
     EffortOption,
@@ -18,6 +19,7 @@ from cli.options import (
     LedgerOption,
     MaxInputTokensOption,
     ModeOption,
+    MoveDoneOption,
     PolicyOption,
     PromptColumnOption,
     QuoteOption,
@@ -48,9 +50,7 @@ def run(
     limit: Annotated[int | None, typer.Option(min=1, help="Read at most this many rows.")] = None,
     mode: ModeOption = None,
     deadline: DeadlineOption = None,
-    resubmit_approved: Annotated[
-        bool, typer.Option("--resubmit-approved", help="Also send the jobs that reviewers approved.")
-    ] = False,
+    resubmit_approved: AlsoApprovedOption = False,
     quote: QuoteOption = None,
     effort: EffortOption = None,
     thinking_budget: ThinkingBudgetOption = None,
@@ -59,6 +59,7 @@ def run(
     runner: RunnerOption = None,
     workers: WorkersOption = None,
     dask_address: DaskAddressOption = None,
+    move_done: MoveDoneOption = None,
     simulate: SimulateOption = False,
     as_json: JsonOption = False,
 ) -> None:

@@ -19,6 +19,7 @@ from tasks.draw_rows import DrawnRows, draw_rows
 from tasks.find_prefixes import find_prefixes
 from tasks.hand_out import know_pins, say_who_sends
 from tasks.learn import learn
+from tasks.move_done import move_done
 from tasks.park_for_review import park_for_review
 from tasks.publish import publish
 from tasks.read_approved import read_approved
@@ -28,7 +29,7 @@ from tasks.run import Run
 from tasks.send_queue import SendQueue
 from tasks.shards import Sizes, in_shards
 from tasks.share_answers import find_shared, share_answers
-from tasks.show_progress import showing_progress
+from tasks.show_progress import ProgressDisplay, Stage
 from tasks.start_run import start_run
 from tasks.step import run_log
 
@@ -57,6 +58,7 @@ async def nightly_batch(
     workers: int | None = None,
     dask_address: str | None = None,
     allow_no_jobs: bool = False,
+    move_done: str | None = None,
 ) -> State[RunReport]:
     """Weigh every job of a job file, send what fits, park the rest for review, reconcile the bill.
 
@@ -88,6 +90,7 @@ async def nightly_batch(
         workers: How many processes, with processes. Empty: as the policy says, or one for each core.
         dask_address: The scheduler of the cluster, such as tcp://10.0.0.5:8786. Empty: as the policy says.
         allow_no_jobs: A night without a job file, or without a row in it, is complete. Otherwise it fails.
+        move_done: A folder that job files are moved to once nothing of them is left to do; {date} stands for the day.
     """
     given = dict(locals())
     return await as_state(one_night(given_options(given)), allow_no_jobs=allow_no_jobs)
@@ -111,6 +114,8 @@ async def one_night(options: RunOptions) -> RunReport:
             waiting += await read_approved(run)
         run_log().info("%s: %s jobs to weigh", run.run_id, waiting)
         report = await weigh_and_send(run, Sizes.of(run.policy, waiting))
+        if file is not None and options.move_done is not None:
+            await move_done(run, file, options, report)
         await collect(run.ledger, run.gateway)
         return report
 
@@ -133,12 +138,14 @@ async def weigh_and_send(run: Run, sizes: Sizes) -> RunReport:
     log = run_log()
     log.info("%s jobs share the answer to another one", await find_shared(run))
     log.info("%s earlier answers learned from", await learn(run))
-    await in_shards(count_tokens, run, sizes.count)
+    display = ProgressDisplay(run)
+    async with display.of(Stage.COUNTING):
+        await in_shards(count_tokens, run, sizes.count)
     log.info("%s calls to count_tokens", run.tally.count)
     await know_pins(run)
     log.info("%s shared prefixes to cache", await find_prefixes(run))
     say_who_sends(run)
-    async with showing_progress(run):
+    async with display.of(Stage.SENDING):
         await SendQueue(run, sizes.admit).drain()
         await share_answers(run)
     log.info("%s paid calls, %s tries beyond the first", run.tally.message, run.tally.retried)

@@ -70,7 +70,6 @@ def _share(part: int, whole: int) -> Decimal | None:
     return (Decimal(part) / whole).quantize(Decimal("0.001")) if whole else None
 
 
-PREFIX_HEADINGS = ("shared prefix", "model", "mode", "its tokens", "jobs", "written", "read", "hits", "saved")
 
 
 def prefix_rows(cache: CacheFigures) -> list[tuple[str, ...]]:

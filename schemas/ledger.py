@@ -116,6 +116,13 @@ class JobRow(Table):
     __table_args__ = (
         Index("ix_jobs_run_id_job_id", "run_id", "job_id"),
         Index("ix_jobs_attempt_id", "attempt_id"),
+        # rejected rows, to know them again
+        Index(
+            "ix_jobs_rejected",
+            "fingerprint",
+            sqlite_where=text("outcome = 'rejected' AND fingerprint IS NOT NULL"),
+            postgresql_where=text("outcome = 'rejected' AND fingerprint IS NOT NULL"),
+        ),
         # the queue: what is still to be decided or sent, in the order money is given out
         Index(
             "ix_jobs_queue",

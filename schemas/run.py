@@ -184,6 +184,7 @@ class RunOptions:
         prompt_column: the column of the prompt, or a template over columns.
         deadline: a time of day such as 06:30, in the policy's time zone, at which its answers are due.
         runs_on: where its counts and paid calls are made.
+        move_done: the folder that job files are moved to of which nothing is left, {date} for the day; None: they stay.
         scheduled_for: when it was to begin: its day is that of the {date} in `jobs`; None: now.
     """
 
@@ -206,4 +207,5 @@ class RunOptions:
     prompt_column: str | None = None
     deadline: str | None = None
     runs_on: RunsOn = AS_THE_POLICY_SAYS
+    move_done: str | None = None
     scheduled_for: datetime | None = None

@@ -36,6 +36,7 @@ from tasks.close_dead import close_dead
 from tasks.end_early import end_early
 from tasks.hand_out import check_ledger_for_workers, with_workers
 from tasks.keep_alive import kept_alive
+from tasks.move_done import check_move_done
 from tasks.run import Run
 
 log = logging.getLogger("weighbridge")
@@ -56,6 +57,7 @@ async def start_run(options: RunOptions) -> AsyncIterator[tuple[Run, JobFile | N
     _check_job_file_alone(options)
     policy = run_policy(options, settings)
     file = job_file(options, policy)
+    check_move_done(options, policy, file)
     ledger_url = options.ledger or settings.ledger_url
     check_ledger_for_workers(policy, ledger_url)
     run_id = _new_id()

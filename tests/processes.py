@@ -111,7 +111,10 @@ def prefect_server(home: Path, env: dict[str, str]) -> Iterator[str]:
     port = free_port()
     api = f"http://127.0.0.1:{port}/api"
     log = home / "server.log"
-    database = {"PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home}/prefect.db"}
+    database = {
+        "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home}/prefect.db",
+        "PREFECT_UI_API_URL": api,  # a page in a browser looks for it on port 4200 otherwise
+    }
     command = [BIN / "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     with process(command, env | SERVER_SETTINGS | ONE_CERTIFICATE | database, log, home) as child:
 
