@@ -76,6 +76,9 @@ COMMANDS = (
         "Say whether everything is ready for a night, and what to do about what is not.",
     ),
     LazyCommand(
+        "alerts", "cli.alerts:alerts", "Say who hears of what happens at night, through the Prefect server."
+    ),
+    LazyCommand(
         "review", "cli.review:review", "List, show and decide about the jobs that wait for a person."
     ),
     LazyCommand("check-bill", "cli.check_bill:check_bill", _COMPARE_BILL),

@@ -8,6 +8,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL
 
 from schemas.deployment import Cockpit
+from schemas.errors import BadInput
 from schemas.words import masked_url
 from services.deployments import spec_on_server
 
@@ -19,6 +20,21 @@ def server_address() -> str | None:
     """The address of the Prefect API that the settings name, as it may be shown; None: they name none."""
     address = PREFECT_API_URL.value()
     return None if address is None else masked_url(address)
+
+
+def named_server() -> str:
+    """The address of the Prefect API that the settings name.
+
+    Raises:
+        BadInput: they name none.
+    """
+    address = PREFECT_API_URL.value()
+    if address is None:
+        raise BadInput(
+            "No Prefect server is named: set PREFECT_API_URL, such as http://127.0.0.1:4200/api; `weighbridge up` starts "
+            "one and prints its address. Nothing was changed."
+        )
+    return address
 
 
 async def read_cockpit(pool: str) -> Cockpit:

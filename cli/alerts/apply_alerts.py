@@ -1,0 +1,85 @@
+"""`weighbridge alerts apply`."""
+
+import asyncio
+import os
+from typing import Annotated
+
+import typer
+
+from rules.alerts import alerts
+from schemas.alert import AlertChannels
+from services.alerts import apply_alerts, remove_alerts
+from services.cockpit import named_server
+
+
+def apply(
+    webhook: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            envvar="WEIGHBRIDGE_ALERT_WEBHOOK",
+            show_envvar=True,
+            help="Post each alert there, as JSON with subject and body.",
+        ),
+    ] = None,
+    slack: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            envvar="WEIGHBRIDGE_ALERT_SLACK",
+            show_envvar=True,
+            help="An incoming webhook of Slack.",
+        ),
+    ] = None,
+    email: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADDRESS", help="By SendGrid, with the key in SENDGRID_API_KEY; may be repeated."
+        ),
+    ] = None,
+    email_from: Annotated[str | None, typer.Option(metavar="ADDRESS", help="The sender of --email.")] = None,
+    block: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TYPE/NAME", help="A notification block that is on the server already; may be repeated."
+        ),
+    ] = None,
+    late_hours: Annotated[
+        int, typer.Option(min=1, max=24, help="How many hours a night may be overdue.")
+    ] = 2,
+    reset: Annotated[
+        bool, typer.Option("--reset", help="Take back what was changed on the alerts in the Prefect UI.")
+    ] = False,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Take the alerts away, and the blocks that were made for them.")
+    ] = False,
+) -> None:
+    """Make the alerts on the Prefect server, or take them away.
+
+    An alert that is there already stays as it is, and so does what was changed on one in the Prefect UI, which is named;
+    --reset takes it back.
+    """
+    api = named_server()
+    specs = alerts(late_hours)
+    if remove:
+        removed = asyncio.run(remove_alerts(api, specs))
+        print(f"Removed: {', '.join(removed)}." if removed else "There was nothing to remove.")
+        return
+    channels = AlertChannels(
+        webhook=webhook,
+        slack=slack,
+        email=tuple(email or ()),
+        email_from=email_from,
+        sendgrid_key=os.environ.get("SENDGRID_API_KEY"),
+        blocks=tuple(block or ()),
+    )
+    report = asyncio.run(apply_alerts(api, specs, channels, reset=reset))
+    for words, names in (("made", report.made), ("reset", report.reset)):
+        if names:
+            print(f"Alerts {words}: {', '.join(names)}.")
+    if report.kept:
+        print(f"{report.kept} alerts are there already, as they should be.")
+    for line in report.differences:
+        print(f"Left as it is: {line}")
+    if report.differences:
+        print("`weighbridge alerts apply --reset`, with the same options, takes it back.")
