@@ -4,7 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 #: what an operator may change in the Prefect UI, and how it is called
-_FIELDS = {"enabled": "whether it is on", "trigger": "what it listens to", "actions": "what it sends, or where to"}
+_FIELDS = {
+    "enabled": "whether it is on",
+    "trigger": "what it listens to",
+    "actions": "what it sends and where to",
+}
 _FIELDS["description"] = "its description"
 
 
@@ -20,4 +24,4 @@ def differing_alert_fields(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -
 
 def alert_difference(name: str, fields: list[str]) -> str:
     """What an operator changed of an alert, as one sentence."""
-    return f"{name}: {' and '.join(_FIELDS[field] for field in fields)} was changed on the server."
+    return f"{name}: {' and '.join(_FIELDS[field] for field in fields)} differs on the server."

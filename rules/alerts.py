@@ -1,18 +1,19 @@
 """What is watched: the alerts as data, from the states that runs end in and the events that they send."""
 
 from rules.shown_state import StateName
-from schemas.alert import AlertSpec
+from schemas.alert import AlertEventName, AlertSpec
 
+_Name = AlertEventName
 #: the flows whose end somebody has to hear of; who asks for a quote or an audit looks at it anyway
 WATCHED_FLOWS = ("nightly-batch", "resubmit-approved", "collect-batches")
 #: the deployment that has to start every night
 NIGHTLY = "nightly"
 #: a state of something that lasts is reported by every run, and sent on once a day
 _ONCE_A_DAY_SECONDS = 20 * 3600
-_RUN_BODY = (
-    "{{ flow_run.name }}: {{ flow_run.state.name }}\n{{ flow_run.state.message }}\n{{ flow_run | ui_url or flow_run.id }}"
+_RUN_BODY = "{{ flow_run.name }}: {{ flow_run.state.name }}\n{{ flow_run.state.message }}\n{{ flow_run | ui_url or flow_run.id }}"
+_EVENT_BODY = (
+    "{{ event.payload.sentence }}{% if flow_run %}\n{{ flow_run | ui_url or flow_run.id }}{% endif %}"
 )
-_EVENT_BODY = "{{ event.payload.sentence }}\n{{ flow_run | ui_url or flow_run.id }}"
 
 
 def state_event(state: str) -> str:
@@ -37,6 +38,20 @@ def alerts(late_hours: int) -> tuple[AlertSpec, ...]:
             "A run failed, crashed, or left rows without an answer.",
             (StateName.FAILED, StateName.INCOMPLETE, "Crashed", "TimedOut"),
         ),
+        _of_event("over hold", "Bills were above the worst case that was held for them.", _Name.OVER_HOLD),
+        _of_event("drift", "Bills left the lines of the earlier ones.", _Name.DRIFT),
+        _of_event(
+            "old reviews",
+            "Jobs wait for a person for longer than the policy's alerts.review_days; at most once a day.",
+            _Name.OLD_REVIEWS,
+            _ONCE_A_DAY_SECONDS,
+        ),
+        _of_event(
+            "cap in sight",
+            "A cap of the month will be reached before the month ends; at most once a day.",
+            _Name.CAP_PROJECTED,
+            _ONCE_A_DAY_SECONDS,
+        ),
         _night_not_started(late_hours),
     )
 
@@ -50,6 +65,18 @@ def _of_runs(what: str, watches: str, states: tuple[str, ...]) -> AlertSpec:
         of=WATCHED_FLOWS,
         subject=f"weighbridge: {what}",
         body=_RUN_BODY,
+    )
+
+
+def _of_event(what: str, watches: str, event: AlertEventName, silent_seconds: int = 0) -> AlertSpec:
+    """An alert about an event that a run sends at its end."""
+    return AlertSpec(
+        name=f"weighbridge: {what}",
+        watches=watches,
+        events=(event,),
+        within_seconds=silent_seconds,
+        subject=f"weighbridge: {what}",
+        body=_EVENT_BODY,
     )
 
 

@@ -1,6 +1,7 @@
 """The report as people read it: the same rows for the terminal, the Markdown file and the Prefect artifact."""
 
 from rules.cache_figures import PREFIX_HEADINGS, hits, prefix_rows
+from rules.projection_text import projection_line
 from rules.raise_caps import need_sentence
 from schemas.money import usd_rounded
 from schemas.report import CutOffFigures, PassedCap, QuoteFigures, RunReport
@@ -352,6 +353,7 @@ def as_markdown(report: RunReport) -> str:
         _table(PREFIX_HEADINGS, prefix_rows(report.cache)) if report.cache.prefixes else "",
         *(f"**{_cell(line)}**" for line in alarm_lines(report)),
         _table(LESSON_HEADINGS, lesson_rows(report)) if report.taught else "",
+        *(_cell(projection_line(found)) for found in report.month_projections),
         _table(NOTHING_HEADINGS, nothing_rows(report)) if report.bought_nothing else "",
         _table(("outcome", "reason", "jobs", "for example"), reason_rows(report)) if report.reasons else "",
         _table(("row", "job", "outcome", "why"), mend_rows(report)) if report.rows_to_mend else "",

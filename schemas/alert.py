@@ -1,6 +1,46 @@
 """Alerts: what is watched on a Prefect server, and how an operator hears of it."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class AlertEventName(StrEnum):
+    """The names of the events that a run sends at its end, in Prefect."""
+
+    #: bills were above the worst case that was held for them
+    OVER_HOLD = "weighbridge.over-hold"
+    #: bills left the lines of the earlier ones
+    DRIFT = "weighbridge.drift"
+    #: reviews wait for longer than the policy's `alerts.review_days`
+    OLD_REVIEWS = "weighbridge.old-reviews"
+    #: a cap of the month will be reached before it ends, or is
+    CAP_PROJECTED = "weighbridge.cap-projected"
+
+
+@dataclass(frozen=True, slots=True)
+class AlertEvent:
+    """What somebody has to hear of.
+
+    Attributes:
+        sentence: what happened and what to do; never text of a payload.
+    """
+
+    name: AlertEventName
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingReviews:
+    """Reviews that wait for longer than so many days.
+
+    Attributes:
+        oldest: since when the oldest waits; None: there are none.
+    """
+
+    days: int
+    reviews: int = 0
+    oldest: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

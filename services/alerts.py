@@ -13,7 +13,6 @@ from prefect.events.schemas.events import ResourceSpecification
 from rules.alert_differences import alert_difference, differing_alert_fields
 from schemas.alert import AlertChannels, AlertOnServer, AlertSpec, AppliedAlerts
 from services.notification_blocks import (
-    BLOCK_NAME,
     block_name,
     blocks_of,
     keep_block,
@@ -40,17 +39,10 @@ async def apply_alerts(
     ours = blocks_of(channels)
     report = AppliedAlerts()
     async with PrefectClient(api) as client:
-        blocks = [await named_block(client, name) for name in channels.blocks]
-        for block in ours:
-            block_id, written, differs = await keep_block(client, block, reset=reset)
-            name = f"the block {block.get_block_type_slug()}/{BLOCK_NAME}"
-            if written:
-                report.made.append(name)
-            elif differs:
-                report.differences.append(f"{name}: it says something else than was given.")
-            blocks.append(block_id)
+        named = [await named_block(client, name) for name in channels.blocks]
+        made = [await keep_block(client, block, report, reset=reset) for block in ours]
         for spec in specs:
-            await _apply_one(client, _automation(spec, blocks), report, reset=reset)
+            await _apply_one(client, _automation(spec, [*named, *made]), report, reset=reset)
     return report
 
 
@@ -86,22 +78,21 @@ async def remove_alerts(api: str, specs: Sequence[AlertSpec]) -> list[str]:
 
 async def alerts_on_server(api: str, specs: Sequence[AlertSpec]) -> list[AlertOnServer]:
     """What a server has of alerts; read only."""
-    found = []
     async with PrefectClient(api) as client:
-        for spec in specs:
-            automations = await client.read_automations_by_name(spec.name)
-            if not automations:
-                found.append(AlertOnServer(spec.name, spec.watches, None))
-                continue
-            one = automations[0]
-            sends_to = [
-                await block_name(client, action.block_document_id)
-                for action in one.actions
-                if isinstance(action, SendNotification)
-            ]
-            watches = one.description or spec.watches
-            found.append(AlertOnServer(spec.name, watches, one.enabled, tuple(sends_to)))
-    return found
+        return [await _on_server(client, spec) for spec in specs]
+
+
+async def _on_server(client: PrefectClient, spec: AlertSpec) -> AlertOnServer:
+    automations = await client.read_automations_by_name(spec.name)
+    if not automations:
+        return AlertOnServer(spec.name, spec.watches, None)
+    found = automations[0]
+    sends_to = [
+        await block_name(client, action.block_document_id)
+        for action in found.actions
+        if isinstance(action, SendNotification)
+    ]
+    return AlertOnServer(spec.name, found.description or spec.watches, found.enabled, tuple(sends_to))
 
 
 def _automation(spec: AlertSpec, blocks: Sequence[UUID]) -> AutomationCore:

@@ -28,7 +28,7 @@ def named_server() -> str:
     Raises:
         BadInput: they name none.
     """
-    address = PREFECT_API_URL.value()
+    address: str | None = PREFECT_API_URL.value()
     if address is None:
         raise BadInput(
             "No Prefect server is named: set PREFECT_API_URL, such as http://127.0.0.1:4200/api; `weighbridge up` starts "

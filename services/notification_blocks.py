@@ -10,7 +10,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.types import SecretDict
 from pydantic import SecretStr
 
-from schemas.alert import AlertChannels
+from schemas.alert import AlertChannels, AppliedAlerts
 from schemas.errors import BadInput
 
 #: the name of each block that is made here
@@ -72,24 +72,24 @@ def _sendgrid(channels: AlertChannels) -> SendgridEmail:
     )
 
 
-async def keep_block(client: PrefectClient, block: _Block, *, reset: bool) -> tuple[UUID, bool, bool]:
-    """Have a block on the server; one that says something else stays, unless it is reset.
-
-    Returns:
-        Its id, whether it was written, and whether it still says something else.
-    """
+async def keep_block(client: PrefectClient, block: _Block, report: AppliedAlerts, *, reset: bool) -> UUID:
+    """Have a block on the server; one that says something else stays, unless it is reset. Its id."""
     kind = type(block)
     slug = kind.get_block_type_slug()
+    name = f"the block {slug}/{BLOCK_NAME}"
     try:
         document = await client.read_block_document_by_name(BLOCK_NAME, slug)
     except ObjectNotFound:
-        return await block.asave(BLOCK_NAME, client=client), True, False
+        report.made.append(name)
+        return await block.asave(BLOCK_NAME, client=client)
     theirs = await kind.aload(BLOCK_NAME, client=client)
     if _fields(theirs) == _fields(block):
-        return document.id, False, False
-    if not reset:
-        return document.id, False, True
-    return await block.asave(BLOCK_NAME, overwrite=True, client=client), True, False
+        return document.id
+    if reset:
+        report.reset.append(name)
+        return await block.asave(BLOCK_NAME, overwrite=True, client=client)
+    report.differences.append(f"{name}: it says something else than was given.")
+    return document.id
 
 
 def _fields(block: _Block) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Alerts on a real Prefect server: a run ends, and a webhook hears of it."""
 
-import json
+import sqlite3
 
 import pytest
 
@@ -47,10 +47,24 @@ def stopped_name(body):
     return body.partition(": BudgetStop")[0]
 
 
-def test_applying_again_changes_nothing_and_says_no_secret(yard, heard):
-    again = yard.weighbridge("alerts", "apply", "--webhook", f"{heard.url}/secret-path")
-    assert again.stdout == "3 alerts are there already, as they should be.\n"
-    listed = json.loads(yard.weighbridge("alerts", "list", "--json").stdout)
-    assert all(one["on"] for one in listed)
-    assert {tuple(one["sends_to"]) for one in listed} == {("custom-webhook/weighbridge-alerts",)}
-    assert "secret-path" not in str(listed)
+def test_a_run_announces_reviews_that_wait_for_long_and_a_cap_that_will_be_reached(yard, heard):
+    policy = yard.policy()
+    with (yard.folder / policy).open("a") as file:
+        file.write('\n[month]\nbudget_usd = "5"\n\n[alerts]\nreview_days = 2\n')
+    with yard.simulator():
+        yard.run(yard.jobs([{**rows(1)[0], "max_input_tokens": 1}, *rows(3)[1:]]), "--policy", policy)
+        with sqlite3.connect(yard.ledger.removeprefix("sqlite:///")) as ledger:
+            ledger.execute("UPDATE reviews SET created_at = datetime(created_at, '-3 days')")
+            # the day cost more than the month may: what is held and settled in the month is another row
+            ledger.execute("UPDATE budgets SET settled_nano_usd = 6000000000 WHERE scope = 'day'")
+        second = yard.run(yard.jobs(rows(5)[3:], "second.parquet"), "--policy", policy)
+    until(lambda: len(heard.came) >= 2, "two notifications", seconds=60)
+    [about_reviews] = heard.about("weighbridge: old reviews")
+    assert about_reviews.startswith(
+        f"{second['run_id']}: (simulated) 1 job waits for a person for more than 2 days"
+    )
+    assert about_reviews.endswith(f"\n{second['prefect_flow_run_id']}")
+    [about_cap] = heard.about("weighbridge: cap in sight")
+    assert "of the budget of $5.00 are settled" in about_cap
+    shown = yard.weighbridge("report", "--ledger", yard.ledger)
+    assert "of the budget of $5.00 are settled" in shown.out
