@@ -6,44 +6,42 @@ from typing import Annotated
 
 import typer
 
-from rules.alerts import alerts
-from schemas.alert import AlertChannels
+from rules.watched_alerts import alerts
+from schemas.alert import AlertChannels, AppliedAlerts
 from services.alerts import apply_alerts, remove_alerts
 from services.cockpit import named_server
 
+_Webhook = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        envvar="WEIGHBRIDGE_ALERT_WEBHOOK",
+        help="Post each alert there, as JSON with subject and body.",
+    ),
+]
+_Slack = Annotated[
+    str | None,
+    typer.Option(metavar="URL", envvar="WEIGHBRIDGE_ALERT_SLACK", help="An incoming webhook of Slack."),
+]
+_Email = Annotated[
+    list[str] | None,
+    typer.Option(metavar="ADDRESS", help="By SendGrid, with the key in SENDGRID_API_KEY; may be repeated."),
+]
+_Sender = Annotated[str | None, typer.Option(metavar="ADDRESS", help="The sender of --email.")]
+_Block = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TYPE/NAME", help="A notification block that is on the server already; may be repeated."
+    ),
+]
+
 
 def apply(
-    webhook: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            envvar="WEIGHBRIDGE_ALERT_WEBHOOK",
-            show_envvar=True,
-            help="Post each alert there, as JSON with subject and body.",
-        ),
-    ] = None,
-    slack: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            envvar="WEIGHBRIDGE_ALERT_SLACK",
-            show_envvar=True,
-            help="An incoming webhook of Slack.",
-        ),
-    ] = None,
-    email: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="ADDRESS", help="By SendGrid, with the key in SENDGRID_API_KEY; may be repeated."
-        ),
-    ] = None,
-    email_from: Annotated[str | None, typer.Option(metavar="ADDRESS", help="The sender of --email.")] = None,
-    block: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="TYPE/NAME", help="A notification block that is on the server already; may be repeated."
-        ),
-    ] = None,
+    webhook: _Webhook = None,
+    slack: _Slack = None,
+    email: _Email = None,
+    email_from: _Sender = None,
+    block: _Block = None,
     late_hours: Annotated[
         int, typer.Option(min=1, max=24, help="How many hours a night may be overdue.")
     ] = 2,
@@ -59,8 +57,7 @@ def apply(
     An alert that is there already stays as it is, and so does what was changed on one in the Prefect UI, which is named;
     --reset takes it back.
     """
-    api = named_server()
-    specs = alerts(late_hours)
+    api, specs = named_server(), alerts(late_hours)
     if remove:
         removed = asyncio.run(remove_alerts(api, specs))
         print(f"Removed: {', '.join(removed)}." if removed else "There was nothing to remove.")
@@ -73,7 +70,10 @@ def apply(
         sendgrid_key=os.environ.get("SENDGRID_API_KEY"),
         blocks=tuple(block or ()),
     )
-    report = asyncio.run(apply_alerts(api, specs, channels, reset=reset))
+    _say(asyncio.run(apply_alerts(api, specs, channels, reset=reset)))
+
+
+def _say(report: AppliedAlerts) -> None:
     for words, names in (("made", report.made), ("reset", report.reset)):
         if names:
             print(f"Alerts {words}: {', '.join(names)}.")

@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict
 
 from cli.options import JsonOption
-from rules.alerts import alerts
+from rules.watched_alerts import alerts
 from services.alerts import alerts_on_server
 from services.cockpit import named_server
 

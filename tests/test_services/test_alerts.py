@@ -11,7 +11,7 @@ from prefect.events.schemas.automations import AutomationCore
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Pending, Running, Scheduled
 
-from rules.alerts import NIGHTLY, alerts
+from rules.watched_alerts import NIGHTLY, alerts
 from schemas.alert import AlertChannels
 from schemas.errors import BadInput
 from services.alerts import alerts_on_server, apply_alerts, remove_alerts

@@ -3,7 +3,7 @@
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from rules.alerts import alerts
+from rules.watched_alerts import alerts
 
 pytestmark = pytest.mark.prefect
 

@@ -2,8 +2,8 @@
 
 from importlib import import_module
 
-from rules.alerts import NIGHTLY, WATCHED_FLOWS, alerts, state_event
 from rules.shown_state import StateName
+from rules.watched_alerts import NIGHTLY, WATCHED_FLOWS, alerts, state_event
 from schemas.alert import AlertEventName
 from services.deployments import deployments_of
 
