@@ -71,6 +71,11 @@ COMMANDS = (
         "Start the Prefect server, its deployments, a worker and the review page, until Ctrl-C.",
     ),
     LazyCommand(
+        "deploy",
+        "cli.bring_deployments:deploy",
+        "Bring the deployments to the Prefect server that PREFECT_API_URL names, and their work pool.",
+    ),
+    LazyCommand(
         "doctor",
         "cli.doctor:doctor",
         "Say whether everything is ready for a night, and what to do about what is not.",

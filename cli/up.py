@@ -9,15 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from http.client import HTTPConnection, HTTPException
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
 import typer
 
+from cli.bring_deployments import bring_deployments
 from cli.up_plan import UpPlan, UpPorts
-from schemas.deployment import DeploymentSpec
 from schemas.errors import BadInput, RunFailed
 from services.children import ChildCommand, Children, hold_folder
 
@@ -204,32 +203,11 @@ def _start(plan: UpPlan, watched: _Watched, *, reset: bool) -> None:
         watched.children.start(child)
     for child, address in first:
         watched.wait_for(child, partial(_answers, address))
-    _deploy(plan, specs, reset=reset)
+    bring_deployments(plan.prefect_api, specs, plan.folder, reset=reset)
     worker = plan.worker_process(POOL)
     watched.children.start(worker)
     watched.wait_for(worker, partial(_works, plan.prefect_api, POOL))
     _say_where(plan)
-
-
-def _deploy(plan: UpPlan, specs: list[DeploymentSpec], *, reset: bool) -> None:
-    from services.deploy import FlowForm, deploy  # noqa: PLC0415
-
-    forms = []
-    for spec in specs:
-        module, _, name = spec.entrypoint.rpartition(".")
-        flow = getattr(import_module(module), name)
-        forms.append(FlowForm(flow.name, flow.parameters.model_dump_for_openapi()))
-    pairs = list(zip(specs, forms, strict=True))
-    report = asyncio.run(deploy(plan.prefect_api, pairs, plan.folder, reset=reset))
-    for words, names in (("made", report.made), ("reset to prefect.yaml", report.reset)):
-        if names:
-            print(f"Deployments {words}: {', '.join(names)}.")
-    for line in report.differences:
-        print(f"Left as it is: {line}")
-    for line in report.left_out:
-        print(f"Not brought: {line}")
-    if report.differences:
-        print("`weighbridge up --reset` takes what the file has.")
 
 
 def _works(api: str, pool: str) -> bool:
