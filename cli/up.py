@@ -15,8 +15,10 @@ from urllib.parse import urlsplit
 
 import typer
 
+from cli.alerts.bring_alerts import WebhookOption, bring_alerts
 from cli.bring_deployments import bring_deployments
 from cli.up_plan import UpPlan, UpPorts
+from schemas.alert import AlertChannels
 from schemas.errors import BadInput, RunFailed
 from services.children import ChildCommand, Children, hold_folder
 
@@ -106,8 +108,12 @@ def up(
         ),
     ] = None,
     reset: Annotated[
-        bool, typer.Option("--reset", help="Take back what was changed on the deployments in the Prefect UI.")
+        bool,
+        typer.Option(
+            "--reset", help="Take back what was changed in the Prefect UI on the deployments and alerts."
+        ),
     ] = False,
+    webhook: WebhookOption = None,
 ) -> None:
     """Start the Prefect server, its deployments, a worker and the review page, until Ctrl-C.
 
@@ -118,6 +124,7 @@ def up(
     ports = UpPorts(*_free(port, review_port, simulator_port if simulate else 0))
     plan = _planned(home, ports, simulate=simulate)
     _check_key(plan)
+    _check_webhook(webhook)
     _make_folders(plan)
     held = hold_folder(plan.home)
     if held is None:
@@ -127,7 +134,7 @@ def up(
     watched = _Watched(Children(plan.logs))
     with _signals(watched):
         try:
-            _start(plan, watched, reset=reset)
+            _start(plan, watched, webhook, reset=reset)
             while True:
                 watched.look()
                 time.sleep(_LOOK_SECONDS)
@@ -178,6 +185,18 @@ def _check_key(plan: UpPlan) -> None:
     client_for()
 
 
+def _check_webhook(webhook: str | None) -> None:
+    """A server would be started in vain for alerts that go nowhere.
+
+    Raises:
+        BadInput: it is not an address.
+    """
+    if webhook is not None:
+        from services.notification_blocks import blocks_of  # noqa: PLC0415 - Prefect takes seconds to import
+
+        blocks_of(AlertChannels(webhook=webhook))
+
+
 def _make_folders(plan: UpPlan) -> None:
     try:
         for folder in (plan.home, plan.logs, plan.results, plan.folder / "data/incoming"):
@@ -188,7 +207,7 @@ def _make_folders(plan: UpPlan) -> None:
         ) from error
 
 
-def _start(plan: UpPlan, watched: _Watched, *, reset: bool) -> None:
+def _start(plan: UpPlan, watched: _Watched, webhook: str | None, *, reset: bool) -> None:
     """Start everything in its order, and say where it is."""
     from services.deployments import POOL, deployments_of  # noqa: PLC0415 - Prefect takes seconds to import
     from services.ledger import open_ledger  # noqa: PLC0415
@@ -204,6 +223,8 @@ def _start(plan: UpPlan, watched: _Watched, *, reset: bool) -> None:
     for child, address in first:
         watched.wait_for(child, partial(_answers, address))
     bring_deployments(plan.prefect_api, specs, plan.folder, reset=reset)
+    if webhook is not None:
+        bring_alerts(plan.prefect_api, AlertChannels(webhook=webhook), reset=reset)
     worker = plan.worker_process(POOL)
     watched.children.start(worker)
     watched.wait_for(worker, partial(_works, plan.prefect_api, POOL))

@@ -1,6 +1,7 @@
-"""A webhook: a small HTTP server that keeps what is posted to it."""
+"""A webhook and a mail server, both small: they keep what comes."""
 
 import json
+import socketserver
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -42,3 +43,34 @@ def hook():
     finally:
         server.shutdown()
         server.server_close()
+
+
+@contextmanager
+def mailbox():
+    """A mail server that listens on this machine: its port, and the lines that came."""
+    came = []
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self):
+            self.say("220 ready")
+            for line in self.rfile:
+                word = line.split()[0].upper() if line.strip() else b""
+                came.append(line.decode().rstrip())
+                if word == b"QUIT":
+                    self.say("221 bye")
+                    return
+                if word == b"DATA":
+                    self.say("354 go on")
+                    came.extend(text.decode().rstrip() for text in iter(self.rfile.readline, b".\r\n"))
+                replies = {b"EHLO": "250-here\r\n250 AUTH PLAIN LOGIN", b"AUTH": "235 welcome"}
+                self.say(replies.get(word, "250 taken"))
+
+        def say(self, text):
+            self.wfile.write(f"{text}\r\n".encode())
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield server.server_address[1], came
+        finally:
+            server.shutdown()

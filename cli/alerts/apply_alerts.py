@@ -6,19 +6,12 @@ from typing import Annotated
 
 import typer
 
+from cli.alerts.bring_alerts import LATE_HOURS, WebhookOption, bring_alerts
 from rules.watched_alerts import alerts
-from schemas.alert import AlertChannels, AppliedAlerts
-from services.alerts import apply_alerts, remove_alerts
+from schemas.alert import AlertChannels
+from services.alerts import remove_alerts
 from services.cockpit import named_server
 
-_Webhook = Annotated[
-    str | None,
-    typer.Option(
-        metavar="URL",
-        envvar="WEIGHBRIDGE_ALERT_WEBHOOK",
-        help="Post each alert there, as JSON with subject and body.",
-    ),
-]
 _Slack = Annotated[
     str | None,
     typer.Option(metavar="URL", envvar="WEIGHBRIDGE_ALERT_SLACK", help="An incoming webhook of Slack."),
@@ -37,14 +30,14 @@ _Block = Annotated[
 
 
 def apply(
-    webhook: _Webhook = None,
+    webhook: WebhookOption = None,
     slack: _Slack = None,
     email: _Email = None,
     email_from: _Sender = None,
     block: _Block = None,
     late_hours: Annotated[
         int, typer.Option(min=1, max=24, help="How many hours a night may be overdue.")
-    ] = 2,
+    ] = LATE_HOURS,
     reset: Annotated[
         bool, typer.Option("--reset", help="Take back what was changed on the alerts in the Prefect UI.")
     ] = False,
@@ -57,9 +50,9 @@ def apply(
     An alert that is there already stays as it is, and so does what was changed on one in the Prefect UI, which is named;
     --reset takes it back.
     """
-    api, specs = named_server(), alerts(late_hours)
+    api = named_server()
     if remove:
-        removed = asyncio.run(remove_alerts(api, specs))
+        removed = asyncio.run(remove_alerts(api, alerts(late_hours)))
         print(f"Removed: {', '.join(removed)}." if removed else "There was nothing to remove.")
         return
     channels = AlertChannels(
@@ -70,16 +63,4 @@ def apply(
         sendgrid_key=os.environ.get("SENDGRID_API_KEY"),
         blocks=tuple(block or ()),
     )
-    _say(asyncio.run(apply_alerts(api, specs, channels, reset=reset)))
-
-
-def _say(report: AppliedAlerts) -> None:
-    for words, names in (("made", report.made), ("reset", report.reset)):
-        if names:
-            print(f"Alerts {words}: {', '.join(names)}.")
-    if report.kept:
-        print(f"{report.kept} alerts are there already, as they should be.")
-    for line in report.differences:
-        print(f"Left as it is: {line}")
-    if report.differences:
-        print("`weighbridge alerts apply --reset`, with the same options, takes it back.")
+    bring_alerts(api, channels, late_hours, reset=reset)

@@ -4,6 +4,7 @@ import asyncio
 import json
 from dataclasses import asdict
 
+from cli.alerts.bring_alerts import LATE_HOURS
 from cli.options import JsonOption
 from rules.watched_alerts import alerts
 from services.alerts import alerts_on_server
@@ -17,7 +18,7 @@ def list_alerts(as_json: JsonOption = False) -> None:
 
     "on": it is on the Prefect server; "OFF": it is there and switched off; "-": it is not there.
     """
-    found = asyncio.run(alerts_on_server(named_server(), alerts(late_hours=2)))
+    found = asyncio.run(alerts_on_server(named_server(), alerts(LATE_HOURS)))
     if as_json:
         print(json.dumps([asdict(one) for one in found]))
         return

@@ -6,6 +6,7 @@ from prefect.blocks.notifications import CustomWebhookNotificationBlock, Sendgri
 from schemas.alert import AlertChannels
 from schemas.errors import BadInput
 from services.notification_blocks import blocks_of
+from tests.hooks import mailbox
 
 #: apprise imports a module that Python deprecates
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")
@@ -55,3 +56,18 @@ def test_what_cannot_be_used_is_refused_without_its_address(values, words):
 
 def test_a_block_that_is_on_the_server_needs_no_other():
     assert blocks_of(AlertChannels(blocks=("slack-webhook/ops",))) == []
+
+
+def test_a_slack_webhook_block_with_the_address_of_a_mail_server_sends_mail_as_the_refusal_says():
+    with pytest.raises(BadInput, match=r"Slack Webhook block .* mailtos://USER:PASSWORD@SERVER\?to=ADDRESS"):
+        blocks_of(AlertChannels(**MAIL))
+    with mailbox() as (port, came):
+        # without TLS, which a test server has not
+        block = SlackWebhook(
+            url=f"mailto://ann:secret@127.0.0.1:{port}?to=ops@example.com&from=night@example.com"
+        )
+        with block.raise_on_failure():
+            block.notify("2 jobs wait.", "weighbridge: old reviews")
+    assert "Subject: weighbridge: old reviews" in came
+    assert "2 jobs wait." in came
+    assert any("ops@example.com" in line and line.upper().startswith("RCPT") for line in came)
