@@ -73,9 +73,17 @@ COMMANDS = (
         "Start the Prefect server, its deployments, a worker and the review page, until Ctrl-C.",
     ),
     LazyCommand(
+        "deploy",
+        "cli.bring_deployments:deploy",
+        "Bring the deployments to the Prefect server that PREFECT_API_URL names, and their work pool.",
+    ),
+    LazyCommand(
         "doctor",
         "cli.doctor:doctor",
         "Say whether everything is ready for a night, and what to do about what is not.",
+    ),
+    LazyCommand(
+        "alerts", "cli.alerts:alerts", "Say who hears of what happens at night, through the Prefect server."
     ),
     LazyCommand(
         "review", "cli.review:review", "List, show and decide about the jobs that wait for a person."

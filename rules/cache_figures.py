@@ -70,8 +70,6 @@ def _share(part: int, whole: int) -> Decimal | None:
     return (Decimal(part) / whole).quantize(Decimal("0.001")) if whole else None
 
 
-
-
 def prefix_rows(cache: CacheFigures) -> list[tuple[str, ...]]:
     """Where each prefix ends, its model and mode, tokens, jobs, what was written and read, the hits, USD saved."""
     return [

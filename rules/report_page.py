@@ -7,6 +7,7 @@ so figures that belong together stand in one column.
 from textwrap import wrap
 
 from rules.cache_figures import prefix_rows
+from rules.projection_text import projection_line
 from rules.report_chart import report_chart
 from rules.report_text import (
     NOTHING_HEADINGS,
@@ -85,6 +86,7 @@ def _figures(report: RunReport) -> list[str]:
         *(f"**{_plain(line)}**" for line in alarm_lines(report)),
         _plain(sample_line(report) or ""),
         money_line(report),
+        *(_plain(projection_line(found)) for found in report.month_projections),
     ]
 
 

@@ -16,6 +16,7 @@ from schemas.job import KeptAnswers
 from schemas.money import NanoUsd, to_nano
 from schemas.outcome import Mode, Scope
 from schemas.policy_sections import (
+    AlertRules,
     BatchLimits,
     BudgetCap,
     Cache,
@@ -61,6 +62,7 @@ class Policy(PolicySection):
     limits: RateLimits = RateLimits()
     batch: BatchLimits = BatchLimits()
     cache: Cache = Cache()
+    alerts: AlertRules = AlertRules()
     pricing: Pricing = Pricing()
     #: a contract's prices, which go before the list's
     prices: tuple[Price, ...] = ()

@@ -249,6 +249,18 @@ class Cache(PolicySection):
     mode: Literal["off", "auto"] = "off"
 
 
+class AlertRules(PolicySection):
+    """From when on a run reports what lasts, so that alerts send it on; see `weighbridge alerts`.
+
+    Attributes:
+        review_days: a review that waits for longer is old.
+        projection_days: the end of the month is projected from so many whole days with spending, and not from fewer.
+    """
+
+    review_days: Annotated[int, Field(ge=1, le=365)] = 3
+    projection_days: Annotated[int, Field(ge=1, le=28)] = 5
+
+
 class Pricing(PolicySection):
     """What the price of a request depends on besides the request."""
 

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.decimal_text import DecimalText, UsdText
+from schemas.month_projection import MonthProjection
 from schemas.outcome import RunOutcome
 from schemas.saving_figures import (
     CacheFigures,
@@ -352,6 +353,8 @@ class RunReport(_ReportPart):
     rejected_since: date | None = None
     #: jobs that were brought within their budgets, as [prune] of the policy says
     fitted: list[FittedFigures] = []
+    #: what the month comes to under each of its caps
+    month_projections: list[MonthProjection] = []
     #: what the markers of [cache] came to
     cache: CacheFigures = CacheFigures()
     #: jobs that were not sent, because another one has the same payload

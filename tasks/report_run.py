@@ -51,6 +51,7 @@ from services.ledger.measured import measured_answers
 from services.ledger.run_sums import ModelSums, ReasonSum
 from services.result_file import write_parts, write_text
 from services.whole_thread import on_whole_thread
+from tasks.announce import announce, month_projections
 from tasks.reconciliation import RECONCILIATION, reconciliation_rows
 from tasks.run import Run
 from tasks.step import step
@@ -89,6 +90,7 @@ def finish_with_report(run: Run) -> RunReport:
         log.warning("%s", line)
     write_report(run, report)
     runs.finish(run.ledger, run.run_id, report.outcome, report.model_dump(mode="json"))
+    announce(run, report)
     return report
 
 
@@ -144,6 +146,7 @@ def report_on(run: Run) -> RunReport:
         reasons=[_reason_figures(item) for item in reasons],
         fitted=_fitted_figures(run),
         cache=_cache_figures(run),
+        month_projections=month_projections(run),
         shared=_shared_figures(run),
         rejected_before=len(known),
         rejected_since=min(known.values()).date() if known else None,
