@@ -33,7 +33,11 @@ RICH = {
     "max_tokens": 9_000,
     "system": "Answer in one sentence.",
     "tools": [
-        {"name": "look", "description": "Looks something up.", "input_schema": {"type": "object", "a": "b" * 300}}
+        {
+            "name": "look",
+            "description": "Looks something up.",
+            "input_schema": {"type": "object", "a": "b" * 300},
+        }
     ],
     "tool_choice": {"type": "auto"},
     "messages": [
@@ -42,7 +46,10 @@ RICH = {
             "content": [
                 {"type": "text", "text": "What is in the picture? " + "unbreakable" * 60},
                 {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}},
-                {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "w " * 900}},
+                {
+                    "type": "document",
+                    "source": {"type": "text", "media_type": "text/plain", "data": "w " * 900},
+                },
             ],
         },
         {"role": "assistant", "content": [{"type": "thinking", "thinking": "Let me see.", "signature": "s"}]},
@@ -58,7 +65,9 @@ def open_office(ledger):
     rich = json.dumps(RICH)
     with ledger.write() as connection:
         connection.execute(update(ReviewPayloadRow).values(payload=rich))
-        connection.execute(update(ReviewRow).values(would_pass=ADVICE, detail="the worst case is 2.13 USD " * 6))
+        connection.execute(
+            update(ReviewRow).values(would_pass=ADVICE, detail="the worst case is 2.13 USD " * 6)
+        )
         for number, reason in enumerate(REASONS, 1):
             _change(connection, number, reason=reason, limit_tokens=20_000, max_tokens=9_000)
         for number, status in enumerate(STATUSES, len(REASONS) + 1):
