@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up browser test test-slow test-all check chaos lock clean
+.PHONY: help setup demo up browser pictures test test-slow test-all check chaos lock clean
 
 help:
 	@echo "make demo   run the nightly flow on sample jobs against the local simulator (no key needed)"
@@ -14,6 +14,7 @@ help:
 	@echo "make test-slow  run those that are marked slow"
 	@echo "make test-all   run every test, with more examples of everything that is generated"
 	@echo "make chaos  kill and disturb the real command at random and ask the simulator what was paid"
+	@echo "make pictures  take the pictures of the docs again, from the real thing"
 	@echo "make setup  create $(VENV) with everything pinned in requirements.txt"
 	@echo "make lock   resolve pyproject.toml again into requirements.txt"
 
@@ -68,6 +69,10 @@ SEED ?= 1
 ONLY ?=
 chaos: setup
 	$(BIN)/python -m bench.chaos --kills $(KILLS) --seed $(SEED) $(if $(ONLY),--only $(ONLY))
+
+# Starts `weighbridge up --simulate` in a passing folder, runs the sample jobs, and photographs what a browser shows.
+pictures: setup browser
+	$(BIN)/python -m bench.pictures
 
 lock:
 	$(PYTHON) -m venv $(VENV)-lock
