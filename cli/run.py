@@ -26,6 +26,8 @@ from cli.options import (
     ThinkingBudgetOption,
 )
 from flows.nightly_batch import nightly_batch
+from schemas.forms.bounds import LEAST_ROWS
+from schemas.forms.flow_forms import NightlyForm
 
 
 def run(
@@ -37,7 +39,7 @@ def run(
     results: ResultsOption = None,
     max_input_tokens: MaxInputTokensOption = None,
     run_budget_usd: RunBudgetOption = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Read at most this many rows.")] = None,
+    limit: Annotated[int | None, typer.Option(min=LEAST_ROWS, help="Read at most this many rows.")] = None,
     mode: ModeOption = None,
     deadline: DeadlineOption = None,
     resubmit_approved: Annotated[
@@ -57,33 +59,30 @@ def run(
     were rejected, failed or have an unknown outcome, and 1 for anything else.
     """
     ledger, folder = places(ledger, results, simulate=simulate)
-    policy_path = str(policy) if policy else None
-    mode_name = mode.value if mode else None
+    asked = {
+        "policy": str(policy) if policy else None,
+        "ledger": ledger,
+        "results": folder,
+        "max_input_tokens": max_input_tokens,
+        "run_budget_usd": run_budget_usd,
+        "limit": limit,
+        "mode": mode.value if mode else None,
+        "id_column": id_column,
+        "prompt_column": prompt_column,
+        "resubmit_approved": resubmit_approved,
+        "quote": quote,
+        "effort": effort,
+        "thinking_budget": thinking_budget,
+        "sample": sample,
+        "seed": seed,
+        "deadline": deadline,
+    }
 
     def work() -> object:
         # report plain mistakes at once, before a Prefect server starts
+        NightlyForm.checked({"jobs": jobs} | asked)
         check_input(jobs, policy, id_column, prompt_column)
         with endpoint(simulate=simulate) as base_url:
-            return result_of(
-                nightly_batch,
-                jobs,
-                policy=policy_path,
-                ledger=ledger,
-                results=folder,
-                max_input_tokens=max_input_tokens,
-                run_budget_usd=run_budget_usd,
-                limit=limit,
-                base_url=base_url,
-                mode=mode_name,
-                id_column=id_column,
-                prompt_column=prompt_column,
-                resubmit_approved=resubmit_approved,
-                quote=quote,
-                effort=effort,
-                thinking_budget=thinking_budget,
-                sample=sample,
-                seed=seed,
-                deadline=deadline,
-            )
+            return result_of(nightly_batch, jobs, **asked, base_url=base_url)
 
     run_and_report(work, as_json=as_json)
