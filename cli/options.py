@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from schemas.errors import BadInput
+from schemas.forms.bounds import LEAST_ROWS, LEAST_SEED, LEAST_TOKENS, LEAST_WORKERS, MOST_WORKERS
 from schemas.ledger_place import ledger_url_of, plain_sqlite_file
 from schemas.outcome import Mode, Runner
 
@@ -26,7 +27,7 @@ LedgerOption = Annotated[
 ]
 ResultsOption = Annotated[Path | None, typer.Option(help="The folder for results.")]
 MaxInputTokensOption = Annotated[
-    int | None, typer.Option(min=1, help="A job with more input tokens than this goes to review.")
+    int | None, typer.Option(min=LEAST_TOKENS, help="A job with more input tokens than this goes to review.")
 ]
 RunBudgetOption = Annotated[
     str | None, typer.Option(help="The most that this run may hold and spend, in USD, such as 12.50.")
@@ -57,8 +58,8 @@ QuoteOption = Annotated[
 AlsoApprovedOption = Annotated[
     bool, typer.Option("--resubmit-approved", help="Also send the jobs that reviewers approved.")
 ]
-SampleOption = Annotated[int | None, typer.Option(min=1, help="Draw this many rows by size.")]
-SeedOption = Annotated[int, typer.Option(min=0, help="Which rows --sample draws.")]
+SampleOption = Annotated[int | None, typer.Option(min=LEAST_ROWS, help="Draw this many rows by size.")]
+SeedOption = Annotated[int, typer.Option(min=LEAST_SEED, help="Which rows --sample draws.")]
 JobsArgument = Annotated[
     str,
     typer.Argument(
@@ -88,7 +89,8 @@ RunnerOption = Annotated[
     ),
 ]
 WorkersOption = Annotated[
-    int | None, typer.Option(min=1, max=64, help="How many processes, with --runner processes.")
+    int | None,
+    typer.Option(min=LEAST_WORKERS, max=MOST_WORKERS, help="How many processes, with --runner processes."),
 ]
 DaskAddressOption = Annotated[
     str | None,

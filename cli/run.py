@@ -33,6 +33,8 @@ from cli.options import (
     WorkersOption,
 )
 from flows.nightly_batch import nightly_batch
+from schemas.forms.bounds import LEAST_ROWS
+from schemas.forms.flow_forms import NightlyForm
 
 #: options that are the command's and not the flow's
 _OWN = ("jobs", "simulate", "as_json")
@@ -47,7 +49,7 @@ def run(
     results: ResultsOption = None,
     max_input_tokens: MaxInputTokensOption = None,
     run_budget_usd: RunBudgetOption = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Read at most this many rows.")] = None,
+    limit: Annotated[int | None, typer.Option(min=LEAST_ROWS, help="Read at most this many rows.")] = None,
     mode: ModeOption = None,
     deadline: DeadlineOption = None,
     resubmit_approved: AlsoApprovedOption = False,
@@ -70,13 +72,14 @@ def run(
     """
     given = {name: _plain(value) for name, value in dict(locals()).items() if name not in _OWN}
     ledger, folder = places(ledger, results, simulate=simulate)
+    asked = given | {"ledger": ledger, "results": folder}
 
     def work() -> object:
         # report plain mistakes at once, before a Prefect server starts
+        NightlyForm.checked({"jobs": jobs} | asked)
         check_input(jobs, policy, id_column, prompt_column)
         with endpoint(simulate=simulate) as base_url:
-            where = {"ledger": ledger, "results": folder, "base_url": base_url}
-            return result_of(nightly_batch, jobs, **given | where)
+            return result_of(nightly_batch, jobs, **asked, base_url=base_url)
 
     run_and_report(work, as_json=as_json)
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from schemas.forms.bounds import DASK_ADDRESS, LEAST_WORKERS, MOST_WORKERS
 from schemas.model_facts import MODEL_NAME
 from schemas.money import NanoUsd, to_nano
 from schemas.outcome import Runner
@@ -72,9 +73,9 @@ class RunRules(BudgetCap):
     #: workers of a Dask cluster
     runner: Runner = Runner.LOCAL
     #: how many worker processes; None: one for each core
-    workers: Annotated[int, Field(ge=1, le=64)] | None = None
+    workers: Annotated[int, Field(ge=LEAST_WORKERS, le=MOST_WORKERS)] | None = None
     #: the scheduler of the cluster, such as tcp://10.0.0.5:8786
-    dask_address: Annotated[str, Field(pattern=r"^[a-z]+://\S+$")] | None = None
+    dask_address: Annotated[str, Field(pattern=DASK_ADDRESS)] | None = None
 
     @model_validator(mode="after")
     def _a_cluster_has_an_address(self) -> Self:
