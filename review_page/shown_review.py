@@ -89,7 +89,7 @@ def _advice(request: Request, review: ReviewRow) -> list[tuple[str, Shortcut | N
 
 
 def _address(request: Request, review_id: int, form: str, number: int) -> str:
-    named = {"pk": review_id, TAKE: number}
+    named: dict[str, int | str] = {"pk": review_id, TAKE: number}
     if origin := origin_of(request):
         named["_origin"] = origin
     if form == "approve":
