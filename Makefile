@@ -25,6 +25,7 @@ $(VENV)/.ready: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m services.prefect_home
 	@touch $@
 
 # A fresh ledger each time, and a Prefect home of its own. Three of the sample rows are broken on purpose, so the run

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services import prefect_home
-from services.prefect_home import home_of, make_database
+from services.prefect_home import empty_database, home_of, make_database
 from tests.processes import BIN, clean_environment
 
 
@@ -49,15 +49,14 @@ def test_the_home_is_the_users_when_none_is_named(monkeypatch, tmp_path):
     assert home_of({}) == Path(tmp_path) / ".prefect"
 
 
-def parts(file):
-    """The tables, whatever the order of the constraints of a table, which differs from one migrating to the next."""
-    return sorted(sorted(line.strip(" ,") for line in statement.splitlines()) for statement in tables(file))
-
-
 @pytest.mark.slow
 def test_the_copy_is_what_the_migrations_of_prefect_make(tmp_path):
-    make_database({"PREFECT_HOME": str(tmp_path / "ours")})
     environment = clean_environment(tmp_path)
     command = [BIN / "prefect", "server", "database", "upgrade", "--yes"]
     subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, check=True, timeout=280)
-    assert parts(tmp_path / "ours/prefect.db") == parts(tmp_path / ".prefect/prefect.db")
+    assert parts(empty_database()) == parts(tmp_path / ".prefect/prefect.db")
+
+
+def parts(file):
+    """The tables, whatever the order of the constraints of a table, which differs from one migrating to the next."""
+    return sorted(sorted(line.strip(" ,") for line in statement.splitlines()) for statement in tables(file))
