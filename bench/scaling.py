@@ -1,11 +1,11 @@
 """What more workers bring: one job file through `weighbridge run`, here, with one worker process, and with more.
 
-    python -m bench.scaling [--rows N] [--workers 1 2] [--ledger sqlite|postgresql]
+    python -m bench.scaling [--rows N] [--workers 1 2] [--rounds R] [--ledger sqlite|postgresql]
 
 Each way gets a fresh ledger and a fresh simulator without latency, so that the client is what is measured, with limits
 far above what it reaches. Prints a table on stderr and one JSON line: jobs a second of the run (start-up of Prefect and
 of the workers aside, as the ledger's first and last attempt say), CPU seconds of all processes a job, whether every job
-was billed once, and each way's ratio to the first. On a machine with few cores the simulator takes a share of them.
+was billed once, and each way's ratio to one worker. The ways take turns, and the best round of each counts. On a machine with few cores the simulator takes a share of them.
 """
 
 import argparse
@@ -119,6 +119,7 @@ def main() -> None:
     )
     parser.add_argument("--rows", type=int, default=5_000)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--ledger", choices=["sqlite", "postgresql"], default="sqlite")
     asked = parser.parse_args()
     ways = {"local": ["--runner", "local"]} | {
@@ -126,8 +127,12 @@ def main() -> None:
     }
     with tempfile.TemporaryDirectory(prefix="scaling-jobs-") as name:
         jobs = jobs_file(Path(name), asked.rows)
-        found = {way: measured(jobs, options, asked.ledger) for way, options in ways.items()}
-    first = next(iter(found.values()))["sent_per_second"]
+        rounds = [
+            {way: measured(jobs, options, asked.ledger) for way, options in ways.items()}
+            for _ in range(asked.rounds)
+        ]
+    found = {way: max((one[way] for one in rounds), key=lambda one: one["sent_per_second"]) for way in ways}
+    first = found[f"{asked.workers[0]} workers"]["sent_per_second"]
     print(f"{'':12}{'sent/s':>10}{'ratio':>8}{'count s':>9}{'send s':>8}{'CPU ms/job':>12}", file=sys.stderr)
     for way, one in found.items():
         one["ratio"] = round(one["sent_per_second"] / first, 2)
