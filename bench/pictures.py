@@ -139,6 +139,8 @@ def take_prefect(chromium: Browser, prefect: str, deployment: str, run: str, int
     kept(page, into / "form.png")
     page.goto(f"{prefect}/runs/flow-run/{run}")
     page.get_by_text("Logs").first.wait_for()
+    # its timeline draws itself for some seconds
+    page.wait_for_timeout(8_000)
     kept(page, into / "run.png")
     artifacts = asked(
         f"{prefect}/api/artifacts/filter",
