@@ -28,7 +28,7 @@ NOT_RUN = {
     "needs an attempt of unknown outcome": 2,
 }
 ROWS = [{"job_id": f"job-{n}", "prompt": f"hello {n} [[output_tokens=7]]"} for n in range(5)]
-TURNS = [{"role": ("user", "assistant")[n % 2], "content": f"turn {n}"} for n in range(9)]
+TURNS = [{"role": ("user", "assistant")[n % 2], "content": f"turn {n}"} for n in range(17)]
 WAITING = {"job_id": "heavy", "messages": json.dumps(TURNS), "max_input_tokens": 1, "group": "support"}
 
 
