@@ -81,7 +81,7 @@ bench: setup
 
 # Starts `weighbridge up --simulate` in a passing folder, runs the sample jobs, and photographs what a browser shows.
 pictures: setup browser
-	$(BIN)/python -m bench.pictures
+	$(BIN)/python -m bench.take_pictures
 
 lock:
 	$(PYTHON) -m venv $(VENV)-lock

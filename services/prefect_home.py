@@ -57,7 +57,7 @@ def make_empty_database() -> None:
     with tempfile.TemporaryDirectory(dir=empty.parent) as folder:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
         command = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"]
-        subprocess.run(
+        subprocess.run(  # noqa: S603 - our own interpreter
             command, env=environment | {"PREFECT_HOME": folder}, check=True, stdout=subprocess.DEVNULL
         )
         Path(folder, _FILE).replace(empty)
