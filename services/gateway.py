@@ -27,10 +27,12 @@ from schemas.report import CallFigures
 from schemas.usage import Answer
 from schemas.words import masked_url
 from services.api_answers import counted_tokens, model_facts, paid_answer, provider_batch
-from services.api_client import Heard, client_for, http_client
+from services.api_client import Heard, account_of, client_for, http_client
 from services.classify import classified
+from services.ledger import Ledger
 from services.limiter import NO_WEIGHT, CallWeight, EndpointLimiter, RequestPace, message_limiter
 from services.result_lines import result_lines
+from services.shared_turns import AccountAllowances, shared_allowances
 from services.tries import CallPlan, Done, tried
 
 __all__ = ["Gateway", "Reply", "client_for", "open_gateway"]
@@ -73,22 +75,29 @@ class Gateway:
     """
 
     def __init__(
-        self, client: AsyncAnthropic, paid: AsyncAnthropic, heard: Heard, limits: RateLimits
+        self,
+        clients: tuple[AsyncAnthropic, AsyncAnthropic],
+        heard: Heard,
+        limits: RateLimits,
+        shared: AccountAllowances,
     ) -> None:
-        self._client = client
-        self._paid = paid
+        self._client, self._paid = clients
         self._heard = heard
         self._limits = limits
+        self._allowances = shared
         self._messages: dict[str, EndpointLimiter] = {}
-        self._counts = EndpointLimiter(RequestPace(limits.count_per_minute, START_COUNT_PER_MINUTE))
-        self._batches = EndpointLimiter(RequestPace(None, START_BATCH_CALLS_PER_MINUTE))
+        count_pace = RequestPace(limits.count_per_minute, START_COUNT_PER_MINUTE)
+        self._counts = shared.share(EndpointLimiter(count_pace), "count_tokens")
+        self._batches = shared.share(
+            EndpointLimiter(RequestPace(None, START_BATCH_CALLS_PER_MINUTE)), "batches"
+        )
         self._free_count = CallPlan(self._counts, Call.FREE)
         self._free_batch = CallPlan(self._batches, Call.FREE)
         self._message_slots = asyncio.Semaphore(limits.max_in_flight)
         self._count_slots = asyncio.Semaphore(limits.max_in_flight)
         self.tally = CallFigures()
         self.simulated = False
-        self.endpoint = masked_url(str(client.base_url))
+        self.endpoint = masked_url(str(self._client.base_url))
 
     @property
     def clock_skew(self) -> timedelta | None:
@@ -203,7 +212,8 @@ class Gateway:
     def _limiter_of(self, model: str) -> EndpointLimiter:
         """The limiter of Messages for a model."""
         if model not in self._messages:
-            self._messages[model] = message_limiter(model, self._limits)
+            limiter = message_limiter(model, self._limits)
+            self._messages[model] = self._allowances.share(limiter, f"messages {model}")
         return self._messages[model]
 
     async def models(self) -> dict[str, ModelFacts]:
@@ -373,12 +383,15 @@ class Gateway:
 
 
 @asynccontextmanager
-async def open_gateway(limits: RateLimits, base_url: str | None = None) -> AsyncIterator[Gateway]:
+async def open_gateway(
+    limits: RateLimits, base_url: str | None = None, ledger: Ledger | None = None
+) -> AsyncIterator[Gateway]:
     """A gateway to the API.
 
     Args:
         limits: rates, time-outs and tries.
         base_url: the endpoint; None leaves it to ANTHROPIC_BASE_URL and the SDK's default.
+        ledger: where the rates are shared with all processes of the same key; None: this process takes them whole.
 
     Raises:
         BadInput: there is neither a key nor an address, or the key is none that can be sent.
@@ -386,5 +399,5 @@ async def open_gateway(limits: RateLimits, base_url: str | None = None) -> Async
     heard = Heard()
     client = client_for(base_url, heard)
     paid = client.with_options(http_client=http_client(heard, paid=True))
-    async with client, paid:
-        yield Gateway(client, paid, heard, limits)
+    async with client, paid, shared_allowances(ledger, account_of(client)) as shared:
+        yield Gateway((client, paid), heard, limits, shared)

@@ -70,14 +70,28 @@ def test_no_minute_sees_more_turns_than_the_rate(per_minute, callers):
         assert moment - moments[index] > 60 - 1e-6
 
 
-def test_a_given_rate_is_not_overridden_by_the_accounts():
+def test_neither_the_given_rate_nor_the_accounts_is_exceeded():
     async def main():
         limiter = EndpointLimiter(RequestPace(60, 1_000))
-        for stated in ("6000", "1"):
+        seen = []
+        for stated in ("6000", "1", "600"):
             limiter.observe({RATE_HEADER: stated})
-        return limiter.pace.per_minute
+            seen.append(limiter.pace.per_minute)
+        return seen
 
-    assert on_jumping_clock(main) == 60
+    assert on_jumping_clock(main) == [60, 1, 60]
+
+
+def test_a_given_rate_above_the_lowest_tiers_waits_for_the_first_answer():
+    async def main():
+        limiter = EndpointLimiter(RequestPace(6_000, 1_000))
+        careful = await turns(limiter, 100)
+        limiter.observe({})
+        return careful[-1] - careful[0], limiter.pace.careful_per_minute
+
+    took, after = on_jumping_clock(main)
+    assert took == pytest.approx(95.9 * 61 / 1_000, abs=0.1)
+    assert after == 6_000
 
 
 @pytest.mark.parametrize(
