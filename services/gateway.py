@@ -26,13 +26,13 @@ from schemas.policy_sections import RateLimits
 from schemas.report import CallFigures
 from schemas.usage import Answer
 from schemas.words import masked_url
+from services.account_allowances import AccountAllowances, shared_allowances
 from services.api_answers import counted_tokens, model_facts, paid_answer, provider_batch
 from services.api_client import Heard, account_of, client_for, http_client
 from services.classify import classified
 from services.ledger import Ledger
 from services.limiter import NO_WEIGHT, CallWeight, EndpointLimiter, RequestPace, message_limiter
 from services.result_lines import result_lines
-from services.shared_turns import AccountAllowances, shared_allowances
 from services.tries import CallPlan, Done, tried
 
 __all__ = ["Gateway", "Reply", "client_for", "open_gateway"]

@@ -7,7 +7,7 @@ Where several ask, each leases what its callers need within half a second, and w
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -22,8 +22,7 @@ from rules.lease_block import (
     Tokens,
 )
 from schemas.errors import RunFailed
-from services.ledger import Ledger, allowances
-from services.limiter import CallWeight, EndpointLimiter, QueuedCall
+from services.limiter import NO_WEIGHT, CallWeight, EndpointLimiter, QueuedCall
 from services.turn_trains import DatabaseClock, TurnTrain
 
 #: the longest sleep before another look, seconds
@@ -54,6 +53,14 @@ class _SharedCall(QueuedCall):
         self.tokens[:] = now
 
 
+@dataclass(frozen=True, slots=True)
+class _Caller:
+    """One that waits for its turn."""
+
+    tokens: Tokens
+    call: asyncio.Future[QueuedCall]
+
+
 class SharedTurns:
     """The turns of one limit of an account, for the callers of this process, in the order they come.
 
@@ -67,7 +74,9 @@ class SharedTurns:
         self._lease = lease
         self._holder = uuid4().hex[:16]
         self._clock = DatabaseClock()
-        self._queue, self._leasing = asyncio.Lock(), asyncio.Lock()
+        self._leasing = asyncio.Lock()
+        self._callers: deque[_Caller] = deque()
+        self._handing: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._keeper: asyncio.Task[None] | None = None
         # what is held
@@ -99,12 +108,19 @@ class SharedTurns:
             RunFailed: the ledger cannot be written, so that no turn can be had.
         """
         tokens = (weight.input_tokens, weight.output_tokens)
+        if not self._callers and self._wait(tokens) == 0:
+            return self._take(tokens)
+        caller = _Caller(tokens, asyncio.get_running_loop().create_future())
+        self._callers.append(caller)
         self._expect(1, tokens)
+        if self._handing is None or self._handing.done():
+            self._handing = self._in_background(self._hand_out())
         try:
-            async with self._queue:
-                self._head = tokens
-                await self._until_turn(tokens)
-                return self._take(tokens)
+            return await caller.call
+        except asyncio.CancelledError:
+            if caller.call.done() and not caller.call.cancelled():
+                caller.call.result().weighed(NO_WEIGHT)
+            raise
         finally:
             self._expect(-1, tokens)
 
@@ -140,20 +156,37 @@ class SharedTurns:
 
     # ------------------------------------------------------------------------------------------- handing out
 
-    async def _until_turn(self, tokens: Tokens) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            now = loop.time()
-            if self._paused_until > now:
-                await asyncio.sleep(min(self._paused_until - now, _LOOK_SECONDS))
-                continue
-            moment = self._next_moment(now)
-            if moment is None or not self._covers(tokens, now):
-                await self._next_block()
-            elif moment > now:
-                await asyncio.sleep(min(moment - now, _LOOK_SECONDS))
-            else:
-                return
+    async def _hand_out(self) -> None:
+        """Give the callers their turns until none waits; all that is due at once, in the order in which they came."""
+        try:
+            while self._callers:
+                caller = self._callers[0]
+                wait = 0.0 if caller.call.done() else self._wait(caller.tokens)
+                if wait is None:
+                    self._head = caller.tokens
+                    await self._next_block()
+                elif wait > 0:
+                    await asyncio.sleep(min(wait, _LOOK_SECONDS))
+                else:
+                    self._callers.popleft()
+                    if not caller.call.done():  # who was cancelled needs none
+                        caller.call.set_result(self._take(caller.tokens))
+        except Exception as error:
+            for caller in self._callers:
+                if not caller.call.done():
+                    caller.call.set_exception(error)
+            self._callers.clear()
+            raise
+
+    def _wait(self, tokens: Tokens) -> float | None:
+        """Seconds until the next turn of those that are held; None: there is none, or not enough tokens."""
+        now = asyncio.get_running_loop().time()
+        if self._paused_until > now:
+            return self._paused_until - now
+        moment = self._next_moment(now)
+        if moment is None or not self._covers(tokens, now):
+            return None
+        return max(0.0, moment - now)
 
     def _next_moment(self, now: float) -> float | None:
         """When the first turn that is left may be used, seconds of the loop's clock; None: there is none."""
@@ -202,7 +235,8 @@ class SharedTurns:
         """Lease the next block, unless there surely is none yet, or somebody else did so meanwhile."""
         beat, wait = self._beat, self._again - asyncio.get_running_loop().time()
         if wait > 0:
-            await asyncio.sleep(min(wait, _LOOK_SECONDS))
+            look = _LOOK_SECONDS if self._others else _BEAT_SECONDS
+            await asyncio.sleep(min(wait, look))
         if self._beat == beat:
             await self._block(beat=beat)
 
@@ -257,10 +291,11 @@ class SharedTurns:
         gives_all = idle or self._is_outdated()
         if self._trains and (gives_all or self._reaches_far(self._clock.latest(now))):
             until = 0 if gives_all else self._clock.latest(now) + SHARED
-            for train in self._trains:
+            for train in reversed(self._trains):
+                is_last = train.moment(train.turns) == self._tail
                 train.cut_after(until)
-            last = self._trains[-1]
-            self._tail = min(self._tail, last.moment(last.turns))
+                if is_last:  # what others have turns behind cannot be given back
+                    self._tail = train.moment(train.turns)
         return self._tail
 
     def _is_outdated(self) -> bool:
@@ -319,58 +354,15 @@ class SharedTurns:
             is_idle = not self._waiting and now - self._taken_at >= _BEAT_SECONDS
             has_something = self._used or self._next_moment(now) is not None or any(self._left)
             if now - self._leased_at >= _BEAT_SECONDS and (has_something or not is_idle):
-                with contextlib.suppress(RunFailed):  # who needs a turn hears of it
+                with contextlib.suppress(RunFailed):
                     await self._block(idle=is_idle)
 
     def _in_background(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         async def whole() -> None:
-            with contextlib.suppress(RunFailed):
+            with contextlib.suppress(RunFailed):  # whoever needs a turn hears of it
                 await work
 
         task = asyncio.create_task(whole())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-class AccountAllowances:
-    """The rates of one account, as far as this process leases blocks of them.
-
-    Args:
-        ledger: where they are leased; None: this process takes them whole.
-        account: whose they are; see `services.api_client.account_of`.
-    """
-
-    def __init__(self, ledger: Ledger | None, account: str) -> None:
-        self._ledger = ledger
-        self._account = account
-        self._shared: list[SharedTurns] = []
-
-    def share(self, limiter: EndpointLimiter, limit_name: str) -> EndpointLimiter:
-        """The limiter, its turns leased from now on."""
-        ledger = self._ledger
-        if ledger is None:
-            return limiter
-
-        async def lease(ask: BlockAsk) -> Block:
-            return await ledger.off_loop(allowances.lease, self._account, limit_name, ask)
-
-        shared = SharedTurns(limiter, lease)
-        self._shared.append(shared)
-        limiter.shared = shared
-        return limiter
-
-    async def close(self) -> None:
-        """Give back what is held."""
-        for shared in self._shared:
-            await shared.close()
-
-
-@contextlib.asynccontextmanager
-async def shared_allowances(ledger: Ledger | None, account: str) -> AsyncIterator[AccountAllowances]:
-    """The allowances of an account, for as long as this process calls; then what is held is given back."""
-    allowances = AccountAllowances(ledger, account)
-    try:
-        yield allowances
-    finally:
-        await allowances.close()
