@@ -30,10 +30,10 @@ _LOOK_SECONDS = 0.5
 #: between two looks after what is held and not used, seconds
 _BEAT_SECONDS = 1.0
 #: the shortest time between two blocks that no caller waits for, seconds
-_REFILL_SECONDS = 0.2
+_REFILL_SECONDS = 0.25
 #: for how long ahead callers are expected where several processes share, seconds
-_EXPECTED_SECONDS = 0.3
-#: of the turns of a process alone: with fewer left it leases more
+_EXPECTED_SECONDS = 0.5
+#: of the turns that are held or expected: with fewer left it leases more
 _LOW = 2 / 3
 
 
@@ -224,7 +224,7 @@ class SharedTurns:
         if self._leasing.locked():
             return False
         left = sum(train.turns - train.used for train in self._trains)
-        low = self._per_second * _EXPECTED_SECONDS / 2
+        low = self._per_second * _EXPECTED_SECONDS * _LOW
         if not self._others:
             low = max(low, _LOW * self._ahead)
         return left <= low or not self._covers((int(self._each[0]), int(self._each[1])), now)
