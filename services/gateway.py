@@ -45,6 +45,7 @@ SIMULATED_HEADER = "weighbridge-simulated"
 _CONNECT_SECONDS = 10
 T = TypeVar("T")
 _FREE_CALL_SECONDS = 60
+Clients = tuple[AsyncAnthropic, AsyncAnthropic]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +75,11 @@ class Gateway:
         simulated: whether the simulator answers there; known once the models were listed.
     """
 
-    def __init__(
-        self,
-        clients: tuple[AsyncAnthropic, AsyncAnthropic],
-        heard: Heard,
-        limits: RateLimits,
-        shared: AccountAllowances,
-    ) -> None:
+    def __init__(self, clients: Clients, heard: Heard, limits: RateLimits, shared: AccountAllowances) -> None:
         self._client, self._paid = clients
         self._heard = heard
         self._limits = limits
-        self._allowances = shared
+        self._shared = shared
         self._messages: dict[str, EndpointLimiter] = {}
         count_pace = RequestPace(limits.count_per_minute, START_COUNT_PER_MINUTE)
         self._counts = shared.share(EndpointLimiter(count_pace), "count_tokens")
@@ -212,8 +207,9 @@ class Gateway:
     def _limiter_of(self, model: str) -> EndpointLimiter:
         """The limiter of Messages for a model."""
         if model not in self._messages:
-            limiter = message_limiter(model, self._limits)
-            self._messages[model] = self._allowances.share(limiter, f"messages {model}")
+            self._messages[model] = self._shared.share(
+                message_limiter(model, self._limits), f"messages {model}"
+            )
         return self._messages[model]
 
     async def models(self) -> dict[str, ModelFacts]:

@@ -1,5 +1,7 @@
 """Blocks of a rate: no turn and no token is given away twice."""
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +21,7 @@ def test_blocks_one_after_the_other_are_spaced_as_one(per_minute, sizes):
     for size in sizes:
         moments += [turn_moment(start, number, per_minute) for number in range(size)]
         start = turn_moment(start, size, per_minute)
-    for earlier, later in zip(moments, moments[1:], strict=False):
+    for earlier, later in itertools.pairwise(moments):
         assert (later - earlier + 1) * per_minute >= 61 * SECOND
 
 
