@@ -83,6 +83,7 @@ class SharedTurns:
         self._trains: deque[TurnTrain] = deque()
         self._tail = 0
         self._left = [0, 0]
+        self._limits: list[int | None] = [None, None]
         self._until = 0
         self._others = 0
         self._ahead = 0
@@ -258,14 +259,15 @@ class SharedTurns:
     def _ask(self, now: float, *, idle: bool) -> BlockAsk:
         rates = self._limiter.per_minute
         tail = self._tail
-        keep = self._trimmed(now, idle=idle)
+        gives_all = idle or self._is_outdated()
+        keep = self._trimmed(now, gives_all=gives_all)
         if self._unconfirmed is None:
             self._beat += 1
             self._unconfirmed, self._used = self._used, {}
         self._measure(now)
         expected = 0 if idle else self._per_second * _EXPECTED_SECONDS
         tokens = [int(self._waiting_tokens[kind] + expected * self._each[kind]) for kind in (0, 1)]
-        if idle or self._clock.latest(now) >= self._until:
+        if gives_all or self._clock.latest(now) >= self._until:
             self._left = [0, 0]
         elif self._others:
             self._left = [min(self._left[kind], tokens[kind]) for kind in (0, 1)]
@@ -286,9 +288,8 @@ class SharedTurns:
             seen_used=self._seen_used,
         )
 
-    def _trimmed(self, now: float, *, idle: bool) -> int:
-        """Give up turns that others can use, or that are of another rate; the end of what is kept."""
-        gives_all = idle or self._is_outdated()
+    def _trimmed(self, now: float, *, gives_all: bool) -> int:
+        """Give up turns that others can use, or all of them; the end of what is kept."""
         if self._trains and (gives_all or self._reaches_far(self._clock.latest(now))):
             until = 0 if gives_all else self._clock.latest(now) + SHARED
             for train in reversed(self._trains):
@@ -299,8 +300,10 @@ class SharedTurns:
         return self._tail
 
     def _is_outdated(self) -> bool:
-        """Whether turns are held that are of another rate than the present one."""
-        rate = self._limiter.per_minute[0]
+        """Whether turns or tokens are held that are of other rates than the present ones."""
+        rate, *limits = self._limiter.per_minute
+        if any(self._left) and limits != self._limits:
+            return True
         return any(train.per_minute != rate and train.used < train.turns for train in self._trains)
 
     def _reaches_far(self, now: int) -> bool:
@@ -318,6 +321,7 @@ class SharedTurns:
             self._tail = self._trains[-1].moment(block.turns)
         # tokens used since the report count against the new ones
         self._left = [block.tokens[kind] - (ask.held[kind] - self._left[kind]) for kind in (0, 1)]
+        self._limits = list(ask.per_minute[1:])
         self._until, self._others, self._leased_at = block.until, block.others, now
         self._ahead = sum(train.turns - train.used for train in self._trains)
         if block.again > block.now:

@@ -291,6 +291,26 @@ def test_what_the_account_states_to_one_process_holds_for_all():
     assert len(account.within(22, 82)) <= 60
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_limit_of_tokens_below_the_policys_holds_as_soon_as_the_account_states_it(processes):
+    async def main():
+        account = Account()
+        limits = {"messages_per_minute": 6_000, "input_tokens_per_minute": 1_000_000}
+        all_of_them = [
+            Process(account, **limits).call(10, CallWeight(100, 0), answer_seconds=0.1)
+            for _ in range(processes)
+        ]
+        await asyncio.sleep(0.2)
+        header = RATE_HEADER.replace("requests", "input-tokens")
+        all_of_them[0].limiter.observe({header: "10000"}, answered=False)
+        await asyncio.sleep(130)
+        return account
+
+    account = on_jumping_clock(main)
+    assert sum(weight.input_tokens for weight in account.within(0, 60)) <= 11_000
+    assert sum(weight.input_tokens for weight in account.within(65, 125)) == pytest.approx(9_950, abs=250)
+
+
 def test_tokens_that_a_dead_process_held_come_back_after_a_minute():
     async def main():
         account = Account()
