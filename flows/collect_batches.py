@@ -40,7 +40,7 @@ async def one_collection(ledger_url: str, base_url: str | None) -> Collection:
     """The collection itself."""
     opened = open_ledger(ledger_url)
     try:
-        async with open_gateway(RateLimits(), base_url) as gateway:
+        async with open_gateway(RateLimits(), base_url, opened) as gateway:
             await gateway.models()
             return await collect(opened, gateway)
     finally:

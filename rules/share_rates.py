@@ -1,23 +1,13 @@
-"""Share rates: what one of several workers may send in a minute, and at once."""
+"""Share rates: what one of several workers may have in flight. The rates themselves are leased from the ledger."""
 
 from schemas.policy_sections import RateLimits
 
-_SHARED = (
-    "messages_per_minute",
-    "input_tokens_per_minute",
-    "output_tokens_per_minute",
-    "count_per_minute",
-    "max_in_flight",
-)
-
 
 def share_of(limits: RateLimits, workers: int) -> RateLimits:
-    """An even share of a policy's limits, at least one of each; a rate that follows the account stays so.
+    """A policy's limits with an even share of the calls in flight, at least one.
 
     Args:
         limits: of the whole run.
         workers: how many share them.
     """
-    whole = {name: getattr(limits, name) for name in _SHARED}
-    shares = {name: max(1, rate // workers) for name, rate in whole.items() if rate is not None}
-    return limits.model_copy(update=shares)
+    return limits.model_copy(update={"max_in_flight": max(1, limits.max_in_flight // workers)})

@@ -30,7 +30,7 @@ class Assignment:
         reference: what the run is.
         endpoint: the API's address as it may be shown: a worker that would talk to another one does nothing.
         simulated: whether the simulator answers there.
-        workers: how many there are: each takes its share of the rates.
+        workers: how many there are: each has its share of the calls in flight.
     """
 
     reference: RunReference

@@ -184,7 +184,8 @@ class RateLimits(PolicySection):
     """Requests and tokens per minute per endpoint, those of messages for each model, and how many at once.
 
     A rate left out follows the account: the Start tier's published figure until the API's own headers
-    (anthropic-ratelimit-*) name the account's. A rate given is never exceeded by one process.
+    (anthropic-ratelimit-*) name the account's. A rate given is never exceeded, nor is the account's where that is lower;
+    processes over one ledger share both.
     """
 
     messages_per_minute: Annotated[int, Field(ge=1)] | None = None

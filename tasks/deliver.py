@@ -149,7 +149,7 @@ async def _opened(assignment: Assignment) -> Desk:
                 "reach under the same URL; nothing was sent by this worker."
             )
         limits = share_of(reference.policy.limits, assignment.workers)
-        gateway = await services.enter_async_context(open_gateway(limits, reference.base_url))
+        gateway = await services.enter_async_context(open_gateway(limits, reference.base_url, ledger))
         models = await checked_models(gateway, reference.policy)
         if (gateway.endpoint, gateway.simulated) != (assignment.endpoint, assignment.simulated):
             raise RunFailed(

@@ -64,7 +64,7 @@ async def start_run(options: RunOptions) -> AsyncIterator[tuple[Run, JobFile | N
     results = writable_folder(Path(options.results or settings.results).absolute()) / run_id
     ledger = open_ledger(ledger_url)
     try:
-        async with open_gateway(policy.limits, options.base_url) as gateway:
+        async with open_gateway(policy.limits, options.base_url, ledger) as gateway:
             models = await checked_models(gateway, policy)
             _check_way(options.way, models, policy)
             await close_dead(ledger)
