@@ -80,9 +80,7 @@ class Gateway:
         self._heard = heard
         self._limits = limits
         self._free_calls = PreparedCalls(self._client, heard, paid=False, seconds=_FREE_CALL_SECONDS)
-        self._paid_calls = PreparedCalls(
-            self._paid, heard, paid=True, seconds=limits.request_timeout_seconds
-        )
+        self._paid_calls = PreparedCalls(self._paid, heard, paid=True, seconds=limits.request_timeout_seconds)
         self._shared = shared
         self._messages: dict[str, EndpointLimiter] = {}
         count_pace = RequestPace(limits.count_per_minute, START_COUNT_PER_MINUTE)
