@@ -5,7 +5,8 @@
 Each way gets a fresh ledger and a fresh simulator without latency, so that the client is what is measured, with limits
 far above what it reaches. Prints a table on stderr and one JSON line: jobs a second of the run (start-up of Prefect and
 of the workers aside, as the ledger's first and last attempt say), CPU seconds of all processes a job, whether every job
-was billed once, and each way's ratio to one worker. The ways take turns, and the best round of each counts. On a machine with few cores the simulator takes a share of them.
+was billed once, and each way's ratio to one worker. The ways take turns, and the best round of each
+counts. On a machine with few cores the simulator takes a share of them.
 """
 
 import argparse
