@@ -75,11 +75,20 @@ class ShownForm:
     def choose(self, name, value):
         """Choose a value of a list, which must be there among all others."""
         button = {"v1": ".p-select-button__control", "v2": "[role=combobox], button[aria-haspopup]"}[self.ui]
-        self.field(name).locator(button).last.press("ArrowDown")
-        options = self.page.get_by_role("option")
-        options.first.wait_for()
+        opener, options = self.field(name).locator(button).last, self.page.get_by_role("option")
+
+        def opened():
+            # a click opens and shuts the list of V1
+            opener.click(force=True)
+            self.page.wait_for_timeout(500)
+            if not options.count():
+                opener.press("ArrowDown")
+                self.page.wait_for_timeout(500)
+            return options.count()
+
+        until(opened, "the list")
         assert options.all_inner_texts() == SHOWN[name]["anyOf"][0]["enum"]
-        options.filter(has_text=value).click()
+        options.get_by_text(value, exact=True).click()
 
     def submit(self):
         self.page.get_by_role("button", name="Submit").press("Enter")  # a message may lie over it
