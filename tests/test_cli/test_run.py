@@ -24,6 +24,8 @@ def test_the_options_of_run_reach_the_flow(call, flow):
             "quote-1",
             "--deadline",
             "06:30",
+            "--move-done",
+            "done",
             "--json",
         ),
         *("--effort", "high", "--thinking-budget", 2000, "--sample", 20, "--seed", 3),
@@ -52,6 +54,7 @@ def test_the_options_of_run_reach_the_flow(call, flow):
                 "id_column": "job_id",
                 "prompt_column": "{prompt}",
                 "deadline": "06:30",
+                "move_done": "done",
             },
         )
     ]
