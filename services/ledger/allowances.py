@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Integer, cast, func, select, update
 
 from rules.lease_block import Allowance, Block, BlockAsk, Holding, lease_block
-from schemas.ledger import AllowanceRow
+from schemas.allowance_table import AllowanceRow
 from services.ledger.store import Ledger, upsert
 
 Clock = Callable[[Connection], int]

@@ -24,6 +24,8 @@ def test_the_options_of_run_reach_the_flow(call, flow):
             "quote-1",
             "--deadline",
             "06:30",
+            "--move-done",
+            "done",
             "--json",
         ),
         *("--effort", "high", "--thinking-budget", 2000, "--sample", 20, "--seed", 3),
@@ -56,6 +58,7 @@ def test_the_options_of_run_reach_the_flow(call, flow):
                 "runner": "dask",
                 "workers": 2,
                 "dask_address": "tcp://10.0.0.5:8786",
+                "move_done": "done",
             },
         )
     ]

@@ -5,7 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from rules.lease_block import SECOND, SPAN, BlockAsk, turn_moment
-from schemas.ledger import AllowanceRow
+from schemas.allowance_table import AllowanceRow
 from services.ledger import allowances
 from tests.ledgers import rows
 

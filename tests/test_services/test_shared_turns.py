@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from sqlalchemy import delete
 
 from rules.lease_block import Allowance, lease_block
+from schemas.allowance_table import AllowanceRow
 from schemas.errors import RunFailed
-from schemas.ledger import AllowanceRow
 from schemas.policy_sections import RateLimits
 from services.ledger import Ledger, allowances
 from services.limiter import RATE_HEADER, CallWeight, message_limiter
