@@ -18,8 +18,8 @@ from review_page.decision_views import Deciding
 from review_page.edit_views import Editing, PruneEdit, Weigh
 from review_page.guard import Guard, trust_only_templates
 from review_page.list_view import Reviews
+from review_page.payload_pictures import Pictures
 from review_page.people import ByName, ByPassword, ReviewSettings
-from review_page.pictures import Pictures
 from schemas.outcome import ReviewStatus
 from schemas.review import APPROVAL_HOLDS, MAX_NAME_CHARACTERS
 from services.ledger import Ledger, runs
