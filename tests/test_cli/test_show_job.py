@@ -32,7 +32,7 @@ def test_a_job_has_its_runs_its_attempts_and_its_money_and_no_text(weighbridge, 
     assert "job job-0: $0.000007 spent, $0.000000 held" in ended.out
     assert "run-1" in ended.out
     assert answered.attempt_id in ended.out
-    assert "42" not in ended.out
+    assert SECRET.partition("\x1b")[0] not in ended.out
     found = weighbridge("show", "job-0", "--json").json
     assert found["spent_usd"] == "0.000007000"
     assert [one["state"] for one in found["attempts"]] == ["succeeded"]

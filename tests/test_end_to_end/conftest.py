@@ -1,10 +1,53 @@
-"""Yards in which the real processes run."""
+"""Yards in which the real processes run, and which of the tests here are quick.
+
+A test here takes as long as the processes that it starts. Of each door and each promise one stands in `make test`; the
+others are marked slow, and `.ci/run` runs them as well.
+"""
+
+from pathlib import Path
 
 import pytest
 
 from tests.commands import warm_server
 from tests.processes import ONE_CERTIFICATE, clean_environment
 from tests.yards import open_yard
+
+HERE = Path(__file__).parent
+#: the tests that `make test` runs, by file; all of a file where it names none
+QUICK: dict[str, tuple[str, ...]] = {
+    "test_a_night.py": ("three_nights",),
+    "test_audit_tools.py": ("each_set_is_weighed",),
+    "test_bad_rows.py": (),
+    "test_batches.py": ("a_night_in_batches", "canceling_an_unknown_run"),
+    "test_blocks_of_the_docs.py": ("a_block_", "what_is_not_run"),
+    "test_caching.py": ("one_job_writes_what_all_begin_with_and_the_others_read_it[messages]",),
+    "test_commands.py": ("shows_a_task_run", "simulate_serves"),
+    "test_conversation_pruning.py": ("a_long_conversation_is_cut_sent_and_paid_for_once[messages]",),
+    "test_deadline.py": ("what_no_batch_has_answered", "is_refused_without"),
+    "test_earlier_version.py": (),
+    "test_every_payload.py": (),
+    "test_exit_codes.py": ("what_cannot_start", "wrong_options", "a_run_budget_goes"),
+    "test_faults.py": ("faults_are_retried",),
+    "test_interruptions.py": ("after_a_kill_in_the_middle", "two_runs_at_the_same_time"),
+    "test_pruning.py": ("days_are_whole", "limits_that_make_no_sense"),
+    "test_quote.py": ("a_quote_spends_nothing", "a_run_does_not_start"),
+    "test_review_page.py": ("from_the_first_look", "is_refused", "are_refused"),
+    "test_reviews.py": ("what_waits_is_drained", "wrong_input"),
+    "test_shared_answers.py": ("each_distinct_payload",),
+    "test_thinking.py": ("cannot_be_asked_for",),
+    "test_worker_processes.py": ("two_workers_bring",),
+    "test_your_data.py": ("a_csv_file",),
+}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark what is not quick as slow."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            parts = QUICK.get(item.path.name)
+            if parts is None or (parts and not any(part in item.name for part in parts)):
+                item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,8 @@ NOT_RUN = {
     "needs a work pool with a worker": 1,
     "needs a PostgreSQL server at this name": 1,
     "needs an attempt of unknown outcome": 2,
+    "needs a container engine": 4,
+    "needs a Dask cluster at this address": 1,
 }
 ROWS = [{"job_id": f"job-{n}", "prompt": f"hello {n} [[output_tokens=7]]"} for n in range(5)]
 TURNS = [{"role": ("user", "assistant")[n % 2], "content": f"turn {n}"} for n in range(17)]

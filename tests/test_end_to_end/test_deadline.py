@@ -159,7 +159,7 @@ def test_a_deadline_is_refused_without_its_budget_and_in_messages_mode(yard):
     with yard.simulator(ENDLESS) as simulator:
         for asked, why in (
             (("--mode", "batches", "--policy", bare, "--deadline", "06:30"), "deadline_budget_usd"),
-            (("--mode", "batches", "--policy", policy, "--deadline", "half past six"), "such as 06:30"),
+            (("--mode", "batches", "--policy", policy, "--deadline", "half past six"), "like 06:30"),
             (("--policy", policy, "--deadline", "06:30"), "--mode batches"),
         ):
             ended = yard.weighbridge("run", jobs, *asked)
