@@ -111,10 +111,14 @@ class Caching:
         """The body that an attempt is sent with, its mark included while marks pay."""
         payload = Payload.restored(attempt.payload)
         body = payload.message_body(attempt.model)
-        mark = attempt.mark
-        if mark is None or (one := self._prefixes.get(mark.key)) is None or self._is_over(one):
+        if attempt.mark is None or self.has_ended(attempt.mark):
             return body
-        return marked(body, mark.where, mark.ttl)
+        return marked(body, attempt.mark.where, attempt.mark.ttl)
+
+    def has_ended(self, mark: CacheMark) -> bool:
+        """Whether what was marked so is sent without its mark by now."""
+        one = self._prefixes.get(mark.key)
+        return one is None or self._is_over(one)
 
     def measured(self, key: str | None, charge: Charge, *, is_prime: bool) -> None:
         """Take in what an answer read and wrote.
