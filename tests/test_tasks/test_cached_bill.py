@@ -44,7 +44,10 @@ def files(draw, most=60):
     for number in range(draw(st.integers(1, 3))):
         model = draw(st.sampled_from(MODELS))
         system = system_of(number, draw(st.integers(400, 1_500)))
-        marked = [{**system[0], **MARKER}]
+        if draw(st.booleans()):
+            # a beginning within others
+            system = system_of("all", 600) + system
+        marked = [*system[:-1], {**system[-1], **MARKER}]
         made += [(model, system, "shared")] * draw(st.integers(1, most))
         made += [(model, marked, OWN)] * draw(st.sampled_from([0, 0, 1, 3]))
     made += [(draw(st.sampled_from(MODELS)), None, "alone")] * draw(st.integers(0, 5))
