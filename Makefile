@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up browser test test-slow test-all check chaos bench lock clean
+.PHONY: help setup demo up browser pictures test test-slow test-all check chaos bench lock clean
 
 help:
 	@echo "make demo   run the nightly flow on sample jobs against the local simulator (no key needed)"
@@ -15,6 +15,7 @@ help:
 	@echo "make test-all   run every test, with more examples of everything that is generated"
 	@echo "make chaos  kill and disturb the real command at random and ask the simulator what was paid"
 	@echo "make bench  measure speed and memory next to a hand-written script, and print the targets"
+	@echo "make pictures  take the pictures of the docs again, from the real thing"
 	@echo "make setup  create $(VENV) with everything pinned in requirements.txt"
 	@echo "make lock   resolve pyproject.toml again into requirements.txt"
 
@@ -24,6 +25,7 @@ $(VENV)/.ready: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m services.prefect_home
 	@touch $@
 
 # A fresh ledger each time, and a Prefect home of its own. Three of the sample rows are broken on purpose, so the run
@@ -76,6 +78,10 @@ ROUNDS ?= 3
 MEMORY ?= 10000,100000
 bench: setup
 	$(BIN)/python -m bench.speed --rows $(ROWS) --rounds $(ROUNDS) --memory $(MEMORY)
+
+# Starts `weighbridge up --simulate` in a passing folder, runs the sample jobs, and photographs what a browser shows.
+pictures: setup browser
+	$(BIN)/python -m bench.take_pictures
 
 lock:
 	$(PYTHON) -m venv $(VENV)-lock

@@ -21,6 +21,8 @@ from cli.options import (
 from cli.screen import print_table, screen
 from flows.audit_tools import audit_tools as audit_flow
 from rules.tool_audit_text import AUDITED_HEADINGS, audit_lines, audit_title, audited_rows, set_line
+from schemas.forms.bounds import LEAST_ROWS
+from schemas.forms.flow_forms import ToolAuditForm
 from schemas.tool_audit import ToolAudit
 
 
@@ -31,7 +33,9 @@ def audit_tools(
     prompt_column: PromptColumnOption = None,
     ledger: LedgerOption = None,
     results: ResultsOption = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows, at most this many.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=LEAST_ROWS, help="Only the first rows, at most this many.")
+    ] = None,
     mode: ModeOption = None,
     simulate: SimulateOption = False,
     as_json: JsonOption = False,
@@ -43,22 +47,22 @@ def audit_tools(
     """
     ledger_url, folder = places(ledger, results, simulate=simulate)
 
+    asked = {
+        "policy": str(policy) if policy else None,
+        "ledger": ledger_url,
+        "results": folder,
+        "limit": limit,
+        "mode": mode.value if mode else None,
+        "id_column": id_column,
+        "prompt_column": prompt_column,
+    }
+
     def work() -> object:
         # report plain mistakes at once, before a Prefect server starts
+        ToolAuditForm.checked({"jobs": jobs} | asked)
         check_input(jobs, policy, id_column, prompt_column)
         with endpoint(simulate=simulate) as base_url:
-            return result_of(
-                audit_flow,
-                jobs,
-                policy=str(policy) if policy else None,
-                ledger=ledger_url,
-                results=folder,
-                limit=limit,
-                base_url=base_url,
-                mode=mode.value if mode else None,
-                id_column=id_column,
-                prompt_column=prompt_column,
-            )
+            return result_of(audit_flow, jobs, **asked, base_url=base_url)
 
     try:
         report = ToolAudit.model_validate(work())

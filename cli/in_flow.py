@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import inspect
+import logging
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -22,12 +23,16 @@ from flows.final_state import NotComplete
 from schemas.errors import Interrupted
 from schemas.outcome import EXIT_CODES, RunOutcome
 from schemas.report import RunReport
+from services.early_server import wait_for_early_server
 from services.gateway import client_for
 from simulator.process import running_simulator
 from tasks.show_progress import LISTENER
 
 _SIMULATED_LOG = Path("data/simulated/billed.jsonl")
 _SIMULATED_RESULTS = Path("data/simulated/results")
+
+# at every exit Prefect logs how many events it still has to send to its server
+logging.getLogger("EventsWorker").setLevel(logging.ERROR)
 
 _EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
@@ -42,8 +47,10 @@ def result_of(flow: Any, *arguments: Any, **options: Any) -> Any:
 
     Raises:
         Interrupted: one of the two came.
+        RunFailed: the Prefect server that was started for it did not start.
         BaseException: what the flow raised, or returned as the reason of its failure.
     """
+    wait_for_early_server()
     came: list[signal.Signals] = []
     cancel: list[Callable[[], object]] = []
 
@@ -118,7 +125,7 @@ def run_and_report(work: Callable[[], object], *, as_json: bool) -> NoReturn:
 
 @contextlib.contextmanager
 def _progress_bar() -> Iterator[None]:
-    """A bar on stderr while jobs are sent, where there is a terminal to show it on."""
+    """A bar on stderr while jobs are weighed and sent, where there is a terminal to show it on."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield
@@ -126,7 +133,9 @@ def _progress_bar() -> Iterator[None]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task("jobs", total=None)
-        LISTENER.set(lambda ended, total: progress.update(bar, completed=ended, total=total))
+        LISTENER.set(
+            lambda stage, come, total: progress.update(bar, description=stage, completed=come, total=total)
+        )
         yield
 
 

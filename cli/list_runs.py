@@ -5,9 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.options import JsonOption, LedgerOption, require_ledger
+from cli.options import JsonOption, LedgerOption, looked_at
 from cli.screen import print_table, screen, shown_usd
-from schemas.ledger_place import ledger_url_of
 from schemas.looked_up import RunLine
 from schemas.money import usd_text
 from schemas.words import masked_url, printable
@@ -22,8 +21,7 @@ def list_runs(
     as_json: JsonOption = False,
 ) -> None:
     """List the runs on record, the newest first: file, mode, outcome, jobs and USD."""
-    url = ledger_url_of(ledger)
-    require_ledger(url)
+    url = looked_at(ledger)
     runs = latest_runs(url, limit)
     if as_json:
         print(json.dumps([run_values(run) for run in runs]))

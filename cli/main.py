@@ -1,10 +1,7 @@
 """The command line. Each command is a file of its own; this one lists them, and reports errors as sentences."""
 
-import logging
 import os
 import sys
-import traceback
-from importlib.metadata import version as installed_version
 from typing import Annotated, cast
 
 import typer
@@ -23,26 +20,31 @@ COMMANDS = (
         "run",
         "cli.run:run",
         "Weigh every job, send what fits, park the rest for review, and report what it cost.",
+        runs_flow=True,
     ),
     LazyCommand(
         "quote",
         "cli.quote:quote",
         "Say what a run with the same arguments would cost, and what other policies would make of it.",
+        runs_flow=True,
     ),
     LazyCommand(
         "audit-tools",
         "cli.audit_tools:audit_tools",
         "Say what the tools of the jobs weigh and cost, and how often each was called.",
+        runs_flow=True,
     ),
     LazyCommand(
         "resubmit-approved",
         "cli.resubmit_approved:resubmit_approved",
         "Send the jobs that reviewers approved, each within its own ceiling.",
+        runs_flow=True,
     ),
     LazyCommand(
         "collect",
         "cli.collect:collect",
         "Settle the batches that interrupted runs left with the provider, and finish those runs.",
+        runs_flow=True,
     ),
     LazyCommand(
         "cancel",
@@ -71,9 +73,17 @@ COMMANDS = (
         "Start the Prefect server, its deployments, a worker and the review page, until Ctrl-C.",
     ),
     LazyCommand(
+        "deploy",
+        "cli.bring_deployments:deploy",
+        "Bring the deployments to the Prefect server that PREFECT_API_URL names, and their work pool.",
+    ),
+    LazyCommand(
         "doctor",
         "cli.doctor:doctor",
         "Say whether everything is ready for a night, and what to do about what is not.",
+    ),
+    LazyCommand(
+        "alerts", "cli.alerts:alerts", "Say who hears of what happens at night, through the Prefect server."
     ),
     LazyCommand(
         "review", "cli.review:review", "List, show and decide about the jobs that wait for a person."
@@ -126,6 +136,8 @@ _root = typer.Typer(
 
 def _print_version(asked: bool) -> None:
     if asked:
+        from importlib.metadata import version as installed_version  # noqa: PLC0415 - nothing else needs it
+
         print(f"weighbridge {installed_version('weighbridge')}")
         raise typer.Exit
 
@@ -154,6 +166,8 @@ def main() -> None:
         command_group()()
     except Exception as error:  # noqa: BLE001 - whatever it is, the last words are a sentence
         if not is_expected(error):
+            import traceback  # noqa: PLC0415 - most commands end without one
+
             traceback.print_exception(error)
         print(f"weighbridge: {last_words(error)}", file=sys.stderr)
         sys.exit(exit_code(error) if isinstance(error, WeighbridgeError) else 1)
@@ -166,8 +180,6 @@ def set_up_prefect() -> None:
     # a server on this machine is not behind a proxy: neither Prefect's own nor the simulator
     for name in ("NO_PROXY", "no_proxy"):
         os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1,localhost")))
-    # at every exit Prefect logs how many events it still has to send to its server
-    logging.getLogger("EventsWorker").setLevel(logging.ERROR)
 
 
 if __name__ == "__main__":

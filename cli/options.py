@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from schemas.errors import BadInput
+from schemas.forms.bounds import LEAST_ROWS, LEAST_SEED, LEAST_TOKENS, LEAST_WORKERS, MOST_WORKERS
 from schemas.ledger_place import ledger_url_of, plain_sqlite_file
-from schemas.outcome import Mode
+from schemas.outcome import Mode, Runner
 
 if TYPE_CHECKING:
     from services.ledger import Ledger
@@ -26,7 +27,7 @@ LedgerOption = Annotated[
 ]
 ResultsOption = Annotated[Path | None, typer.Option(help="The folder for results.")]
 MaxInputTokensOption = Annotated[
-    int | None, typer.Option(min=1, help="A job with more input tokens than this goes to review.")
+    int | None, typer.Option(min=LEAST_TOKENS, help="A job with more input tokens than this goes to review.")
 ]
 RunBudgetOption = Annotated[
     str | None, typer.Option(help="The most that this run may hold and spend, in USD, such as 12.50.")
@@ -54,8 +55,11 @@ QuoteOption = Annotated[
         help="The id of a quote; refuse to start when it does not hold any more, or a cap is below it."
     ),
 ]
-SampleOption = Annotated[int | None, typer.Option(min=1, help="Draw this many rows by size.")]
-SeedOption = Annotated[int, typer.Option(min=0, help="Which rows --sample draws.")]
+AlsoApprovedOption = Annotated[
+    bool, typer.Option("--resubmit-approved", help="Also send the jobs that reviewers approved.")
+]
+SampleOption = Annotated[int | None, typer.Option(min=LEAST_ROWS, help="Draw this many rows by size.")]
+SeedOption = Annotated[int, typer.Option(min=LEAST_SEED, help="Which rows --sample draws.")]
 JobsArgument = Annotated[
     str,
     typer.Argument(
@@ -75,6 +79,29 @@ DeadlineOption = Annotated[
         metavar="HH:MM",
         help="When the answers are due, in the policy's time zone: what batches have not answered shortly before goes "
         "out in Messages mode.",
+    ),
+]
+RunnerOption = Annotated[
+    Runner | None,
+    typer.Option(
+        help="Where counts and paid calls are made: local (in this process), processes (worker processes on this machine) "
+        "or dask (the workers of a cluster)."
+    ),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(min=LEAST_WORKERS, max=MOST_WORKERS, help="How many processes, with --runner processes."),
+]
+DaskAddressOption = Annotated[
+    str | None,
+    typer.Option(help="The scheduler of the cluster, with --runner dask, such as tcp://10.0.0.5:8786."),
+]
+MoveDoneOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR",
+        help="Move job files to this folder after the report, once nothing of them is left to do; {date} stands for the "
+        "day.",
     ),
 ]
 SimulateOption = Annotated[
@@ -115,6 +142,17 @@ def ledger_to_read(url: str | None) -> "Ledger":
     address = ledger_url_of(url)
     require_ledger(address)
     return open_to_read(address)
+
+
+def looked_at(url: str | None) -> str:
+    """The URL of the ledger that a command only looks at: the one that is named, or that the settings name.
+
+    Raises:
+        BadInput: its SQLite file is not there.
+    """
+    address = ledger_url_of(url)
+    require_ledger(address)
+    return address
 
 
 def require_ledger(address: str) -> None:

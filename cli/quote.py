@@ -26,6 +26,8 @@ from cli.options import (
 )
 from cli.show_quote import print_quote
 from flows.quote import quote as quote_flow
+from schemas.forms.bounds import LEAST_ROWS
+from schemas.forms.flow_forms import QuoteForm
 from schemas.outcome import EXIT_CODES, RunOutcome
 from schemas.quote import QuoteReport
 from services.policy_file import read_policy
@@ -40,13 +42,17 @@ def quote(
     results: ResultsOption = None,
     max_input_tokens: MaxInputTokensOption = None,
     run_budget_usd: RunBudgetOption = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows, at most this many.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=LEAST_ROWS, help="Only the first rows, at most this many.")
+    ] = None,
     mode: ModeOption = None,
     deadline: DeadlineOption = None,
     against: Annotated[Path | None, typer.Option(help="Another policy file (TOML), to compare with.")] = None,
     sample: Annotated[
         int | None,
-        typer.Option(min=1, help="Look at this many rows only, drawn by size, and estimate the whole file."),
+        typer.Option(
+            min=LEAST_ROWS, help="Look at this many rows only, drawn by size, and estimate the whole file."
+        ),
     ] = None,
     seed: SeedOption = 1,
     simulate: SimulateOption = False,
@@ -60,30 +66,30 @@ def quote(
     """
     ledger_url, folder = places(ledger, results, simulate=simulate)
 
+    asked = {
+        "policy": str(policy) if policy else None,
+        "ledger": ledger_url,
+        "results": folder,
+        "max_input_tokens": max_input_tokens,
+        "run_budget_usd": run_budget_usd,
+        "limit": limit,
+        "mode": mode.value if mode else None,
+        "id_column": id_column,
+        "prompt_column": prompt_column,
+        "against": str(against) if against else None,
+        "sample": sample,
+        "seed": seed,
+        "deadline": deadline,
+    }
+
     def work() -> object:
         # report plain mistakes at once, before a Prefect server starts
+        QuoteForm.checked({"jobs": jobs} | asked)
         check_input(jobs, policy, id_column, prompt_column)
         if against is not None:
             read_policy(against)
         with endpoint(simulate=simulate) as base_url:
-            return result_of(
-                quote_flow,
-                jobs,
-                policy=str(policy) if policy else None,
-                ledger=ledger_url,
-                results=folder,
-                max_input_tokens=max_input_tokens,
-                run_budget_usd=run_budget_usd,
-                limit=limit,
-                base_url=base_url,
-                mode=mode.value if mode else None,
-                id_column=id_column,
-                prompt_column=prompt_column,
-                against=str(against) if against else None,
-                sample=sample,
-                seed=seed,
-                deadline=deadline,
-            )
+            return result_of(quote_flow, jobs, **asked, base_url=base_url)
 
     _quote_and_show(work, as_json=as_json)
 

@@ -1,14 +1,16 @@
 """`weighbridge report [RUN]`."""
 
+import json
 from typing import Annotated
 
 import typer
 
-from cli.options import JsonOption, LedgerOption, opened_ledger
+from cli.options import JsonOption, LedgerOption, looked_at
 from cli.show_report import print_report
 from schemas.errors import BadInput
 from schemas.report import RunReport
-from services.ledger import Ledger, runs
+from schemas.words import masked_url
+from services.ledger.look_up import latest_report
 
 
 def report(
@@ -17,24 +19,26 @@ def report(
     as_json: JsonOption = False,
 ) -> None:
     """Show the report of a run."""
-    found = _report_of(opened_ledger(ledger), run)
+    found = _report_of(looked_at(ledger), run)
     if as_json:
         print(found.model_dump_json())
     else:
         print_report(found)
 
 
-def _report_of(ledger: Ledger, run_id: str | None) -> RunReport:
+def _report_of(url: str, run_id: str | None) -> RunReport:
     """The report of one run, or of the latest.
 
     Raises:
         BadInput: there is no such run, or it has no report.
     """
-    found = runs.find(ledger, run_id)
+    found = latest_report(url, run_id)
     if found is None:
         name = f"run {run_id}" if run_id else "runs yet"
-        raise BadInput(f"The ledger {ledger.url} has no {name}.")
-    if found.report is None:
+        raise BadInput(f"The ledger {masked_url(url)} has no {name}.")
+    # SQLite has JSON as text, and keeps a report that there is not as the text null
+    report = json.loads(found.report) if isinstance(found.report, str) else found.report
+    if report is None:
         state = "has not ended yet" if found.ended_at is None else "ended early and has no report"
         raise BadInput(f"Run {found.run_id} {state}; its jobs are in the table jobs of the ledger.")
-    return RunReport.model_validate(found.report)
+    return RunReport.model_validate(report)

@@ -12,6 +12,7 @@ from cli.options import (
     require_ledger,
 )
 from flows.resubmit_approved import resubmit_approved as resubmit_flow
+from schemas.forms.flow_forms import ResubmitForm
 from schemas.settings import Settings
 from services.policy_file import read_policy
 
@@ -30,22 +31,20 @@ def resubmit_approved(
     The JSON and the exit codes are those of `run`.
     """
     ledger, folder = places(ledger, results, simulate=simulate)
-    policy_path = str(policy) if policy else None
-    mode_name = mode.value if mode else None
+    asked = {
+        "policy": str(policy) if policy else None,
+        "ledger": ledger,
+        "results": folder,
+        "run_budget_usd": run_budget_usd,
+        "mode": mode.value if mode else None,
+    }
 
     def work() -> object:
         # report plain mistakes at once, before a Prefect server starts
+        ResubmitForm.checked(asked)
         read_policy(policy or Settings().policy)
         require_ledger(ledger or Settings().ledger_url)
         with endpoint(simulate=simulate) as base_url:
-            return result_of(
-                resubmit_flow,
-                policy=policy_path,
-                ledger=ledger,
-                results=folder,
-                run_budget_usd=run_budget_usd,
-                base_url=base_url,
-                mode=mode_name,
-            )
+            return result_of(resubmit_flow, **asked, base_url=base_url)
 
     run_and_report(work, as_json=as_json)

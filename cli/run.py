@@ -1,5 +1,7 @@
 """`weighbridge run JOBS`."""
 
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -7,6 +9,8 @@ import typer
 from cli.check_input import check_input
 from cli.in_flow import endpoint, places, result_of, run_and_report
 from cli.options import (
+    AlsoApprovedOption,
+    DaskAddressOption,
     DeadlineOption,
     EffortOption,
     IdColumnOption,
@@ -15,17 +19,25 @@ from cli.options import (
     LedgerOption,
     MaxInputTokensOption,
     ModeOption,
+    MoveDoneOption,
     PolicyOption,
     PromptColumnOption,
     QuoteOption,
     ResultsOption,
     RunBudgetOption,
+    RunnerOption,
     SampleOption,
     SeedOption,
     SimulateOption,
     ThinkingBudgetOption,
+    WorkersOption,
 )
 from flows.nightly_batch import nightly_batch
+from schemas.forms.bounds import LEAST_ROWS
+from schemas.forms.flow_forms import NightlyForm
+
+#: options that are the command's and not the flow's
+_OWN = ("jobs", "simulate", "as_json")
 
 
 def run(
@@ -37,17 +49,19 @@ def run(
     results: ResultsOption = None,
     max_input_tokens: MaxInputTokensOption = None,
     run_budget_usd: RunBudgetOption = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Read at most this many rows.")] = None,
+    limit: Annotated[int | None, typer.Option(min=LEAST_ROWS, help="Read at most this many rows.")] = None,
     mode: ModeOption = None,
     deadline: DeadlineOption = None,
-    resubmit_approved: Annotated[
-        bool, typer.Option("--resubmit-approved", help="Also send the jobs that reviewers approved.")
-    ] = False,
+    resubmit_approved: AlsoApprovedOption = False,
     quote: QuoteOption = None,
     effort: EffortOption = None,
     thinking_budget: ThinkingBudgetOption = None,
     sample: SampleOption = None,
     seed: SeedOption = 1,
+    runner: RunnerOption = None,
+    workers: WorkersOption = None,
+    dask_address: DaskAddressOption = None,
+    move_done: MoveDoneOption = None,
     simulate: SimulateOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -56,34 +70,20 @@ def run(
     The exit code is 0 when the run is complete, 2 for bad arguments or input, 3 when a budget ran out, 4 when jobs
     were rejected, failed or have an unknown outcome, and 1 for anything else.
     """
+    given = {name: _plain(value) for name, value in dict(locals()).items() if name not in _OWN}
     ledger, folder = places(ledger, results, simulate=simulate)
-    policy_path = str(policy) if policy else None
-    mode_name = mode.value if mode else None
+    asked = given | {"ledger": ledger, "results": folder}
 
     def work() -> object:
         # report plain mistakes at once, before a Prefect server starts
+        NightlyForm.checked({"jobs": jobs} | asked)
         check_input(jobs, policy, id_column, prompt_column)
         with endpoint(simulate=simulate) as base_url:
-            return result_of(
-                nightly_batch,
-                jobs,
-                policy=policy_path,
-                ledger=ledger,
-                results=folder,
-                max_input_tokens=max_input_tokens,
-                run_budget_usd=run_budget_usd,
-                limit=limit,
-                base_url=base_url,
-                mode=mode_name,
-                id_column=id_column,
-                prompt_column=prompt_column,
-                resubmit_approved=resubmit_approved,
-                quote=quote,
-                effort=effort,
-                thinking_budget=thinking_budget,
-                sample=sample,
-                seed=seed,
-                deadline=deadline,
-            )
+            return result_of(nightly_batch, jobs, **asked, base_url=base_url)
 
     run_and_report(work, as_json=as_json)
+
+
+def _plain(value: object) -> object:
+    """An option as a parameter of the flow."""
+    return str(value) if isinstance(value, StrEnum | Path) else value

@@ -6,11 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.options import JsonOption, LedgerOption, require_ledger
+from cli.options import JsonOption, LedgerOption, looked_at
 from cli.screen import print_table, screen, shown_tokens, shown_usd
 from rules.answer_text import answer_text
 from schemas.errors import BadInput
-from schemas.ledger_place import ledger_url_of
 from schemas.looked_up import AttemptLine, JobHistory, JobLine, ReviewLine
 from schemas.money import usd_text
 from schemas.words import masked_url, printable
@@ -48,8 +47,7 @@ def show_job(
     as_json: JsonOption = False,
 ) -> None:
     """Show what is on record of a job: its runs, its attempts and their money, and its reviews."""
-    url = ledger_url_of(ledger)
-    require_ledger(url)
+    url = looked_at(ledger)
     found = job_history(url, job)
     if not (found.runs or found.attempts or found.reviews):
         raise BadInput(

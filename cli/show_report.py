@@ -1,8 +1,10 @@
 """The report on a terminal."""
 
+from rich.console import Console
 from rich.markup import escape
 
 from cli.screen import print_table, screen
+from rules.projection_text import projection_line
 from rules.report_text import (
     LESSON_HEADINGS,
     MODEL_HEADINGS,
@@ -39,6 +41,7 @@ def print_report(report: RunReport) -> None:
     if report.taught:
         print_table(console, _figures(LESSON_HEADINGS), lesson_rows(report))
     print_table(console, ("money", ">USD", "remark"), money_rows(report))
+    _print_projections(console, report)
     if report.bought_nothing:
         print_table(console, _figures(NOTHING_HEADINGS), nothing_rows(report))
     if report.reasons:
@@ -48,6 +51,11 @@ def print_report(report: RunReport) -> None:
     for what, where in place_rows(report):
         console.print(f"[dim]{what}:[/dim] {escape(where)}", soft_wrap=True, highlight=False)
     console.print(f"[dim]{calls_line(report)}[/dim]", highlight=False)
+
+
+def _print_projections(console: Console, report: RunReport) -> None:
+    for found in report.month_projections:
+        console.print(f"{escape(projection_line(found))}\n", highlight=False)
 
 
 def _figures(headings: tuple[str, ...]) -> tuple[str, ...]:

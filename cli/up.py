@@ -9,17 +9,20 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from http.client import HTTPConnection, HTTPException
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
 import typer
 
+from cli.alerts.bring_alerts import WebhookOption, bring_alerts
+from cli.bring_deployments import bring_deployments
 from cli.up_plan import UpPlan, UpPorts
-from schemas.deployment import DeploymentSpec
+from schemas.alert import AlertChannels
 from schemas.errors import BadInput, RunFailed
 from services.children import ChildCommand, Children, hold_folder
+from services.early_server import ADDRESS_FILE
+from services.prefect_home import make_database
 
 #: the first start of a Prefect server migrates its database, which can take a minute on a slow machine
 _START_SECONDS = 300.0
@@ -107,8 +110,12 @@ def up(
         ),
     ] = None,
     reset: Annotated[
-        bool, typer.Option("--reset", help="Take back what was changed on the deployments in the Prefect UI.")
+        bool,
+        typer.Option(
+            "--reset", help="Take back what was changed in the Prefect UI on the deployments and alerts."
+        ),
     ] = False,
+    webhook: WebhookOption = None,
 ) -> None:
     """Start the Prefect server, its deployments, a worker and the review page, until Ctrl-C.
 
@@ -119,6 +126,7 @@ def up(
     ports = UpPorts(*_free(port, review_port, simulator_port if simulate else 0))
     plan = _planned(home, ports, simulate=simulate)
     _check_key(plan)
+    _check_webhook(webhook)
     _make_folders(plan)
     held = hold_folder(plan.home)
     if held is None:
@@ -128,13 +136,14 @@ def up(
     watched = _Watched(Children(plan.logs))
     with _signals(watched):
         try:
-            _start(plan, watched, reset=reset)
+            _start(plan, watched, webhook, reset=reset)
             while True:
                 watched.look()
                 time.sleep(_LOOK_SECONDS)
         except _StopAsked:
             print("Stopping.", flush=True)
         finally:
+            (plan.home / ADDRESS_FILE).unlink(missing_ok=True)
             watched.children.stop(_STOP_SECONDS)
             os.close(held)
     print("All of it has stopped. The next start goes on with what is kept.", flush=True)
@@ -179,6 +188,18 @@ def _check_key(plan: UpPlan) -> None:
     client_for()
 
 
+def _check_webhook(webhook: str | None) -> None:
+    """A server would be started in vain for alerts that go nowhere.
+
+    Raises:
+        BadInput: it is not an address.
+    """
+    if webhook is not None:
+        from services.notification_blocks import blocks_of  # noqa: PLC0415 - Prefect takes seconds to import
+
+        blocks_of(AlertChannels(webhook=webhook))
+
+
 def _make_folders(plan: UpPlan) -> None:
     try:
         for folder in (plan.home, plan.logs, plan.results, plan.folder / "data/incoming"):
@@ -189,13 +210,14 @@ def _make_folders(plan: UpPlan) -> None:
         ) from error
 
 
-def _start(plan: UpPlan, watched: _Watched, *, reset: bool) -> None:
+def _start(plan: UpPlan, watched: _Watched, webhook: str | None, *, reset: bool) -> None:
     """Start everything in its order, and say where it is."""
     from services.deployments import POOL, deployments_of  # noqa: PLC0415 - Prefect takes seconds to import
     from services.ledger import open_ledger  # noqa: PLC0415
 
     specs = deployments_of()
     open_ledger(plan.ledger_url).close()
+    make_database(plan.server_process().environment)
     print("Starting; the first start takes about half a minute.", flush=True)
     first = [(plan.server_process(), f"{plan.prefect_api}/health"), (plan.review_process(), plan.review_page)]
     if plan.simulate:
@@ -204,32 +226,14 @@ def _start(plan: UpPlan, watched: _Watched, *, reset: bool) -> None:
         watched.children.start(child)
     for child, address in first:
         watched.wait_for(child, partial(_answers, address))
-    _deploy(plan, specs, reset=reset)
+    bring_deployments(plan.prefect_api, specs, plan.folder, reset=reset)
+    if webhook is not None:
+        bring_alerts(plan.prefect_api, AlertChannels(webhook=webhook), reset=reset)
     worker = plan.worker_process(POOL)
     watched.children.start(worker)
     watched.wait_for(worker, partial(_works, plan.prefect_api, POOL))
+    (plan.home / ADDRESS_FILE).write_text(f"{plan.prefect_api}\n")
     _say_where(plan)
-
-
-def _deploy(plan: UpPlan, specs: list[DeploymentSpec], *, reset: bool) -> None:
-    from services.deploy import FlowForm, deploy  # noqa: PLC0415
-
-    forms = []
-    for spec in specs:
-        module, _, name = spec.entrypoint.rpartition(".")
-        flow = getattr(import_module(module), name)
-        forms.append(FlowForm(flow.name, flow.parameters.model_dump_for_openapi()))
-    pairs = list(zip(specs, forms, strict=True))
-    report = asyncio.run(deploy(plan.prefect_api, pairs, plan.folder, reset=reset))
-    for words, names in (("made", report.made), ("reset to prefect.yaml", report.reset)):
-        if names:
-            print(f"Deployments {words}: {', '.join(names)}.")
-    for line in report.differences:
-        print(f"Left as it is: {line}")
-    for line in report.left_out:
-        print(f"Not brought: {line}")
-    if report.differences:
-        print("`weighbridge up --reset` takes what the file has.")
 
 
 def _works(api: str, pool: str) -> bool:

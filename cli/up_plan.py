@@ -105,6 +105,7 @@ class UpPlan:
             "PREFECT_API_URL": self.prefect_api,
             "WEIGHBRIDGE_LEDGER": self.ledger_url,
             "WEIGHBRIDGE_RESULTS": str(self.results),
+            "WEIGHBRIDGE_REVIEW_URL": self.caller.get("WEIGHBRIDGE_REVIEW_URL") or self.review_page,
             "PYTHONUNBUFFERED": "1",
         }
         if policy := self.caller.get("WEIGHBRIDGE_POLICY"):

@@ -7,13 +7,16 @@ from prefect.states import Completed, Failed
 
 from flows.flow_run_name import flow_run_name
 from flows.given_options import given_options
+from flows.shown_form import shown_form
 from schemas.errors import WeighbridgeError
+from schemas.forms.flow_forms import ToolAuditForm
 from schemas.tool_audit import ToolAudit
 from tasks.audit_tools import audit_tools as audit_step
 from tasks.start_quote import start_quote
 
 
-@flow(name="audit-tools", flow_run_name=flow_run_name, persist_result=False)
+@shown_form(ToolAuditForm)
+@flow(name="audit-tools", flow_run_name=flow_run_name, persist_result=False, validate_parameters=False)
 async def audit_tools(
     jobs: str,
     policy: str | None = None,
@@ -30,21 +33,10 @@ async def audit_tools(
     Counting is free, and each set is counted once. Nothing is sent, held or parked.
 
     Needs ANTHROPIC_API_KEY in the environment of the worker that runs it.
-
-    Args:
-        jobs: A job file (Parquet, CSV or JSON Lines), a folder of them, or a glob, as the worker sees it.
-            {date} stands for the day, as 2026-11-27.
-        policy: A policy file (TOML). Empty: WEIGHBRIDGE_POLICY, or the default policy.
-        ledger: A SQLAlchemy URL. Empty: WEIGHBRIDGE_LEDGER, or data/ledger.db.
-        results: The folder for results. Empty: WEIGHBRIDGE_RESULTS, or data/results.
-        limit: Only the first so many rows.
-        base_url: The API's address. Empty: ANTHROPIC_BASE_URL, or Anthropic's own.
-        mode: messages (now) or batches (half the price, within 24 hours). Empty: as the policy says.
-        id_column: The column with the job's id. Empty: as the policy says, or job_id.
-        prompt_column: The column with the prompt, or a template such as Summarise: {body}. Empty: as the policy says.
     """
-    options = given_options(locals())
+    given = dict(locals())
     try:
+        options = given_options(ToolAuditForm.checked(given))
         async with start_quote(options, alone=True) as auditing:
             report = await audit_step(auditing, options.prefect_flow_run_id)
     except WeighbridgeError as error:

@@ -3,8 +3,10 @@
 from prefect import State, flow, get_run_logger
 from prefect.states import Completed, Failed
 
+from flows.shown_form import shown_form
 from schemas.batch import Collection
 from schemas.errors import WeighbridgeError
+from schemas.forms.flow_forms import CollectForm
 from schemas.policy_sections import RateLimits
 from schemas.settings import Settings
 from services.gateway import open_gateway
@@ -12,18 +14,17 @@ from services.ledger import open_ledger
 from tasks.collect import collect
 
 
-@flow(name="collect-batches", persist_result=False)
+@shown_form(CollectForm)
+@flow(name="collect-batches", persist_result=False, validate_parameters=False)
 async def collect_batches(ledger: str | None = None, base_url: str | None = None) -> State[Collection]:
     """Look at every batch that an interrupted run left behind; settle those that have ended, and finish their runs.
 
     Needs ANTHROPIC_API_KEY in the environment of the worker that runs it.
-
-    Args:
-        ledger: A SQLAlchemy URL. Empty: WEIGHBRIDGE_LEDGER, or data/ledger.db.
-        base_url: The API's address. Empty: ANTHROPIC_BASE_URL, or Anthropic's own.
     """
+    given = dict(locals())
     try:
-        collection = await one_collection(ledger or Settings().ledger_url, base_url)
+        given = CollectForm.checked(given)
+        collection = await one_collection(given["ledger"] or Settings().ledger_url, given["base_url"])
     except WeighbridgeError as error:
         return Failed(message=str(error), data=error)
     message = (
@@ -39,7 +40,7 @@ async def one_collection(ledger_url: str, base_url: str | None) -> Collection:
     """The collection itself."""
     opened = open_ledger(ledger_url)
     try:
-        async with open_gateway(RateLimits(), base_url) as gateway:
+        async with open_gateway(RateLimits(), base_url, opened) as gateway:
             await gateway.models()
             return await collect(opened, gateway)
     finally:

@@ -6,9 +6,9 @@ from typing import Any
 
 from prefect.runtime import deployment, flow_run
 
-from schemas.run import RunOptions, SampleOptions, Way
+from schemas.run import RunOptions, RunsOn, SampleOptions, Way
 
-_OPTIONS = frozenset(field.name for field in fields(RunOptions)) - {"way", "sample"}
+_OPTIONS = frozenset(field.name for field in fields(RunOptions)) - {"way", "sample", "runs_on"}
 
 
 def given_options(parameters: Mapping[str, Any]) -> RunOptions:
@@ -16,13 +16,14 @@ def given_options(parameters: Mapping[str, Any]) -> RunOptions:
 
     Args:
         parameters: of the flow, by name: those of `RunOptions`, and for its way to think and its sample `effort`,
-            `thinking_budget`, `sample` and `seed`. Others are the flow's own and are left alone.
+            `thinking_budget`, `sample` and `seed`, for where it runs those of `RunsOn`. Others are the flow's own and are left alone.
     """
     rows = parameters.get("sample")
     return RunOptions(
         **{name: value for name, value in parameters.items() if name in _OPTIONS},
         way=Way(parameters.get("effort"), parameters.get("thinking_budget")),
         sample=None if rows is None else SampleOptions(rows, parameters["seed"]),
+        runs_on=RunsOn(*(parameters.get(name) for name in RunsOn._fields)),
         prefect_flow_run_id=flow_run.get_id(),
         deployment=deployment.get_id(),
         scheduled_for=flow_run.get_scheduled_start_time(),

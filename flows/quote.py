@@ -7,7 +7,9 @@ from prefect.states import Completed, Failed
 
 from flows.flow_run_name import flow_run_name
 from flows.given_options import given_options
+from flows.shown_form import shown_form
 from schemas.errors import WeighbridgeError
+from schemas.forms.flow_forms import QuoteForm
 from schemas.quote import QuoteReport
 from schemas.run import RunOptions
 from tasks.quote_jobs import quote_jobs
@@ -16,7 +18,8 @@ from tasks.start_quote import start_quote
 from tasks.step import run_log
 
 
-@flow(name="quote", flow_run_name=flow_run_name, persist_result=False)
+@shown_form(QuoteForm)
+@flow(name="quote", flow_run_name=flow_run_name, persist_result=False, validate_parameters=False)
 async def quote(
     jobs: str,
     policy: str | None = None,
@@ -39,28 +42,11 @@ async def quote(
     Counting is free, and what was counted is kept for the run. Nothing is sent, held or parked.
 
     Needs ANTHROPIC_API_KEY in the environment of the worker that runs it.
-
-    Args:
-        jobs: A job file (Parquet, CSV or JSON Lines), a folder of them, or a glob, as the worker sees it.
-            {date} stands for the day, as 2026-11-27.
-        policy: A policy file (TOML). Empty: WEIGHBRIDGE_POLICY, or the default policy.
-        ledger: A SQLAlchemy URL. Empty: WEIGHBRIDGE_LEDGER, or data/ledger.db.
-        results: The folder for results. Empty: WEIGHBRIDGE_RESULTS, or data/results.
-        max_input_tokens: A job over so many input tokens goes to review, whatever the policy says.
-        run_budget_usd: The most the run may hold and spend in USD, such as 12.50, whatever the policy says.
-        limit: Only the first so many rows.
-        base_url: The API's address. Empty: ANTHROPIC_BASE_URL, or Anthropic's own.
-        mode: messages (now) or batches (half the price, within 24 hours). Empty: as the policy says.
-        against: Another policy file (TOML), to compare with.
-        sample: Look at this many rows only, and estimate the whole file.
-        seed: Which rows a sample draws.
-        id_column: The column with the job's id. Empty: as the policy says, or job_id.
-        prompt_column: The column with the prompt, or a template such as Summarise: {body}. Empty: as the policy says.
-        deadline: A time of day such as 06:30, in the policy's time zone, at which the answers of the run would be due.
     """
     given = dict(locals())
     try:
-        report = await one_quote(given_options(given), against)
+        given = QuoteForm.checked(given)
+        report = await one_quote(given_options(given), given["against"])
     except WeighbridgeError as error:
         return Failed(message=str(error), data=error)
     return _completed(report)

@@ -1,18 +1,20 @@
 """Resubmit what was approved: each job under its own ceiling, on the same way as in a nightly run."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from prefect import State, flow
-from prefect.runtime import deployment, flow_run
 
 from flows.final_state import as_state
 from flows.flow_run_name import flow_run_name
+from flows.given_options import given_options
 from flows.nightly_batch import one_night
+from flows.shown_form import shown_form
+from schemas.forms.flow_forms import ResubmitForm
 from schemas.report import RunReport
-from schemas.run import RunOptions
 
 
-@flow(name="resubmit-approved", flow_run_name=flow_run_name, persist_result=False)
+@shown_form(ResubmitForm)
+@flow(name="resubmit-approved", flow_run_name=flow_run_name, persist_result=False, validate_parameters=False)
 async def resubmit_approved(
     policy: str | None = None,
     ledger: str | None = None,
@@ -26,25 +28,10 @@ async def resubmit_approved(
     It is counted and priced again, and sent only while it is within the ceiling of its approval and all budgets.
 
     Needs ANTHROPIC_API_KEY in the environment of the worker that runs it.
-
-    Args:
-        policy: A policy file (TOML). Empty: WEIGHBRIDGE_POLICY, or the default policy.
-        ledger: A SQLAlchemy URL. Empty: WEIGHBRIDGE_LEDGER, or data/ledger.db.
-        results: The folder for results. Empty: WEIGHBRIDGE_RESULTS, or data/results.
-        run_budget_usd: The most this run may hold and spend in USD, such as 12.50, whatever the policy says.
-        base_url: The API's address. Empty: ANTHROPIC_BASE_URL, or Anthropic's own.
-        mode: messages (now) or batches (half the price, within 24 hours). Empty: as the policy says.
     """
-    options = RunOptions(
-        jobs=None,
-        policy=policy,
-        ledger=ledger,
-        results=results,
-        run_budget_usd=run_budget_usd,
-        base_url=base_url,
-        mode=mode,
-        prefect_flow_run_id=flow_run.get_id(),
-        deployment=deployment.get_id(),
-        resubmit_approved=True,
-    )
-    return await as_state(one_night(options))
+    return await as_state(_approved_jobs(dict(locals())))
+
+
+async def _approved_jobs(parameters: dict[str, Any]) -> RunReport:
+    asked = ResubmitForm.checked(parameters)
+    return await one_night(given_options(asked | {"jobs": None, "resubmit_approved": True}))

@@ -18,6 +18,7 @@ from review_page.decision_views import Deciding
 from review_page.edit_views import Editing, PruneEdit, Weigh
 from review_page.guard import Guard, trust_only_templates
 from review_page.list_view import Reviews
+from review_page.payload_pictures import Pictures
 from review_page.people import ByName, ByPassword, ReviewSettings
 from schemas.outcome import ReviewStatus
 from schemas.review import APPROVAL_HOLDS, MAX_NAME_CHARACTERS
@@ -67,6 +68,7 @@ def make_app(
         simulated=_LedgerKind(ledger).simulated,
         approval_days=APPROVAL_HOLDS.days,
         max_name_characters=MAX_NAME_CHARACTERS,
+        prefect_ui=settings.prefect_ui,
     )
     for shown in (wording.usd, wording.usd_exact, wording.number, wording.moment, wording.words):
         environment.filters[shown.__name__] = shown
@@ -74,6 +76,7 @@ def make_app(
     pages = Reviews(ledger)
     admin.add_view(pages)
     admin.add_view(Deciding(ledger))
+    admin.add_view(Pictures(ledger))
     if weigh is not None:
         admin.add_view(Editing(ledger, pages, weigh, prune))
     admin.mount_to(app)

@@ -1,12 +1,13 @@
 """A payload as people read it: who says what, pictures, tools. Only reading; the templates escape every text."""
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-#: shown in an <img>; never SVG, which is a document with scripts
+#: shown as pictures; never SVG, which is a document with scripts
 SHOWN_IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 #: how much of a text is shown before the rest is folded, characters
@@ -20,8 +21,8 @@ class Part:
     """One block.
 
     Attributes:
-        kind: text, image, fold (a text under a heading), group (parts under a heading) or note (a placeholder).
-        text: what it says; for an image the data URI.
+        kind: text, picture, fold (a text under a heading), group (parts under a heading) or note (a placeholder).
+        text: what it says; for a picture the mark that its address names.
         heading: what it is, where its kind does not say.
         rest: what is left of a long text.
         parts: the blocks within it.
@@ -111,7 +112,7 @@ def _image(block: dict[str, Any], _depth: int) -> Part | None:
         return None
     if media not in SHOWN_IMAGES or not _BASE64.fullmatch(data):
         return Part("note", f"image of type {str(media)[:60]}, {_size(data)}, not shown")
-    return Part("image", f"data:{media};base64,{data}", f"{media}, {_size(data)}")
+    return Part("picture", picture_mark(data), f"{media}, {_size(data)}")
 
 
 def _document(block: dict[str, Any], depth: int) -> Part | None:
@@ -146,6 +147,11 @@ def _tool_result(block: dict[str, Any], depth: int) -> Part:
     failed = " (an error)" if block.get("is_error") else ""
     parts = _parts(block["content"], depth + 1) if block.get("content") else ()
     return Part("group", heading=f"the tool's result{failed}", parts=parts)
+
+
+def picture_mark(data: str) -> str:
+    """What the address of a picture names it by."""
+    return hashlib.sha256(data.encode("utf-8", "replace")).hexdigest()[:32]
 
 
 _READERS = {

@@ -16,7 +16,10 @@ from starlette_admin.routing import route
 
 from review_page.forms import text_of, whole_of
 from review_page.going_on import after_decision, origin_of, review_url
+from review_page.guard import shown
 from review_page.list_view import Reviews
+from review_page.shortcuts import TAKE, taken
+from review_page.shown_review import is_readable, kept_review
 from review_page.wording import show_outcome
 from schemas.errors import BadInput, WeighbridgeError
 from schemas.payload.edit import Edit, NoSuchEdit
@@ -41,6 +44,9 @@ def marked(payload: str) -> str | None:
     """A payload as text that a person can edit, or None when it is too long for a form."""
     request = _replaced(json.loads(payload), lambda text: _mark(text) if _is_data(text) else text)
     text = json.dumps(request, indent=2, ensure_ascii=False)
+    if not text.isascii() and shown(text) != text:
+        # half a character is written as its escape, else it could not be sent to a browser
+        text = json.dumps(request, indent=2)
     return text if len(text) <= _TEXT_CHARACTERS else None
 
 
@@ -107,7 +113,9 @@ class Editing(CustomView):
     async def index(self, request: Request) -> Response:
         """The form, as the payload is."""
         review, standing = await self._review(request.query_params.get("pk"))
-        return self._shown(request, review, text=marked(standing), origin=origin_of(request))
+        advised = taken(review.would_pass, "edit", request.query_params.get(TAKE))
+        fields = dict(advised.fields) if advised else {}
+        return self._shown(request, review, text=marked(standing), origin=origin_of(request), **fields)
 
     @route("", methods=["POST"], name="edited-review")
     async def weighed(self, request: Request) -> Response:
@@ -150,10 +158,17 @@ class Editing(CustomView):
         """The review that an address names, and what would be sent as it stands."""
         if given is None or not given.isdecimal() or len(given) > 9:
             raise HTTPException(404)
-        review = await anyio.to_thread.run_sync(reviews.one_review, self._ledger, int(given))
+        review = await anyio.to_thread.run_sync(kept_review, self._ledger, int(given))
         if review is None or not review.payload:
             raise HTTPException(404)
-        return review, review.edited_payload or review.payload
+        standing = review.edited_payload or review.payload
+        if not is_readable(standing):
+            raise HTTPException(
+                409,
+                "What is stored of this job cannot be read as a request any more, so it cannot be edited. Nothing "
+                "was changed; its review can be rejected.",
+            )
+        return review, standing
 
     def _shown(self, request: Request, review: ReviewDetail, **context: Any) -> Response:
         fixed = {

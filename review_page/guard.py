@@ -5,6 +5,7 @@ Sources: OWASP cheat sheets on cross-site request forgery (Origin and Fetch Meta
 
 import ipaddress
 import secrets
+from typing import Any
 from urllib.parse import urlsplit
 
 from jinja2 import Environment
@@ -123,5 +124,13 @@ class NonceForOurScripts(Extension):
 
 
 def trust_only_templates(environment: Environment) -> None:
-    """Make an environment's templates, and nothing else, able to run scripts."""
+    """Make an environment's templates, and nothing else, able to run scripts; and able to show any text there is."""
     environment.add_extension(NonceForOurScripts)
+    environment.finalize = shown
+
+
+def shown(value: Any) -> Any:
+    """What a template is filled with, as it can be sent: JSON can hold halves of characters, which UTF-8 cannot."""
+    if type(value) is str and not value.isascii():
+        return value.encode("utf-8", "replace").decode()
+    return value

@@ -19,9 +19,8 @@ from starlette_admin.filters import FilterGroup
 from starlette_admin.types import RequestAction
 
 from review_page import wording
-from review_page.conversation import conversation
 from review_page.forms import asked
-from review_page.going_on import list_filter, list_url, origin_of, review_url
+from review_page.shown_review import shown_review
 from schemas.money import NanoUsd
 from schemas.outcome import DECIDED_STATUSES, ReviewStatus
 from schemas.review import Filter, Totals
@@ -223,28 +222,8 @@ class Reviews(ModelView):
         return {verb for verb in Verb if why_not(verb, review, name) is None}
 
     def reading(self, request: Request, review: ReviewRow) -> dict[str, Any]:
-        """What the page of one review shows next to its columns; `now` is None when its payload was pruned."""
-        kept = reviews.one_review(self.ledger, review.id)
-        shown: dict[str, Any] = {"now": None, "before": None, "editable": False}
-        if kept is not None:
-            shown["editable"] = bool(kept.payload)
-            if kept.standing:
-                shown["now"] = conversation(kept.standing)
-            if kept.edited_payload and kept.payload:
-                shown["before"] = conversation(kept.payload)
-        return shown | {
-            "history": reviews.events(self.ledger, review.id),
-            "ways": self._ways(request, review.id),
-        }
-
-    def _ways(self, request: Request, review_id: int) -> dict[str, str | None]:
-        """Where the page of one review leads: addresses, or None where there is nothing."""
-        origin = origin_of(request)
-        around = reviews.neighbours(self.ledger, list_filter(origin), review_id)
-        ways: dict[str, str | None] = {"origin": origin, "list": list_url(request, origin)}
-        for name, found in (("previous", around.previous), ("next", around.next)):
-            ways[name] = None if found is None else review_url(request, found, origin)
-        return ways
+        """What the page of one review shows next to its columns."""
+        return shown_review(request, self.ledger, review)
 
 
 def _summed(rows: Sequence[ReviewRow]) -> Totals:

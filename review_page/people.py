@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import anyio.to_thread
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from starlette.requests import Request
 from starlette.responses import Response
@@ -33,13 +33,27 @@ class ReviewSettings(BaseSettings):
         secret: WEIGHBRIDGE_REVIEW_SECRET, what sessions are signed with; None: one of this start's own.
         trusted_proxy: WEIGHBRIDGE_REVIEW_TRUSTED_PROXY, whether only a proxy of ours can reach the page, so that its
             X-Forwarded-Proto is believed.
+        prefect_ui_url: PREFECT_UI_URL, where flow runs are shown.
+        prefect_api_url: PREFECT_API_URL, which tells it where that is not named.
     """
 
-    model_config = SettingsConfigDict(env_prefix="WEIGHBRIDGE_REVIEW_")
+    model_config = SettingsConfigDict(env_prefix="WEIGHBRIDGE_REVIEW_", populate_by_name=True)
 
     users: SecretStr = SecretStr("")
     secret: SecretStr | None = None
     trusted_proxy: bool = False
+    prefect_ui_url: str | None = Field(default=None, validation_alias="PREFECT_UI_URL")
+    prefect_api_url: str | None = Field(default=None, validation_alias="PREFECT_API_URL")
+
+    @property
+    def prefect_ui(self) -> str | None:
+        """The address of the Prefect UI, without a slash at its end; None where nothing names one."""
+        named = self.prefect_ui_url
+        if not named and self.prefect_api_url and self.prefect_api_url.rstrip("/").endswith("/api"):
+            named = self.prefect_api_url.rstrip("/").removesuffix("/api")
+        if not named or not named.startswith(("http://", "https://")):
+            return None
+        return named.rstrip("/")
 
     @property
     def hashes(self) -> dict[str, str]:

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
+from typing import TYPE_CHECKING
 
-from rules.prices import CacheRates
 from schemas.money import to_usd, usd_rounded
 from schemas.outcome import Mode
 from schemas.saving_figures import CacheFigures, PrefixFigures
-from schemas.shared_prefix import PrefixSums
+
+if TYPE_CHECKING:  # a report is shown without prices, and without the time they take to import
+    from rules.prices import CacheRates
+    from schemas.shared_prefix import PrefixSums
 
 #: prefixes that a report names
 PREFIXES_SHOWN = 20
@@ -18,7 +21,7 @@ _NANO_PER_TOKEN = Decimal(1000)
 _BATCH_SHARE = Decimal("0.5")
 
 
-def saved_nano(sums: PrefixSums, rates: CacheRates) -> int:
+def saved_nano(sums: "PrefixSums", rates: "CacheRates") -> int:
     """Nano-USD that marks saved against the plain price of the same tokens; negative: lost."""
     short = sums.written - sums.written_1h
     usd_per_million = (
@@ -30,7 +33,7 @@ def saved_nano(sums: PrefixSums, rates: CacheRates) -> int:
     return int((usd_per_million * share * _NANO_PER_TOKEN).to_integral_value(ROUND_HALF_EVEN))
 
 
-def cache_figures(sums: Sequence[PrefixSums], rates: Mapping[str, CacheRates]) -> CacheFigures:
+def cache_figures(sums: "Sequence[PrefixSums]", rates: "Mapping[str, CacheRates]") -> CacheFigures:
     """The figures of a run.
 
     Args:
@@ -47,7 +50,7 @@ def cache_figures(sums: Sequence[PrefixSums], rates: Mapping[str, CacheRates]) -
     )
 
 
-def _prefix(sums: PrefixSums, saved: int) -> PrefixFigures:
+def _prefix(sums: "PrefixSums", saved: int) -> PrefixFigures:
     mode = Mode.BATCHES if sums.batch else Mode.MESSAGES
     return PrefixFigures(
         prefix=sums.prefix.key[:_KEY_SHOWN],
@@ -65,9 +68,6 @@ def _prefix(sums: PrefixSums, saved: int) -> PrefixFigures:
 
 def _share(part: int, whole: int) -> Decimal | None:
     return (Decimal(part) / whole).quantize(Decimal("0.001")) if whole else None
-
-
-PREFIX_HEADINGS = ("shared prefix", "model", "mode", "its tokens", "jobs", "written", "read", "hits", "saved")
 
 
 def prefix_rows(cache: CacheFigures) -> list[tuple[str, ...]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from rules.deployment_differences import difference_lines
+from schemas.alert import AlertOnServer
 from schemas.checkup import CheckState, Diagnosis
 from schemas.deployment import Cockpit, DeploymentSpec
 from schemas.policy import Policy
@@ -249,3 +250,14 @@ def deployments_check(cockpit: Cockpit, ours: Mapping[str, DeploymentSpec]) -> D
             "`weighbridge up --reset` takes what the file has.",
         )
     return _ok("deployments", f"all {len(ours)} are there, as prefect.yaml has them")
+
+
+def alerts_check(found: Sequence[AlertOnServer]) -> Diagnosis:
+    """Whether somebody hears of a night that needs a hand. A night can do without."""
+    apply = "`weighbridge alerts apply` makes them."
+    on = [one.name for one in found if one.on]
+    if not on:
+        return _ok("alerts", "none is on: nobody hears of a night that fails", apply)
+    if off := [one.name for one in found if not one.on]:
+        return _ok("alerts", f"on: {len(on)}; not on: {', '.join(off)}", f"If they should be on: {apply}")
+    return _ok("alerts", f"all {len(on)} are on")

@@ -1,8 +1,10 @@
-"""Identity: whether an answer to the same request serves a job as it is now, and what is said where it does not."""
+"""Identity: whether an answer to the same request serves a job as it is now, and by what a refused row is known again."""
 
 from collections.abc import Mapping
+from hashlib import sha256
 
 from schemas.bill import plain_model
+from schemas.row import RowFiles
 
 
 def same_model(pin: str | None, model: str) -> bool:
@@ -15,3 +17,21 @@ def paid_again_line(changed: Mapping[str, int]) -> str:
     parts = ", ".join(f"{number:,} {what}" for what, number in changed.items())
     total = sum(changed.values())
     return f"{total:,} jobs were answered before and are weighed and paid for again: {parts}."
+
+
+def refused_fingerprint(why: str, content: str) -> str:
+    """SHA-256 of what was refused, such that it is the one of no request.
+
+    Args:
+        why: what kind of refusal it is.
+        content: all that was read.
+    """
+    return sha256(f"refused, {why}: {content}".encode("utf-8", "backslashreplace")).hexdigest()
+
+
+def same_id_line(files: RowFiles | None, earlier: int, this: int) -> str:
+    """Why a row is refused whose id an earlier row of the run has, with the files where they are two."""
+    first, second = (files.of_row(row) if files else "" for row in (earlier, this))
+    if first != second:
+        return f"the same id stands in {first} too, and this row is of {second}; ids must be unique over all files of a run"
+    return "the same id stands in an earlier row; ids must be unique"

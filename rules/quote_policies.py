@@ -45,9 +45,13 @@ def _other_mode(policy: Policy) -> Mode:
     return Mode.MESSAGES if policy.mode is Mode.BATCHES else Mode.BATCHES
 
 
+#: where calls are made changes neither what is sent nor what it costs
+_WHERE = {"runner", "workers", "dask_address"}
+
+
 def policy_digest(policy: Policy) -> str:
     """SHA-256 of all that a policy says."""
-    return sha256(policy.model_dump_json().encode()).hexdigest()
+    return sha256(policy.model_dump_json(exclude={"run": _WHERE}).encode()).hexdigest()
 
 
 def prices_digest(models: Models, now: datetime) -> str:

@@ -8,13 +8,15 @@ and for what the widest hold takes above that.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
-from schemas.budget import Window, WindowCap
+from schemas.budget import ANY_GROUP, Window, WindowCap
 from schemas.money import to_usd
 from schemas.outcome import Reason, Scope
-from schemas.policy import Policy
-from schemas.policy_sections import ANY_GROUP
 from schemas.report import CapToRaise, DeferredFigures
+
+if TYPE_CHECKING:  # a report is shown without its policy, and without the time that takes to import
+    from schemas.policy import Policy
 
 #: an amount to be typed into a policy has this many digits, and is rounded up
 _DIGITS = 3
@@ -40,7 +42,7 @@ class DeferredSum:
 
 
 def deferred_figures(
-    sums: Sequence[DeferredSum], caps: Sequence[WindowCap], used: Mapping[Window, int], policy: Policy
+    sums: Sequence[DeferredSum], caps: Sequence[WindowCap], used: Mapping[Window, int], policy: "Policy"
 ) -> DeferredFigures | None:
     """What the deferred jobs need, and the caps that are too low for them; None: there are none.
 
@@ -62,7 +64,7 @@ def deferred_figures(
     )
 
 
-def _to_raise(cap: WindowCap, sums: Sequence[DeferredSum], used: int, policy: Policy) -> CapToRaise | None:
+def _to_raise(cap: WindowCap, sums: Sequence[DeferredSum], used: int, policy: "Policy") -> CapToRaise | None:
     """A cap with what it would have to be; None: it is high enough, or there is none."""
     covered = [one for one in sums if _covers(cap, one)]
     if cap.nano_usd is None or not covered:
@@ -88,7 +90,7 @@ def _covers(cap: WindowCap, one: DeferredSum) -> bool:
     return cap.covers((one.group,))
 
 
-def _setting(window: Window, policy: Policy) -> str:
+def _setting(window: Window, policy: "Policy") -> str:
     """The field of the policy that a cap is from."""
     if window.scope is Scope.DEADLINE:
         return "batch.deadline_budget_usd"

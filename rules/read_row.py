@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from rules.asked_way import with_way
+from rules.identity import refused_fingerprint
 from rules.map_row import KEPT
 from rules.models import Models
 from schemas.job import MAX_GROUP_CHARACTERS, MAX_JOB_ID_CHARACTERS, Job, RejectedRow
@@ -143,7 +144,15 @@ def rejected_row(row_number: int, row: Row, error: InvalidPayload) -> RejectedRo
     if isinstance(value, str | int):
         shown = str(value)[:MAX_JOB_ID_CHARACTERS]
         job_id = "".join(c if c.isprintable() else "?" for c in shown) or None
-    return RejectedRow(row_number, job_id, error.column, error.reason, row.get(KEPT))
+    content = repr(sorted(row.items(), key=lambda item: str(item[0])))
+    return RejectedRow(
+        row_number,
+        job_id,
+        error.column,
+        error.reason,
+        row.get(KEPT),
+        refused_fingerprint("row", content),
+    )
 
 
 def _job_id(value: object) -> str:

@@ -1,9 +1,11 @@
 """The report as people read it: the same rows for the terminal, the Markdown file and the Prefect artifact."""
 
-from rules.cache_figures import PREFIX_HEADINGS, hits, prefix_rows
+from shlex import quote
+
+from rules.cache_figures import hits
 from rules.raise_caps import need_sentence
 from schemas.money import usd_rounded
-from schemas.report import CutOffFigures, PassedCap, QuoteFigures, RunReport
+from schemas.report import CutOffFigures, PassedCap, QuoteFigures, RowToMend, RunReport
 from schemas.saving_figures import CacheFigures, DeadlineFigures, FittedFigures, SharedFigures
 
 #: what each outcome means to the person who reads the table
@@ -30,8 +32,14 @@ def job_rows(report: RunReport) -> Rows:
         if count := getattr(report.jobs, name):
             earlier = report.from_earlier_runs if name == "succeeded" else 0
             paid_before = f"; {earlier:,} of them paid for by an earlier run" if earlier else ""
-            rows.append((name, f"{count:,}", meaning + paid_before))
+            known = f"; {known_line(report)}" if name == "rejected" and report.rejected_before else ""
+            rows.append((name, f"{count:,}", meaning + paid_before + known))
     return rows
+
+
+def known_line(report: RunReport) -> str:
+    """How many rejected rows are no news, and since when."""
+    return f"{report.rejected_before:,} known since {report.rejected_since}"
 
 
 def model_rows(report: RunReport) -> Rows:
@@ -307,9 +315,12 @@ def reason_rows(report: RunReport) -> Rows:
 
 def mend_rows(report: RunReport) -> Rows:
     """Row, job, outcome, why."""
-    return [
-        (str(row.row_number), row.job_id or "", row.outcome, row.detail or "") for row in report.rows_to_mend
-    ]
+    return [(str(row.row_number), row.job_id or "", row.outcome, _why(row)) for row in report.rows_to_mend]
+
+
+def _why(row: RowToMend) -> str:
+    known = "" if row.known_since is None else f" (known since {row.known_since})"
+    return (row.detail or "") + known
 
 
 def place_rows(report: RunReport) -> Rows:
@@ -321,11 +332,21 @@ def place_rows(report: RunReport) -> Rows:
         ("reconciliation", f"{report.places.results}/reconciliation-*.parquet"),
         ("report", report.places.report),
         ("ledger", report.places.ledger),
-        ("waiting for review", "table reviews in the ledger; or: weighbridge review list"),
+        (
+            "waiting for review",
+            f"table reviews in the ledger; or: weighbridge review list{_named(report.places.ledger)}",
+        ),
     ]
+    if report.places.review_page:
+        rows.append(("review page", report.places.review_page))
     if report.prefect_flow_run_id:
-        rows.append(("Prefect flow run", report.prefect_flow_run_id))
+        rows.append(("Prefect flow run", report.places.flow_run or report.prefect_flow_run_id))
     return rows
+
+
+def _named(ledger: str) -> str:
+    """The option that leads a command to this ledger; none where its password is masked, so that it leads nowhere."""
+    return f" --ledger {quote(ledger)}" if ledger.startswith("sqlite:") else ""
 
 
 def calls_line(report: RunReport) -> str:
@@ -338,33 +359,3 @@ def calls_line(report: RunReport) -> str:
     return (
         f"{calls.count:,} free count calls, {paid}, {calls.retried:,} retries, {report.seconds:,.1f} seconds"
     )
-
-
-def as_markdown(report: RunReport) -> str:
-    """The whole report as Markdown."""
-    parts = [
-        f"# {title(report)}",
-        report.error or "",
-        sample_line(report) or "",
-        _table(("rows", "jobs", "meaning"), job_rows(report)),
-        _table(("money", "USD", "remark"), money_rows(report)),
-        _table(MODEL_HEADINGS, model_rows(report)) if report.models else "",
-        _table(PREFIX_HEADINGS, prefix_rows(report.cache)) if report.cache.prefixes else "",
-        *(f"**{_cell(line)}**" for line in alarm_lines(report)),
-        _table(LESSON_HEADINGS, lesson_rows(report)) if report.taught else "",
-        _table(NOTHING_HEADINGS, nothing_rows(report)) if report.bought_nothing else "",
-        _table(("outcome", "reason", "jobs", "for example"), reason_rows(report)) if report.reasons else "",
-        _table(("row", "job", "outcome", "why"), mend_rows(report)) if report.rows_to_mend else "",
-        calls_line(report) + ".",
-        _table(("what", "where"), place_rows(report)) if report.places else "",
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _table(headings: tuple[str, ...], rows: Rows) -> str:
-    lines = [headings, tuple("---" for _ in headings), *rows]
-    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

@@ -41,12 +41,14 @@ class RunFacts:
         rows: rows by outcome.
         reasons: reasons of the rows that did not succeed, by outcome.
         rejected_by_reviewer: how many of the rejected ones a person rejected, so that nothing is left to be done.
+        rejected_before: how many of them an earlier run reported just as they are now: they are no news.
         passed_a_cap: what was settled in a window of the run is above its cap.
     """
 
     rows: Mapping[str | None, int]
     reasons: Mapping[str, Collection[str]]
     rejected_by_reviewer: int = 0
+    rejected_before: int = 0
     passed_a_cap: bool = False
 
 
@@ -58,7 +60,7 @@ def run_outcome(run: RunFacts) -> RunOutcome:
     if deferred_for & MONEY_REASONS or run.passed_a_cap:
         return RunOutcome.BUDGET_STOP
     unfinished = any(run.rows.get(outcome) for outcome in (Outcome.FAILED, Outcome.UNKNOWN, Outcome.DEFERRED))
-    invalid = run.rows.get(Outcome.REJECTED, 0) > run.rejected_by_reviewer
+    invalid = run.rows.get(Outcome.REJECTED, 0) > run.rejected_by_reviewer + run.rejected_before
     broken_scale = Reason.IMPOSSIBLE_COUNT in run.reasons.get(Outcome.REVIEW, ())
     return RunOutcome.INCOMPLETE if unfinished or invalid or broken_scale else RunOutcome.COMPLETE
 

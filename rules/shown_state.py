@@ -41,17 +41,38 @@ class ShownState:
 
     Attributes:
         failed: its type is failed, and not completed.
-        message: what happened, and what to do next.
+        run_id: of the run.
+        happened: what happened, without the run's id.
+        to_do: what an operator has to do next, the most urgent first.
     """
 
     name: StateName
     failed: bool
-    message: str
+    run_id: str
+    happened: str
+    to_do: tuple[str, ...]
+
+    @property
+    def message(self) -> str:
+        """What happened, and what to do next, in one line."""
+        if self.name is StateName.FAILED:
+            return self.happened
+        return "; ".join([f"{self.run_id}: {self.happened}", *self.to_do])
 
 
 def shown_state(report: RunReport) -> ShownState:
     """The state that shows a run's report."""
-    return ShownState(name=_name(report), failed=EXIT_CODES[report.outcome] != 0, message=_message(report))
+    figures = f"{report.jobs.succeeded:,} of {report.jobs.read:,} jobs succeeded, {report.usd.actual:f} USD"
+    to_do = tuple(_to_do(report))
+    if report.outcome is RunOutcome.FAILED:
+        figures, to_do = report.error or f"{report.run_id}: {figures}", ()
+    return ShownState(
+        name=_name(report),
+        failed=EXIT_CODES[report.outcome] != 0,
+        run_id=report.run_id,
+        happened=figures,
+        to_do=to_do,
+    )
 
 
 def _name(report: RunReport) -> StateName:
@@ -63,14 +84,6 @@ def _name(report: RunReport) -> StateName:
         case RunOutcome.INCOMPLETE:
             return StateName.INCOMPLETE
     return StateName.NEEDS_REVIEW if report.jobs.review else StateName.COMPLETED
-
-
-def _message(report: RunReport) -> str:
-    figures = f"{report.jobs.succeeded:,} of {report.jobs.read:,} jobs succeeded, {report.usd.actual:f} USD"
-    message = f"{report.run_id}: {figures}"
-    if report.outcome == RunOutcome.FAILED:
-        return report.error or message
-    return "; ".join([message, *_to_do(report)])
 
 
 def _to_do(report: RunReport) -> Iterator[str]:
@@ -113,7 +126,8 @@ def _unfinished(report: RunReport) -> Iterator[str]:
         for (outcome, reason), jobs in reasons.items()
         if outcome == Outcome.DEFERRED and reason in MONEY_REASONS
     )
-    rejected = report.jobs.rejected - reasons.get((Outcome.REJECTED, Reason.REJECTED_BY_REVIEWER), 0)
+    no_news = reasons.get((Outcome.REJECTED, Reason.REJECTED_BY_REVIEWER), 0) + report.rejected_before
+    rejected = report.jobs.rejected - no_news
     if rejected:
         yield f"{_jobs(rejected, 'was', 'were')} rejected: fix the rows that the report names"
     if report.jobs.unknown:

@@ -7,6 +7,9 @@ from typing import NamedTuple
 from schemas.money import NanoUsd
 from schemas.outcome import Reason, Scope
 
+#: a section of the policy's `groups` that holds for every group without one of its own
+ANY_GROUP = "*"
+
 
 class Window(NamedTuple):
     """One row of `budgets`: a scope, its period (the run id, the date, the month, the moment of a deadline), and a group or "" for all jobs."""

@@ -1,13 +1,14 @@
 """A job: one row of the input, and what may become of a row that is none."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NewType
 
 from schemas.money import NanoUsd
 from schemas.outcome import Ending, Method
 from schemas.payload.payload import CacheTtl, Fingerprint, Payload
 from schemas.payload.traits import PLAIN, Traits
+from schemas.row import RowFiles
 from schemas.shared_prefix import CacheMark
 
 RunId = NewType("RunId", str)
@@ -63,6 +64,7 @@ class Job:
         priority: higher is admitted first.
         approval: what a person allowed of it, in place of the limits of the policy and its own.
         kept: texts of its input row that go into the results, by column; None: none are kept.
+        files: where the rows of its run stand, when they are of several files.
     """
 
     row_number: int
@@ -75,6 +77,7 @@ class Job:
     priority: int = 0
     approval: Approval | None = None
     kept: Mapping[str, str | None] | None = None
+    files: RowFiles | None = field(default=None, repr=False, compare=False)
 
     def queued(self) -> "QueuedJob":
         """The job as a run has it in its queue, before it is weighed."""
@@ -115,13 +118,20 @@ class EndedJob:
 
 @dataclass(frozen=True, slots=True)
 class RejectedRow:
-    """A row that is not a valid job, with the column to correct, the reason, and what is kept of it for the results."""
+    """A row that is not a valid job.
+
+    Attributes:
+        column: to be corrected.
+        kept: texts of the row that go into the results, by column; None: none are kept.
+        fingerprint: SHA-256 of the row as it was read, which no request has; None: it is not known.
+    """
 
     row_number: int
     job_id: str | None
     column: str
     reason: str
     kept: Mapping[str, str | None] | None = None
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

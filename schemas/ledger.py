@@ -10,6 +10,7 @@ reviews ─┬─ review_payloads     jobs that wait for a person; what they wou
          └─ review_events       each change of one
 counts                          the provider's counts, by payload and model
 history                         what was paid for, by day, of attempts that were pruned
+allowances                      how much of a rate of an account is used, and by which processes
 """
 
 from datetime import datetime
@@ -64,6 +65,8 @@ class RunRow(Table):
     parks_unknown: Mapped[bool] = mapped_column(default=True)
     #: calls made for it so far, as its owner last said
     calls: Mapped[dict[str, Any] | None]
+    #: why its workers are to send no more; None: they may
+    halted: Mapped[str | None] = mapped_column(String(40))
     #: the quote that it was held to
     quote_id: Mapped[str | None] = mapped_column(String(64))
     #: when its answers are due; None: its policy names no time
@@ -114,6 +117,13 @@ class JobRow(Table):
     __table_args__ = (
         Index("ix_jobs_run_id_job_id", "run_id", "job_id"),
         Index("ix_jobs_attempt_id", "attempt_id"),
+        # rejected rows, to know them again
+        Index(
+            "ix_jobs_rejected",
+            "fingerprint",
+            sqlite_where=text("outcome = 'rejected' AND fingerprint IS NOT NULL"),
+            postgresql_where=text("outcome = 'rejected' AND fingerprint IS NOT NULL"),
+        ),
         # the queue: what is still to be decided or sent, in the order money is given out
         Index(
             "ix_jobs_queue",
@@ -238,6 +248,8 @@ class AttemptRow(Table):
     opened_at: Mapped[datetime]
     #: set before the first byte may leave
     sent_at: Mapped[datetime | None]
+    #: the token of whoever let it leave: nobody else may let it leave again; None: it went out in a batch, or not at all
+    sent_by: Mapped[str | None] = mapped_column(String(32))
     ended_at: Mapped[datetime | None]
     tries: Mapped[int] = mapped_column(default=0)
     #: the shared prefix that it was marked for, with the life of its entry; and whether others waited for it

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class RunLine(NamedTuple):
@@ -24,6 +24,19 @@ class RunLine(NamedTuple):
     jobs: int | None
     spent_nano_usd: int | None
     held_nano_usd: int | None
+
+
+class ReportLine(NamedTuple):
+    """What a run reported.
+
+    Attributes:
+        ended_at: None while it has not ended.
+        report: as JSON text, or as what it says; None: it has none.
+    """
+
+    run_id: str
+    ended_at: datetime | None
+    report: str | dict[str, Any] | None
 
 
 class JobLine(NamedTuple):

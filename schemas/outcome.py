@@ -45,6 +45,17 @@ class Method(StrEnum):
     UNCOUNTABLE = "uncountable"
 
 
+class Runner(StrEnum):
+    """Where the counts and paid calls of a run are made."""
+
+    #: in the process of the run
+    LOCAL = "local"
+    #: in worker processes on its machine
+    PROCESSES = "processes"
+    #: by the workers of a Dask cluster
+    DASK = "dask"
+
+
 class Decision(StrEnum):
     """What the pipeline decides about a job before any money moves."""
 

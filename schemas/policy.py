@@ -9,13 +9,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from schemas.budget import ANY_GROUP
 from schemas.contract_price import Price
 from schemas.errors import BadInput
 from schemas.job import KeptAnswers
 from schemas.money import NanoUsd, to_nano
 from schemas.outcome import Mode, Scope
 from schemas.policy_sections import (
-    ANY_GROUP,
+    AlertRules,
     BatchLimits,
     BudgetCap,
     Cache,
@@ -61,6 +62,7 @@ class Policy(PolicySection):
     limits: RateLimits = RateLimits()
     batch: BatchLimits = BatchLimits()
     cache: Cache = Cache()
+    alerts: AlertRules = AlertRules()
     pricing: Pricing = Pricing()
     #: a contract's prices, which go before the list's
     prices: tuple[Price, ...] = ()
@@ -169,6 +171,14 @@ class Policy(PolicySection):
         if deadline is not None:
             changes["batch"] = {**self.batch.model_dump(), "deadline": deadline}
         return validated({**self.model_dump(), **changes}, "the run's options")
+
+    def running_on(self, runner: str | None, workers: int | None, dask_address: str | None) -> "Policy":
+        """The policy with a run's own choice of where its calls are made; what is None stays as the file has it."""
+        named = {"runner": runner, "workers": workers, "dask_address": dask_address}
+        changes = {name: value for name, value in named.items() if value is not None}
+        if not changes:
+            return self
+        return validated({**self.model_dump(), "run": self.run.model_dump() | changes}, "the run's options")
 
 
 def policy_from_toml(text: str, source: str) -> Policy:

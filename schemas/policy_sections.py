@@ -7,8 +7,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from schemas.forms.bounds import DASK_ADDRESS, LEAST_WORKERS, MOST_WORKERS
 from schemas.model_facts import MODEL_NAME
 from schemas.money import NanoUsd, to_nano
+from schemas.outcome import Runner
 from schemas.payload.exact_json import NO_JSON, Unfit, exact_json, exact_number
 from schemas.payload.invalid import InvalidPayload
 from schemas.payload.payload import Payload
@@ -56,7 +58,7 @@ class BudgetCap(PolicySection):
 
 
 class RunRules(BudgetCap):
-    """What holds for one run: its cap, and whether identical requests of it share an answer.
+    """What holds for one run: its cap, whether identical requests of it share an answer, and where its calls are made.
 
     Shared is within one ledger, by the same payload under the same pinned model: in one run the job of highest priority
     is sent, and a later one gets the answer that is kept. Turn it off where the same request is to be sampled often.
@@ -67,6 +69,21 @@ class RunRules(BudgetCap):
     pays: Literal["first", "split"] = "first"
     #: jobs share only with jobs of their own group, or, without one, with others without one
     answers_private_to_group: bool = False
+    #: where counts and paid calls are made: in the process of the run, in worker processes on its machine, or by the
+    #: workers of a Dask cluster
+    runner: Runner = Runner.LOCAL
+    #: how many worker processes; None: one for each core
+    workers: Annotated[int, Field(ge=LEAST_WORKERS, le=MOST_WORKERS)] | None = None
+    #: the scheduler of the cluster, such as tcp://10.0.0.5:8786
+    dask_address: Annotated[str, Field(pattern=DASK_ADDRESS)] | None = None
+
+    @model_validator(mode="after")
+    def _a_cluster_has_an_address(self) -> Self:
+        if self.runner is Runner.DASK and self.dask_address is None:
+            raise ValueError(
+                'runner = "dask" needs a dask_address, such as tcp://10.0.0.5:8786: that of the cluster\'s scheduler'
+            )
+        return self
 
 
 class GroupCaps(PolicySection):
@@ -75,10 +92,6 @@ class GroupCaps(PolicySection):
     run: BudgetCap = BudgetCap()
     day: BudgetCap = BudgetCap()
     month: BudgetCap = BudgetCap()
-
-
-#: a section of `groups` that holds for every group without one of its own
-ANY_GROUP = "*"
 
 
 class Output(PolicySection):
@@ -171,7 +184,8 @@ class RateLimits(PolicySection):
     """Requests and tokens per minute per endpoint, those of messages for each model, and how many at once.
 
     A rate left out follows the account: the Start tier's published figure until the API's own headers
-    (anthropic-ratelimit-*) name the account's. A rate given is never exceeded by one process.
+    (anthropic-ratelimit-*) name the account's. A rate given is never exceeded, nor is the account's where that is lower;
+    processes over one ledger share both.
     """
 
     messages_per_minute: Annotated[int, Field(ge=1)] | None = None
@@ -235,6 +249,18 @@ class Cache(PolicySection):
     """
 
     mode: Literal["off", "auto"] = "off"
+
+
+class AlertRules(PolicySection):
+    """From when on a run reports what lasts, so that alerts send it on; see `weighbridge alerts`.
+
+    Attributes:
+        review_days: a review that waits for longer is old.
+        projection_days: the end of the month is projected from so many whole days with spending, and not from fewer.
+    """
+
+    review_days: Annotated[int, Field(ge=1, le=365)] = 3
+    projection_days: Annotated[int, Field(ge=1, le=28)] = 5
 
 
 class Pricing(PolicySection):

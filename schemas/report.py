@@ -1,11 +1,13 @@
 """What a run reports at its end. `run --json` prints exactly this."""
 
+from datetime import date
 from decimal import Decimal
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.decimal_text import DecimalText, UsdText
+from schemas.month_projection import MonthProjection
 from schemas.outcome import RunOutcome
 from schemas.saving_figures import (
     CacheFigures,
@@ -275,14 +277,23 @@ class RowToMend(_ReportPart):
     job_id: str | None
     outcome: str
     detail: str | None
+    #: the day since which the same row is known to be rejected; None: since this run
+    known_since: date | None = None
 
 
 class Places(_ReportPart):
-    """Where the run's things are."""
+    """Where the run's things are.
+
+    Attributes:
+        flow_run: the address of the flow run in Prefect's UI; None: no server that stays is known.
+        review_page: the address of the review page; None: none is known.
+    """
 
     ledger: str
     results: str
     report: str
+    flow_run: str | None = None
+    review_page: str | None = None
 
 
 class QuoteFigures(_ReportPart):
@@ -337,8 +348,13 @@ class RunReport(_ReportPart):
     bought_nothing: list[NothingBought] = []
     cut_off: list[CutOffFigures] = []
     reasons: list[ReasonFigures] = []
+    #: rejected rows that an earlier run rejected and reported just as they are now, and since when the oldest is known
+    rejected_before: int = 0
+    rejected_since: date | None = None
     #: jobs that were brought within their budgets, as [prune] of the policy says
     fitted: list[FittedFigures] = []
+    #: what the month comes to under each of its caps
+    month_projections: list[MonthProjection] = []
     #: what the markers of [cache] came to
     cache: CacheFigures = CacheFigures()
     #: jobs that were not sent, because another one has the same payload

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import NamedTuple, TypedDict
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
-from schemas.job import AttemptId, QueuedJob
 from schemas.money import NanoUsd
 from schemas.outcome import Method, ReviewStatus
+
+if TYPE_CHECKING:  # a list of reviews does without payloads, and without the time they take to import
+    from schemas.job import AttemptId, QueuedJob
 
 #: how long an approval holds when nobody says otherwise
 APPROVAL_HOLDS = timedelta(days=14)
@@ -122,7 +124,7 @@ class UnknownHold:
         review_id: the review of its job, or None when there is none.
     """
 
-    attempt_id: AttemptId
+    attempt_id: "AttemptId"
     job_id: str
     run_id: str
     model: str
@@ -296,7 +298,7 @@ class ParkedJob:
         counted: input tokens by model, as far as they are on record.
     """
 
-    job: QueuedJob
+    job: "QueuedJob"
     reason: str
     worst_case: NanoUsd | None
     payload: str

@@ -4,7 +4,8 @@ A column's value is None, a bool, a number, a text, a list, a dict (a struct wit
 classes below; or an `Unfit` in the place of what cannot be had.
 """
 
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,3 +31,20 @@ class ParsedJson:
     """A list or an object that was JSON in the row itself, with an `Unfit` in the place of what cannot be had."""
 
     value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class RowFiles:
+    """Where the rows of a run stand.
+
+    Attributes:
+        names: of its files, in the order in which they are read.
+        ends: for each of them, the number of the first row that is not of it any more.
+    """
+
+    names: Sequence[str]
+    ends: Sequence[int]
+
+    def of_row(self, row_number: int) -> str:
+        """The name of the file that has a row."""
+        return self.names[bisect_right(self.ends, row_number)]

@@ -22,6 +22,21 @@ class Way(NamedTuple):
     budget: int | None = None
 
 
+class RunsOn(NamedTuple):
+    """Where a run was asked to make its counts and paid calls, in place of its policy; None leaves it to the policy.
+
+    Attributes:
+        runner: "local", "processes" or "dask".
+        workers: how many processes.
+        dask_address: of the cluster's scheduler.
+    """
+
+    runner: str | None = None
+    workers: int | None = None
+    dask_address: str | None = None
+
+
+AS_THE_POLICY_SAYS = RunsOn()
 #: what the payload asks for, or else what the model does by itself
 OWN_WAY = Way()
 
@@ -168,6 +183,8 @@ class RunOptions:
         id_column: the column of the job's id.
         prompt_column: the column of the prompt, or a template over columns.
         deadline: a time of day such as 06:30, in the policy's time zone, at which its answers are due.
+        runs_on: where its counts and paid calls are made.
+        move_done: the folder that job files are moved to of which nothing is left, {date} for the day; None: they stay.
         scheduled_for: when it was to begin: its day is that of the {date} in `jobs`; None: now.
     """
 
@@ -189,4 +206,6 @@ class RunOptions:
     id_column: str | None = None
     prompt_column: str | None = None
     deadline: str | None = None
+    runs_on: RunsOn = AS_THE_POLICY_SAYS
+    move_done: str | None = None
     scheduled_for: datetime | None = None

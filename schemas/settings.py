@@ -17,6 +17,7 @@ class Settings(BaseSettings):
         ledger: a SQLAlchemy URL; None: data/ledger.db below the current folder.
         results: the folder that a run's results go to, each run into its own.
         policy: a policy file.
+        review_url: the address of the review page, as the people who read reports reach it; None: none is known.
         lease_seconds: how long a run's process counts as alive after its last beat; whoever sends renews it.
     """
 
@@ -25,6 +26,7 @@ class Settings(BaseSettings):
     ledger: str | None = None
     results: Path = Path("data/results")
     policy: Path = DEFAULT_POLICY
+    review_url: str | None = None
     lease_seconds: int = Field(default=300, ge=3, le=86_400)
 
     @property

@@ -1,5 +1,6 @@
 """The SDK's client as the gateway uses it: which connections calls go over, which key, and what every answer states."""
 
+import hashlib
 import logging
 import os
 from collections import deque
@@ -15,6 +16,7 @@ import httpx2
 from anthropic import AsyncAnthropic, DefaultAioHttpClient
 
 from schemas.errors import BadInput
+from schemas.words import masked_url
 
 log = logging.getLogger("weighbridge")
 
@@ -141,6 +143,14 @@ def client_for(base_url: str | None = None, heard: Heard | None = None) -> Async
         "There is no API key. Set ANTHROPIC_API_KEY to use the real API, ANTHROPIC_BASE_URL to use another endpoint, "
         "or add --simulate to `run` to try it without either. Nothing was counted or sent."
     )
+
+
+def account_of(client: AsyncAnthropic) -> str:
+    """What tells the account of a client from others: the endpoint, and a digest that the key cannot be found from."""
+    endpoint = masked_url(str(client.base_url))
+    key = client.api_key or client.auth_token or ""
+    digest = hashlib.sha256(f"{endpoint}\n{key}".encode()).hexdigest()
+    return f"{endpoint} {digest[:16]}"
 
 
 def _with_usable_key(client: AsyncAnthropic) -> AsyncAnthropic:

@@ -5,9 +5,11 @@ import asyncio
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import WorkerStatus
 from prefect.exceptions import ObjectNotFound
-from prefect.settings import PREFECT_API_URL
+from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
+from prefect.utilities.urls import url_for
 
 from schemas.deployment import Cockpit
+from schemas.errors import BadInput
 from schemas.words import masked_url
 from services.deployments import spec_on_server
 
@@ -19,6 +21,33 @@ def server_address() -> str | None:
     """The address of the Prefect API that the settings name, as it may be shown; None: they name none."""
     address = PREFECT_API_URL.value()
     return None if address is None else masked_url(address)
+
+
+def flow_run_address(flow_run: str | None) -> str | None:
+    """Where Prefect's UI shows a flow run, as it may be shown; None: the settings name no server that stays.
+
+    Args:
+        flow_run: its id; None: no flow run shows what is done.
+    """
+    if flow_run is None or (PREFECT_API_URL.value() is None and PREFECT_UI_URL.value() is None):
+        return None
+    address = url_for("flow-run", obj_id=flow_run)
+    return None if address is None else masked_url(address)
+
+
+def named_server() -> str:
+    """The address of the Prefect API that the settings name.
+
+    Raises:
+        BadInput: they name none.
+    """
+    address: str | None = PREFECT_API_URL.value()
+    if address is None:
+        raise BadInput(
+            "No Prefect server is named: set PREFECT_API_URL, such as http://127.0.0.1:4200/api; `weighbridge up` starts "
+            "one and prints its address. Nothing was changed."
+        )
+    return address
 
 
 async def read_cockpit(pool: str) -> Cockpit:

@@ -1,22 +1,38 @@
-"""Flow runs that Prefect shows: the tags of a run, and what a process could not report any more when it died."""
+"""Flow runs that Prefect shows: the tags and the report of a run, and what a process could not report when it died."""
 
 import asyncio
 import logging
 from collections.abc import Iterable
 from uuid import UUID
 
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.actions import ArtifactCreate
+from prefect.client.schemas.filters import (
+    TaskRunFilter,
+    TaskRunFilterFlowRunId,
+    TaskRunFilterState,
+    TaskRunFilterStateType,
+)
+from prefect.client.schemas.objects import TERMINAL_STATES, StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
+
+from rules.artifact_key import artifact_key
 
 log = logging.getLogger("weighbridge")
 
 #: how long Prefect may take for all of them, seconds: it is the display, and nothing waits for a display
 _PATIENCE_SECONDS = 20
+#: task runs of one flow run that are set; a run makes a few hundred, of which few are under way at once
+_MOST_TASK_RUNS = 1_000
+_PAGE = 200
 
 
 async def show_crashed(flow_runs: Iterable[str], sentence: str) -> None:
-    """Set flow runs that Prefect takes for running to Crashed; those that have ended stay as they are.
+    """Set flow runs that Prefect takes for running to Crashed, with their task runs; what has ended stays as it is.
+
+    Prefect leaves the task runs of a process that was killed Running for ever, also where its worker noticed. At most
+    `_MOST_TASK_RUNS` of a flow run are set, all of them after the flow runs.
 
     A Prefect server that is away, or knows nothing of them, stops nobody: it is logged.
 
@@ -39,14 +55,32 @@ async def show_crashed(flow_runs: Iterable[str], sentence: str) -> None:
 
 
 async def _set_crashed(ids: list[str], sentence: str) -> None:
+    known = []
     async with get_client() as client:
         for flow_run_id in ids:
             try:
                 shown = await client.read_flow_run(UUID(flow_run_id))
             except ObjectNotFound:
                 continue  # another server showed it, or somebody deleted it
+            known.append(UUID(flow_run_id))
             if shown.state is None or not shown.state.is_final():
                 await client.set_flow_run_state(flow_run_id, Crashed(message=sentence), force=True)
+        for flow_run in known:
+            await _set_task_runs_crashed(client, flow_run, sentence)
+
+
+async def _set_task_runs_crashed(client: PrefectClient, flow_run: UUID, sentence: str) -> None:
+    open_states = [kind for kind in StateType if kind not in TERMINAL_STATES]
+    wanted = TaskRunFilter(
+        flow_run_id=TaskRunFilterFlowRunId(any_=[flow_run]),
+        state=TaskRunFilterState(type=TaskRunFilterStateType(any_=open_states)),
+    )
+    left = _MOST_TASK_RUNS
+    while left > 0:
+        page = await client.read_task_runs(task_run_filter=wanted, limit=min(left, _PAGE))
+        for task_run in page:
+            await client.set_task_run_state(task_run.id, Crashed(message=sentence), force=True)
+        left = left - len(page) if page else 0
 
 
 async def add_tags(flow_run: str | None, tags: Iterable[str]) -> None:
@@ -69,3 +103,44 @@ async def add_tags(flow_run: str | None, tags: Iterable[str]) -> None:
             "Prefect could not be informed of the tags of this run (%s). The run goes on.",
             type(error).__name__,
         )
+
+
+async def show_page(flow_run: str, stem: str, markdown: str, description: str) -> None:
+    """Show a page of Markdown on a flow run, and on the page that collects those of its deployment.
+
+    A Prefect server that is away stops nobody: it is logged.
+
+    Args:
+        flow_run: its id.
+        stem: of the artifact's key.
+        markdown: the page.
+        description: what it is.
+    """
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS), get_client() as client:
+            key = artifact_key(stem, await _deployment_of(client, flow_run))
+            await client.create_artifact(
+                ArtifactCreate(
+                    key=key,
+                    type="markdown",
+                    data=markdown,
+                    description=description,
+                    flow_run_id=UUID(flow_run),
+                )
+            )
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with the display, the run goes on
+        log.warning(
+            "Prefect could not be given the report of this run (%s); it is in the results and in the ledger.",
+            type(error).__name__,
+        )
+
+
+async def _deployment_of(client: PrefectClient, flow_run: str) -> str | None:
+    """The name of the deployment that a flow run is of; None: of none, or it is not known any more."""
+    try:
+        shown = await client.read_flow_run(UUID(flow_run))
+        if shown.deployment_id is None:
+            return None
+        return (await client.read_deployment(shown.deployment_id)).name
+    except ObjectNotFound:
+        return None

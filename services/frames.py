@@ -33,7 +33,8 @@ from schemas.errors import BadInput
 from schemas.ledger import AttemptRow, JobRow, RunRow
 from schemas.review_tables import ReviewRow
 from schemas.table import UtcDateTime
-from services.ledger.store import Ledger, newest_revision, open_to_read, revision
+from services.ledger.store import Ledger, open_to_read, revision
+from services.ledger.tables_version import newest_revision
 from services.result_file import USD
 
 #: rows of a frame, unless its caller allows more

@@ -26,9 +26,11 @@ from schemas.policy_sections import RateLimits
 from schemas.report import CallFigures
 from schemas.usage import Answer
 from schemas.words import masked_url
+from services.account_allowances import AccountAllowances, shared_allowances
 from services.api_answers import counted_tokens, model_facts, paid_answer, provider_batch
-from services.api_client import Heard, client_for, http_client
+from services.api_client import Heard, account_of, client_for, http_client
 from services.classify import classified
+from services.ledger import Ledger
 from services.limiter import NO_WEIGHT, CallWeight, EndpointLimiter, RequestPace, message_limiter
 from services.prepared_calls import CONNECT_SECONDS, PreparedCalls
 from services.result_lines import result_lines
@@ -43,6 +45,7 @@ START_BATCH_CALLS_PER_MINUTE = 1_000
 SIMULATED_HEADER = "weighbridge-simulated"
 T = TypeVar("T")
 _FREE_CALL_SECONDS = 60
+Clients = tuple[AsyncAnthropic, AsyncAnthropic]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,25 +75,26 @@ class Gateway:
         simulated: whether the simulator answers there; known once the models were listed.
     """
 
-    def __init__(
-        self, client: AsyncAnthropic, paid: AsyncAnthropic, heard: Heard, limits: RateLimits
-    ) -> None:
-        self._client = client
-        self._paid = paid
+    def __init__(self, clients: Clients, heard: Heard, limits: RateLimits, shared: AccountAllowances) -> None:
+        self._client, self._paid = clients
         self._heard = heard
         self._limits = limits
-        self._free_calls = PreparedCalls(client, heard, paid=False, seconds=_FREE_CALL_SECONDS)
-        self._paid_calls = PreparedCalls(paid, heard, paid=True, seconds=limits.request_timeout_seconds)
+        self._free_calls = PreparedCalls(self._client, heard, paid=False, seconds=_FREE_CALL_SECONDS)
+        self._paid_calls = PreparedCalls(self._paid, heard, paid=True, seconds=limits.request_timeout_seconds)
+        self._shared = shared
         self._messages: dict[str, EndpointLimiter] = {}
-        self._counts = EndpointLimiter(RequestPace(limits.count_per_minute, START_COUNT_PER_MINUTE))
-        self._batches = EndpointLimiter(RequestPace(None, START_BATCH_CALLS_PER_MINUTE))
+        count_pace = RequestPace(limits.count_per_minute, START_COUNT_PER_MINUTE)
+        self._counts = shared.share(EndpointLimiter(count_pace), "count_tokens")
+        self._batches = shared.share(
+            EndpointLimiter(RequestPace(None, START_BATCH_CALLS_PER_MINUTE)), "batches"
+        )
         self._free_count = CallPlan(self._counts, Call.FREE)
         self._free_batch = CallPlan(self._batches, Call.FREE)
         self._message_slots = asyncio.Semaphore(limits.max_in_flight)
         self._count_slots = asyncio.Semaphore(limits.max_in_flight)
         self.tally = CallFigures()
         self.simulated = False
-        self.endpoint = masked_url(str(client.base_url))
+        self.endpoint = masked_url(str(self._client.base_url))
 
     async def aclose(self) -> None:
         """Close its connections."""
@@ -199,7 +203,9 @@ class Gateway:
     def _limiter_of(self, model: str) -> EndpointLimiter:
         """The limiter of Messages for a model."""
         if model not in self._messages:
-            self._messages[model] = message_limiter(model, self._limits)
+            self._messages[model] = self._shared.share(
+                message_limiter(model, self._limits), f"messages {model}"
+            )
         return self._messages[model]
 
     async def models(self) -> dict[str, ModelFacts]:
@@ -369,12 +375,15 @@ class Gateway:
 
 
 @asynccontextmanager
-async def open_gateway(limits: RateLimits, base_url: str | None = None) -> AsyncIterator[Gateway]:
+async def open_gateway(
+    limits: RateLimits, base_url: str | None = None, ledger: Ledger | None = None
+) -> AsyncIterator[Gateway]:
     """A gateway to the API.
 
     Args:
         limits: rates, time-outs and tries.
         base_url: the endpoint; None leaves it to ANTHROPIC_BASE_URL and the SDK's default.
+        ledger: where the rates are shared with all processes of the same key; None: this process takes them whole.
 
     Raises:
         BadInput: there is neither a key nor an address, or the key is none that can be sent.
@@ -382,5 +391,10 @@ async def open_gateway(limits: RateLimits, base_url: str | None = None) -> Async
     heard = Heard()
     client = client_for(base_url, heard)
     paid = client.with_options(http_client=http_client(heard, paid=True))
-    async with client, paid, aclosing(Gateway(client, paid, heard, limits)) as gateway:
+    async with (
+        client,
+        paid,
+        shared_allowances(ledger, account_of(client)) as shared,
+        aclosing(Gateway((client, paid), heard, limits, shared)) as gateway,
+    ):
         yield gateway

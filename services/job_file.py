@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,14 @@ from rules.map_row import mapped_row
 from schemas.errors import BadInput, NoJobs
 from schemas.payload.exact_json import Unfit
 from schemas.policy_sections import JobColumns
-from schemas.row import Row
+from schemas.row import Row, RowFiles
 from services.csv_rows import csv_facts, csv_pieces
 from services.job_columns import COLUMNS, WHOLE_NUMBERS, InputColumns
 from services.job_format import JobFormat
 from services.job_paths import InputFile, find_files
 from services.json_rows import json_facts, json_pieces
 from services.parquet_rows import parquet_facts, parquet_pieces
-from services.row_pieces import BYTES_PER_BATCH, FileFacts, RowPiece
+from services.row_pieces import BYTES_PER_BATCH, FileFacts, RowPiece, file_stamp
 
 #: the most rows handed on together
 ROWS_PER_BATCH = 500
@@ -41,11 +42,12 @@ _READERS: dict[JobFormat, tuple[_Facts, _Pieces]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Checked:
-    """A file that was looked at, what it has, and which columns of it are read."""
+    """A file that was looked at, what it has, which columns of it are read, and by what a change is noticed."""
 
     file: InputFile
     facts: FileFacts
     columns: Sequence[str]
+    stamp: tuple[int, int]
 
 
 class JobFile:
@@ -67,14 +69,29 @@ class JobFile:
         self._files: list[_Checked] = []
         ignored: set[str] = set()
         for file in find_files(path, self._input.names):
+            stamp = file_stamp(file.path)
             facts = _READERS[file.format][0](file.path, partial(self._input.check, file))
             read = [column for column in facts.names if column in self._input.names]
             ignored.update(set(facts.names) - self._input.names)
-            self._files.append(_Checked(file, facts, read))
+            self._files.append(_Checked(file, facts, read, stamp))
         self.rows = sum(checked.facts.rows for checked in self._files)
         if self.rows == 0:
             raise NoJobs(f"{path} has no rows: there is nothing to do.")
         self.ignored_columns = sorted(name for name in ignored if name and not name.startswith(_PANDAS_INDEX))
+
+    @property
+    def row_files(self) -> RowFiles:
+        """Which file has which rows."""
+        ends = accumulate(checked.facts.rows for checked in self._files)
+        return RowFiles([str(checked.file.path) for checked in self._files], list(ends))
+
+    def is_unchanged(self, path: Path) -> bool:
+        """Whether one of the files is still the one that was looked at."""
+        stamps = {checked.file.path: checked.stamp for checked in self._files}
+        try:
+            return file_stamp(path) == stamps[path]
+        except OSError:
+            return False
 
     def batches(self, limit: int | None = None) -> Iterator[list[Row]]:
         """The rows of the jobs in order, at most `ROWS_PER_BATCH` at a time, and fewer where they are large.

@@ -9,6 +9,7 @@ import math
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from schemas.policy_sections import RateLimits
 
@@ -17,7 +18,8 @@ START_MESSAGES_PER_MINUTE = 1_000
 START_TOKENS_PER_MINUTE = (2_000_000, 400_000)
 START_FABLE_TOKENS_PER_MINUTE = (500_000, 100_000)
 _HEADER = "anthropic-ratelimit-{}-{}"
-RATE_HEADER = _HEADER.format("requests", "limit")
+_REQUESTS = "requests"
+RATE_HEADER = _HEADER.format(_REQUESTS, "limit")
 _MINUTE = 60.0
 _BURST_SECONDS = 0.25
 #: the longest sleep before another look, seconds: a new rate and a corrected weight count within it
@@ -58,19 +60,28 @@ class RequestPace:
     fast it leaks, and leaves what is in it.
 
     Args:
-        given: the policy's rate, never exceeded; None follows the account.
-        start: the rate to start at when the policy gives none: the published figure of the lowest tier.
+        given: the policy's rate, never exceeded, nor is the account's where that is lower; None follows the account.
+        start: the rate to start at when the policy gives none, and not to exceed until an answer has come: the published
+            figure of the lowest tier.
     """
 
     def __init__(self, given: int | None, start: int) -> None:
-        self._follows_account = given is None
+        self._given = given
+        self._start = start
+        self._heard = False
+        #: as far as is known now
         self.per_minute = given or start
         self._level = 0.0
         self._at = 0.0
 
+    @property
+    def careful_per_minute(self) -> int:
+        """The rate to keep now: the account's may be far below the policy's, until an answer has stated it."""
+        return self.per_minute if self._heard else min(self.per_minute, self._start)
+
     def wait(self, now: float) -> float:
         """Seconds until there is room for one more."""
-        per_second = self.per_minute / 61
+        per_second = self.careful_per_minute / 61
         self._leak(now)
         return max(0.0, (self._level + 1 - max(1.0, per_second * _BURST_SECONDS) - 1e-9) / per_second)
 
@@ -78,15 +89,16 @@ class RequestPace:
         self._leak(now)
         self._level += 1
 
-    def observe(self, headers: Mapping[str, str], now: float) -> None:
-        """Take up the account's own rate, where the policy leaves the rate to it."""
-        stated = _figure(headers, "requests", "limit") if self._follows_account else None
-        if stated:
-            self._leak(now)
-            self.per_minute = stated
+    def heed(self, stated: int | None, now: float) -> None:
+        """Take up the account's own rate; None: its answers state none."""
+        self._leak(now)
+        self._heard = True
+        known = [rate for rate in (self._given, stated) if rate]
+        if known:
+            self.per_minute = min(known)
 
     def _leak(self, now: float) -> None:
-        self._level = max(0.0, self._level - (now - self._at) * self.per_minute / 61)
+        self._level = max(0.0, self._level - (now - self._at) * self.careful_per_minute / 61)
         self._at = now
 
 
@@ -95,7 +107,7 @@ class TokenWindow:
 
     Args:
         name: as the API's headers have it, "input-tokens" or "output-tokens".
-        given: the policy's rate, never exceeded; None follows the account.
+        given: the policy's rate, never exceeded, nor is the account's where that is lower; None follows the account.
         start: the rate to start at when the policy gives none.
     """
 
@@ -132,28 +144,24 @@ class TokenWindow:
             self._sum += tokens - taken.tokens
             taken.tokens = tokens
 
-    def observe(self, headers: Mapping[str, str], now: float, *, answered: bool) -> None:
-        """Take up the account's rate, and what others than this process have used of it.
+    def heed(self, stated: int | None) -> None:
+        """Take up the account's rate; None: there is no such limit."""
+        known = [rate for rate in (self.given, stated) if rate is not None]
+        self.per_minute = min(known, default=None)
 
-        Args:
-            headers: of any answer.
-            now: seconds of the event loop's clock.
-            answered: the call was answered, so that a rate which is not stated is one that is not there.
-        """
-        if self.given is not None:
-            return
+    def used_by_all(self, headers: Mapping[str, str]) -> int | None:
+        """Tokens that everybody has used, where the account's rate binds and an answer's headers say it."""
         limit = _figure(headers, self.name, "limit")
-        if not limit:
-            if answered:
-                self.per_minute = None
-            return
-        self.per_minute = limit
         remaining = _figure(headers, self.name, "remaining")
-        if remaining is not None:
-            self._forget(now)
-            unseen = limit - remaining - self._sum
-            if unseen > _ROUNDED_TO:
-                self.take(unseen, now)
+        if not limit or remaining is None or limit != self.per_minute:
+            return None
+        return limit - remaining
+
+    def count_others(self, used_by_all: int | None, now: float) -> None:
+        """Count what others than this process have used of the account's rate."""
+        self._forget(now)
+        if used_by_all is not None and used_by_all - self._sum > _ROUNDED_TO:
+            self.take(used_by_all - self._sum, now)
 
     def _forget(self, now: float) -> None:
         while self._taken and self._taken[0].until <= now:
@@ -174,6 +182,19 @@ class QueuedCall:
             window.correct(taken, number, now)
 
 
+class TurnSource(Protocol):
+    """Where turns come from that several processes share."""
+
+    async def turn(self, weight: CallWeight) -> QueuedCall:
+        """Wait for the next turn, and take it."""
+
+    def hear(self, stated: Mapping[str, int | None], used_by_all: tuple[int | None, ...]) -> None:
+        """Take note of limits that the API has stated, and of the tokens that everybody has used."""
+
+    def pause(self, seconds: float) -> None:
+        """Hold every caller of every process back for so long."""
+
+
 @dataclass(slots=True)
 class EndpointLimiter:
     """The limits of one endpoint, or of one model at the endpoint. Callers get their turns in the order they come.
@@ -181,15 +202,19 @@ class EndpointLimiter:
     Attributes:
         pace: requests a minute.
         windows: tokens a minute: none, or input and output.
+        shared: where turns come from; None: this process has the limits for itself.
     """
 
     pace: RequestPace
     windows: tuple[TokenWindow, ...] = ()
+    shared: TurnSource | None = None
     _queue: asyncio.Lock = field(default_factory=asyncio.Lock)
     _paused_until: float = -math.inf
 
     async def turn(self, weight: CallWeight = CallWeight()) -> QueuedCall:
         """Wait for the next turn, and take it."""
+        if self.shared is not None:
+            return await self.shared.turn(weight)
         tokens = (weight.input_tokens, weight.output_tokens)
         loop = asyncio.get_running_loop()
         async with self._queue:
@@ -215,14 +240,44 @@ class EndpointLimiter:
         return None
 
     def observe(self, headers: Mapping[str, str], *, answered: bool = True) -> None:
-        """Take up what the API's headers say of the account's limits, where the policy leaves them to it."""
+        """Take up what the API's headers say of the account's limits.
+
+        Args:
+            headers: of any answer.
+            answered: the call was answered, so that a rate which is not stated is one that is not there.
+        """
+        stated: dict[str, int | None] = {}
+        for name in (_REQUESTS, *(window.name for window in self.windows)):
+            limit = _figure(headers, name, "limit") or None
+            if limit or answered:
+                stated[name] = limit
+        self.heed(stated)
+        used = tuple(window.used_by_all(headers) for window in self.windows)
+        if self.shared is not None:
+            self.shared.hear(stated, used)
+            return
         now = asyncio.get_running_loop().time()
-        self.pace.observe(headers, now)
+        for window, used_by_all in zip(self.windows, used, strict=True):
+            window.count_others(used_by_all, now)
+
+    def heed(self, stated: Mapping[str, int | None]) -> None:
+        """Take up limits that the API has stated, by their names in its headers."""
+        if _REQUESTS in stated:
+            self.pace.heed(stated[_REQUESTS], asyncio.get_running_loop().time())
         for window in self.windows:
-            window.observe(headers, now, answered=answered)
+            if window.name in stated:
+                window.heed(stated[window.name])
+
+    @property
+    def per_minute(self) -> tuple[int, int | None, int | None]:
+        """Requests, input tokens and output tokens a minute that are to be kept now; None: no such limit."""
+        inputs, outputs = (window.per_minute for window in self.windows) if self.windows else (None, None)
+        return self.pace.careful_per_minute, inputs, outputs
 
     def pause(self, seconds: float) -> None:
         """Hold every caller back for so long: the API said so to one of them, and means all."""
+        if self.shared is not None:
+            self.shared.pause(seconds)
         self._paused_until = max(self._paused_until, asyncio.get_running_loop().time() + seconds)
 
     def _wait(self, tokens: tuple[int, int], now: float) -> float:

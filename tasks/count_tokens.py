@@ -61,6 +61,8 @@ class JobOnScale:
 @shard_step(task_run_name="count {shard}")
 async def count_tokens(run: Run, shard: Shard) -> int:
     """Count the jobs of a shard and write the model of each down; how many found one."""
+    if run.workers is not None:
+        return await run.workers.count(run, shard)
     return sum([await _count_part(run, part) for part in shard.parts(JOBS_AT_ONCE)])
 
 

@@ -1,12 +1,18 @@
 """End early: close the books of a run that was interrupted, and publish what it paid for, however it ends."""
 
+import asyncio
 import logging
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 
+from prefect.context import FlowRunContext
+
+from schemas.report import RunReport
 from services.ledger import runs
 from services.ledger.store import NotOwner
 from tasks.park_for_review import park_for_review
 from tasks.publish import publish
-from tasks.report_run import finish_with_report, report_on, write_report
+from tasks.report_run import finish_with_report, report_on, show_report, write_report
 from tasks.run import Run
 
 log = logging.getLogger("weighbridge")
@@ -25,7 +31,7 @@ def end_early(run: Run) -> None:
         if out:
             _leave_batches(run, out)
         else:
-            finish_with_report(run)
+            _show_at_once(finish_with_report(run))
     except NotOwner:
         log.warning("Another process has taken %s over; it closes its books.", run.run_id)
     except Exception as error:  # noqa: BLE001 - the first error is the one to be raised
@@ -41,8 +47,10 @@ def end_early(run: Run) -> None:
 
 def _leave_batches(run: Run, out: int) -> None:
     """A run with batches at the provider is reported so far, and given to whoever collects."""
-    write_report(run, report_on(run))
+    report = report_on(run)
+    write_report(run, report)
     _let_go(run)
+    _show_at_once(report)
     log.warning(
         "%s batch(es) of %s are still with the provider, and their holds stay. `weighbridge collect` settles them "
         "when they end; `weighbridge cancel %s` asks the provider to stop.",
@@ -50,6 +58,14 @@ def _leave_batches(run: Run, out: int) -> None:
         run.run_id,
         run.run_id,
     )
+
+
+def _show_at_once(report: RunReport) -> None:
+    """Show a report in Prefect while the caller waits, on a loop of its own: that of the caller is being cancelled."""
+    if FlowRunContext.get() is None:
+        return
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(copy_context().run, asyncio.run, show_report(report)).result()
 
 
 def _let_go(run: Run) -> None:

@@ -15,6 +15,7 @@ from rules.diagnosis import FolderState, LedgerState, RouteModel
 from rules.models import Models, nearing_its_end
 from rules.price_age import newest_price_day
 from rules.prices import PriceCard, Unpriced
+from rules.watched_alerts import alerts
 from schemas.checkup import CheckState, Checkup, Diagnosis
 from schemas.deployment import Cockpit
 from schemas.errors import WeighbridgeError
@@ -23,11 +24,13 @@ from schemas.model_facts import ModelFacts
 from schemas.policy import Policy
 from schemas.policy_sections import RateLimits
 from schemas.words import masked_url
-from services.cockpit import read_cockpit, server_address
+from services.alerts import alerts_on_server
+from services.cockpit import named_server, read_cockpit, server_address
 from services.deployments import POOL, deployments_of
 from services.gateway import Gateway, client_for, open_gateway
 from services.ledger import open_to_read
-from services.ledger.store import newest_revision, revision
+from services.ledger.store import revision
+from services.ledger.tables_version import newest_revision
 from services.policy_file import read_policy
 from tasks.check_models import why_not_callable
 
@@ -194,7 +197,7 @@ def _is_writable(folder: Path) -> bool:
 
 async def _prefect_checks() -> list[Diagnosis]:
     """The server, and what a night on a schedule needs of it."""
-    later = ("work pool", "worker", "deployments")
+    later = ("work pool", "worker", "deployments", "alerts")
     address = server_address()
     if address is None:
         why = "none is named (PREFECT_API_URL); a run by hand starts its own, a schedule needs one"
@@ -210,8 +213,13 @@ async def _prefect_checks() -> list[Diagnosis]:
         diagnosis.pool_check(cockpit),
         diagnosis.worker_check(cockpit),
         await _made("deployments", lambda: _deployments(cockpit)),
+        await _made("alerts", _alerts),
     ]
 
 
 def _deployments(cockpit: Cockpit) -> Diagnosis:
     return diagnosis.deployments_check(cockpit, {one.name: one for one in deployments_of()})
+
+
+async def _alerts() -> Diagnosis:
+    return diagnosis.alerts_check(await alerts_on_server(named_server(), alerts(late_hours=2)))

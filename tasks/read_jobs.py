@@ -2,12 +2,13 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rules.identity import paid_again_line
 from rules.read_row import checked_job, rejected_row
 from schemas.job import Job, RejectedRow
 from schemas.payload.invalid import InvalidPayload
-from schemas.row import Row
+from schemas.row import Row, RowFiles
 from services.job_file import JobFile
 from services.ledger import jobs, prior, reviews
 from services.whole_thread import on_whole_thread
@@ -40,10 +41,15 @@ async def read_jobs(
         drawn: only these rows; the others are left alone and not on record. None: all.
     """
     row_number = waiting = 0
+    files = file.row_files
     batches = file.batches(limit)
     while (batch := await on_whole_thread(next, batches, None)) is not None:
         waiting += await on_whole_thread(
-            _put_on_record, run, _drawn(batch, row_number, drawn), resubmit_approved=resubmit_approved
+            _put_on_record,
+            run,
+            _drawn(batch, row_number, drawn),
+            files,
+            resubmit_approved=resubmit_approved,
         )
         row_number += len(batch)
     if changed := await on_whole_thread(prior.paid_again, run.ledger, run.run_id):
@@ -57,13 +63,16 @@ def _drawn(batch: Sequence[Row], first: int, drawn: DrawnRows | None) -> list[tu
     return [(number, row) for number, row in numbered if drawn is None or number in drawn.weights]
 
 
-def _put_on_record(run: Run, rows: Sequence[tuple[int, Row]], *, resubmit_approved: bool) -> int:
+def _put_on_record(
+    run: Run, rows: Sequence[tuple[int, Row]], files: RowFiles, *, resubmit_approved: bool
+) -> int:
     """Put some rows on record, each with its number; how many jobs are to be weighed."""
     read: list[Job] = []
     rejected: list[RejectedRow] = []
     for row_number, row in rows:
         try:
-            read.append(checked_job(row_number, row, run.policy, run.models, run.reference.way))
+            job = checked_job(row_number, row, run.policy, run.models, run.reference.way)
+            read.append(replace(job, files=files))
         except InvalidPayload as error:
             rejected.append(rejected_row(row_number, row, error))
     weighed, ended = reviews.apply_decisions(

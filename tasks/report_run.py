@@ -1,14 +1,10 @@
 """Report: estimate compared with actual, per job, per model and per run; and the end of the run on record."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from decimal import Decimal
-from typing import Any
 
-import pyarrow as pa
-from prefect.artifacts import acreate_markdown_artifact
 from prefect.context import FlowRunContext
 
 from rules.cache_figures import cache_figures
@@ -17,7 +13,8 @@ from rules.nothing_bought import cut_off_figures, nothing_figures
 from rules.prices import BilledTokens, Unpriced
 from rules.quote_terms import quote_outcome
 from rules.raise_caps import deferred_figures
-from rules.report_text import alarm_lines, as_markdown
+from rules.report_page import as_markdown, as_page
+from rules.report_text import alarm_lines
 from rules.run_outcome import (
     RunFacts,
     drifts,
@@ -29,7 +26,7 @@ from rules.run_outcome import (
     taught_figures,
 )
 from rules.sample_figures import sample_figures
-from schemas.money import to_usd, to_usd_or_none
+from schemas.money import to_usd
 from schemas.outcome import Billing, Outcome, Reason, Scope
 from schemas.report import (
     DeferredFigures,
@@ -44,44 +41,23 @@ from schemas.report import (
     UsdFigures,
 )
 from schemas.saving_figures import CacheFigures, DeadlineFigures, FittedFigures, SampleFigures, SharedFigures
+from schemas.settings import Settings
+from services.cockpit import flow_run_address
+from services.flow_runs import show_page
 from services.ledger import batches, fitted, lessons, prefixes, quotes, run_sums, runs, shared_answers
 from services.ledger.deferred_sums import deferred_sums
+from services.ledger.known_rejects import known_rejects
 from services.ledger.measured import measured_answers
 from services.ledger.run_sums import ModelSums, ReasonSum
-from services.result_file import USD, write_parts, write_text
+from services.result_file import write_parts, write_text
 from services.whole_thread import on_whole_thread
+from tasks.announce import announce, month_projections
+from tasks.reconciliation import RECONCILIATION, reconciliation_rows
 from tasks.run import Run
 from tasks.step import step
 
 log = logging.getLogger("weighbridge")
 
-#: a signed error in percent
-PERCENT: pa.DataType = pa.decimal128(20, 3)
-RECONCILIATION = pa.schema(
-    {
-        "run_id": pa.string(),
-        "job_id": pa.string(),
-        "group": pa.string(),
-        "model": pa.string(),
-        "payload_class": pa.string(),
-        "method": pa.string(),
-        "estimated_input_tokens": pa.int64(),
-        "actual_input_tokens": pa.int64(),
-        "error_tokens": pa.int64(),
-        "error_percent": PERCENT,
-        "actual_output_tokens": pa.int64(),
-        "thinking_tokens": pa.int64(),
-        "service_tier": pa.string(),
-        "billing": pa.string(),
-        "estimated_usd": USD,
-        "estimated_low_usd": USD,
-        "estimated_high_usd": USD,
-        "worst_case_usd": USD,
-        "actual_usd": USD,
-        "over_hold_usd": USD,
-        "attempt_id": pa.string(),
-    }
-)
 _ROWS_PER_PART = 50_000
 #: so many rows are named in the report itself
 ROWS_TO_FIX = 20
@@ -92,13 +68,19 @@ _TO_FIX = (Outcome.REJECTED, Outcome.FAILED, Outcome.UNKNOWN)
 
 @step
 async def report_run(run: Run) -> RunReport:
-    """Compare estimates with actuals, write the report's files, end the run on record; its report, also as artifact."""
+    """Compare estimates with actuals, write the report's files, end the run on record; its report, also in Prefect."""
     report = await on_whole_thread(finish_with_report, run)
-    if FlowRunContext.get() is not None:
-        await acreate_markdown_artifact(
-            as_markdown(report), key="weighbridge-report", description=f"Report of {run.run_id}"
-        )
+    await show_report(report)
     return report
+
+
+async def show_report(report: RunReport) -> None:
+    """Show a report in Prefect, on the flow run of its run; outside of Prefect: nothing."""
+    if report.prefect_flow_run_id is None or FlowRunContext.get() is None:
+        return
+    await show_page(
+        report.prefect_flow_run_id, "weighbridge-report", as_page(report), f"Report of {report.run_id}"
+    )
 
 
 def finish_with_report(run: Run) -> RunReport:
@@ -108,12 +90,13 @@ def finish_with_report(run: Run) -> RunReport:
         log.warning("%s", line)
     write_report(run, report)
     runs.finish(run.ledger, run.run_id, report.outcome, report.model_dump(mode="json"))
+    announce(run, report)
     return report
 
 
 def write_report(run: Run, report: RunReport) -> None:
     """Write the report's files into the results folder of the run."""
-    write_parts(run.results, "reconciliation", RECONCILIATION, _reconciliation(run), _ROWS_PER_PART)
+    write_parts(run.results, "reconciliation", RECONCILIATION, reconciliation_rows(run), _ROWS_PER_PART)
     write_text(run.results / "report.md", as_markdown(report))
     write_text(run.results / "report.json", report.model_dump_json(indent=2))
 
@@ -128,7 +111,8 @@ def report_on(run: Run) -> RunReport:
         by_outcome.setdefault(item.outcome, set()).add(item.reason)
     over_hold, _ = run_sums.over_holds(run.ledger, run.run_id)
     passed = passed_caps(run.policy, run_sums.settled_in_windows(run.ledger, run.run_id))
-    facts = RunFacts(rows, by_outcome, _rejected_by_reviewer(reasons), passed_a_cap=bool(passed))
+    known = known_rejects(run.ledger, run.run_id)
+    facts = RunFacts(rows, by_outcome, _rejected_by_reviewer(reasons), len(known), passed_a_cap=bool(passed))
     taught = lessons.of_run(run.ledger, run.run_id)
     learned = {key: run.scale.lesson_of(key) for key in taught}
     nothing = run_sums.bought_nothing(run.ledger, run.run_id)
@@ -162,15 +146,28 @@ def report_on(run: Run) -> RunReport:
         reasons=[_reason_figures(item) for item in reasons],
         fitted=_fitted_figures(run),
         cache=_cache_figures(run),
+        month_projections=month_projections(run),
         shared=_shared_figures(run),
-        rows_to_mend=_rows_to_fix(run),
+        rejected_before=len(known),
+        rejected_since=min(known.values()).date() if known else None,
+        rows_to_mend=_rows_to_fix(run, known),
         deferred_for_money=_deferred_figures(run),
         deadline=_deadline_figures(run),
         quote=_quote_figures(run, models),
         sample=_sample_figures(run, sum(rows.values())),
-        places=Places(ledger=run.ledger.url, results=str(run.results), report=str(run.results / "report.md")),
+        places=_places(run),
         prefect_flow_run_id=run.reference.prefect_flow_run_id,
         error=failure_sentence(by_outcome.get(Outcome.DEFERRED, set())),
+    )
+
+
+def _places(run: Run) -> Places:
+    return Places(
+        ledger=run.ledger.url,
+        results=str(run.results),
+        report=str(run.results / "report.md"),
+        flow_run=flow_run_address(run.reference.prefect_flow_run_id),
+        review_page=Settings().review_url,
     )
 
 
@@ -280,16 +277,26 @@ def _shared_figures(run: Run) -> SharedFigures:
     return SharedFigures(jobs=found.jobs, saved_usd=to_usd(found.saved))
 
 
-def _rows_to_fix(run: Run) -> list[RowToMend]:
-    return [
-        RowToMend(
-            row_number=row.row_number,
-            job_id=row.job_id,
-            outcome=row.outcome,
-            detail=shown(row.reason, row.detail),
-        )
-        for row in run_sums.unanswered(run.ledger, run.run_id, _TO_FIX, limit=ROWS_TO_FIX)
-    ]
+def _rows_to_fix(run: Run, known: Mapping[int, datetime]) -> list[RowToMend]:
+    """The first rows that are news, and after them, where there is room, those that are known."""
+    news: list[RowToMend] = []
+    old: list[RowToMend] = []
+    for row in run_sums.unanswered(run.ledger, run.run_id, _TO_FIX):
+        since = known.get(row.row_number)
+        kind = news if since is None else old
+        if len(kind) < ROWS_TO_FIX:
+            kind.append(
+                RowToMend(
+                    row_number=row.row_number,
+                    job_id=row.job_id,
+                    outcome=row.outcome,
+                    detail=shown(row.reason, row.detail),
+                    known_since=since and since.date(),
+                )
+            )
+        if len(news) == ROWS_TO_FIX:
+            break
+    return (news + old)[:ROWS_TO_FIX]
 
 
 def _rejected_by_reviewer(reasons: Sequence[ReasonSum]) -> int:
@@ -335,36 +342,3 @@ def _model_figures(sums: ModelSums) -> ModelFigures:
         actual_usd=to_usd(sums.actual),
         partial=sums.partial,
     )
-
-
-def _reconciliation(run: Run) -> Iterator[dict[str, Any]]:
-    for row in run_sums.paid(run.ledger, run.run_id):
-        # a signed error means something only where the usage says all that was billed
-        error = row.actual_input_tokens - row.input_tokens if row.billing == Billing.FULL else None
-        yield {
-            "run_id": run.run_id,
-            "job_id": row.job_id,
-            "group": row.group_name,
-            "model": row.model,
-            "payload_class": row.payload_class,
-            "method": row.method,
-            "estimated_input_tokens": row.input_tokens,
-            "actual_input_tokens": row.actual_input_tokens,
-            "error_tokens": error,
-            "error_percent": None if error is None else _percent(error, row.input_tokens),
-            "actual_output_tokens": row.actual_output_tokens,
-            "thinking_tokens": row.thinking_tokens,
-            "service_tier": row.service_tier,
-            "billing": row.billing,
-            "estimated_usd": to_usd(row.expected),
-            "estimated_low_usd": to_usd_or_none(row.expected_low),
-            "estimated_high_usd": to_usd_or_none(row.expected_high),
-            "worst_case_usd": to_usd(row.worst_case),
-            "actual_usd": to_usd(row.actual),
-            "over_hold_usd": to_usd(max(0, row.actual - row.worst_case)),
-            "attempt_id": row.attempt_id,
-        }
-
-
-def _percent(error: int, counted: int) -> Decimal | None:
-    return (Decimal(error * 100) / counted).quantize(Decimal("0.001")) if counted else None

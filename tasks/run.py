@@ -5,16 +5,17 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from rules.deadline import is_at_risk, seconds_until_risk
 from rules.endings import cut_off_parked
 from rules.models import Models
 from rules.scale import Scale
 from rules.usage_alarm import BillWatch, believed, out_of_line
-from schemas.attempt import Expectation, Settlement
+from schemas.attempt import Admission, Expectation, Settlement
 from schemas.failures import CallFailure, MayBeBilled, Refused, Transient
-from schemas.job import RunId
-from schemas.outcome import Reason
+from schemas.job import RunId, Shard
+from schemas.outcome import Mode, Reason
 from schemas.policy import Policy
 from schemas.report import CallFigures
 from schemas.run import Deadline, RunReference
@@ -77,6 +78,27 @@ class Bell:
         return self.has_rung
 
 
+class HandsOut(Protocol):
+    """The workers of a run, as its steps see them."""
+
+    @property
+    def admissions(self) -> int:
+        """How many admissions keep them busy."""
+        ...
+
+    async def count(self, run: "Run", shard: Shard) -> int:
+        """Have the jobs of a shard counted; how many found a model."""
+        ...
+
+    async def send(self, run: "Run", admission: Admission) -> int:
+        """Have the attempts of an admission sent; how many were answered."""
+        ...
+
+    async def halt(self, run: "Run") -> None:
+        """Have nothing more sent."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """A run and the services of this process that its steps use.
@@ -92,6 +114,7 @@ class Run:
         caching: the shared prefixes that its jobs are marked for.
         bell: rings when its answers are at risk to come too late.
         due: the period of the deadline that everything goes out for at full price; None: not yet, or never.
+        workers: those that count and send for it; None: this process does.
     """
 
     reference: RunReference
@@ -106,6 +129,7 @@ class Run:
     caching: Caching = field(default_factory=Caching)
     bell: Bell = field(default_factory=Bell)
     due: str | None = None
+    workers: HandsOut | None = None
 
     @classmethod
     def of(cls, reference: RunReference, ledger: Ledger, gateway: Gateway, models: Models) -> "Run":
@@ -127,6 +151,16 @@ class Run:
         if deadline is None:
             raise AssertionError("only a deadline can be at risk")
         return replace(self, scale=self.scale.at_full_price(), due=deadline.period)
+
+    @property
+    def senders(self) -> HandsOut | None:
+        """The workers that send for it; None: this process does, as it does with batches and shared prefixes.
+
+        Few calls make many batches, and who waits for the first job of a prefix must know when it was answered.
+        """
+        if self.reference.policy.mode is Mode.BATCHES or self.caching.has_plan:
+            return None
+        return self.workers
 
     @property
     def run_id(self) -> RunId:

@@ -1,6 +1,7 @@
 """Send: the paid calls. Each attempt is on record before its bytes leave, and settled as its answer comes."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 from rules.endings import answered, failed, stops_run, unpriced, withheld
@@ -9,6 +10,7 @@ from rules.usage_cost import billing_terms
 from schemas.attempt import Admission, HeldAttempt, Settlement
 from schemas.failures import CallFailed
 from schemas.outcome import AttemptState, Reason
+from services.ledger.settle import LeftBefore
 from services.ledger.store import NotOwner
 from services.ledger.windows import NoRoomToday
 from services.limiter import NO_WEIGHT, CallWeight
@@ -23,7 +25,14 @@ class _Withheld(Exception):  # noqa: N818 - not an error: the run stopped while 
 @step
 async def send(run: Run, admission: Admission) -> int:
     """Send the attempts that an admission holds the money for, as fast as the limits let them; how many succeeded."""
-    return sum(await asyncio.gather(*(_send_and_settle(run, attempt) for attempt in admission.held)))
+    if run.senders is not None:
+        return await run.senders.send(run, admission)
+    return await send_here(run, admission.held)
+
+
+async def send_here(run: Run, attempts: Sequence[HeldAttempt]) -> int:
+    """Send attempts that money is held for from this process; how many succeeded."""
+    return sum(await asyncio.gather(*(_send_and_settle(run, attempt) for attempt in attempts)))
 
 
 async def _send_and_settle(run: Run, attempt: HeldAttempt) -> bool:
@@ -40,6 +49,9 @@ async def _settled(run: Run, attempt: HeldAttempt) -> bool:
         settlement = await _sent(run, attempt)
     except NoRoomToday:
         settlement = withheld(attempt.attempt_id, Reason.DAY_BUDGET)
+    except LeftBefore:
+        # whoever let it leave settles it
+        return False
     except NotOwner:
         # whoever owns the run now has closed the attempt, or will
         run.halt.stop(Reason.TAKEN_OVER)

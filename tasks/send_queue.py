@@ -85,6 +85,8 @@ class SendQueue:
     async def _grace(self) -> None:
         """Let what is in flight end, for a while: its answers are paid for. What waits for its turn is not sent."""
         if self._calls:
+            if self._run.senders is not None:
+                await self._run.senders.halt(self._run)
             log.warning(
                 "Interrupted: nothing more is sent, and the calls in flight have %s seconds to end.",
                 GRACE_SECONDS,
@@ -184,7 +186,9 @@ class SendQueue:
         if self._run.policy.mode is Mode.BATCHES:
             limits = self._run.policy.batch
             return (len(self._in_flight) + 1) * limits.max_requests > limits.max_queued_requests
-        return len(self._calls) >= LANES
+        senders = self._run.senders
+        most = LANES if senders is None else max(LANES, senders.admissions)
+        return len(self._calls) >= most
 
     async def _newly_joined(self) -> list[OpenBatch]:
         """The batches of earlier runs that rows of this one wait for, and nobody here watches yet."""

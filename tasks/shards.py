@@ -47,6 +47,9 @@ async def in_shards(step: Callable[[Run, Shard], Awaitable[Any]], run: Run, size
         step: works on one shard.
         run: the run.
         size: jobs a shard, at most.
+
+    Raises:
+        Exception: what the step raised first; the other shards are stopped.
     """
     lanes = asyncio.Semaphore(max(LANES, run.policy.limits.max_in_flight // size))
 
@@ -55,6 +58,10 @@ async def in_shards(step: Callable[[Run, Shard], Awaitable[Any]], run: Run, size
             await step(run, shard)
 
     shards = await run.ledger.off_loop(jobs.shards, run.run_id, size)
-    async with asyncio.TaskGroup() as group:
-        for shard in shards:
-            group.create_task(one(shard))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for shard in shards:
+                group.create_task(one(shard))
+    except ExceptionGroup as several:
+        # one sentence, which says enough
+        raise several.exceptions[0] from several

@@ -59,7 +59,7 @@ async def start_quote(
         drawn = await asyncio.to_thread(draw_rows, file, options.limit, sample.rows, sample.seed)
     ledger = open_ledger(options.ledger or settings.ledger_url)
     try:
-        async with open_gateway(policy.limits, options.base_url) as gateway:
+        async with open_gateway(policy.limits, options.base_url, ledger) as gateway:
             others = {} if alone else compared_policies(policy)
             candidates = await _candidates(ledger, gateway, (policy, whole), others)
             with ledger.read() as connection:

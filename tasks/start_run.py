@@ -34,7 +34,9 @@ from tasks.check_models import checked_models
 from tasks.check_quote import check_quote
 from tasks.close_dead import close_dead
 from tasks.end_early import end_early
+from tasks.hand_out import check_ledger_for_workers, with_workers
 from tasks.keep_alive import kept_alive
+from tasks.move_done import check_move_done
 from tasks.run import Run
 
 log = logging.getLogger("weighbridge")
@@ -55,12 +57,14 @@ async def start_run(options: RunOptions) -> AsyncIterator[tuple[Run, JobFile | N
     _check_job_file_alone(options)
     policy = run_policy(options, settings)
     file = job_file(options, policy)
+    check_move_done(options, policy, file)
     ledger_url = options.ledger or settings.ledger_url
+    check_ledger_for_workers(policy, ledger_url)
     run_id = _new_id()
     results = writable_folder(Path(options.results or settings.results).absolute()) / run_id
     ledger = open_ledger(ledger_url)
     try:
-        async with open_gateway(policy.limits, options.base_url) as gateway:
+        async with open_gateway(policy.limits, options.base_url, ledger) as gateway:
             models = await checked_models(gateway, policy)
             _check_way(options.way, models, policy)
             await close_dead(ledger)
@@ -87,7 +91,8 @@ async def start_run(options: RunOptions) -> AsyncIterator[tuple[Run, JobFile | N
                 log.warning("Columns that no job has are left alone: %s.", ", ".join(file.ignored_columns))
             with kept_alive(run):
                 try:
-                    yield run, file
+                    async with with_workers(run) as staffed:
+                        yield staffed, file
                 except BaseException:
                     end_early(run)
                     raise
@@ -168,7 +173,7 @@ def run_policy(options: RunOptions, settings: Settings) -> Policy:
         id_column=options.id_column,
         prompt_column=options.prompt_column,
         deadline=options.deadline,
-    )
+    ).running_on(*options.runs_on)
     if options.deadline is not None and policy.mode is not Mode.BATCHES:
         raise BadInput(
             "--deadline is for a run in batches: in messages mode everything goes out at once. Add --mode batches, or "

@@ -36,6 +36,15 @@ class _Call:
         return self.name
 
 
+def _says_more_than_finished(record: logging.LogRecord) -> bool:
+    """Whether a line of a task run's log is more than the one that Prefect writes of each that went well."""
+    return record.levelno >= logging.WARNING or "Finished in state" not in record.getMessage()
+
+
+# a filter, for Prefect sets the levels of its loggers again whenever a flow run begins
+logging.getLogger("prefect.task_runs").addFilter(_says_more_than_finished)
+
+
 class Step(Generic[Arguments, Result]):
     """One verb of a run. In a flow run it shows as a task run; without one, it is just awaited.
 

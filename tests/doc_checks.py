@@ -210,6 +210,7 @@ def faults_of_settings(text: str) -> Iterator[str]:
     fields = re.findall(r"^    (\w+): ", read, re.MULTILINE)
     prefixes = re.findall(r'env_prefix="(\w+)"', read)
     known = {f"{prefix}{field.upper()}" for prefix in prefixes for field in fields}
+    known |= set(re.findall(r'envvar="(\w+)"', read))
     known |= set(re.findall(r'environ\.get\("(\w+)"\)', read))
     for name in sorted(set(re.findall(r"\bWEIGHBRIDGE_\w+[A-Z]\b", text)) - known):
         yield f"{name}: nothing reads it"

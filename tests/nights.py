@@ -13,6 +13,7 @@ from sqlalchemy import select
 from flows.nightly_batch import weigh_and_send
 from rules.models import Models
 from schemas.ledger import JobRow
+from schemas.row import RowFiles
 from schemas.run import RunReference
 from services.job_file import JobFile
 from tasks.check_models import checked_models
@@ -32,6 +33,10 @@ class Rows:
 
     def __init__(self, rows, size=None):
         self._rows, self._size = rows, size or max(1, len(rows))
+
+    @property
+    def row_files(self):
+        return RowFiles([self.path], [len(self._rows)])
 
     def batches(self, limit=None):
         rows = self._rows[:limit]

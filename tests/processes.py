@@ -111,9 +111,13 @@ def prefect_server(home: Path, env: dict[str, str]) -> Iterator[str]:
     port = free_port()
     api = f"http://127.0.0.1:{port}/api"
     log = home / "server.log"
-    database = {"PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home}/prefect.db"}
+    # its pages would look for the API at the default port
+    own = {
+        "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home}/prefect.db",
+        "PREFECT_UI_API_URL": api,
+    }
     command = [BIN / "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    with process(command, env | SERVER_SETTINGS | ONE_CERTIFICATE | database, log, home) as child:
+    with process(command, env | SERVER_SETTINGS | ONE_CERTIFICATE | own, log, home) as child:
 
         def healthy():
             assert child.poll() is None, log.read_text()[-2000:]

@@ -26,6 +26,7 @@ from schemas.payload.payload import Payload
 from schemas.policy import Policy, validated
 from schemas.run import NewRun, RunKey
 from services.ledger import Ledger, holds, jobs, open_ledger, runs
+from services.ledger.leases import new_token
 from services.ledger.payers import sharing_payers
 from services.ledger.settle import record_leaving, settle
 
@@ -278,9 +279,8 @@ def write_down(ledger, leaving, settlements):
     with ledger.write() as connection:
         runs_of = select(AttemptRow.run_id).where(AttemptRow.attempt_id.in_(leaving)).distinct()
         for run_id in connection.scalars(runs_of).all():
-            record_leaving(
-                connection, RunKey(run_id, owner_of(run_id)), leaving, _same_day(connection, leaving)
-            )
+            today = _same_day(connection, leaving)
+            record_leaving(connection, RunKey(run_id, owner_of(run_id)), leaving, today, new_token())
         settle(connection, settlements)
 
 

@@ -242,3 +242,14 @@ def test_a_check_finds_wrong_sql_tables_and_columns(ledger):
         "runs: the page does not list this table",
         "runs.tea: there is none",
     } <= {*found}
+
+
+def test_the_arithmetic_of_a_very_large_run_comes_to_what_the_page_states():
+    page = (ROOT / "docs" / "scale.md").read_text()
+    names: dict[str, object] = {}
+    assert list(faults_of_python(page, names)) == []
+    stated = re.findall(r"^\| [^|]+ \| `(\w+)` \| ([\d.,]+)", page, re.MULTILINE)
+    assert len(stated) == 7
+    for name, figure in stated:
+        digits = len(figure.partition(".")[2])
+        assert f"{names[name]:,.{digits}f}" == figure, name

@@ -126,6 +126,7 @@ SAME_NOUN = {
     "lesson": "rules: what earlier bills say",
     "lessons": "services/ledger: the answers it is learned from",
     "ledger": "schemas: its tables; services: the package that reads and writes them",
+    "limiter": "services: how fast an endpoint may be called; bench: how much of that is used",
     "money": "schemas: amounts",
     "policy": "schemas: what it may say",
     "quote": "schemas: its figures; flows: the flow; cli: the command that starts it",

@@ -116,7 +116,7 @@ async def _edit(
 @asynccontextmanager
 async def edit_scale(opened: Ledger, row: Any, policy: Policy) -> AsyncIterator[EditScale]:
     """What an edit of this review is counted and priced with."""
-    async with open_gateway(policy.limits) as gateway:
+    async with open_gateway(policy.limits, ledger=opened) as gateway:
         await gateway.models()
         found = runs.find(opened, row.run_id)
         if found is not None and bool(found.simulated) != bool(gateway.simulated):

@@ -2,19 +2,20 @@
 
 import json
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cli.options import JsonOption, LedgerOption, opened_ledger
+from cli.options import JsonOption, LedgerOption, looked_at
 from cli.review.review_options import with_filter
 from cli.review.review_values import as_json_values, totals_sentence
 from cli.screen import screen, shown_tokens, shown_usd
-from schemas.review import Filter, Order
-from schemas.words import printable
-from services.ledger import reviews
+from schemas.review import Filter, Order, Review
+from schemas.words import masked_url, printable
+from services.ledger.asking import asking
+from services.ledger.review_lines import listed_by, totals_by
 
 
 @with_filter
@@ -26,19 +27,21 @@ def list_reviews(
     as_json: JsonOption = False,
 ) -> None:
     """List the jobs that wait for a person."""
-    opened = opened_ledger(ledger)
-    rows = reviews.listed(opened, which, limit=limit, order=order)
+    url = looked_at(ledger)
+    with asking(url) as ask:
+        rows = listed_by(ask, which, limit=limit, offset=0, order=order)
+        total = totals_by(ask, which)
     if as_json:
         print(json.dumps([as_json_values(row) for row in rows]))
     elif rows:
         _print_list(rows)
-        print(totals_sentence(reviews.totals(opened, which)))
+        print(totals_sentence(total))
     else:
         kind = f"{which.status} review" if which.status else "review"
-        print(f"No {kind} matches in {opened.url}.")
+        print(f"No {kind} matches in {masked_url(url)}.")
 
 
-def _print_list(rows: Iterable[Any]) -> None:
+def _print_list(rows: Iterable[Review]) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for heading in ("id", "job", "reason", "model"):
         table.add_column(heading)

@@ -11,10 +11,10 @@ import typer
 
 from cli.options import usd_amount
 from schemas.errors import BadInput
+from schemas.outcome import ReviewStatus
 from schemas.review import Filter
-from schemas.review_tables import REVIEW_STATUSES
 
-_STATUSES = f"{', '.join(REVIEW_STATUSES)}, or all"
+_STATUSES = f"{', '.join(ReviewStatus)}, or all"
 
 IdArgument = Annotated[int, typer.Argument(help="The id that `weighbridge review list` shows.")]
 IdsArgument = Annotated[list[int], typer.Argument(help="The ids that `weighbridge review list` shows.")]
@@ -75,7 +75,7 @@ def filter_of(
     Raises:
         BadInput: there is no such status, or `over` is not an amount.
     """
-    if status not in (*REVIEW_STATUSES, "all"):
+    if status not in (*ReviewStatus, "all"):
         raise BadInput(f"There is no status {status!r}; use one of {_STATUSES}.")
     return Filter(
         status=None if status == "all" else status,

@@ -2,40 +2,56 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from textwrap import wrap
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 
-from cli.options import JsonOption, LedgerOption, opened_ledger
+from cli.options import JsonOption, LedgerOption, looked_at
 from cli.review.review_options import IdArgument
 from cli.review.review_values import as_json_values
 from cli.screen import screen, shown_tokens, shown_usd
 from schemas.errors import BadInput
-from schemas.words import printable
-from services.ledger import reviews
+from schemas.review import ReviewDetail, ReviewEvent
+from schemas.words import masked_url, printable
+from services.ledger.asking import asking
+from services.ledger.review_lines import events_by, one_by
+
+#: lines of a long conversation that are shown of its beginning and of its end
+_HEAD, _TAIL = 20, 12
+_WRAPPING: dict[str, Any] = {"replace_whitespace": False, "drop_whitespace": False, "tabsize": 4}
 
 
-def show_review(review: IdArgument, ledger: LedgerOption = None, as_json: JsonOption = False) -> None:
+def show_review(
+    review: IdArgument,
+    full: Annotated[
+        bool, typer.Option("--full", help="Show all of a long conversation, not only how it begins and ends.")
+    ] = False,
+    ledger: LedgerOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Show one review: its weight and price, its limits, and its conversation.
 
     Also what would let it pass, and its history.
     """
-    opened = opened_ledger(ledger)
-    row = reviews.one_review(opened, review)
+    url = looked_at(ledger)
+    with asking(url) as ask:
+        row = one_by(ask, review)
+        events = events_by(ask, review)
     if row is None:
         raise BadInput(
-            f"There is no review {review} in {opened.url}; `weighbridge review list --status all` shows those there are."
+            f"There is no review {review} in {masked_url(url)}; `weighbridge review list --status all` shows those there are."
         )
-    events = reviews.events(opened, review)
     if as_json:
         history = [as_json_values(event) for event in events]
         print(json.dumps(as_json_values(row) | {"events": history}))
     else:
-        _print_review(screen(), row, events)
+        _print_review(screen(), row, events, full=full)
 
 
-def _print_review(console: Console, row: Any, events: Sequence[Any]) -> None:
+def _print_review(console: Console, row: ReviewDetail, events: Sequence[ReviewEvent], *, full: bool) -> None:
     for name, value in _figures(row):
         if value not in (None, ""):
             console.print(f"[dim]{name}:[/dim] {escape(_without_controls(str(value)))}", highlight=False)
@@ -45,8 +61,9 @@ def _print_review(console: Console, row: Any, events: Sequence[Any]) -> None:
             console.print(f"  - {escape(printable(line))}", highlight=False)
     title = "edited conversation" if row.edited_payload else "conversation"
     console.print(f"[dim]{title}:[/dim]")
-    for speaker, text in _conversation(row.edited_payload or row.payload):
-        console.print(f"[bold]{escape(speaker)}[/bold] {escape(_without_controls(text))}", highlight=False)
+    lines = list(_lines(row.edited_payload or row.payload, console.width))
+    for line in lines if full else folded(lines):
+        console.print(line, soft_wrap=True, highlight=False)
     console.print("[dim]history:[/dim]")
     for event in events:
         note = f": {event.note}" if event.note else ""
@@ -54,7 +71,7 @@ def _print_review(console: Console, row: Any, events: Sequence[Any]) -> None:
         console.print(f"  {event.at:%Y-%m-%d %H:%M} {escape(printable(change))}", highlight=False)
 
 
-def _figures(row: Any) -> Iterator[tuple[str, object]]:
+def _figures(row: ReviewDetail) -> Iterator[tuple[str, object]]:
     """The fields of a review by name; its figures next to their limits."""
     for name in ("id", "job_id", "status", "group_name", "model", "reason", "detail", "run_id"):
         yield name, getattr(row, name)
@@ -65,6 +82,30 @@ def _figures(row: Any) -> Iterator[tuple[str, object]]:
     yield "max_tokens", shown_tokens(row.max_tokens)
     for name in ("claimed_by", "decided_by", "note", "ceiling_usd", "ceiling_tokens", "expires_at"):
         yield name, getattr(row, name)
+
+
+def _lines(payload: str | None, width: int) -> Iterator[str]:
+    """The conversation as lines that fit the terminal, as Rich's markup; no text in it can move the cursor."""
+    for speaker, text in _conversation(payload):
+        whole = _without_controls(f"{speaker} {text}")
+        pieces = [piece for line in whole.splitlines() for piece in wrap(line, width, **_WRAPPING) or [""]]
+        for number, piece in enumerate(pieces):
+            if number or not piece.startswith(speaker):
+                yield escape(piece)
+            else:
+                yield f"[bold]{escape(speaker)}[/bold]{escape(piece.removeprefix(speaker))}"
+
+
+def folded(lines: Sequence[str]) -> list[str]:
+    """The first and the last lines of many, and how many there are between them."""
+    left_out = len(lines) - _HEAD - _TAIL
+    if left_out <= 1:
+        return list(lines)
+    return [
+        *lines[:_HEAD],
+        f"[dim]... {left_out:,} more lines; --full shows all ...[/dim]",
+        *lines[-_TAIL:],
+    ]
 
 
 def _conversation(payload: str | None) -> Iterator[tuple[str, str]]:

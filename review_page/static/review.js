@@ -38,10 +38,15 @@ document.addEventListener("keydown", (event) => {
   else if (!"jkare".includes(event.key) || !press(event.key)) return;
   event.preventDefault();
 });
-document.querySelectorAll("[data-review-shows-help]").forEach((button) => {
-  button.hidden = false;
-  button.addEventListener("click", () => help.showModal());
+document.querySelectorAll("[data-review-shows-help]").forEach((button) => button.addEventListener("click", () => help.showModal()));
+
+// what works by script only
+document.querySelectorAll("[data-review-shows]").forEach((part) => { part.hidden = false; });
+document.querySelectorAll("[data-review-colours]").forEach((select) => {
+  select.value = chosenColours();
+  select.addEventListener("change", () => chooseColours(select.value));
 });
+
 // the library's list puts the cursor into its search field some time after it is loaded, where letters are text: only
 // who points at the field or tabs into it gets there
 const SEARCH = '.review-filters [name="q"]';

@@ -7,6 +7,7 @@ from sqlalchemy import func, insert, select
 
 from rules.endings import answered_before, deferred
 from rules.endings import rejected as rejected_ending
+from rules.identity import refused_fingerprint, same_id_line
 from schemas.estimate import TokenCount
 from schemas.fitted_job import FittedJob
 from schemas.job import EndedJob, Job, JobUpdate, KeptAnswers, QueuedJob, RejectedRow, RunId, Shard
@@ -78,15 +79,14 @@ def add(
     ends = {end.job.row_number: end for end in ended}
     given = sorted([*jobs, *(end.job for end in ended)], key=lambda job: job.row_number)
     with ledger.write() as connection:
-        taken = set(
-            connection.scalars(
-                select(JobRow.job_id).where(
-                    JobRow.run_id == run_id,
-                    JobRow.job_id.in_([job.job_id for job in given]),
-                    JobRow.outcome.is_(None) | (JobRow.outcome != Outcome.REJECTED),
-                )
+        on_record = connection.execute(
+            select(JobRow.job_id, JobRow.row_number).where(
+                JobRow.run_id == run_id,
+                JobRow.job_id.in_([job.job_id for job in given]),
+                JobRow.outcome.is_(None) | (JobRow.outcome != Outcome.REJECTED),
             )
         )
+        taken = {row.job_id: row.row_number for row in on_record}
         fresh, twice = _split_duplicates(given, taken)
         paid = answers(connection, fresh, serving)
         undecided = [job for job in fresh if job.row_number not in paid.keys() | ends.keys()]
@@ -106,15 +106,26 @@ def add(
     return len(waiting)
 
 
-def _split_duplicates(jobs: Sequence[Job], taken: set[str | None]) -> tuple[list[Job], list[RejectedRow]]:
+def _split_duplicates(
+    jobs: Sequence[Job], taken: dict[str | None, int]
+) -> tuple[list[Job], list[RejectedRow]]:
+    """The jobs whose id is new to the run, and the rejections of the others; `taken`: its ids, each with its row."""
     fresh: list[Job] = []
     twice: list[RejectedRow] = []
     for job in jobs:
         if job.job_id in taken:
-            reason = "the same id stands in an earlier row; ids must be unique"
-            twice.append(RejectedRow(job.row_number, job.job_id, "job_id", reason, job.kept))
+            twice.append(
+                RejectedRow(
+                    job.row_number,
+                    job.job_id,
+                    "job_id",
+                    same_id_line(job.files, taken[job.job_id], job.row_number),
+                    job.kept,
+                    refused_fingerprint("same id", job.payload.fingerprint),
+                )
+            )
         else:
-            taken.add(job.job_id)
+            taken[job.job_id] = job.row_number
             fresh.append(job)
     return fresh, twice
 
@@ -164,6 +175,7 @@ def _rejected_row(run_id: RunId, row: RejectedRow) -> dict[str, Any]:
         "run_id": run_id,
         "row_number": row.row_number,
         "job_id": row.job_id,
+        "fingerprint": row.fingerprint,
         "kept": None if row.kept is None else dict(row.kept),
         **ending_columns(ending),
     }

@@ -14,7 +14,8 @@ from schemas.attempt import Settlement
 from schemas.budget import DayCaps
 from schemas.job import AttemptId
 from schemas.run import RunKey
-from services.ledger.settle import record_leaving, settle
+from services.ledger.leases import new_token
+from services.ledger.settle import Leaving, LeftBefore, record_leaving, settle
 from services.ledger.store import Ledger, LedgerUnavailable, NotOwner
 from services.ledger.windows import NoRoomToday
 
@@ -31,6 +32,8 @@ Waiter = asyncio.Future[None]
 class _Group:
     leaving: list[tuple[AttemptId, Waiter]] = field(default_factory=list)
     ended: list[tuple[Settlement, Waiter]] = field(default_factory=list)
+    #: a group that is written again, because its commit brought no answer, lets the same attempts leave
+    token: str = field(default_factory=new_token)
 
     def __bool__(self) -> bool:
         return bool(self.leaving or self.ended)
@@ -56,6 +59,7 @@ class Journal:
         Raises:
             NotOwner: another process has taken the run over; no byte may leave.
             NoRoomToday: the day has changed, and the new one has no room for it; no byte may leave.
+            LeftBefore: it has left or ended by another delivery; no byte may leave.
         """
         waiter: Waiter = asyncio.get_running_loop().create_future()
         self._group.leaving.append((attempt_id, waiter))
@@ -89,7 +93,7 @@ class Journal:
         """Write a group as soon as the ledger takes it; one bad value stops only its own item."""
         while True:
             try:
-                allowed, staying, late = await asyncio.to_thread(self._write_group, group)
+                leaving, late = await asyncio.to_thread(self._write_group, group)
             except LedgerUnavailable as error:
                 log.warning("%s %s answers wait to be written.", error, len(group.ended))
                 await asyncio.sleep(_RETRY_SECONDS)
@@ -97,7 +101,7 @@ class Journal:
                 await self._one_by_one(group, error)
                 return
             else:
-                self._wake(group, allowed, staying)
+                self._wake(group, leaving)
                 for attempt_id in late:
                     log.warning(
                         "Attempt %s was answered after it had been closed; its cost is booked.", attempt_id
@@ -106,7 +110,7 @@ class Journal:
 
     async def _one_by_one(self, group: _Group, error: Exception) -> None:
         """Write each item of a refused group by itself, so that the refused one takes no other along."""
-        items = [_Group(leaving=[one]) for one in group.leaving] + [
+        items = [_Group(leaving=[one], token=group.token) for one in group.leaving] + [
             _Group(ended=[one]) for one in group.ended
         ]
         if len(items) > 1:
@@ -117,23 +121,29 @@ class Journal:
             if not waiter.done():
                 waiter.set_exception(error)
 
-    def _write_group(self, group: _Group) -> tuple[set[str], set[str], list[str]]:
+    def _write_group(self, group: _Group) -> tuple[Leaving, list[str]]:
         with self._ledger.write() as connection:
-            leaving = [attempt_id for attempt_id, _ in group.leaving]
-            allowed, staying = record_leaving(connection, self._run, leaving, self._today())
+            attempts = [attempt_id for attempt_id, _ in group.leaving]
+            leaving = record_leaving(connection, self._run, attempts, self._today(), group.token)
             late = settle(connection, [settlement for settlement, _ in group.ended])
-        return allowed, staying, late
+        return leaving, late
 
-    def _wake(self, group: _Group, allowed: set[str], staying: set[str]) -> None:
+    def _wake(self, group: _Group, leaving: Leaving) -> None:
+        may_leave, left = set(leaving.marked), set(leaving.gone)
         for _, waiter in group.ended:
             if not waiter.done():  # else its caller was cancelled meanwhile
                 waiter.set_result(None)
         for attempt_id, waiter in group.leaving:
             if waiter.done():
                 continue
-            if attempt_id in allowed:
+            if attempt_id in may_leave:
+                # two deliveries may have asked in one group
+                may_leave.remove(attempt_id)
+                left.add(attempt_id)
                 waiter.set_result(None)
-            elif attempt_id in staying:
+            elif attempt_id in leaving.staying:
                 waiter.set_exception(NoRoomToday([attempt_id]))
+            elif attempt_id in left:
+                waiter.set_exception(LeftBefore(attempt_id))
             else:
                 waiter.set_exception(NotOwner(self._run.run_id))

@@ -42,7 +42,10 @@ def ending_columns(ending: Ending | None) -> dict[str, Any]:
 
 
 def update_rows(connection: Connection, run_id: str, updates: Iterable[JobUpdate]) -> None:
-    """Write what is known of rows, their endings included. A field that is left out keeps what is on record."""
+    """Write what is known of queued rows, their endings included. A field that is left out keeps what is on record.
+
+    A row that was sent or has ended stays as it is: what comes late, from a shard that was delivered twice, is dropped.
+    """
     rows = [
         {
             "r_row_number": one.row_number,
@@ -66,7 +69,7 @@ def _kept_or(name: str) -> Any:
 _OF_ROW = (JobRow.run_id == bindparam("r_run_id"), JobRow.row_number == bindparam("r_row_number"))
 _UPDATE_ROW = (
     update(JobRow)
-    .where(*_OF_ROW)
+    .where(*_OF_ROW, JobRow.outcome.is_(None), JobRow.attempt_id.is_(None))
     .values(
         {
             name: _kept_or(name)

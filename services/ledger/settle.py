@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, bindparam, exists, select, update
 from sqlalchemy.orm import aliased
@@ -24,39 +24,71 @@ from services.ledger.store import Ledger, storable, upsert
 from services.ledger.windows import add_to_windows, move_to_today, one_at_a_time
 
 
-def record_leaving(
-    connection: Connection, run: RunKey, attempts: Sequence[AttemptId], today: DayCaps
-) -> tuple[set[str], set[str]]:
-    """Put on record that attempts are about to leave.
+class LeftBefore(Exception):  # noqa: N818 - reads as what it is where it is caught
+    """An attempt has left already, or has ended, by another delivery of the same work: it must not leave again."""
 
-    The statement that marks them asks for the owner's token, so that a run which was taken over lets no byte leave. What
-    was held on another day moves to today's windows first.
+    def __init__(self, attempt_id: str) -> None:
+        super().__init__(f"{attempt_id} has left or ended by another delivery")
+
+
+class Leaving(NamedTuple):
+    """What becomes of attempts that are about to leave; of those in none of the three the run is not the owner.
+
+    Attributes:
+        marked: may leave now.
+        staying: today's windows have no room for them.
+        gone: have left or ended before.
+    """
+
+    marked: set[AttemptId]
+    staying: set[AttemptId]
+    gone: set[AttemptId]
+
+
+def record_leaving(
+    connection: Connection, run: RunKey, attempts: Sequence[AttemptId], today: DayCaps, sent_by: str
+) -> Leaving:
+    """Put on record that attempts are about to leave, each for the first and only time.
+
+    The statement that marks them asks for the owner's token, so that a run which was taken over lets no byte leave, and
+    that nobody let them leave before, so that work which is delivered twice is paid for once. Who marks them may mark
+    them again: its first transaction may have gone through without an answer. What was held on another day moves to
+    today's windows.
 
     Args:
         connection: the caller's transaction.
         run: the run, with its owner's token.
-        attempts: open attempts of the run.
+        attempts: of the run.
         today: the day on which they leave, and its caps.
-
-    Returns:
-        Those that may leave, and those that today's windows have no room for. Of the rest the run is not the owner.
+        sent_by: a token of the caller, which lets each of the attempts leave at most once by it.
     """
     if not attempts:
-        return set(), set()
+        return Leaving(set(), set(), set())
     one_at_a_time(connection)
-    staying = move_to_today(connection, attempts, today)
-    marked = connection.scalars(
-        update(AttemptRow)
-        .where(
-            AttemptRow.attempt_id.in_([one for one in attempts if one not in staying]),
-            AttemptRow.run_id == run.run_id,
-            AttemptRow.state == AttemptState.OPEN,
-            is_owned(run),
+    marked = {
+        AttemptId(one)
+        for one in connection.scalars(
+            update(AttemptRow)
+            .where(
+                AttemptRow.attempt_id.in_(attempts),
+                AttemptRow.run_id == run.run_id,
+                AttemptRow.state == AttemptState.OPEN,
+                AttemptRow.sent_at.is_(None) | (AttemptRow.sent_by == sent_by),
+                is_owned(run),
+            )
+            .values(sent_at=datetime.now(UTC), sent_by=sent_by)
+            .returning(AttemptRow.attempt_id)
         )
-        .values(sent_at=datetime.now(UTC))
-        .returning(AttemptRow.attempt_id)
-    )
-    return set(marked), set(staying)
+    }
+    staying = move_to_today(connection, [one for one in attempts if one in marked], today)
+    if staying:
+        connection.execute(
+            update(AttemptRow).where(AttemptRow.attempt_id.in_(staying)).values(sent_at=None, sent_by=None)
+        )
+    gone = set(attempts) - marked
+    if gone and not connection.scalar(select(is_owned(run))):
+        gone = set()
+    return Leaving(marked - staying, staying, gone)
 
 
 def settle_all(ledger: Ledger, settlements: Sequence[Settlement]) -> list[str]:
@@ -235,18 +267,30 @@ _SETTLE = (
 )
 
 
-def end_open_attempts(connection: Connection, run_id: str) -> None:
-    """End what an interrupted run left open: never sent is failed and released, sent is unknown and held.
+def end_open_attempts(
+    connection: Connection, run_id: str, among: Sequence[AttemptId] | None = None
+) -> list[AttemptId]:
+    """End what an interrupted run, or a lost worker, left open: never sent is failed and released, sent unknown and held.
 
     What went out in a provider batch stays open: its outcome can still be had.
+
+    Args:
+        connection: the caller's transaction.
+        run_id: the run.
+        among: only these attempts; None: all of the run.
+
+    Returns:
+        Those that were open.
     """
-    rows = connection.execute(
-        select(AttemptRow.attempt_id, AttemptRow.sent_at).where(
-            AttemptRow.run_id == run_id,
-            AttemptRow.state == AttemptState.OPEN,
-            AttemptRow.batch_id.is_(None),
-        )
-    ).all()
+    left_open = [
+        AttemptRow.run_id == run_id,
+        AttemptRow.state == AttemptState.OPEN,
+        AttemptRow.batch_id.is_(None),
+    ]
+    if among is not None:
+        left_open.append(AttemptRow.attempt_id.in_(among))
+    rows = connection.execute(select(AttemptRow.attempt_id, AttemptRow.sent_at).where(*left_open)).all()
     ends = [interrupted(AttemptId(row.attempt_id), sent=row.sent_at is not None) for row in rows]
     for start in range(0, len(ends), 500):
         settle(connection, ends[start : start + 500])
+    return [end.attempt_id for end in ends]

@@ -142,6 +142,32 @@ def end_all(ledger: Ledger, run_id: RunId) -> int:
         return end_sharers(connection, run_id)
 
 
+def sharers_of(ledger: Ledger, run_id: str, row_number: int, job_id: str) -> int:
+    """How many other rows of a run get the answer of this row, if it is this job's.
+
+    Args:
+        ledger: the ledger.
+        run_id: the run.
+        row_number: the row that would be sent.
+        job_id: its job: a number alone could be another job's, where the file was read again.
+    """
+    representative = aliased(JobRow)
+    query = (
+        select(func.count())
+        .select_from(JobRow)
+        .join(
+            representative,
+            and_(
+                representative.run_id == JobRow.run_id,
+                representative.row_number == JobRow.shares_with_row,
+            ),
+        )
+        .where(JobRow.run_id == run_id, JobRow.shares_with_row == row_number, representative.job_id == job_id)
+    )
+    with ledger.read() as connection:
+        return int(connection.scalar(query) or 0)
+
+
 def remember(connection: Connection, run_id: str) -> None:
     """Put on record which jobs of a run the attempts of others answered."""
     shared = (

@@ -6,28 +6,25 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 from urllib.parse import quote
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from schemas.errors import BadInput, RunFailed
 from schemas.table import Table
+from services.ledger.asking import Asked
+from services.ledger.tables_version import ASK_VERSION, MIGRATIONS, newest_revision
 from services.whole_thread import on_whole_thread
 
 log = logging.getLogger("weighbridge")
 
-MIGRATIONS = Path(__file__).parent / "migrations"
 #: how long a writer waits for another one, seconds
 BUSY_SECONDS = 60
 #: the most of a file that a SQLite connection keeps in memory, KiB; the system keeps the rest, once for all of them
@@ -332,37 +329,47 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def revision(connection: Connection) -> str | None:
     """The version of the tables of a ledger; None where there are none."""
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.scalar(text(ASK_VERSION))
+    return found
 
 
-def newest_revision() -> str | None:
-    """The version of the tables that this program works with."""
-    return ScriptDirectory.from_config(_migrations()).get_current_head()
+def values_of(connection: Connection) -> Asked:
+    """What asks this connection a statement in plain SQL."""
 
+    def ask(sql: str, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        return connection.execute(text(sql), values).fetchall()
 
-def _migrations() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    return config
+    return ask
 
 
 def _migrate(engine: Engine) -> None:
-    config = _migrations()
     with engine.connect().execution_options(reading=True) as connection:
         if revision(connection) == newest_revision():
             return
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-        config.attributes["connection"] = connection
-        try:
-            command.upgrade(config, "head")
-        except Exception as error:
-            if "Can't locate revision" in str(error):
-                raise RunFailed(
-                    "The ledger was made by a newer version of Weighbridge; use that version, or another ledger."
-                ) from error
-            raise
+        _upgrade(connection)
+
+
+def _upgrade(connection: Connection) -> None:
+    # where there is nothing to migrate, nobody waits for Alembic to be imported
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, "head")
+    except Exception as error:
+        if "Can't locate revision" in str(error):
+            raise RunFailed(
+                "The ledger was made by a newer version of Weighbridge; use that version, or another ledger."
+            ) from error
+        raise
 
 
 def upsert(connection: Connection, table: type[Table]) -> postgresql.Insert | sqlite.Insert:

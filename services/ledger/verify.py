@@ -16,7 +16,8 @@ from schemas.outcome import AttemptState, BatchState, ReviewStatus
 from schemas.review_tables import REVIEW_STATUSES, ReviewRow
 from schemas.verification import CheckFinding, Verification
 from services.ledger.leases import is_over
-from services.ledger.store import Ledger, newest_revision, revision
+from services.ledger.store import Ledger, revision
+from services.ledger.tables_version import newest_revision
 from services.ledger.verify_results import check_results
 from services.ledger.verify_rows import (
     IN_DOUBT,

@@ -76,7 +76,7 @@ def test_a_folder_or_another_file_in_its_place_is_a_sentence_too(weighbridge, tm
     for name in (".", "text.db"):
         ended = weighbridge("report", "--ledger", f"sqlite:///{name}")
         assert ended.code == 1
-        assert "cannot be opened" in ended.sentence
+        assert "cannot be read" in ended.sentence
 
 
 def test_only_who_asks_for_it_makes_a_ledger(tmp_path):

@@ -24,10 +24,13 @@ def test_the_options_of_run_reach_the_flow(call, flow):
             "quote-1",
             "--deadline",
             "06:30",
+            "--move-done",
+            "done",
             "--json",
         ),
         *("--effort", "high", "--thinking-budget", 2000, "--sample", 20, "--seed", 3),
         *("--id-column", "job_id", "--prompt-column", "{prompt}"),
+        *("--runner", "dask", "--workers", 2, "--dask-address", "tcp://10.0.0.5:8786"),
     )
     assert (ended.code, ended.json["run_id"]) == (0, "run-1")
     assert flow.calls == [
@@ -52,6 +55,10 @@ def test_the_options_of_run_reach_the_flow(call, flow):
                 "id_column": "job_id",
                 "prompt_column": "{prompt}",
                 "deadline": "06:30",
+                "runner": "dask",
+                "workers": 2,
+                "dask_address": "tcp://10.0.0.5:8786",
+                "move_done": "done",
             },
         )
     ]

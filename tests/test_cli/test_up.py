@@ -31,6 +31,13 @@ def test_without_a_key_and_a_simulator_it_is_2(weighbridge, tmp_path, ports):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_webhook_that_is_no_address_is_2_and_nothing_is_started(weighbridge, tmp_path, ports):
+    ended = weighbridge("up", "--simulate", "--webhook", "hooks.example.com", *ports)
+    assert ended.code == 2
+    assert "--webhook wants an address" in ended.sentence
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_home_that_another_one_holds_is_2(weighbridge, tmp_path, ports):
     (tmp_path / "home").mkdir()
     held = hold_folder(tmp_path / "home")

@@ -38,6 +38,7 @@ def test_each_process_talks_to_this_server_and_keeps_its_things_in_the_home(simu
         assert child.environment["PREFECT_HOME"] == "/srv/night/data/up/prefect"
         assert child.environment["WEIGHBRIDGE_LEDGER"] == "sqlite:////srv/night/data/up/ledger.db"
         assert child.environment["WEIGHBRIDGE_RESULTS"] == "/srv/night/data/up/results"
+        assert child.environment["WEIGHBRIDGE_REVIEW_URL"] == "http://127.0.0.1:2"
         assert not {"PREFECT_API_KEY", "PREFECT_PROFILE"} & child.environment.keys()
         assert child.environment["PATH"] == "/bin"
         assert child.folder == HERE
@@ -64,3 +65,8 @@ def test_every_process_listens_on_this_machine_alone():
     words = [" ".join(child.command) for child in processes(plan())]
     assert "--host 127.0.0.1 --port 1" in words[1]
     assert "0.0.0.0" not in "".join(words)
+
+
+def test_a_review_page_that_the_caller_names_is_the_one_that_reports_lead_to():
+    named = plan(WEIGHBRIDGE_REVIEW_URL="https://review.example")
+    assert named.worker_process("pool").environment["WEIGHBRIDGE_REVIEW_URL"] == "https://review.example"

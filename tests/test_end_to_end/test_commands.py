@@ -93,7 +93,10 @@ STEPS = {"read_jobs", "admit", "send", "park_for_review", "publish", "report_run
 def test_prefect_shows_a_task_run_for_each_item_and_the_report(yard):
     jobs = jobs_of(yard, 30)
     with yard.simulator():
-        report = yard.run(jobs)
+        # as a worker logs
+        ended = yard.start_from_file("run", jobs, "--json", PREFECT_LOGGING_LEVEL="INFO").finish()
+    assert ended.code == 0, ended.told()
+    report = json.loads(ended.out.splitlines()[-1])
     flow_run_id = report["prefect_flow_run_id"]
     flow_run = fetch(f"{yard.api}/flow_runs/{flow_run_id}")
     assert (flow_run["state"]["type"], flow_run["state"]["name"]) == ("COMPLETED", "Completed")
@@ -111,10 +114,16 @@ def test_prefect_shows_a_task_run_for_each_item_and_the_report(yard):
     assert sorted(counted) == sorted(f"count row {number}" for number in range(30))
     made = fetch(f"{yard.api}/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [flow_run_id]}}})
     artifacts = {artifact["type"]: artifact for artifact in made}
-    assert set(artifacts) == {"markdown", "progress"}
+    assert set(artifacts) == {"markdown", "progress", "table"}
     assert artifacts["markdown"]["key"] == "weighbridge-report"
     assert report["run_id"] in artifacts["markdown"]["data"]
-    assert float(artifacts["progress"]["data"]) == 100
+    bars = {bar["description"]: float(bar["data"]) for bar in made if bar["type"] == "progress"}
+    assert bars == {f"Rows {what}: {report['run_id']}": 100 for what in ("weighed", "done")}
+    so_far = {row["outcome"]: row["rows"] for row in json.loads(artifacts["table"]["data"])}
+    assert (so_far["succeeded"], so_far["not yet"], so_far["all"]) == (30, 0, 30)
+    lines = fetch(f"{yard.api}/logs/filter", {"logs": {"flow_run_id": {"any_": [flow_run_id]}}, "limit": 200})
+    assert len(lines) < 30
+    assert not [line for line in lines if line["task_run_id"] and "Finished in state" in line["message"]]
 
 
 def test_without_a_key_a_base_url_is_enough_and_the_server_says_that_it_is_simulated(yard):

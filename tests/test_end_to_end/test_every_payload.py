@@ -330,7 +330,10 @@ def test_the_same_jobs_in_nested_columns_are_the_same_payloads_and_cost_no_call(
     assert {kind: row["outcome"] for kind, row in nested.items()} == {
         kind: night.jobs[kind]["outcome"] for kind in nested
     }
-    assert all(row["fingerprint"] == night.jobs[kind]["fingerprint"] for kind, row in nested.items())
+    # a row that is no request has the fingerprint of what was read, which is not the same in other columns
+    requests = {kind for kind, row in nested.items() if row["reason"] != "invalid_row"}
+    assert all(nested[kind]["fingerprint"] == night.jobs[kind]["fingerprint"] for kind in requests)
+    assert len(requests) > len(nested) / 2
     assert report["from_earlier_runs"] == report["jobs"]["succeeded"] > 0
     assert (calls["/v1/messages"], nano(report["usd"]["actual"])) == (0, 0)
     assert report["calls"]["batch_create"] == 0

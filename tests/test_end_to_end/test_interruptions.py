@@ -90,6 +90,10 @@ def test_after_a_kill_in_the_middle_of_sending_the_next_run_finishes_and_pays_no
         assert fetch(shown)["state_type"] == "RUNNING"
         assert_the_next_run_finishes(yard, jobs, policy, run["run_id"], simulator)
     assert fetch(shown)["state_type"] == "CRASHED"
+    of_run = {"flow_runs": {"id": {"any_": [run["prefect_flow_run_id"]]}}, "limit": 200}
+    assert {"COMPLETED", "CRASHED"} >= {
+        task_run["state_type"] for task_run in fetch(f"{yard.api}/task_runs/filter", of_run)
+    }
     assert "another one has closed its books" in fetch(shown)["state"]["message"].casefold()
 
 
@@ -109,6 +113,11 @@ def test_an_interrupted_run_says_so_in_a_sentence_and_closes_its_books(yard, sig
         unknown = assert_books_are_closed(yard, run["run_id"])
         assert_the_next_run_finishes(yard, jobs, policy, run["run_id"], simulator, code=4 if unknown else 0)
     assert ended.code == 128 + signal_number, ended.told()
+    shown = {
+        "artifacts": {"flow_run_id": {"any_": [run["prefect_flow_run_id"]]}, "type": {"any_": ["markdown"]}}
+    }
+    [report] = fetch(f"{yard.api}/artifacts/filter", shown)
+    assert report["data"].startswith(f"# {run['run_id']}: failed")
     assert "Traceback" not in ended.err, ended.told()
     assert "interrupted" in ended.err.splitlines()[-1], ended.told()
 

@@ -2,9 +2,12 @@
 
 import pytest
 
+from tests.browsers import launched_chromium
 from tests.processes import fetch, until
 
 pytestmark = pytest.mark.prefect
+
+REVIEW_PAGE = {"WEIGHBRIDGE_REVIEW_URL": "http://review.example"}
 
 
 def shown(yard, report):
@@ -77,3 +80,32 @@ def test_a_budget_stop_names_the_cap_to_raise_and_an_automation_can_listen_for_i
         }
 
     until(heard, "the event", seconds=60)
+
+
+@pytest.mark.parametrize("version", ["", "/v2"], ids=["first UI", "second UI"])
+def test_the_report_is_a_page_with_a_chart_that_fits_a_window_of_800_pixels(yard, version):
+    with yard.simulator():
+        report = yard.run(yard.jobs(rows(20)), "--run-budget-usd", "0.0002", code=3, **REVIEW_PAGE)
+    address = report["places"]["flow_run"]
+    assert address == yard.api.replace("/api", f"/runs/flow-run/{report['prefect_flow_run_id']}")
+    of_run = {
+        "artifacts": {
+            "flow_run_id": {"any_": [report["prefect_flow_run_id"]]},
+            "type": {"any_": ["markdown"]},
+        }
+    }
+    [artifact] = fetch(f"{yard.api}/artifacts/filter", of_run)
+    assert artifact["key"] == "weighbridge-report"
+    with launched_chromium() as chromium:
+        page = chromium.new_page(viewport={"width": 800, "height": 1500})
+        page.goto(f"{yard.api.replace('/api', version)}/artifacts/artifact/{artifact['id']}")
+        chart = page.locator("img[src^='data:image/svg+xml']")
+        chart.wait_for()
+        assert chart.evaluate("image => image.complete && image.naturalWidth > 0 && image.width >= 500")
+        assert page.get_by_role("link", name="Flow run").get_attribute("href") == address
+        assert page.get_by_role("link", name="Review page").get_attribute("href") == "http://review.example"
+        assert page.get_by_text("deferred for want of money (run budget)").count()
+        widths = page.locator("table").evaluate_all("found => found.map(one => one.scrollWidth)")
+        assert len(widths) >= 4
+        assert max(widths) <= 800
+        assert page.evaluate("document.documentElement.scrollWidth") <= 800

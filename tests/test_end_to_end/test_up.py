@@ -43,7 +43,16 @@ class Up:
     def started(self):
         """It is ready; its log is that of this start."""
         options = [str(word) for pair in self.ports.items() for word in pair]
-        command = [BIN / "weighbridge", "up", "--simulate", "--home", "kept", *options]
+        command = [
+            BIN / "weighbridge",
+            "up",
+            "--simulate",
+            "--home",
+            "kept",
+            *options,
+            "--webhook",
+            "http://127.0.0.1:9",
+        ]
         with process(command, self.environment, self.log, self.folder) as child:
             until(lambda: self._is_ready(child), "weighbridge up", START_SECONDS)
             yield child
@@ -108,6 +117,7 @@ async def _pause(api, deployment):
 def test_it_starts_all_of_it_keeps_what_an_operator_changed_and_leaves_no_process_behind(tmp_path):
     up = Up(tmp_path)
     with up.started() as child:
+        assert "Alerts made: the block custom-webhook/weighbridge-alerts, " in up.log.read_text()
         made = up.deployments()
         assert set(made) == NAMES
         assert all(one["work_pool_name"] == "weighbridge" for one in made.values())
@@ -137,4 +147,5 @@ def test_it_starts_all_of_it_keeps_what_an_operator_changed_and_leaves_no_proces
         shown = up.log.read_text()
         assert "Left as it is: nightly: the schedule every-night-at-two is" in shown
         assert "Deployments made" not in shown
+        assert "7 alerts are there already, as they should be." in shown
         assert up.interrupted(child) == (0, [])

@@ -100,7 +100,8 @@ def test_a_csv_file_is_run_as_it_is_and_the_same_rows_in_another_format_cost_not
         full = yard.run("full.jsonl", "--policy", yard.policy("plain.toml"))
         assert (full["from_earlier_runs"], full["calls"]["message"]) == (NUMBER - 1, 0)
         pq.write_table(pa.Table.from_pylist(rows), yard.folder / "tickets.parquet")
-        again = yard.run("tickets.parquet", "--policy", policy, code=4)
+        again = yard.run("tickets.parquet", "--policy", policy)
+        assert (again["jobs"]["rejected"], again["rejected_before"]) == (1, 1)
         assert (again["from_earlier_runs"], again["calls"]["message"]) == (NUMBER - 1, 0)
         assert kept(yard.results(again)) == kept(yard.results(report))
         assert len(simulator.billed()) == NUMBER - 1

@@ -1,21 +1,13 @@
 """The page in a real browser: keys, without scripts, and on every screen."""
 
-import contextlib
-import threading
-import time
-
 import pytest
-import uvicorn
 from sqlalchemy import update
 
-from review_page.app import make_app
-from review_page.people import ReviewSettings
-from schemas.outcome import Method
-from schemas.review import EditEstimate
 from schemas.review_tables import ReviewRow
 from tests.browsers import launched_chromium, opened
 from tests.strategies import quick_ledger
 from tests.test_review_page.page import park, statuses
+from tests.test_review_page.served_page import served
 
 
 @pytest.fixture(scope="module")
@@ -30,25 +22,6 @@ def ledger(tmp_path):
     park(opened_ledger, 4)
     yield opened_ledger
     opened_ledger.close()
-
-
-@contextlib.contextmanager
-def served(ledger):
-    """The page's address, served by a thread."""
-
-    async def weigh(*_):
-        return EditEstimate("claude-haiku-5-5", 7, Method.COUNTED, 1_000)
-
-    app = make_app(ledger, ReviewSettings(), ["127.0.0.1"], weigh)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 30
-    while not server.started and time.monotonic() < deadline:
-        time.sleep(0.02)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join(30)
 
 
 @pytest.fixture

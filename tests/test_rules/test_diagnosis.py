@@ -6,6 +6,7 @@ import pytest
 
 from rules import diagnosis
 from rules.diagnosis import STALE_AFTER, FolderState, LedgerState, RouteModel
+from schemas.alert import AlertOnServer
 from schemas.checkup import CheckState, Checkup, Diagnosis
 from schemas.deployment import Cockpit, DeploymentSpec
 from tests.strategies import policy
@@ -104,3 +105,18 @@ def test_a_contract_price_that_ends_soon_is_named():
     check = diagnosis.prices_check(ending, [], TODAY, TODAY)
     assert check.state is CheckState.OK
     assert "contract prices end: * on 2026-11-30" in check.found
+
+
+def test_alerts_that_are_not_on_are_named_and_are_not_off():
+    def found(*states):
+        return [AlertOnServer(f"a{number}", "It watches.", state) for number, state in enumerate(states)]
+
+    none, some, every = (
+        diagnosis.alerts_check(found(*states)) for states in ((None, False), (True, None), (True, True))
+    )
+    assert {check.state for check in (none, some, every)} == {CheckState.OK}
+    assert none.found == "none is on: nobody hears of a night that fails"
+    assert none.what_to_do == "`weighbridge alerts apply` makes them."
+    assert some.found == "on: 1; not on: a1"
+    assert every.found == "all 2 are on"
+    assert not every.what_to_do

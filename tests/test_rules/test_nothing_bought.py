@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from rules.lesson import LessonKey, Observation, Tally, lesson
 from rules.nothing_bought import cut_off_figures, nothing_figures
-from rules.report_text import as_markdown, nothing_rows
+from rules.report_page import as_markdown
+from rules.report_text import nothing_rows
 from schemas.attempt import NothingSum
 from schemas.outcome import RunOutcome
 from schemas.payload.traits import PayloadClass

@@ -7,7 +7,8 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.report_text import as_markdown, lesson_rows, model_rows, money_rows
+from rules.report_page import as_markdown
+from rules.report_text import lesson_rows, model_rows, money_rows
 from schemas.outcome import EXIT_CODES, Outcome, RunOutcome
 from schemas.report import (
     Drift,

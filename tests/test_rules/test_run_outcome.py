@@ -5,7 +5,8 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.report_text import alarm_lines, as_markdown, money_rows
+from rules.report_page import as_markdown
+from rules.report_text import alarm_lines, money_rows
 from rules.run_outcome import RunFacts, passed_caps, run_outcome
 from schemas.budget import Window
 from schemas.money import to_nano

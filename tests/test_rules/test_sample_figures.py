@@ -5,7 +5,8 @@ from math import ceil
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.report_text import as_markdown, sample_line
+from rules.report_page import as_markdown
+from rules.report_text import sample_line
 from rules.sample_figures import sample_figures
 from schemas.attempt import MeasuredAnswer
 from schemas.money import to_nano

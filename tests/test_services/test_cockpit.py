@@ -10,10 +10,11 @@ from prefect.client.schemas.objects import DeploymentSchedule, WorkerStatus
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
 from prefect.exceptions import ObjectNotFound
+from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL, temporary_settings
 
 from schemas.deployment import ScheduleSpec
 from services import cockpit
-from services.cockpit import read_cockpit
+from services.cockpit import flow_run_address, read_cockpit
 
 
 def deployment(name, *schedules, **more):
@@ -78,3 +79,23 @@ async def test_schedules_are_read_with_their_pauses_and_a_foreign_kind_by_its_na
     assert (spec.tags, spec.paused) == (("a",), True)
     assert spec.schedules[0] == ScheduleSpec("at-two", "0 2 * * *", "Europe/Berlin", active=False)
     assert spec.schedules[1].cron == "IntervalSchedule"
+
+
+@pytest.mark.parametrize(
+    ("api", "page", "address"),
+    [
+        ("http://127.0.0.1:4200/api", None, "http://127.0.0.1:4200/runs/flow-run/7"),
+        ("http://inside:4200/api", "https://prefect.example", "https://prefect.example/runs/flow-run/7"),
+        ("http://ana:secret@host:4200/api", None, "http://***@host:4200/runs/flow-run/7"),
+    ],
+)
+def test_a_flow_run_has_the_address_that_the_settings_lead_to(api, page, address):
+    with temporary_settings({PREFECT_API_URL: api, PREFECT_UI_URL: page}):
+        found = flow_run_address("7")
+        assert flow_run_address(None) is None
+    assert found == address
+
+
+def test_a_flow_run_of_a_server_that_does_not_stay_has_no_address():
+    with temporary_settings(restore_defaults={PREFECT_API_URL, PREFECT_UI_URL}):
+        assert flow_run_address("7") is None

@@ -1,7 +1,6 @@
 """The limiter, on a clock that jumps: order and counts without waiting."""
 
 import asyncio
-import selectors
 
 import pytest
 from hypothesis import given
@@ -20,30 +19,7 @@ from services.limiter import (
     TokenWindow,
     message_limiter,
 )
-
-
-class JumpingLoop(asyncio.SelectorEventLoop):
-    """An event loop whose time jumps to the next timer instead of waiting for it."""
-
-    def __init__(self):
-        super().__init__()
-        self.now = 0.0
-        waited = self._selector.select
-
-        def jump(timeout=None):
-            self.now += max(timeout or 0, 1e-6)  # as every real clock does, it always moves on
-            return waited(0)
-
-        self._selector.select = jump
-        assert isinstance(self._selector, selectors.BaseSelector)
-
-    def time(self):
-        return self.now
-
-
-def on_jumping_clock(main):
-    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
-        return runner.run(main())
+from tests.jumping_clock import on_jumping_clock
 
 
 async def turns(limiter, number):
@@ -70,14 +46,28 @@ def test_no_minute_sees_more_turns_than_the_rate(per_minute, callers):
         assert moment - moments[index] > 60 - 1e-6
 
 
-def test_a_given_rate_is_not_overridden_by_the_accounts():
+def test_neither_the_given_rate_nor_the_accounts_is_exceeded():
     async def main():
         limiter = EndpointLimiter(RequestPace(60, 1_000))
-        for stated in ("6000", "1"):
+        seen = []
+        for stated in ("6000", "1", "600"):
             limiter.observe({RATE_HEADER: stated})
-        return limiter.pace.per_minute
+            seen.append(limiter.pace.per_minute)
+        return seen
 
-    assert on_jumping_clock(main) == 60
+    assert on_jumping_clock(main) == [60, 1, 60]
+
+
+def test_a_given_rate_above_the_lowest_tiers_waits_for_the_first_answer():
+    async def main():
+        limiter = EndpointLimiter(RequestPace(6_000, 1_000))
+        careful = await turns(limiter, 100)
+        limiter.observe({})
+        return careful[-1] - careful[0], limiter.pace.careful_per_minute
+
+    took, after = on_jumping_clock(main)
+    assert took == pytest.approx(95.9 * 61 / 1_000, abs=0.1)
+    assert after == 6_000
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from contextlib import closing
 
 import pytest
 
+from schemas.alert import AlertOnServer
 from schemas.checkup import CheckState
 from schemas.deployment import Cockpit
 from schemas.errors import BadInput
@@ -27,6 +28,7 @@ NAMES = [
     "work pool",
     "worker",
     "deployments",
+    "alerts",
 ]
 
 
@@ -107,13 +109,20 @@ def test_what_a_server_has_is_checked_and_a_file_that_cannot_be_read_stops_only_
         raise BadInput("The deployments cannot be read. Nothing was deployed.")
 
     monkeypatch.setattr(examining, "server_address", lambda: "http://x/api")
+
+    async def no_alerts(api, specs):
+        return [AlertOnServer(spec.name, spec.watches, None) for spec in specs]
+
+    monkeypatch.setattr(examining, "named_server", lambda: "http://x/api")
+    monkeypatch.setattr(examining, "alerts_on_server", no_alerts)
     monkeypatch.setattr(examining, "read_cockpit", read)
     found = states(tmp_path)
-    assert [found[name].state for name in NAMES[7:]] == ["ok", "ok", "ok", "off"]
+    assert [found[name].state for name in NAMES[7:]] == ["ok", "ok", "ok", "off", "ok"]
+    assert "`weighbridge alerts apply`" in found["alerts"].what_to_do
     assert "not on the server: nightly" in found["deployments"].found
     monkeypatch.setattr(examining, "deployments_of", unreadable)
     found = states(tmp_path)
-    assert [found[name].state for name in NAMES[7:]] == ["ok", "ok", "ok", "off"]
+    assert [found[name].state for name in NAMES[7:]] == ["ok", "ok", "ok", "off", "ok"]
     assert "cannot be read" in found["deployments"].found
 
 

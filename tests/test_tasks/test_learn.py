@@ -16,7 +16,8 @@ from rules.estimate import estimated
 from rules.lesson import LessonKey, Observation, Tally, lesson
 from rules.limits import over_limits
 from rules.prices import PriceCard
-from rules.report_text import as_markdown, lesson_rows, money_rows
+from rules.report_page import as_markdown
+from rules.report_text import lesson_rows, money_rows
 from schemas.job import QueuedJob
 from schemas.ledger import AttemptRow
 from schemas.outcome import Mode, Reason

@@ -18,8 +18,8 @@ from schemas.money import NanoUsd, usd_text
 from schemas.outcome import AttemptState, ReviewStatus
 from schemas.review import UnknownHold
 from schemas.review_tables import ReviewEventRow, ReviewRow
+from services.ledger.review_lines import is_an_id
 from services.ledger.reviews.deciding import checked_name
-from services.ledger.reviews.reading import is_an_id
 from services.ledger.settle import settle
 from services.ledger.store import Ledger
 from services.ledger.windows import one_at_a_time

@@ -9,7 +9,19 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Unpack
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, not_, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    TextClause,
+    and_,
+    func,
+    insert,
+    not_,
+    or_,
+    select,
+    update,
+)
 
 from schemas.errors import BadInput
 from schemas.money import NanoUsd, to_nano, usd_text
@@ -31,7 +43,8 @@ from schemas.review import (
 from schemas.review_tables import ReviewPayloadRow, ReviewRow
 from schemas.transitions import TRANSITIONS, Verb, Who, why_not
 from schemas.words import printable
-from services.ledger.reviews.reading import is_an_id, matching, totals_within
+from services.ledger.review_lines import is_an_id
+from services.ledger.reviews.reading import matching, totals_within
 from services.ledger.store import Ledger, storable
 from services.ledger.windows import one_at_a_time
 
@@ -351,6 +364,6 @@ def _refusal(row: Row[Any] | None, read: int | None, change: _Change) -> str | N
     return None
 
 
-def _write(connection: Connection, where: Sequence[ColumnElement[bool]], change: _Change) -> int:
+def _write(connection: Connection, where: Sequence[ColumnElement[bool] | TextClause], change: _Change) -> int:
     values = {**change.values, "status": TRANSITIONS[change.verb].to, "version": ReviewRow.version + 1}
     return connection.execute(update(ReviewRow).where(*where).values(values)).rowcount

@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, TextClause, and_, or_, select
 
 from schemas.outcome import ReviewStatus
 from schemas.review import Filter, Neighbours
 from schemas.review_tables import ReviewRow
-from services.ledger.reviews.reading import DEARNESS, is_an_id, matching
+from services.ledger.review_lines import is_an_id
+from services.ledger.reviews.reading import DEARNESS, matching
 from services.ledger.store import Ledger
 
 
@@ -21,7 +22,10 @@ def neighbours(ledger: Ledger, which: Filter, review_id: int) -> Neighbours:
     """
     if not is_an_id(review_id):
         return Neighbours(None, None, None)
-    asked = (*matching(replace(which, status=ReviewStatus.PENDING)), ReviewRow.id != review_id)
+    asked: tuple[ColumnElement[bool] | TextClause, ...] = (
+        *matching(replace(which, status=ReviewStatus.PENDING)),
+        ReviewRow.id != review_id,
+    )
     forwards = (DEARNESS.desc(), ReviewRow.id.desc())
     backwards = (DEARNESS.asc(), ReviewRow.id.asc())
     ids = select(ReviewRow.id).where(*asked).limit(1)

@@ -1,29 +1,21 @@
 """Reading the review table: lists, totals, one review, its history."""
 
 from collections import Counter
-from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, false, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, TextClause, func, or_, select, text
 from sqlalchemy.orm import InstrumentedAttribute
 
 from schemas.ledger import AttemptRow, JobRow
-from schemas.money import NanoUsd, to_nano
+from schemas.money import NanoUsd
 from schemas.outcome import AttemptState, ReviewStatus
 from schemas.review import Filter, JobLimits, Order, Review, ReviewDetail, ReviewEvent, Totals
-from schemas.review_tables import ReviewEventRow, ReviewPayloadRow, ReviewRow
-from services.ledger.store import Ledger
+from schemas.review_tables import ReviewRow
+from services.ledger.review_lines import conditions, events_by, listed_by, one_by, totals_by
+from services.ledger.store import Ledger, values_of
 
-#: the largest id that the table can have; a database refuses to compare with a larger one
-_MAX_ID = 2**31 - 1
 #: what reviews are ordered by when the dearest come first; those without a price come last, in every database
 DEARNESS: ColumnElement[int] = func.coalesce(ReviewRow.worst_case_nano_usd, -1)
-_ORDERS: dict[Order, ColumnElement[Any]] = {
-    Order.LATEST: ReviewRow.id.desc(),
-    Order.OLDEST: ReviewRow.id.asc(),
-    Order.DEAREST: DEARNESS.desc(),
-    Order.HEAVIEST: func.coalesce(ReviewRow.input_tokens, -1).desc(),
-}
 _FACETS: dict[str, InstrumentedAttribute[Any]] = {
     "status": ReviewRow.status,
     "reason": ReviewRow.reason,
@@ -32,25 +24,9 @@ _FACETS: dict[str, InstrumentedAttribute[Any]] = {
 }
 
 
-def matching(which: Filter) -> list[ColumnElement[bool]]:
+def matching(which: Filter) -> list[TextClause]:
     """A filter as conditions on the review table."""
-    columns = (
-        (ReviewRow.status, which.status),
-        (ReviewRow.reason, which.reason),
-        (ReviewRow.group_name, which.group),
-        (ReviewRow.model, which.model),
-        (ReviewRow.run_id, which.run_id),
-    )
-    if any("\0" in value for value in (which.search, *(value for _, value in columns)) if value):
-        # no database text holds a NUL, and PostgreSQL refuses to look for one
-        return [false()]
-    asked: list[ColumnElement[bool]] = [column == value for column, value in columns if value is not None]
-    if which.over_usd is not None:
-        asked.append(ReviewRow.worst_case_nano_usd > to_nano(which.over_usd))
-    if which.search:
-        texts = (ReviewRow.job_id, ReviewRow.detail, ReviewRow.note)
-        asked.append(or_(*(column.icontains(which.search, autoescape=True) for column in texts)))
-    return asked
+    return [text(sql).bindparams(**values) for sql, values in conditions(which).items()]
 
 
 def listed(
@@ -70,10 +46,8 @@ def listed(
         offset: without the first this many.
         order: by age, worst case or weight.
     """
-    query = select(ReviewRow.__table__).where(*matching(which)).order_by(_ORDERS[order], ReviewRow.id.desc())
     with ledger.read() as connection:
-        rows = connection.execute(query.limit(limit).offset(offset)).all()
-    return [Review(**_values(row)) for row in rows]
+        return listed_by(values_of(connection), which, limit=limit, offset=offset, order=order)
 
 
 def totals(ledger: Ledger, which: Filter = Filter()) -> Totals:  # noqa: B008 - frozen
@@ -84,19 +58,7 @@ def totals(ledger: Ledger, which: Filter = Filter()) -> Totals:  # noqa: B008 - 
 
 def totals_within(connection: Connection, which: Filter) -> Totals:
     """As `totals`, inside the caller's transaction."""
-    row = connection.execute(
-        select(
-            func.count(),
-            func.coalesce(func.sum(ReviewRow.worst_case_nano_usd), 0),
-            func.coalesce(func.sum(ReviewRow.input_tokens), 0),
-            func.count() - func.count(ReviewRow.worst_case_nano_usd),
-            func.coalesce(func.sum(ReviewRow.version), 0),
-        )
-        .select_from(ReviewRow)
-        .where(*matching(which))
-    ).one()
-    count, worst_case, tokens, unpriced, changes = (int(value) for value in row)
-    return Totals(count, NanoUsd(worst_case), tokens, unpriced, changes)
+    return totals_by(values_of(connection), which)
 
 
 def facets(ledger: Ledger, which: Filter = Filter()) -> dict[str, dict[str | None, int]]:  # noqa: B008 - frozen
@@ -116,21 +78,8 @@ def facets(ledger: Ledger, which: Filter = Filter()) -> dict[str, dict[str | Non
 
 def one_review(ledger: Ledger, review_id: int) -> ReviewDetail | None:
     """One review with its payloads, or None."""
-    if not is_an_id(review_id):
-        return None
-    query = (
-        select(ReviewRow.__table__, ReviewPayloadRow.payload, ReviewPayloadRow.edited_payload)
-        .outerjoin(ReviewPayloadRow, ReviewPayloadRow.review_id == ReviewRow.id)
-        .where(ReviewRow.id == review_id)
-    )
     with ledger.read() as connection:
-        row = connection.execute(query).first()
-    return None if row is None else detail_of(row)
-
-
-def is_an_id(number: int) -> bool:
-    """Whether a review can have this id."""
-    return 0 < number <= _MAX_ID
+        return one_by(values_of(connection), review_id)
 
 
 def detail_of(row: Row[Any]) -> ReviewDetail:
@@ -144,11 +93,8 @@ def _values(row: Row[Any]) -> dict[str, Any]:
 
 def events(ledger: Ledger, review_id: int) -> list[ReviewEvent]:
     """What happened to a review, the first first."""
-    columns = [getattr(ReviewEventRow, column.name) for column in fields(ReviewEvent)]
-    query = select(*columns).where(ReviewEventRow.review_id == review_id).order_by(ReviewEventRow.id)
     with ledger.read() as connection:
-        rows = connection.execute(query).tuples().all()
-    return [ReviewEvent(*row) for row in rows]
+        return events_by(values_of(connection), review_id)
 
 
 def in_doubt(*fingerprints: Any) -> ColumnElement[bool]:

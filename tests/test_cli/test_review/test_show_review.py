@@ -5,6 +5,7 @@ import json
 import pytest
 from sqlalchemy import update
 
+from cli.review.show_review import folded
 from schemas.review_tables import ReviewPayloadRow, ReviewRow
 
 RICH = {
@@ -79,6 +80,56 @@ def test_an_edited_or_a_pruned_payload_is_named_as_such(weighbridge, ledger, wai
     assert "edited conversation:" in out
     assert "shorter" in out
     assert "the payload was pruned" in weighbridge("review", "show", waiting[1]).out
+
+
+def long_conversation(ledger, review, turns):
+    """Give a review a conversation of this many turns, each of two lines."""
+    messages = [
+        {"role": ("user", "assistant")[n % 2], "content": f"turn {n} begins\n[b]and {n} ends[/b]"}
+        for n in range(turns)
+    ]
+    with ledger.write() as connection:
+        connection.execute(
+            update(ReviewPayloadRow)
+            .where(ReviewPayloadRow.review_id == review)
+            .values(payload=json.dumps({"messages": messages}))
+        )
+
+
+def test_a_long_conversation_is_folded_to_its_beginning_and_its_end(weighbridge, ledger, waiting):
+    long_conversation(ledger, waiting[0], 200)
+    shown = weighbridge("review", "show", waiting[0]).out
+    assert "... 368 more lines; --full shows all ..." in shown
+    assert all(
+        words in shown for words in ("user turn 0 begins", "[b]and 9 ends[/b]", "turn 194", "and 199 ends")
+    )
+    assert "turn 10 begins" not in shown
+    assert "turn 193 begins" not in shown
+    full = weighbridge("review", "show", waiting[0], "--full").out
+    assert "more lines" not in full
+    assert all(f"turn {n} begins" in full for n in range(200))
+
+
+def test_one_line_too_long_for_the_terminal_is_folded_too_and_no_word_of_it_is_lost(
+    weighbridge, ledger, waiting
+):
+    with ledger.write() as connection:
+        text = json.dumps({"messages": [{"role": "user", "content": "one two  three " * 2_000}]})
+        connection.execute(update(ReviewPayloadRow).values(payload=text))
+    assert "more lines; --full shows all" in weighbridge("review", "show", waiting[0]).out
+    full = weighbridge("review", "show", waiting[0], "--full").out
+    assert full.replace("\n", "").count("one two  three ") >= 1_999
+
+
+@pytest.mark.parametrize("count", [0, 1, 32, 33, 34, 1000])
+def test_folding_keeps_the_ends_and_counts_the_rest(count):
+    lines = [str(number) for number in range(count)]
+    shown = folded(lines)
+    if count <= 33:
+        assert shown == lines
+    else:
+        assert (shown[:20], shown[-12:]) == (lines[:20], lines[-12:])
+        assert f"{count - 32:,} more lines" in shown[20]
 
 
 def test_the_json_has_the_payload_and_every_event(weighbridge, waiting):

@@ -1,0 +1,44 @@
+"""Events go out from a thread: a server that is away neither stops nor slows who sends them."""
+
+import time
+
+import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from schemas.alert import AlertEvent, AlertEventName
+from services import send_events as module
+from services.send_events import send_events
+from tests.processes import fetch, free_port, until
+
+FLOW_RUN = "00000000-0000-0000-0000-000000000007"
+EVENT = AlertEvent(AlertEventName.DRIFT, "run-7: Drift of estimates.")
+
+
+def test_a_server_that_is_away_costs_no_time():
+    with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{free_port()}/api"}):
+        before = time.monotonic()
+        send_events([EVENT] * 4, "run-7", FLOW_RUN)
+        assert time.monotonic() - before < 2
+
+
+def test_a_run_that_no_flow_run_shows_sends_nothing(monkeypatch):
+    monkeypatch.setattr(module, "emit_event", pytest.fail)
+    send_events([EVENT], "run-7", None)
+
+
+@pytest.mark.prefect
+def test_an_event_is_about_its_flow_run_and_has_its_sentence(prefect_api):
+    with temporary_settings({PREFECT_API_URL: prefect_api}):
+        send_events([EVENT], "run-7", FLOW_RUN)
+
+        def sent():
+            wanted = {"filter": {"event": {"name": [EVENT.name]}}, "limit": 50}
+            return [
+                event
+                for event in fetch(f"{prefect_api}/events/filter", wanted)["events"]
+                if event["resource"]["prefect.resource.id"] == f"prefect.flow-run.{FLOW_RUN}"
+            ]
+
+        until(sent, "the event", seconds=60)
+    [event] = sent()
+    assert event["payload"] == {"sentence": EVENT.sentence, "run_id": "run-7"}
