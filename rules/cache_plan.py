@@ -49,9 +49,18 @@ def saving(prefix: SharedPrefix, rates: CacheRates, mode: Mode, hits: int) -> in
     share = Decimal(hits) / _THOUSAND
     first = rates.plain - rates.write(prime_ttl(mode))
     other = rates.plain - share * rates.read - (1 - share) * rates.write(FOLLOWER_TTL)
-    usd_per_million = first + (prefix.jobs - 1) * other
+    return _nano(first + (prefix.jobs - 1) * other, prefix.tokens, mode)
+
+
+def prime_surplus(prefix: SharedPrefix, rates: CacheRates, mode: Mode) -> int:
+    """Nano-USD by which the first job of a prefix is dearer than without its mark, rounded up."""
+    return -_nano(rates.plain - rates.write(prime_ttl(mode)), prefix.tokens, mode)
+
+
+def _nano(usd_per_million: Decimal, tokens: int, mode: Mode) -> int:
+    """Nano-USD of tokens in a mode, rounded down."""
     price = Decimal("0.5") if mode is Mode.BATCHES else Decimal(1)
-    return int((usd_per_million * prefix.tokens * price * _NANO_PER_TOKEN).to_integral_value(ROUND_FLOOR))
+    return int((usd_per_million * tokens * price * _NANO_PER_TOKEN).to_integral_value(ROUND_FLOOR))
 
 
 def plan(
@@ -71,7 +80,8 @@ def plan(
     low, high = (saving(prefix, rates, mode, share) for share in (hits.low, hits.high))
     if low <= 0:
         return None
-    return PlannedPrefix(prefix, prime_ttl(mode), FOLLOWER_TTL, low, high)
+    surplus = prime_surplus(prefix, rates, mode)
+    return PlannedPrefix(prefix, prime_ttl(mode), FOLLOWER_TTL, low, high, surplus)
 
 
 def best_prefix(

@@ -92,6 +92,7 @@ def _cached(sums: QuoteSum, caching: CachedSum | None) -> dict[str, Any]:
         "cached_low_usd": to_usd(sums.expected - caching.low),
         "cached_high_usd": to_usd(sums.expected - caching.high),
         "cached_prefixes": caching.prefixes,
+        "primes_usd": to_usd(caching.primes),
     }
 
 

@@ -40,11 +40,16 @@ class QuotedRow:
 
 @dataclass(frozen=True, slots=True)
 class CachedSum:
-    """What caching would save under one policy, in nano-USD, at the low and the high end of the share of hits."""
+    """What caching would save under one policy, in nano-USD, at the low and the high end of the share of hits.
+
+    Attributes:
+        primes: by how much the first jobs of the prefixes are dearer together; the savings have it in them.
+    """
 
     low: int
     high: int
     prefixes: int
+    primes: int
 
 
 @dataclass(slots=True)
@@ -134,7 +139,10 @@ class QuoteTally:
         of_policy = self.policies[name]
         plans = of_policy.tree.plans(terms)
         of_policy.caching = CachedSum(
-            sum(one.low_nano_usd for one in plans), sum(one.high_nano_usd for one in plans), len(plans)
+            low=sum(one.low_nano_usd for one in plans),
+            high=sum(one.high_nano_usd for one in plans),
+            prefixes=len(plans),
+            primes=sum(one.prime_nano_usd for one in plans),
         )
         of_policy.tree = PrefixTree()
 

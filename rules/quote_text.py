@@ -55,7 +55,8 @@ def _cached(one: QuotedPolicy) -> str:
         return "not seen in a sample"
     if not one.cached_prefixes:
         return "nothing to save"
-    return f"{usd_rounded(one.cached_high_usd)} to {usd_rounded(one.cached_low_usd)}"
+    first = "" if one.primes_usd is None else f", first writes +{usd_rounded(one.primes_usd)}"
+    return f"{usd_rounded(one.cached_high_usd)} to {usd_rounded(one.cached_low_usd)}{first}"
 
 
 def part_rows(report: QuoteReport) -> QuoteRows:

@@ -112,11 +112,13 @@ class WeighedJob:
 
     Attributes:
         split: whose groups pay for it; None: its own.
+        unmarked: the same without its cache marker, where a marker must not be why it finds no money; None: it has none.
     """
 
     job: QueuedJob
     estimate: Estimate
     split: Payers | None = None
+    unmarked: "WeighedJob | None" = None
 
     @property
     def payers(self) -> Payers:

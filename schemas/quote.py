@@ -65,6 +65,8 @@ class QuotedPolicy(QuotedUsd):
     Attributes:
         cached_low_usd, cached_high_usd: `expected_usd` with `[cache] mode = "auto"`, at the low and at the high end of
             the share of hits: the first is the dearer. None: of a sample, where shared beginnings cannot be seen.
+        primes_usd: by how much the first jobs of shared beginnings are dearer together because they write, once each: the
+            most that caching adds where hits pay. It is in both figures above.
         cached_prefixes: the beginnings that would be marked; a run counts them, here they are weighed by their bytes.
     """
 
@@ -72,6 +74,7 @@ class QuotedPolicy(QuotedUsd):
     review: int
     cached_low_usd: UsdText | None = None
     cached_high_usd: UsdText | None = None
+    primes_usd: UsdText | None = None
     cached_prefixes: int = 0
 
 

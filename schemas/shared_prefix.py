@@ -31,6 +31,7 @@ class PlannedPrefix:
         prime_ttl: how long the entry of the first job lives.
         ttl: how long an entry lives that another job has to write.
         low_nano_usd, high_nano_usd: what it is expected to save at the low and the high end of the share of hits.
+        prime_nano_usd: by how much the first job is dearer than without its mark; the savings have it in them.
     """
 
     prefix: SharedPrefix
@@ -38,6 +39,7 @@ class PlannedPrefix:
     ttl: CacheTtl
     low_nano_usd: int
     high_nano_usd: int
+    prime_nano_usd: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,7 +151,7 @@ class Gateway:
         """The answer to a Messages body. Paid.
 
         Args:
-            body: the request, model included.
+            body: the request, model included; it is read once `leaving` has returned.
             leaving: called once, when it is this request's turn and before its first byte leaves.
             weight: its counted input and expected output, for the limits of its model in tokens a minute.
 

@@ -55,6 +55,8 @@ def admit_next(run: Run, size: int, *, may_defer: bool, without: Collection[str]
         within, over = _without_cut_off(run, within, over)
     jobs.record(run.ledger, run.run_id, in_doubt_first(run, queued, unpriced + over))
     within = _with_payers(run, within)
+    if may_defer:
+        within = [_with_unmarked(run, item) for item in within]
     groups = {group for item in within for group in item.payers.named()}
     admission = holds.take(
         run.ledger,
@@ -115,6 +117,14 @@ def _weighed(run: Run, job: QueuedJob) -> WeighedJob:
         job = without_mark(job)
         estimate = run.scale.estimate(job)
     return WeighedJob(job, estimate)
+
+
+def _with_unmarked(run: Run, item: WeighedJob) -> WeighedJob:
+    """A marked job with its other form without the marker, for it is never deferred because of a marker."""
+    if item.job.mark is None:
+        return item
+    job = without_mark(item.job)
+    return replace(item, unmarked=replace(item, job=job, estimate=run.scale.estimate(job)))
 
 
 def _split(run: Run, weighed: Sequence[WeighedJob]) -> tuple[list[WeighedJob], list[JobUpdate]]:

@@ -61,7 +61,8 @@ class Caching:
     """The shared prefixes of a run while it sends. Without a plan nothing is marked.
 
     Attributes:
-        changed: set when a prefix can be read, or can no longer be, so that jobs that were passed over get their turn.
+        changed: set when a prefix can be read, or can no longer be, or marks have ended, so that jobs that were passed over
+            get their turn.
         stopped: models whose marks did not pay, with the measured share of hits in thousandths.
     """
 
@@ -83,8 +84,12 @@ class Caching:
 
     @property
     def being_primed(self) -> list[str]:
-        """The prefixes whose first job is under way: the other jobs wait for its answer."""
-        return [key for key, one in self._prefixes.items() if one.warmth is _Warmth.PRIMING]
+        """The prefixes whose first job is under way: the other jobs wait for its answer, unless marks have ended."""
+        return [
+            key
+            for key, one in self._prefixes.items()
+            if one.warmth is _Warmth.PRIMING and not self._is_over(one)
+        ]
 
     def in_turn(self, queued: Sequence[QueuedJob]) -> list[QueuedJob]:
         """The jobs that may be sent now, with their marks; of a prefix that nobody has written, only the first."""
@@ -111,10 +116,14 @@ class Caching:
         """The body that an attempt is sent with, its mark included while marks pay."""
         payload = Payload.restored(attempt.payload)
         body = payload.message_body(attempt.model)
-        mark = attempt.mark
-        if mark is None or (one := self._prefixes.get(mark.key)) is None or self._is_over(one):
+        if attempt.mark is None or self.has_ended(attempt.mark):
             return body
-        return marked(body, mark.where, mark.ttl)
+        return marked(body, attempt.mark.where, attempt.mark.ttl)
+
+    def has_ended(self, mark: CacheMark) -> bool:
+        """Whether what was marked so is sent without its mark by now."""
+        one = self._prefixes.get(mark.key)
+        return one is None or self._is_over(one)
 
     def measured(self, key: str | None, charge: Charge, *, is_prime: bool) -> None:
         """Take in what an answer read and wrote.
@@ -152,6 +161,7 @@ class Caching:
         if hits.jobs < FEWEST_FOLLOWERS or share >= self._break_even.get(model, 0) or model in self.stopped:
             return
         self.stopped[model] = share
+        self.changed.set()
         log.warning(
             "Caching of %s was stopped: %s of 1,000 marked tokens were read, and from %s on it pays. The other jobs go "
             "without marks, and the next night starts from that.",

@@ -63,16 +63,19 @@ async def _settled(run: Run, attempt: HeldAttempt) -> bool:
 async def _sent(run: Run, attempt: HeldAttempt) -> Settlement:
     """Send one attempt; how it ended."""
     cards: list[PriceCard] = []
+    body = run.caching.body_of(attempt)
 
     async def leaving() -> None:
         if run.halt.reason:
             raise _Withheld
         await run.journal.leaving(attempt.attempt_id)
+        # marks may have ended while the attempt waited for its turn
+        if attempt.mark and run.caching.has_ended(attempt.mark):
+            body.update(run.caching.body_of(attempt))
         # the wait for its turn, or for a locked ledger, may have ended on another day
         cards.append(run.models.price_card(attempt.model, run.scale.clock()))
 
     try:
-        body = run.caching.body_of(attempt)
         reply = await run.gateway.send(body, leaving=leaving, weight=_weight(attempt))
     except CallFailed as error:
         failure = error.as_failure()

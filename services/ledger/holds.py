@@ -6,7 +6,7 @@ The windows' sums live in `budgets` and change in the same transaction as the at
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -50,7 +50,7 @@ def take(
         caps: every window they fall under; the day's gives the attempts their budget day, the deadline's, if there is
             one, the deadline that they go out for.
         may_defer: nothing of this run is in flight, so that what is free now is the most that will ever be: a job
-            dearer than that is deferred. At any other that does not fit, the queue stops until there is room; when
+            dearer than that goes without its cache marker where it has another form without it, or is deferred. At any other that does not fit, the queue stops until there is room; when
             only the money of its group is short, that group waits and the others go on.
         resend_unknown: whether a job whose earlier attempt may have been billed may be sent again.
 
@@ -67,7 +67,7 @@ def take(
         approvals = _approvals(connection, queued)
         periods = {cap.window.scope: cap.window.period for cap in caps}
         taken = _Taken(run.run_id, periods[Scope.DAY], periods.get(Scope.DEADLINE))
-        for item in weighed:
+        for item in _within_reach(weighed, caps, at_most):
             earlier = prior[item.job.row_number]
             if (flying := earlier.get(AttemptState.OPEN)) and flying.batch_id:
                 taken.join(item, flying.attempt_id)
@@ -246,6 +246,17 @@ def _reduce(free: dict[Window, int], caps: Sequence[WindowCap], item: WeighedJob
     for cap in caps:
         if cap.window in free:
             free[cap.window] -= item.payers.share(cap.window.group, item.hold)
+
+
+def _within_reach(
+    weighed: Iterable[WeighedJob], caps: Sequence[WindowCap], at_most: dict[Window, int]
+) -> Iterator[WeighedJob]:
+    """The same jobs, without the marker of one that only its marker makes dearer than all that is free."""
+    for item in weighed:
+        if item.unmarked is not None and _lacking(caps, at_most, item) is not None:
+            yield item.unmarked
+        else:
+            yield item
 
 
 def _lacking(caps: Sequence[WindowCap], free: dict[Window, int], item: WeighedJob) -> WindowCap | None:

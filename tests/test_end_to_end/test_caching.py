@@ -2,9 +2,12 @@
 
 import signal
 from collections import Counter
+from datetime import UTC, datetime
 
 import pytest
 
+from rules.cache_plan import break_even
+from rules.prices import PriceCard
 from simulator.billing.catalogue import find_model
 from tests.processes import until
 from tests.yards import nano
@@ -82,6 +85,8 @@ def test_one_job_writes_what_all_begin_with_and_the_others_read_it(yard, mode):
     saved = nano(cache["saved_usd"])
     low, high = (nano(own["expected_usd"]) - nano(own[f"cached_{end}_usd"]) for end in ("low", "high"))
     assert own["cached_prefixes"] == 1
+    # by its bytes the beginning is weighed to some percent
+    assert nano(own["primes_usd"]) == pytest.approx(sum(map(write_surplus, billed)), rel=0.1)
     assert low <= saved <= 1.1 * high
 
 
@@ -141,4 +146,74 @@ def test_a_kill_between_the_first_job_and_the_others_costs_nothing(yard, mode):
     primes = sum(written(line) for line in billed)
     assert primes <= 6 * max(map(written, billed))
     assert sum(line["cost_nano_usd"] for line in billed) < plain_cost(billed)
+    yard.assert_ledger_is_true()
+
+
+def write_surplus(line):
+    """Nano-USD by which what a line wrote is dearer than as ordinary input; rounded up."""
+    prices, kinds = find_model(line["model"]).prices, line["usage"]["cache_creation"]
+    surplus = kinds["ephemeral_5m_input_tokens"] * (prices.write_5m - prices.input)
+    surplus += kinds["ephemeral_1h_input_tokens"] * (prices.write_1h - prices.input)
+    return -(-surplus // 2) if line["usage"]["service_tier"] == "batch" else surplus
+
+
+def killed_at(yard, run, simulator, more):
+    """Kill a run once so many more lines are billed, or let it end before."""
+    before = len(simulator.billed())
+    with yard.start(*run) as command:
+        until(lambda: len(simulator.billed()) >= before + more or command.has_ended(), "a bill")
+        command.signal(signal.SIGKILL)
+        command.finish()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("mode", "rate", "kills"),
+    [
+        ("messages", None, (1, 15)),
+        ("messages", None, (20,)),
+        ("batches", 0.3, (1, 1)),
+        ("batches", 0.98, (3,)),
+    ],
+)
+def test_whatever_is_killed_the_bill_is_at_most_that_without_marks_and_what_first_jobs_wrote(
+    yard, mode, rate, kills
+):
+    jobs = jobs_of(yard, systems=2, rows=70)
+    policy = policy_of(yard, "auto", small="claude-sonnet-5-5", max_in_flight=4)
+    plan = "[latency]\nmessage_seconds = 0.3\n[batches]\nprocessing_seconds = 1\n"
+    plan += f"[cache]\nbatch_hit_rate = {rate}\n" if rate else ""
+    run = ("run", jobs, "--json", "--policy", policy, "--mode", mode)
+    with yard.simulator(plan) as simulator:
+        quote = yard.weighbridge("quote", jobs, "--policy", policy, "--mode", mode, "--json").json
+        for more in kills:
+            killed_at(yard, run, simulator, more)
+        report = yard.weighbridge(*run).json
+        billed = simulator.billed()
+    assert report["jobs"]["succeeded"] + report["jobs"]["unknown"] == 70
+    attempts = {
+        one["attempt_id" if mode == "batches" else "request_id"]: one
+        for one in yard.rows("SELECT * FROM attempts")
+    }
+    # a message that was in flight at a kill has no number on record: it may have been the first of its prefix
+    found = [attempts.get(line["custom_id" if mode == "batches" else "request_id"]) for line in billed]
+    first = [line for line, one in zip(billed, found, strict=True) if one is None or one["is_prime"]]
+    followers = [
+        line for line, one in zip(billed, found, strict=True) if one is not None and one["is_prime"] == 0
+    ]
+    could = sum(read(line) + written(line) for line in followers)
+    least = break_even(PriceCard("claude-sonnet-5-5", datetime.now(UTC)).cache_rates)
+    cost, plain = sum(line["cost_nano_usd"] for line in billed), plain_cost(billed)
+    primes = sum(map(write_surplus, first))
+    missed = 0
+    if sum(map(read, followers)) * 1_000 < least * could:
+        missed = sum(map(write_surplus, followers))
+    assert cost <= plain + primes + missed + len(billed)
+    # each first write was quoted, once; every kill may have it written once more
+    [own, *_] = quote["policies"]
+    assert (
+        0
+        < primes
+        <= 1.1 * (1 + len(kills)) * nano(own["primes_usd"]) + 4 * len(kills) * max(map(write_surplus, first))
+    )
     yard.assert_ledger_is_true()

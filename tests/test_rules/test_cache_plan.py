@@ -1,5 +1,6 @@
 """Whether a mark pays: the break-even, what a plan saves at any share of hits, and when there is none."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -13,6 +14,7 @@ from rules.cache_plan import (
     break_even,
     hit_range,
     plan,
+    prime_surplus,
     prime_ttl,
     saving,
 )
@@ -88,6 +90,14 @@ def test_a_plan_saves_at_every_share_from_the_low_end_up(prefix, terms, mode, hi
     assert 0 < found.low_nano_usd <= found.high_nano_usd
     assert saving(prefix, terms, mode, max(hits.low, share)) >= found.low_nano_usd
     assert (found.prime_ttl, found.ttl) == (prime_ttl(mode), FOLLOWER_TTL)
+
+
+@given(prefixes, rates, modes)
+def test_what_first_jobs_add_is_what_a_prefix_of_one_job_loses_and_a_plan_names_it(prefix, terms, mode):
+    surplus = prime_surplus(prefix, terms, mode)
+    assert surplus == -saving(replace(prefix, jobs=1), terms, mode, 0)
+    found = plan(prefix, terms, mode, HitRange(1_000, 1_000), SHORTEST)
+    assert found is None or found.prime_nano_usd == surplus
 
 
 @given(prefixes, rates, modes, ranges)

@@ -5,7 +5,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.cache_plan import saving
+from rules.cache_plan import prime_surplus, saving
 from rules.prefix_tree import CacheTerms
 from rules.prices import CacheRates
 from rules.quote_tally import CachedSum, QuoteTally
@@ -17,6 +17,7 @@ from schemas.shared_prefix import HitRange, SharedPrefix
 MODEL = "claude-sonnet-5-5"
 RATES = CacheRates(Decimal(3), Decimal("0.3"), Decimal("3.75"), Decimal(6))
 CUT = PromptCut("system/0", "digest", 8_000)
+NOTHING = CachedSum(0, 0, prefixes=0, primes=0)
 
 
 def terms(low=300, high=980, mode=Mode.MESSAGES):
@@ -43,7 +44,9 @@ def test_a_policy_saves_what_a_plan_of_its_jobs_saves_at_both_ends_or_nothing(jo
     tally.cache("own", terms(low, high, mode))
     prefix = SharedPrefix("digest", MODEL, "system/0", 2_000, max(1, jobs))
     least, most = (saving(prefix, RATES, mode, share) for share in (low, high))
-    expected = CachedSum(least, most, 1) if jobs > 1 and least > 0 else CachedSum(0, 0, 0)
+    expected = NOTHING
+    if jobs > 1 and least > 0:
+        expected = CachedSum(least, most, prefixes=1, primes=prime_surplus(prefix, RATES, mode))
     assert tally.policies["own"].caching == expected
 
 
@@ -52,7 +55,7 @@ def test_policies_do_not_share_their_jobs():
     for name in ("own", "other"):
         tally.cache(name, terms())
     assert tally.policies["own"].caching.prefixes == 1
-    assert tally.policies["other"].caching == CachedSum(0, 0, 0)
+    assert tally.policies["other"].caching == NOTHING
 
 
 def test_what_was_not_summed_up_is_not_known_and_what_was_is_forgotten():

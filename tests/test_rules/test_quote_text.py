@@ -26,8 +26,17 @@ def quoted(**more):
             {"cached_low_usd": Decimal(9), "cached_high_usd": Decimal(4), "cached_prefixes": 2},
             "$4.00 to $9.00",
         ),
+        (
+            {
+                "cached_low_usd": Decimal(9),
+                "cached_high_usd": Decimal(4),
+                "primes_usd": Decimal("0.03"),
+                "cached_prefixes": 2,
+            },
+            "$4.00 to $9.00, first writes +$0.030000",
+        ),
     ],
-    ids=["a sample", "nothing shared", "shared"],
+    ids=["a sample", "nothing shared", "shared", "shared, and what is written first"],
 )
 def test_the_cost_with_caching_stands_under_its_heading_from_many_hits_to_few(more, shown):
     [row] = policy_rows(SimpleNamespace(policies=[quoted(**more)]))

@@ -146,3 +146,26 @@ async def test_a_prefix_whose_first_jobs_bring_no_answer_is_given_up_after_three
     await SendQueue(run, 50).drain()
     assert sorted(outcomes(ledger)) == ["rejected"] * 3 + ["succeeded"] * 5
     assert [is_marked(body) for body in run.gateway.sent] == [True] * 3 + [False] * 5
+
+
+async def test_a_job_that_a_cap_has_room_for_without_its_mark_goes_without_it(ledger, tmp_path):
+    run = await marked_run(ledger, tmp_path / "before", run_id="run-0")
+    [job, *_] = jobs.next_in_queue(ledger, run.run_id, 1)
+    worst = worst_cases(run, job)
+    run = await marked_run(ledger, tmp_path, run={"budget_usd": usd_text(worst["5m"] - 1)})
+    assert await admit(run, 50, may_defer=False) is not None, "while money is in flight it waits"
+    assert all_rows(ledger, AttemptRow) == []
+    [one] = (await admit(run, 50, may_defer=True)).held
+    assert (one.mark, one.cache_ttl, one.expects.worst_case) == (None, None, worst[None])
+    assert run.caching.being_primed == []
+    assert set(ended(ledger, run.run_id).values()) == {None}
+
+
+async def test_a_job_that_a_cap_has_no_room_for_without_its_mark_either_is_deferred(ledger, tmp_path):
+    run = await marked_run(ledger, tmp_path / "before", run_id="run-0")
+    [job, *_] = jobs.next_in_queue(ledger, run.run_id, 1)
+    less = usd_text(worst_cases(run, job)[None] - 1)
+    run = await marked_run(ledger, tmp_path, run={"budget_usd": less})
+    await SendQueue(run, 50).drain()
+    assert set(ended(ledger, run.run_id).values()) == {"deferred"}
+    assert run.gateway.sent == []
