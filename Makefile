@@ -72,12 +72,13 @@ ONLY ?=
 chaos: setup
 	$(BIN)/python -m bench.chaos --kills $(KILLS) --seed $(SEED) $(if $(ONLY),--only $(ONLY))
 
-# About 40 minutes; MEMORY=10000,100000,1000000 takes two hours more. ROWS, ROUNDS and MEMORY make it shorter.
+# About an hour; MEMORY=10000,100000,1000000 takes two hours more. ROWS, ROUNDS, MEMORY and OPTIONS make it shorter.
 ROWS ?= 5000
 ROUNDS ?= 3
 MEMORY ?= 10000,100000
+OPTIONS ?=
 bench: setup
-	$(BIN)/python -m bench.speed --rows $(ROWS) --rounds $(ROUNDS) --memory $(MEMORY)
+	$(BIN)/python -m bench.speed --rows $(ROWS) --rounds $(ROUNDS) --memory $(MEMORY) $(OPTIONS)
 
 # Starts `weighbridge up --simulate` in a passing folder, runs the sample jobs, and photographs what a browser shows.
 pictures: setup browser

@@ -1,17 +1,19 @@
 """How fast, how flat: everything side by side in one run, beside its target.
 
-    python -m bench.speed [--rows 5000] [--rounds 3] [--memory 10000,100000] [--again 100000] [--out FIGURES.json]
+    python -m bench.speed [--rows 5000] [--rounds 3] [--memory 10000,100000] [--again 100000] [--limiter 130]
+        [--out FIGURES.json]
 
 Against a stand-in process that costs next to nothing (batches: against the simulator), so that the client is measured:
 jobs a second of the hand-written script, of `run`, of a quote that only counts, and of a pipeline with a task run per
-item; CPU a job; peak memory by rows, in both modes; a finished run again; a run of 118 jobs, cold and with a Prefect
-server running. Prints a table, and one JSON line. `--memory` and `--again` of 0 leave those out.
+item; CPU a job; peak memory by rows, in both modes; a finished run again; and what bench.start_up, bench.scaling and
+bench.limiter measure. Prints a table, and one JSON line. `--memory`, `--again` and `--limiter` of 0 leave those out.
 """
 
 import argparse
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -22,12 +24,10 @@ from statistics import median
 from typing import Any
 
 from bench.speed.files import POLICY, make_jobs
-from bench.speed.measure import WEIGHBRIDGE, Measured, measured, prefect_server, stand_in
+from bench.speed.measure import WEIGHBRIDGE, Measured, measured, stand_in
 from bench.speed.targets import table
 from simulator.process import running_simulator
 
-#: jobs of the small run: as many as the sample of the issue's measurement
-SMALL = 118
 #: a command's start-up is what this many jobs take
 FEW = 20
 
@@ -47,15 +47,15 @@ class Bench:
         path = self.folder / f"jobs-{rows}.parquet"
         return path if path.exists() else make_jobs(path, rows)
 
-    def environment(self, *, prefect_home: str = "prefect", **more: str) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         env = {
             **os.environ,
             "ANTHROPIC_BASE_URL": self.base_url,
             "ANTHROPIC_API_KEY": "stand-in",
-            "PREFECT_HOME": str(self.folder / prefect_home),
+            "PREFECT_HOME": str(self.folder / "prefect"),
         }
         env.pop("PREFECT_API_URL", None)
-        return {**env, **more}
+        return env
 
     def fresh(self) -> None:
         """Without a ledger and results."""
@@ -63,12 +63,12 @@ class Bench:
             path.unlink()
         shutil.rmtree(self.folder / "results", ignore_errors=True)
 
-    def run(self, rows: int, *options: str, again: bool = False, **env: str) -> Measured:
+    def run(self, rows: int, *options: str, again: bool = False) -> Measured:
         """`weighbridge run` of so many rows, on a fresh ledger or, again, on the one that is there."""
         if not again:
             self.fresh()
         command = [WEIGHBRIDGE, "run", str(self.jobs(rows)), *self._places(), "--results"]
-        return measured([*command, str(self.folder / "results"), "--json", *options], self.environment(**env))
+        return measured([*command, str(self.folder / "results"), "--json", *options], self.environment())
 
     def quote(self, rows: int) -> Measured:
         """`weighbridge quote` of so many rows, on a fresh ledger."""
@@ -142,17 +142,10 @@ def again(bench: Bench, rows: int) -> dict[str, Any]:
     }
 
 
-def small(bench: Bench, rounds: int) -> dict[str, Any]:
-    """A run of few jobs: on a fresh machine, once more, and with a Prefect server running; seconds to exit."""
-    home = "prefect-of-small"
-    shutil.rmtree(bench.folder / home, ignore_errors=True)
-    first = bench.run(SMALL, prefect_home=home).seconds
-    cold = median(bench.run(SMALL, prefect_home=home).seconds for _ in range(rounds))
-    with prefect_server(bench.environment(prefect_home=home)) as api_url:
-        warm = median(
-            bench.run(SMALL, prefect_home=home, PREFECT_API_URL=api_url).seconds for _ in range(rounds)
-        )
-    return {"jobs": SMALL, "fresh_machine": first, "cold": cold, "with_a_server": warm}
+def other(module: str, *options: str) -> Any:
+    """The JSON of another measurement of this folder."""
+    done = subprocess.run([sys.executable, "-m", module, *options], stdout=subprocess.PIPE, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 @contextmanager
@@ -167,16 +160,20 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", default="10000,100000")
     parser.add_argument("--again", type=int, default=100_000)
+    parser.add_argument("--limiter", type=float, default=130.0, help="seconds of each of its ten cases")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     sizes = [int(size) for size in given.memory.split(",") if int(size)]
     with _bench() as bench:
         figures: dict[str, Any] = {"side_by_side": side_by_side(bench, given.rows, given.rounds)}
-        figures["small"] = small(bench, given.rounds)
         if sizes:
             figures["memory"] = memory(bench, sizes)
         if given.again:
             figures["again"] = again(bench, given.again)
+    figures["start_up"] = other("bench.start_up", "--repeat", str(given.rounds), "--json")
+    figures["scaling"] = other("bench.scaling", "--rows", str(given.rows), "--rounds", "1")
+    if given.limiter:
+        figures["limiter"] = other("bench.limiter", "--seconds", str(given.limiter), "--json")
     print(table(figures))
     print(json.dumps(figures))
     if given.out:

@@ -3,12 +3,11 @@
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from urllib.request import Request, urlopen
 from simulator.process import running_simulator
 
 WEIGHBRIDGE = str(Path(sys.executable).parent / "weighbridge")
-_START_SECONDS = 180
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,41 +80,3 @@ def stand_in(folder: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait()
-
-
-@contextmanager
-def prefect_server(environment: Mapping[str, str]) -> Iterator[str]:
-    """A Prefect server of its own, in the environment's PREFECT_HOME; its API's URL."""
-    port = free_port()
-    command = [str(Path(WEIGHBRIDGE).with_name("prefect")), "server", "start", "--port", str(port)]
-    process = subprocess.Popen(
-        command, env=dict(environment), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    api_url = f"http://127.0.0.1:{port}/api"
-    try:
-        _wait_for(f"{api_url}/health")
-        yield api_url
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _wait_for(url: str) -> None:
-    """Return once an address answers.
-
-    Raises:
-        TimeoutError: it did not within the time that a server may take to start.
-    """
-    until = time.monotonic() + _START_SECONDS
-    while time.monotonic() < until:
-        with suppress(OSError), urlopen(url, timeout=5):
-            return
-        time.sleep(0.2)
-    raise TimeoutError(url)
-
-
-def free_port() -> int:
-    """A port that nobody listens at."""
-    with socket.socket() as opened:
-        opened.bind(("127.0.0.1", 0))
-        return int(opened.getsockname()[1])

@@ -25,6 +25,21 @@ def _growth(mode: str) -> Callable[[Figures], float]:
     return ratio
 
 
+def _start_up(case: str) -> Callable[[Figures], float]:
+    def seconds(figures: Figures) -> float:
+        return float(next(one["exit"] for one in figures["start_up"]["cases"] if one["case"] == case))
+
+    return seconds
+
+
+def _scaling(way: str, other: str) -> Callable[[Figures], float]:
+    def ratio(figures: Figures) -> float:
+        ways = figures["scaling"]["ways"]
+        return round(ways[way]["sent_per_second"] / ways[other]["sent_per_second"], 2)
+
+    return ratio
+
+
 TARGETS = (
     Target(
         "jobs a second, to the hand-written script",
@@ -65,14 +80,26 @@ TARGETS = (
         lambda figures: figures["again"]["calls"],
         lambda found: found == 0,
     ),
-    Target(
-        "118 jobs, cold, seconds", "< 6", lambda figures: figures["small"]["cold"], lambda found: found < 6
-    ),
+    Target("118 jobs, cold, seconds", "< 6", _start_up("run, cold"), lambda found: found < 6),
     Target(
         "118 jobs, with a server running, seconds",
         "< 3",
-        lambda figures: figures["small"]["with_a_server"],
+        _start_up("run, with a server"),
         lambda found: found < 3,
+    ),
+    Target("two workers, to one", "> 1", _scaling("2 workers", "1 workers"), lambda found: found > 1),
+    Target("two workers, to none", "> 1", _scaling("2 workers", "local"), lambda found: found > 1),
+    Target(
+        "least share of an allowance used, percent",
+        ">= 97",
+        lambda figures: round(100 * min(one["share_used"] for one in figures["limiter"]), 1),
+        lambda found: found >= 97,
+    ),
+    Target(
+        "largest share of 429s, percent",
+        "<= 0.5",
+        lambda figures: round(100 * max(one["share_refused"] for one in figures["limiter"]), 2),
+        lambda found: found <= 0.5,
     ),
 )
 
