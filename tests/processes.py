@@ -78,6 +78,18 @@ def until(found, what, seconds=SECONDS):
     return value
 
 
+def kill_when(pid, is_so):
+    """Kill a process if something is so, which is looked at while it stands still; whether it was killed."""
+    os.kill(pid, signal.SIGSTOP)
+    then = signal.SIGCONT
+    try:
+        if is_so():
+            then = signal.SIGKILL
+    finally:
+        os.kill(pid, then)
+    return then is signal.SIGKILL
+
+
 def stop(child, seconds=20):
     """End a process that a test started, and its group, if it is still there."""
     if child.poll() is None:

@@ -163,6 +163,10 @@ class Yard:
         received = self.witness.stats()["received"]
         return received["count_tokens"], received["messages"]
 
+    def in_flight(self):
+        """Attempts that have been sent and have not ended, by the ledger."""
+        return self.one("SELECT count(*) FROM attempts WHERE sent_at IS NOT NULL AND ended_at IS NULL")
+
     def results(self, report):
         """The rows of a run's result files."""
         return _parquet(report, "results")

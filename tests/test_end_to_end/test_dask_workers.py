@@ -19,7 +19,7 @@ from tasks.read_jobs import read_jobs
 from tasks.run import Run
 from tests.clusters import address_of, dask_cluster
 from tests.nights import Rows, weigh
-from tests.processes import until
+from tests.processes import kill_when, until
 from tests.strategies import begin, owner_of
 
 pytestmark = [pytest.mark.prefect, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -99,7 +99,12 @@ def test_a_night_on_a_cluster_whose_worker_is_killed_pays_nothing_twice_and_lose
         with yard.start("run", jobs, "--json", "--policy", policy, *options) as command:
             until(lambda: yard.called()[1] >= 25 or command.has_ended(), "requests")
             assert not command.has_ended(), command.err
-            cluster.workers[0].send_signal(signal.SIGKILL)
+            victim = cluster.workers[0].pid
+            # each has at most 10 calls in flight: with more than that, the victim has some
+            until(
+                lambda: command.has_ended() or kill_when(victim, lambda: yard.in_flight() > 10),
+                "calls of both workers in flight",
+            )
             ended = command.finish()
         assert ended.code == 4, ended.told()
         assert_nothing_is_billed_twice(yard.witness.billed())

@@ -6,7 +6,7 @@ from collections import Counter
 import psutil
 import pytest
 
-from tests.processes import until
+from tests.processes import kill_when, until
 
 pytestmark = pytest.mark.prefect
 
@@ -59,7 +59,11 @@ def test_a_worker_that_is_killed_while_it_sends_costs_nothing_twice_and_loses_no
             until(lambda: yard.called()[1] >= 25 or command.has_ended(), "requests")
             assert not command.has_ended()
             victim, _ = workers_of(command)
-            victim.send_signal(signal.SIGKILL)
+            # each has at most 10 calls in flight: with more than that, the victim has some
+            until(
+                lambda: command.has_ended() or kill_when(victim.pid, lambda: yard.in_flight() > 10),
+                "calls of both workers in flight",
+            )
             ended = command.finish()
         assert ended.code == 4, ended.told()
         report = ended.json
