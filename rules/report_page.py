@@ -150,10 +150,13 @@ def _narrow_lessons(report: RunReport) -> Rows:
 
 
 def _short_places(report: RunReport) -> Rows:
-    """Where the run's things are; the folder of the results, which stands above, is left out of their names."""
+    """Where the run's things are. What stands above is left out: the folder of the results, and addresses.
+
+    An address that is cut into lines would become a link to its first line.
+    """
     if report.places is None:
         return []
-    rows = place_rows(report)
+    rows = [(what, where) for what, where in place_rows(report) if not where.startswith("http")]
     return [(what, where.replace(f"{report.places.results}/", "…/")) for what, where in rows]
 
 

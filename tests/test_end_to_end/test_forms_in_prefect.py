@@ -1,11 +1,8 @@
 """The form of `on-demand` in both versions of Prefect's UI: what it shows, what it refuses, and what it starts."""
 
 import asyncio
-import os
-import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from prefect.client.orchestration import PrefectClient
@@ -16,12 +13,11 @@ from services.deploy import FlowForm, deploy
 from services.deployments import deployments_of
 from tests.browsers import launched_chromium
 from tests.processes import fetch, until
+from tests.shown_forms import SHOWN, UIS, ShownForm
 
 pytestmark = [pytest.mark.prefect, pytest.mark.slow]
 #: names of its own: other tests count what is on the server
 NAME = "forms-in-prefect"
-SHOWN = NightlyForm.fields_shown()
-UIS = {"v1": "", "v2": "/v2"}
 
 
 @pytest.fixture(scope="module")
@@ -48,59 +44,6 @@ def on_demand(prefect_api):
 def chromium(on_demand):
     with launched_chromium() as browser:
         yield browser
-
-
-@dataclass
-class ShownForm:
-    """The page with the form of a deployment, in one of the versions of the UI."""
-
-    page: Any
-    ui: str
-
-    def field(self, name):
-        """What belongs to a parameter: its title, its description and its boxes."""
-        title = re.compile(rf"^{re.escape(SHOWN[name]['title'])}( \(Optional\))?$")
-        label = {"v1": ".schema-form-property__label", "v2": "label"}[self.ui]
-        place = {"v1": ".schema-form-property", "v2": "div.group"}[self.ui]
-        return self.page.locator(place).filter(has=self.page.locator(label, has_text=title)).last
-
-    def box(self, name):
-        return self.field(name).locator("input, textarea").first
-
-    def write(self, **texts):
-        for name, text in texts.items():
-            self.box(name).fill(text)
-        self.page.wait_for_timeout(1_500)  # a box hands on its text some time after it was typed
-
-    def choose(self, name, value):
-        """Choose a value of a list, which must be there among all others."""
-        button = {"v1": ".p-select-button__control", "v2": "[role=combobox], button[aria-haspopup]"}[self.ui]
-        opener, options = self.field(name).locator(button).last, self.page.get_by_role("option")
-
-        def opened():
-            # a click opens and shuts the list of V1
-            opener.click(force=True)
-            self.page.wait_for_timeout(500)
-            if not options.count():
-                opener.press("ArrowDown")
-                self.page.wait_for_timeout(500)
-            return options.count()
-
-        until(opened, "the list")
-        assert options.all_inner_texts() == SHOWN[name]["anyOf"][0]["enum"]
-        options.get_by_text(value, exact=True).click()
-
-    def submit(self):
-        self.page.get_by_role("button", name="Submit").press("Enter")  # a message may lie over it
-
-    def message_of_the_browser(self, name):
-        """What the browser itself says of a box when the form is submitted; "" when it is content."""
-        return self.box(name).evaluate("box => box.validationMessage")
-
-    def picture(self, name):
-        """A screenshot, where somebody asks for one."""
-        if folder := os.environ.get("WEIGHBRIDGE_PICTURES"):
-            self.page.screenshot(path=f"{folder}/form_{self.ui}_{name}.png", full_page=True)
 
 
 @pytest.fixture(params=UIS)
@@ -156,8 +99,7 @@ def test_the_form_shows_what_the_run_takes_refuses_what_it_refuses_and_starts_th
     form.choose("mode", "batches")
     form.choose("effort", "high")
     form.picture("right")
-    form.submit()
-    [run] = until(begun, "the flow run")
+    [run] = form.submit_until(begun)
     asked = {"jobs": "in.csv", "mode": "batches", "run_budget_usd": "12.50", "deadline": "06:30", "limit": 3}
     given = {name: value for name, value in run["parameters"].items() if value != SHOWN[name].get("default")}
     assert given == asked | {"effort": "high"}

@@ -75,6 +75,9 @@ def test_the_page_begins_with_what_happened_and_goes_on_with_what_to_do_where_to
     assert found == sorted(found)
     assert as_markdown(report).startswith(page[: found[3]])
     assert "data:image" not in as_markdown(report)
+    # cut into lines, an address would lead elsewhere
+    assert "http" not in page[found[-1] :]
+    assert "| http" in as_markdown(report)
 
 
 def test_a_run_of_which_nothing_is_left_says_so_and_one_that_failed_does_not():
