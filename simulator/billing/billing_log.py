@@ -117,9 +117,11 @@ def read_billed(path: str | Path) -> list[dict[str, Any]]:
         path: the file; one that is not there yet counts as empty.
 
     Returns:
-        one dictionary per accepted message; `cost_nano_usd` is 0 where `billed` is false.
+        one dictionary per accepted message; `cost_nano_usd` is 0 where `billed` is false. A line that is still being
+        written is left out.
     """
     path = Path(path)
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+    whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
+    return [json.loads(line) for line in whole.split("\n") if line]

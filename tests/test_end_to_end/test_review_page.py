@@ -130,8 +130,11 @@ class TestAnEvening:
         page.get_by_role("button", name="Show").click()
         page.get_by_role("link", name="picture-1").click()
         page.get_by_text("What does the scale say?").wait_for()
-        picture = page.locator("figure.review-image img")
+        with page.expect_popup() as opened:
+            page.get_by_role("link", name="Open the picture").click()
+        picture = opened.value.locator("img")
         assert picture.evaluate("it => [it.naturalWidth, it.naturalHeight]") == [300, 120]
+        opened.value.close()
         [row] = yard.rows("SELECT * FROM reviews WHERE job_id = 'picture-1'")
         assert page.get_by_label("At most USD").input_value() == _decimal(row["worst_case_nano_usd"])
         assert page.get_by_label("At most input tokens").input_value() == str(row["input_tokens"])

@@ -61,7 +61,7 @@ def test_an_effort_that_cannot_be_asked_for_is_refused_before_anything_is_counte
         routes = routes.replace(name, "claude-haiku-4-5-20251001")
     (yard.folder / "old.toml").write_text(routes)
     cases = {
-        "none that the API knows": ("--effort", "extreme"),
+        "should be 'low', 'medium', 'high', 'xhigh' or 'max'": ("--effort", "extreme"),
         "type enabled is refused by claude-haiku-5-5": ("--thinking-budget", 2_000),
         "two ways to think": ("--thinking-budget", 2_000, "--effort", "low"),
         "refused by claude-haiku-4-5 and claude-haiku-4-5-20251001 (leave effort out": (

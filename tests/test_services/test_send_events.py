@@ -40,5 +40,6 @@ def test_an_event_is_about_its_flow_run_and_has_its_sentence(prefect_api):
             ]
 
         until(sent, "the event", seconds=60)
-    [event] = sent()
-    assert event["payload"] == {"sentence": EVENT.sentence, "run_id": "run-7"}
+    # what is sent again after a lost connection may arrive twice
+    for event in sent():
+        assert event["payload"] == {"sentence": EVENT.sentence, "run_id": "run-7"}
