@@ -32,7 +32,7 @@ DEPLOYMENTS = {"nightly", "on-demand", "collect-batches", "resubmit-approved", "
 RUN_SECONDS = 300
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 ROWS = 150
-#: two rows a second: time to press Cancel; and few task runs, since a browser without a graphics card draws them slowly
+#: a row a second: time to press Cancel; and few task runs, since a browser without a graphics card draws them slowly
 SLOW = """
 name = "slow"
 max_task_runs = 5
@@ -41,7 +41,7 @@ name = "small"
 model = "claude-haiku-5-5"
 up_to_input_tokens = 100_000
 [limits]
-messages_per_minute = 120
+messages_per_minute = 60
 """
 
 
