@@ -1,5 +1,8 @@
 """Events go out from a thread: a server that is away neither stops nor slows who sends them."""
 
+import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -8,9 +11,15 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from schemas.alert import AlertEvent, AlertEventName
 from services import send_events as module
 from services.send_events import send_events
-from tests.processes import fetch, free_port, until
+from tests.processes import ROOT, fetch, free_port, until
 
 FLOW_RUN = "00000000-0000-0000-0000-000000000007"
+SENDER = """
+import sys
+from schemas.alert import AlertEvent, AlertEventName
+from services.send_events import send_events
+send_events([AlertEvent(AlertEventName.DRIFT, "run-7: Drift of estimates.")], "run-7", sys.argv[1])
+"""
 EVENT = AlertEvent(AlertEventName.DRIFT, "run-7: Drift of estimates.")
 
 
@@ -28,18 +37,21 @@ def test_a_run_that_no_flow_run_shows_sends_nothing(monkeypatch):
 
 @pytest.mark.prefect
 def test_an_event_is_about_its_flow_run_and_has_its_sentence(prefect_api):
-    with temporary_settings({PREFECT_API_URL: prefect_api}):
-        send_events([EVENT], "run-7", FLOW_RUN)
+    # in a process of its own: a process keeps the connection for events that it made first
+    environment = os.environ | {"PREFECT_API_URL": prefect_api}
+    subprocess.run(
+        [sys.executable, "-c", SENDER, FLOW_RUN], cwd=ROOT, env=environment, check=True, timeout=120
+    )
 
-        def sent():
-            wanted = {"filter": {"event": {"name": [EVENT.name]}}, "limit": 50}
-            return [
-                event
-                for event in fetch(f"{prefect_api}/events/filter", wanted)["events"]
-                if event["resource"]["prefect.resource.id"] == f"prefect.flow-run.{FLOW_RUN}"
-            ]
+    def sent():
+        wanted = {"filter": {"event": {"name": [EVENT.name]}}, "limit": 50}
+        return [
+            event
+            for event in fetch(f"{prefect_api}/events/filter", wanted)["events"]
+            if event["resource"]["prefect.resource.id"] == f"prefect.flow-run.{FLOW_RUN}"
+        ]
 
-        until(sent, "the event", seconds=60)
+    until(sent, "the event", seconds=60)
     # what is sent again after a lost connection may arrive twice
     for event in sent():
         assert event["payload"] == {"sentence": EVENT.sentence, "run_id": "run-7"}
