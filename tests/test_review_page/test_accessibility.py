@@ -12,7 +12,13 @@ from tests.test_review_page.served_page import served
 WIDE, PHONE = {"width": 1400, "height": 900}, {"width": 390, "height": 844}
 #: of WCAG 2.2, which axe leaves out unless it is asked
 OPTIONS = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
-LOOKS = [(scheme, size) for scheme in ("light", "dark") for size in ("wide", "phone")]
+#: the two in which all differs are in the quick suite
+LOOKS = [
+    ("light", "wide"),
+    ("dark", "phone"),
+    pytest.param("light", "phone", marks=pytest.mark.slow),
+    pytest.param("dark", "wide", marks=pytest.mark.slow),
+]
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +83,7 @@ def test_axe_finds_nothing_on_the_lists(chromium, address, scheme, size):
     assert found == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "size"), LOOKS)
 def test_axe_finds_nothing_on_a_review_of_each_reason_and_status(chromium, address, scheme, size):
     found = []
