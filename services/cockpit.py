@@ -12,6 +12,7 @@ from schemas.deployment import Cockpit
 from schemas.errors import BadInput
 from schemas.words import masked_url
 from services.deployments import spec_on_server
+from services.early_server import ends_with_us
 
 #: how long the server may take for all that is asked, seconds
 _PATIENCE_SECONDS = 20
@@ -29,7 +30,8 @@ def flow_run_address(flow_run: str | None) -> str | None:
     Args:
         flow_run: its id; None: no flow run shows what is done.
     """
-    if flow_run is None or (PREFECT_API_URL.value() is None and PREFECT_UI_URL.value() is None):
+    api = PREFECT_API_URL.value()
+    if flow_run is None or ends_with_us(api) or (api is None and PREFECT_UI_URL.value() is None):
         return None
     address = url_for("flow-run", obj_id=flow_run)
     return None if address is None else masked_url(address)

@@ -84,6 +84,11 @@ class EarlyServer:
 _started: list[EarlyServer] = []
 
 
+def ends_with_us(api: str | None) -> bool:
+    """Whether the server at this address is one that this process has started, and that ends with it."""
+    return any(server.api == api for server in _started)
+
+
 def start_early(environment: MutableMapping[str, str]) -> None:
     """Name a server that runs in the environment, or start one and name that, if it is plain that none is configured.
 

@@ -13,7 +13,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL, temporary_settings
 
 from schemas.deployment import ScheduleSpec
-from services import cockpit
+from services import cockpit, early_server
 from services.cockpit import flow_run_address, read_cockpit
 
 
@@ -98,4 +98,11 @@ def test_a_flow_run_has_the_address_that_the_settings_lead_to(api, page, address
 
 def test_a_flow_run_of_a_server_that_does_not_stay_has_no_address():
     with temporary_settings(restore_defaults={PREFECT_API_URL, PREFECT_UI_URL}):
+        assert flow_run_address("7") is None
+
+
+def test_a_server_that_ends_with_the_command_has_no_page_to_go_to(monkeypatch):
+    api = "http://127.0.0.1:40123/api"
+    monkeypatch.setattr(early_server, "_started", [SimpleNamespace(api=api)])
+    with temporary_settings({PREFECT_API_URL: api}, restore_defaults={PREFECT_UI_URL}):
         assert flow_run_address("7") is None
