@@ -49,6 +49,15 @@ def is_uuid(kind: pa.DataType) -> bool:
     return isinstance(kind, pa.UuidType)
 
 
+def kind_name(kind: pa.DataType) -> str:
+    """What a column holds, for a sentence. The names inside a struct may be data of a payload, and are left out."""
+    if kinds.is_struct(kind) or kinds.is_map(kind) or kinds.is_union(kind):
+        return str(kind).partition("<")[0]
+    if kinds.is_nested(kind):
+        return f"list of {kind_name(unwrapped(kind.value_type))}"
+    return str(kind)
+
+
 def _values(array: pa.Array, level: int) -> _Values:
     kind = array.type
     if level > _MAX_LEVELS:

@@ -13,7 +13,7 @@ from schemas.payload.exact_json import Unfit
 from schemas.policy_sections import JobColumns
 from schemas.row import ParsedJson
 from schemas.words import printable
-from services.arrow_values import is_json, is_uuid, unwrapped
+from services.arrow_values import is_json, is_uuid, kind_name, unwrapped
 from services.job_paths import InputFile
 from services.row_pieces import FileFacts
 
@@ -154,7 +154,8 @@ class InputColumns:
             kind = unwrapped(facts.kinds.get(one.name, pa.null()))
             if not kinds.is_null(kind) and not any(fits(kind) for fits in one.takes.values()):
                 raise BadInput(
-                    f"{file.path}: column {_shown(one.name)} holds {kind}; it takes {' or '.join(one.takes)}, since it "
+                    f"{file.path}: column {_shown(one.name)} holds {kind_name(kind)}; it takes "
+                    f"{' or '.join(one.takes)}, since it "
                     f"is {one.role}. Convert it, or name another column; nothing was sent."
                 )
 

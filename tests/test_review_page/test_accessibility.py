@@ -97,6 +97,7 @@ def test_axe_finds_nothing_on_a_review_of_each_reason_and_status(chromium, addre
     assert found == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "size"), LOOKS)
 def test_axe_finds_nothing_where_a_payload_is_edited_and_where_a_decision_is_answered(
     chromium, address, scheme, size

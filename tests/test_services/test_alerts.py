@@ -57,6 +57,7 @@ async def test_what_is_missing_is_made_and_a_second_time_nothing_is_done(server,
     ]
 
 
+@pytest.mark.slow
 async def test_what_an_operator_changed_is_named_and_stays_until_a_reset(server, prefect_api):
     channels = AlertChannels(webhook="http://127.0.0.1:9/first")
     await apply_alerts(prefect_api, SPECS, channels)
@@ -162,6 +163,7 @@ async def test_an_event_of_what_lasts_is_sent_on_once_a_day_with_its_sentence(se
     assert sorted(listening.about("weighbridge: drift")) == ["run-1: 2 jobs wait.", "run-2: 2 jobs wait."]
 
 
+@pytest.mark.slow
 async def test_a_night_that_nobody_takes_is_heard_of_and_one_that_runs_is_not(server, prefect_api, listening):
     [night] = [replace(spec, within_seconds=12) for spec in SPECS if spec.absent]
     await apply_alerts(prefect_api, [night], AlertChannels(webhook=listening.url))

@@ -15,7 +15,7 @@ from rules.read_row import job_from_row
 from schemas.payload.exact_json import Unfit
 from schemas.payload.invalid import InvalidPayload
 from schemas.row import Entries, JsonText
-from services.arrow_values import column_values
+from services.arrow_values import column_values, kind_name
 from tests.strategies import texts
 
 int64s = st.integers(-(2**63), 2**63 - 1)
@@ -204,3 +204,18 @@ def test_a_type_nested_without_end_spoils_its_rows_only():
 def test_a_nested_nan_is_refused_with_its_place():
     with pytest.raises(InvalidPayload, match="NaN"):
         job_from_row(0, {"job_id": "a", "prompt": "x", "thinking": {"budget_tokens": math.nan}}, 100)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (pa.struct([("secret", pa.string())]), "struct"),
+        (pa.list_(pa.struct([("secret", pa.string())])), "list of struct"),
+        (pa.map_(pa.string(), pa.struct([("secret", pa.int8())])), "map"),
+        (pa.large_list(pa.list_(pa.field("secret", pa.int64()))), "list of list of int64"),
+        (pa.dense_union([pa.field("secret", pa.int64())]), "dense_union"),
+        (pa.timestamp("us"), "timestamp[us]"),
+    ],
+)
+def test_what_a_column_holds_is_named_without_the_names_inside(kind, name):
+    assert kind_name(kind) == name

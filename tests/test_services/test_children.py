@@ -47,6 +47,7 @@ def test_stopping_ends_each_process_and_what_it_started_also_what_does_not_liste
     assert [one for one in started if one.is_running() and one.status() != psutil.STATUS_ZOMBIE] == []
 
 
+@pytest.mark.slow
 def test_what_a_process_started_ends_before_it_so_that_it_can_be_seen_to_its_end(children, tmp_path):
     ending = f"import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: (print('child', flush=True), sys.exit())); {SLEEPS}"
     code = (

@@ -72,7 +72,7 @@ def test_a_column_that_the_policy_names_must_be_there(tmp_path, options, words):
         (pa.array([b"x"]), {"prompt": "n"}, "column n holds binary; it takes text, since it is the prompt"),
         (pa.array([1.5]), {"id": "n", "prompt": "Body"}, "column n holds double; it takes text or whole numbers or UUIDs, since it is the job's id"),
         (pa.array([b"x"]), {"prompt": "{n}"}, "column n holds binary; it takes text or whole numbers"),
-        (pa.array([["x"]]), {"prompt": "{n}"}, "column n holds list<"),
+        (pa.array([["x"]]), {"prompt": "{n}"}, "column n holds list of"),
         (pa.array([{"x": 1}]), {"prompt": "Body", "keep": ["n"]}, "since it is a column of results.keep"),
     ],
 )  # fmt: skip

@@ -66,6 +66,7 @@ def all_of(ledger, query):
 PRUNE = {"on_over_budget": "prune", "min_turns": 1}
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(10), deadline=None)
 @given(conversations(), st.integers(400, 1_500), st.sampled_from(["0.001", "0.01", "0.5"]))
 def test_what_is_sent_is_within_every_budget_and_never_paid_for_again(talk, limit, usd):

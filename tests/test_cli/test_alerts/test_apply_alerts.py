@@ -49,6 +49,7 @@ def test_it_says_what_was_made_what_is_there_and_what_was_removed_and_never_the_
     assert not any("hidden" in ended.out for ended in (made, again, other, reset))
 
 
+@pytest.mark.slow
 @pytest.mark.prefect
 def test_without_a_channel_it_asks_for_one(on_server):
     refused = on_server("alerts", "apply")
