@@ -314,6 +314,7 @@ def taken_by_another_process(url, gate, found):
     ledger.close()
 
 
+@pytest.mark.slow
 def test_a_dead_run_goes_to_one_process_only(ledger, ledger_url):
     for number in range(3):
         waiting(ledger, 1, f"run-{number}")

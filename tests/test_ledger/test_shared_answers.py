@@ -74,6 +74,7 @@ def jobs_of(file, first=0):
     ]
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(40))
 @given(files, st.booleans(), st.data())
 def test_each_payload_is_paid_once_and_every_row_gets_its_answer(file, private, data):

@@ -469,6 +469,7 @@ def a_night(draw):
     return rows, money | {"on_unknown": on_unknown}
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(6))
 @given(
     st.lists(a_night(), min_size=1, max_size=3),

@@ -60,6 +60,7 @@ SHAPES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(("answers", "jobs"), [(60, 40), (400, 300)])
 def test_eight_runs_of_ten_lie_in_the_range(shape, answers, jobs):

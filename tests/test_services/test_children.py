@@ -33,6 +33,7 @@ def descendants():
     return [one for one in psutil.Process().children(recursive=True) if one.status() != psutil.STATUS_ZOMBIE]
 
 
+@pytest.mark.slow
 def test_stopping_ends_each_process_and_what_it_started_also_what_does_not_listen(children, tmp_path):
     before = set(descendants())
     start(children, tmp_path, PARENT, "parent")
