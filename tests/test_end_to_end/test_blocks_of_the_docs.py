@@ -20,7 +20,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 NOT_RUN = {
     "installs the packages, or runs the tests themselves": 1,
     "needs a key": 1,
-    "takes minutes": 3,
+    "takes minutes": 4,
     "serves until it is interrupted": 4,
     "asks a person on the terminal": 1,
     "needs a work pool with a worker": 1,
