@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up browser pictures test test-slow test-all check chaos bench lock clean
+.PHONY: help setup demo up browser pictures test test-slow test-quiet test-all check chaos bench lock clean
 
 help:
 	@echo "make demo   run the nightly flow on sample jobs against the local simulator (no key needed)"
@@ -54,6 +54,11 @@ test: setup browser
 
 test-slow: setup browser
 	$(PYTEST) -m slow
+
+# What needs a machine without other work: an operator's evening in a browser, and the share of a rate that is used.
+test-quiet: setup browser
+	WEIGHBRIDGE_QUIET=1 $(BIN)/python -m pytest tests/test_end_to_end/test_an_operators_evening.py \
+	  tests/test_services/test_account_allowances.py
 
 test-all: setup browser
 	$(PYTEST) --hypothesis-profile=thorough
