@@ -174,7 +174,8 @@ def test_the_colours_follow_the_system_until_a_person_chooses_and_the_choice_is_
     with opened(chromium, address, color_scheme="dark") as page:
         assert colours() == "dark"
         page.emulate_media(color_scheme="light")
-        page.wait_for_function("document.documentElement.dataset.bsTheme === 'light'")
+        # the page's own rules forbid the evaluating with which Playwright waits for a function
+        page.locator("html[data-bs-theme='light']").wait_for(state="attached")
         page.get_by_label("Colours").select_option("dark")
         assert colours() == "dark"
         page.goto(f"{address}/reviews/detail?pk=2")
