@@ -22,25 +22,17 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bench.three_routes import THREE_ROUTES
 from simulator.process import running_simulator
 
 WEIGHBRIDGE = Path(sys.executable).parent / "weighbridge"
-POLICY = """
+POLICY = (
+    """
 name = "savings"
 mode = "batches"
-[[routes]]
-name = "small"
-model = "claude-haiku-5-5"
-up_to_input_tokens = 1_500
-[[routes]]
-name = "middle"
-model = "claude-sonnet-5-5"
-up_to_input_tokens = 8_000
-[[routes]]
-name = "large"
-model = "claude-opus-5-5"
-up_to_input_tokens = 200_000
-[request]
+"""
+    + THREE_ROUTES
+    + """[request]
 max_input_tokens = {most}
 max_cost_usd = "10"
 [limits]
@@ -51,6 +43,7 @@ on_over_budget = "{means}"
 [run]
 share_answers = {shares}
 """
+)
 BUDGET = 8_000
 WORDS = [
     "the",

@@ -118,7 +118,7 @@ class PreparedCalls:
         ) as answer:
             body = await answer.read()
         self._heard.hear(answer.headers)
-        if answer.ok and answer.status < 300 and "content-encoding" not in answer.headers:
+        if answer.status < 300 and "content-encoding" not in answer.headers:
             return ApiAnswer(answer.headers, body)
         decoded = _as_response(answer, body)
         if not decoded.is_success:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
-from rules.share_rates import share_of
+from rules.worker_limits import limits_of_worker
 from schemas.delivery import Assignment, Delivered, Work
 from schemas.errors import RunFailed, WeighbridgeError
 from schemas.job import AttemptId, Shard
@@ -148,7 +148,7 @@ async def _opened(assignment: Assignment) -> Desk:
                 f"A worker finds no run {reference.run_id} under way in its ledger. Give the run a ledger that its workers "
                 "reach under the same URL; nothing was sent by this worker."
             )
-        limits = share_of(reference.policy.limits, assignment.workers)
+        limits = limits_of_worker(reference.policy.limits, assignment.workers)
         gateway = await services.enter_async_context(open_gateway(limits, reference.base_url, ledger))
         models = await checked_models(gateway, reference.policy)
         if (gateway.endpoint, gateway.simulated) != (assignment.endpoint, assignment.simulated):

@@ -6,26 +6,19 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bench.three_routes import THREE_ROUTES
+
 #: characters of a prompt at the quantiles of a night: most are short, some are long
 SIZES = (400, 800, 1_400, 2_400, 3_600, 5_000, 7_200, 9_600, 14_000, 24_000)
 ROWS_A_GROUP = 10_000
 WORDS = ("order", "was", "sent", "on", "the", "day", "and", "not", "seen", "again", "by", "anyone", "there")
-POLICY = """
+POLICY = (
+    """
 name = "speed"
 on_unknown = "review"
-[[routes]]
-name = "small"
-model = "claude-haiku-5-5"
-up_to_input_tokens = 1_500
-[[routes]]
-name = "middle"
-model = "claude-sonnet-5-5"
-up_to_input_tokens = 8_000
-[[routes]]
-name = "large"
-model = "claude-opus-5-5"
-up_to_input_tokens = 200_000
-[request]
+"""
+    + THREE_ROUTES
+    + """[request]
 max_input_tokens = 4_000
 max_cost_usd = "10"
 [limits]
@@ -33,6 +26,7 @@ messages_per_minute = 6_000_000
 count_per_minute = 6_000_000
 max_in_flight = 64
 """
+)
 
 
 def make_jobs(path: Path, rows: int, seed: int = 1) -> Path:

@@ -1,9 +1,9 @@
-"""Share rates: what one of several workers may have in flight. The rates themselves are leased from the ledger."""
+"""The limits of one of several workers. The rates are not among them, for they are leased from the ledger."""
 
 from schemas.policy_sections import RateLimits
 
 
-def share_of(limits: RateLimits, workers: int) -> RateLimits:
+def limits_of_worker(limits: RateLimits, workers: int) -> RateLimits:
     """A policy's limits with an even share of the calls in flight, at least one.
 
     Args:
