@@ -9,6 +9,7 @@ from schemas.errors import WeighbridgeError
 from schemas.forms.flow_forms import CollectForm
 from schemas.policy_sections import RateLimits
 from schemas.settings import Settings
+from services.flow_process import prepare_flow_process
 from services.gateway import open_gateway
 from services.ledger import open_ledger
 from tasks.collect import collect
@@ -38,6 +39,7 @@ async def collect_batches(ledger: str | None = None, base_url: str | None = None
 
 async def one_collection(ledger_url: str, base_url: str | None) -> Collection:
     """The collection itself."""
+    prepare_flow_process()
     opened = open_ledger(ledger_url)
     try:
         async with open_gateway(RateLimits(), base_url, opened) as gateway:

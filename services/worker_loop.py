@@ -8,6 +8,8 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from services.memory import share_freed_memory
+
 Found = TypeVar("Found")
 
 
@@ -26,6 +28,7 @@ def on_kept_loop(work: Coroutine[Any, Any, Found]) -> Found:
 def _kept_loop() -> asyncio.AbstractEventLoop:
     with _Kept.making:
         if _Kept.loop is None:
+            share_freed_memory()
             _Kept.loop = asyncio.new_event_loop()
             threading.Thread(target=_Kept.loop.run_forever, name="loop of the worker", daemon=True).start()
         return _Kept.loop

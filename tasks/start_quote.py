@@ -14,6 +14,7 @@ from schemas.policy import Policy
 from schemas.policy_sections import Margin
 from schemas.run import RunOptions, SampleOptions
 from schemas.settings import Settings
+from services.flow_process import prepare_flow_process
 from services.gateway import Gateway, open_gateway
 from services.ledger import Ledger, open_ledger, quotes
 from services.ledger.lessons import Lessons
@@ -45,6 +46,7 @@ async def start_quote(
         BadInput: the job file, a policy, one of its models, the ledger or the results cannot be used.
         RunFailed: the ledger or the provider does not answer.
     """
+    prepare_flow_process()
     settings = Settings()
     check_lasting(options, settings)
     policy = run_policy(options, settings)

@@ -22,12 +22,12 @@ from schemas.outcome import Mode
 from schemas.policy import Policy
 from schemas.run import OWN_WAY, NewRun, RunOptions, RunReference, Way
 from schemas.settings import Settings
+from services.flow_process import prepare_flow_process
 from services.gateway import open_gateway
 from services.job_file import JobFile
 from services.ledger import open_ledger, runs
 from services.ledger.leases import new_token
 from services.ledger.store import is_lasting_url
-from services.memory import share_freed_memory
 from services.policy_file import read_policy
 from services.result_file import writable_folder
 from tasks.check_models import checked_models
@@ -51,7 +51,7 @@ async def start_run(options: RunOptions) -> AsyncIterator[tuple[Run, JobFile | N
             counted.
         RunFailed: the ledger or the provider does not answer.
     """
-    share_freed_memory()
+    prepare_flow_process()
     settings = Settings()
     check_lasting(options, settings)
     _check_job_file_alone(options)
