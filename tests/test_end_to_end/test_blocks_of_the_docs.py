@@ -19,13 +19,10 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 #: the only reasons for which a block is not run, and how many blocks have each
 NOT_RUN = {
     "installs the packages, or runs the tests themselves": 1,
-    "needs a key": 1,
     "takes minutes": 4,
-    "serves until it is interrupted": 4,
     "asks a person on the terminal": 1,
     "needs a work pool with a worker": 1,
     "needs a PostgreSQL server at this name": 1,
-    "needs an attempt of unknown outcome": 2,
     "needs a container engine": 4,
     "needs a Dask cluster at this address": 1,
 }
@@ -34,14 +31,27 @@ TURNS = [{"role": ("user", "assistant")[n % 2], "content": f"turn {n}"} for n in
 WAITING = {"job_id": "heavy", "messages": json.dumps(TURNS), "max_input_tokens": 1, "group": "support"}
 
 
+#: answered so that nobody knows whether they were billed, in `UNKNOWN_PLAN`
+UNKNOWN = [{"job_id": f"doubtful-{n}", "prompt": f"doubtful {n}", "max_tokens": 20_000} for n in range(3)]
+UNKNOWN_PLAN = '[[faults]]\nendpoint = "messages"\nkind = "cut_before"\nmatch = "doubtful"\n'
+
+
 @dataclass(frozen=True)
 class Place:
-    """What all pages start from: a folder to copy, the environment of the commands, and the server that forks them."""
+    """What all pages start from: a folder to copy, the environment of the commands, and the server that forks them.
+
+    `ids` names what a page means by its ids: review 17 waits, 18 and 19 are of unknown outcome, and so is the attempt.
+    """
 
     folder: object
     environment: dict
     warm: object
-    review: int
+    ids: dict
+
+    def opened(self, folder):
+        """A copy of it that the blocks of a page may change."""
+        shutil.copytree(self.folder, folder)
+        return DocFolder(folder, self.warm, self.environment, self.ids)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +59,9 @@ def place(tmp_path_factory, prefect_api, warm):
     """A folder with job files and with the ledger of a run, one job of which waits for a person."""
     folder = tmp_path_factory.mktemp("pages") / "start"
     (folder / "home").mkdir(parents=True)
-    with running_simulator() as simulator:
+    plan = folder / "unknown.toml"
+    plan.write_text(UNKNOWN_PLAN)
+    with running_simulator(plan=plan) as simulator:
         environment = clean_environment(
             folder / "home",
             PREFECT_API_URL=prefect_api,
@@ -69,25 +81,53 @@ def place(tmp_path_factory, prefect_api, warm):
         shutil.copy(ROOT / "data/policies/default.toml", folder / "mine.toml")
         with Command(["run", "jobs.parquet"], folder, environment, warm) as command:
             assert command.finish().code == 0
+        jobs = yard.jobs(UNKNOWN, "doubtful.parquet")
+        with Command(["run", jobs], folder, environment, warm) as command:
+            assert command.finish().code == 4
         (folder / "data/demo").mkdir()
         shutil.copy(folder / "data/ledger.db", folder / "data/demo/ledger.db")
-        yield Place(folder, environment, warm, yard.one("SELECT max(id) FROM reviews"))
+        yield Place(folder, environment, warm, ids_of(yard))
+
+
+def ids_of(yard):
+    """What is in a yard's ledger for the ids of the pages."""
+    [waits] = yard.rows("SELECT id FROM reviews WHERE reason <> 'unknown_outcome'")
+    first, second, third = yard.rows(
+        "SELECT id, job_id FROM reviews WHERE reason = 'unknown_outcome' ORDER BY id"
+    )
+    attempt = yard.one("SELECT attempt_id FROM attempts WHERE job_id = ?", third["job_id"])
+    on_page = "att_0123456789abcdef0123456789abcdef"
+    return {"17": waits["id"], "18": first["id"], "19": second["id"], on_page: attempt}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_blocks_of_a_page_run_in_their_order(page, place, tmp_path):
     text = page.read_text()
-    if not [block for block in blocks(text) if block.why is None]:
+    if not [block for block in blocks(text) if block.ends]:
         return
     folder = tmp_path / "page"
-    shutil.copytree(place.folder, folder)
+    at = place.opened(folder)
     (folder / "tickets.csv").write_text("\n".join(fences(text, "csv")))
     (folder / "tickets.toml").write_text("\n".join([DEFAULT_POLICY.read_text(), *fences(text, "toml")]))
-    at = DocFolder(folder, place.warm, place.environment, place.review)
     for block in blocks(text):
-        if block.why is None:
+        if block.ends:
             code, printed = at.run(block)
             assert code == 0, f"{block.text}\n{printed[-3000:]}"
+
+
+SERVED = [(page, block) for page in PAGES for block in blocks(page.read_text()) if block.ready]
+
+
+@pytest.mark.xdist_group("the default ports")
+@pytest.mark.parametrize(
+    ("page", "block"), SERVED, ids=[f"{page.name}-{n}" for n, (page, _) in enumerate(SERVED)]
+)
+def test_what_serves_comes_up_and_ends_with_ctrl_c(page, block, place, tmp_path):
+    at = place.opened(tmp_path / "page")
+    (tmp_path / "page/plan.toml").write_text(next(iter(fences(page.read_text(), "toml")), ""))
+    served, code, printed = at.serve(block)
+    assert served, printed[-3000:]
+    assert code in (0, 130), printed[-3000:]
 
 
 def test_what_is_not_run_has_one_of_few_reasons():
@@ -97,13 +137,19 @@ def test_what_is_not_run_has_one_of_few_reasons():
 
 def test_a_block_says_whether_it_is_run_and_why_not():
     page = "```sh\na\nb\n```\ntext\n\n<!-- not run: takes minutes -->\n```sh\nc\n```\n```text\nd\n```\n"
-    assert blocks(page) == [DocBlock("a\nb\n", None), DocBlock("c\n", "takes minutes")]
+    assert blocks(page) == [DocBlock("a\nb\n"), DocBlock("c\n", why="takes minutes")]
+
+
+def test_a_block_says_how_it_shows_that_it_serves():
+    page = '<!-- until Ctrl-C{}, ready at "Up" -->\n```sh\na\nb\n```\n'
+    assert blocks(page.format("")) == [DocBlock("a\nb\n", ready="Up")]
+    assert blocks(page.format(", each line")) == [DocBlock("a\n", ready="Up"), DocBlock("b\n", ready="Up")]
 
 
 def test_a_block_that_fails_is_found(place, tmp_path):
     folder = tmp_path / "page"
     folder.mkdir()
-    at = DocFolder(folder, place.warm, place.environment, 1)
-    assert at.run(DocBlock("weighbridge report --ledger sqlite:///none.db\ntrue\n", None))[0] == 2
-    assert at.run(DocBlock("no-such-command\ntrue\n", None))[0] == 127
-    assert at.run(DocBlock("weighbridge --version\n", None))[0] == 0
+    at = DocFolder(folder, place.warm, place.environment, {})
+    assert at.run(DocBlock("weighbridge report --ledger sqlite:///none.db\ntrue\n"))[0] == 2
+    assert at.run(DocBlock("no-such-command\ntrue\n"))[0] == 127
+    assert at.run(DocBlock("weighbridge --version\n"))[0] == 0
