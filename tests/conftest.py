@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, settings
 from sqlalchemy import make_url
 
 from services.ledger import open_ledger
+from tests.commands import forked_simulators
 from tests.processes import (
     ONE_CERTIFICATE,
     clean_environment,
@@ -17,8 +18,9 @@ from tests.processes import (
 from tests.strategies import EXAMPLES, quick_ledger
 
 # the steps are tried outside flow runs too
-for name, value in {"PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore", **ONE_CERTIFICATE}.items():
-    os.environ.setdefault(name, value)
+os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
+# also where a machine names its own: nothing here leaves loopback
+os.environ.update(ONE_CERTIFICATE)
 _CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 settings.register_profile(
     "weighbridge",
@@ -36,6 +38,13 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile("weighbridge")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _forked_simulators(tmp_path_factory):
+    """Simulators are forked from one that has read its modules, which takes longer than most of their tests."""
+    with forked_simulators(tmp_path_factory.mktemp("simulators")):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -55,7 +55,7 @@ def warm(tmp_path_factory, prefect_api):
     """The socket of a server that forks this session's commands, all of which use its Prefect server."""
     home = tmp_path_factory.mktemp("warm")
     with warm_server(
-        home, clean_environment(home, PREFECT_API_URL=prefect_api, **ONE_CERTIFICATE)
+        "weighbridge", home, clean_environment(home, PREFECT_API_URL=prefect_api, **ONE_CERTIFICATE)
     ) as address:
         yield address
 
