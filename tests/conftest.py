@@ -40,6 +40,17 @@ settings.register_profile(
 settings.load_profile("weighbridge")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Give the quick tests that need a Prefect server to one worker, so that it is started once.
+
+    The slow ones are too many for one worker.
+    """
+    for item in items:
+        if "prefect_api" in item.fixturenames and not item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.xdist_group("prefect"))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _forked_simulators(tmp_path_factory):
     """Simulators are forked from one that has read its modules, which takes longer than most of their tests."""
