@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from _pytest.nodeid import NodeId
 from hypothesis import HealthCheck, settings
 from sqlalchemy import make_url
 
@@ -41,14 +42,21 @@ settings.load_profile("weighbridge")
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Give the quick tests that need a Prefect server to one worker, so that it is started once.
+def pytest_collection_modifyitems(config, items):
+    """Give each group of tests to one worker.
 
-    The slow ones are too many for one worker.
+    The quick tests that need a Prefect server are a group, so that it is started once; the slow ones are too many for
+    one worker. A worker names the group behind an `@` of the test's id. pytest-xdist 3.8 writes that to an attribute
+    that pytest 9.2 has no more, so that all groups would be without effect.
     """
+    if not config.getoption("loadgroup", default=False):
+        return
     for item in items:
+        marks = [mark.args[0] for mark in item.iter_markers("xdist_group")]
         if "prefect_api" in item.fixturenames and not item.get_closest_marker("slow"):
-            item.add_marker(pytest.mark.xdist_group("prefect"))
+            marks = ["prefect"]
+        if marks:
+            item._id = NodeId.parse(f"{item.nodeid}@{marks[0]}")
 
 
 @pytest.fixture(scope="session", autouse=True)
