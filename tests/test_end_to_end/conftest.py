@@ -1,7 +1,7 @@
 """Yards in which the real processes run, and which of the tests here are quick.
 
-A test here takes as long as the processes that it starts. Of each door and each promise one stands in `make test`; the
-others are marked slow, and `.ci/run` runs them as well.
+A test here takes as long as the processes that it starts. Of each door one stands in `make test`, and of each promise that
+no test without processes proves; the others are marked slow, and `.ci/run` runs them as well.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.processes import ONE_CERTIFICATE, clean_environment
 from tests.yards import open_yard
 
 HERE = Path(__file__).parent
-#: the tests that `make test` runs, by file; all of a file where it names none
+#: the tests that `make test` runs, by file; all of a file where it names none, none of a file that is not here
 QUICK: dict[str, tuple[str, ...]] = {
     "test_a_night.py": ("three_nights",),
     "test_audit_tools.py": ("each_set_is_weighed",),
