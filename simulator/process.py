@@ -88,19 +88,23 @@ def running_simulator(
         if plan is not None:
             command += ["--plan", str(Path(plan).resolve())]
         with (Path(folder) / "stderr").open("w+b") as errors:
-            child = subprocess.Popen(  # noqa: S603
-                command,
-                cwd=_ROOT,
-                env=_environment(),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-            )
+            child = _start(command, errors)
             try:
                 ready = _wait_until_ready(child, errors)
                 yield RunningSimulator(ready["base_url"], Path(ready["log"]), child.pid)
             finally:
                 _stop(child)
+
+
+def _start(command: list[str], errors: IO[bytes]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603
+        command,
+        cwd=_ROOT,
+        env=_environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+    )
 
 
 def _environment() -> dict[str, str]:

@@ -1,6 +1,7 @@
-"""The `weighbridge` command as a process: from its file, as a person starts it, or from a server that is warm."""
+"""The `weighbridge` command as a process: from its file, as a person starts it, or from a server that is warm; and the simulator."""
 
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -12,10 +13,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
+from unittest import mock
 
 import pytest
 
-from tests.processes import BIN, ROOT, SECONDS, stop, until
+import simulator.process
+from tests.processes import BIN, ROOT, SECONDS, clean_environment, stop, until
 
 
 @dataclass
@@ -73,7 +77,9 @@ class Command:
                 start_new_session=True,
             )
         else:
-            self.process = Forked(server, {"arguments": words, "cwd": str(cwd), "env": env}, [out, err])
+            with Path(os.devnull).open("rb") as nothing:
+                asked = {"arguments": words, "cwd": str(cwd), "env": env}
+                self.process = Forked(server, asked, [nothing.fileno(), out, err])
 
     def __enter__(self):
         return self
@@ -122,9 +128,16 @@ class Command:
 
 
 class Forked:
-    """A process of the warm server, with what is used here of `subprocess.Popen`."""
+    """A process of a warm server, with what the tests use of `subprocess.Popen`."""
 
     def __init__(self, server: Path, asked: dict[str, object], files: list[int]) -> None:
+        """Start it.
+
+        Args:
+            server: the socket of the server.
+            asked: its arguments, its folder and its environment.
+            files: the descriptors of its stdin, stdout and stderr.
+        """
         self.returncode: int | None = None
         self._line = socket.socket(socket.AF_UNIX)
         self._line.connect(str(server))
@@ -160,17 +173,55 @@ class Forked:
         if self.poll() is None:
             os.kill(self.pid, number)
 
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Make it end."""
+        self.send_signal(signal.SIGKILL)
+
+
+class ForkedSimulator(Forked):
+    """A simulator of a warm server, which ends when its `stdin` is closed."""
+
+    def __init__(self, server: Path, command: list[str], errors: IO[bytes]) -> None:
+        """Start it, as `simulator.process` starts `command`: python -m simulator, and its options."""
+        given, written = os.pipe(), os.pipe()
+        asked = {"arguments": command[3:], "cwd": str(ROOT), "env": dict(os.environ)}
+        super().__init__(server, asked, [given[0], written[1], errors.fileno()])
+        os.close(given[0])
+        os.close(written[1])
+        self.stdin = os.fdopen(given[1], "wb")
+        self.stdout = os.fdopen(written[0], "rb")
+
 
 @contextmanager
-def warm_server(folder: Path, env: dict[str, str]) -> Iterator[Path]:
-    """The socket of a server that forks commands.
+def forked_simulators(folder: Path) -> Iterator[None]:
+    """Have simulators forked; the server that forks them lies in `folder` and starts when one is first asked for."""
+    with contextlib.ExitStack() as ends:
+
+        @functools.cache
+        def server() -> Path:
+            return ends.enter_context(warm_server("simulator", folder, clean_environment(folder)))
+
+        with mock.patch.object(
+            simulator.process, "_start", lambda command, errors: ForkedSimulator(server(), command, errors)
+        ):
+            yield
+
+
+@contextmanager
+def warm_server(program: str, folder: Path, env: dict[str, str]) -> Iterator[Path]:
+    """The socket of a server that forks processes.
 
     Args:
+        program: of which: weighbridge or simulator.
         folder: where the socket is.
-        env: its environment; the Prefect settings in it are those of each command.
+        env: its environment; the Prefect settings in it are those of each process.
     """
     address = folder / "warm"
-    command = [sys.executable, ROOT / "tests/warm_server.py", address]
+    command = [sys.executable, ROOT / "tests/warm_server.py", address, program]
     child = subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, start_new_session=True)
     try:
         until(lambda: address.exists() or child.poll() is not None, "the warm server")

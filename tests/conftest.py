@@ -3,10 +3,12 @@
 import os
 
 import pytest
+from _pytest.nodeid import NodeId
 from hypothesis import HealthCheck, settings
 from sqlalchemy import make_url
 
 from services.ledger import open_ledger
+from tests.commands import forked_simulators
 from tests.processes import (
     ONE_CERTIFICATE,
     clean_environment,
@@ -17,8 +19,9 @@ from tests.processes import (
 from tests.strategies import EXAMPLES, quick_ledger
 
 # the steps are tried outside flow runs too
-for name, value in {"PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore", **ONE_CERTIFICATE}.items():
-    os.environ.setdefault(name, value)
+os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
+# also where a machine names its own: nothing here leaves loopback
+os.environ.update(ONE_CERTIFICATE)
 _CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 settings.register_profile(
     "weighbridge",
@@ -36,6 +39,31 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile("weighbridge")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Give each group of tests to one worker.
+
+    The quick tests that need a Prefect server are a group, so that it is started once; the slow ones are too many for
+    one worker. A worker names the group behind an `@` of the test's id. pytest-xdist 3.8 writes that to an attribute
+    that pytest 9.2 has no more, so that all groups would be without effect.
+    """
+    if not config.getoption("loadgroup", default=False):
+        return
+    for item in items:
+        marks = [mark.args[0] for mark in item.iter_markers("xdist_group")]
+        if "prefect_api" in item.fixturenames and not item.get_closest_marker("slow"):
+            marks = ["prefect"]
+        if marks:
+            item._id = NodeId.parse(f"{item.nodeid}@{marks[0]}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _forked_simulators(tmp_path_factory):
+    """Simulators are forked from one that has read its modules, which takes longer than most of their tests."""
+    with forked_simulators(tmp_path_factory.mktemp("simulators")):
+        yield
 
 
 @pytest.fixture(scope="session")

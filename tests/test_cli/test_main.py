@@ -112,9 +112,9 @@ def test_a_shell_completes_commands_and_the_options_of_one_that_is_imported_then
     "arguments",
     [
         ["review", "approve", "1", "--by", "ana"],
-        ["check-bill", "--help"],
         ["prune-history", "--dry-run"],
-        ["verify", "--help"],
+        pytest.param(["check-bill", "--help"], marks=pytest.mark.slow),
+        pytest.param(["verify", "--help"], marks=pytest.mark.slow),
     ],
     ids=" ".join,
 )
@@ -122,6 +122,7 @@ def test_what_only_reads_or_decides_imports_neither_prefect_nor_the_sdk(tmp_path
     assert imported(tmp_path, *arguments) == [0, []]
 
 
+@pytest.mark.slow
 def test_a_run_does_import_prefect_so_that_the_test_above_can_fail(tmp_path):
     code, packages = imported(tmp_path, "run", "--help")
     assert code == 0

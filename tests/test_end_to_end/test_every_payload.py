@@ -25,14 +25,13 @@ FOLDER = Path(__file__).resolve().parents[2] / "data" / "samples"
 SAMPLES = {
     path.stem: json.loads(path.read_text("utf-8")) for path in sorted((FOLDER / "payloads").glob("*.json"))
 }
-#: what the tests of a mode are marked with; the payloads are the same in both
-MODES = {"messages": (), "batches": (pytest.mark.slow,)}
+#: what the tests of a mode are marked with; the payloads are the same in both. One worker makes the night of each
+MODES = {"messages": (), "batches": (pytest.mark.slow, pytest.mark.xdist_group("payloads in batches"))}
 
 
 def in_mode(mode, *more):
-    """A case of a mode: one worker makes the night of each."""
-    marks = [pytest.mark.xdist_group(f"payloads in {mode}"), *MODES[mode]]
-    return pytest.param(mode, *more, marks=marks)
+    """A case of a mode."""
+    return pytest.param(mode, *more, marks=MODES[mode])
 
 
 def expected_of(kind, mode):

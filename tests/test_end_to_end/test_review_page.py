@@ -385,13 +385,13 @@ class TestForgery:
 class TestStarting:
     """What the command says before it serves."""
 
-    def test_off_this_machine_it_wants_a_log_in(self, cold_yard):
-        ended = cold_yard.weighbridge("review", "serve", "--ledger", cold_yard.ledger, "--host", "0.0.0.0")
+    def test_off_this_machine_it_wants_a_log_in(self, yard):
+        ended = yard.weighbridge("review", "serve", "--ledger", yard.ledger, "--host", "0.0.0.0")
         assert ended.code == 2
         assert "starts only with a log-in" in ended.sentence
 
-    def test_users_that_cannot_be_read_are_refused(self, cold_yard):
-        ended = cold_yard.weighbridge(
+    def test_users_that_cannot_be_read_are_refused(self, yard):
+        ended = yard.weighbridge(
             "review", "serve", "--host", "0.0.0.0", WEIGHBRIDGE_REVIEW_USERS="anna:secret"
         )
         assert ended.code == 2

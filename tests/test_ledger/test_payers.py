@@ -5,6 +5,7 @@ import tempfile
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
@@ -64,9 +65,7 @@ def assert_windows_add_up(ledger):
     assert found.ok, found
 
 
-@settings(max_examples=examples(40))
-@given(files, st.lists(st.integers(0, 99), min_size=12, max_size=12), st.booleans(), st.integers(0, 200))
-def test_money_is_conserved_and_each_group_bears_its_part(file, bills, split, cap):
+def shared_money(file, bills, split, cap):
     with tempfile.TemporaryDirectory() as folder:
         ledger = quick_ledger(f"sqlite:///{folder}/ledger.db")
         read(ledger, "run-1", jobs_of(file))
@@ -97,6 +96,24 @@ def test_money_is_conserved_and_each_group_bears_its_part(file, bills, split, ca
             assert found.get(group, (0, 0)) == (0, borne[group])
         assert_windows_add_up(ledger)
         ledger.close()
+
+
+SHARED_MONEY_CASES = given(
+    files, st.lists(st.integers(0, 99), min_size=12, max_size=12), st.booleans(), st.integers(0, 200)
+)
+
+
+@settings(max_examples=examples(15))
+@SHARED_MONEY_CASES
+def test_money_is_conserved_and_each_group_bears_its_part(file, bills, split, cap):
+    shared_money(file, bills, split, cap)
+
+
+@pytest.mark.slow
+@settings(max_examples=examples(40))
+@SHARED_MONEY_CASES
+def test_money_is_conserved_and_each_group_bears_its_part_in_many_cases(file, bills, split, cap):
+    shared_money(file, bills, split, cap)
 
 
 def split_held(ledger, worst_case=100, date="2026-11-30", **cap):

@@ -298,10 +298,21 @@ FILE_CHANGES = {
 }
 
 
+@pytest.fixture(scope="module")
+def one_night(tmp_path_factory):
+    """The folder of a ledger of one night, and of its results."""
+    folder = tmp_path_factory.mktemp("one-night")
+    ledger = quick_ledger(f"sqlite:///{folder}/ledger.db")
+    asyncio.run(night(ledger, folder, 1, mixed_rows()))
+    ledger.close()
+    return folder
+
+
 @pytest.mark.parametrize("change", FILE_CHANGES)
-def test_changed_result_files_fail_the_check_of_results_alone(tmp_path, change):
+def test_changed_result_files_fail_the_check_of_results_alone(tmp_path, one_night, change):
+    shutil.copytree(one_night, tmp_path, dirs_exist_ok=True)
     ledger = quick_ledger(f"sqlite:///{tmp_path}/ledger.db")
-    asyncio.run(night(ledger, tmp_path, 1, mixed_rows()))
+    tamper(ledger, f"UPDATE runs SET results_path = '{tmp_path}/run-1'")
     assert off(ledger) == []
     FILE_CHANGES[change](tmp_path / "run-1")
     assert off(ledger) == ["results"]

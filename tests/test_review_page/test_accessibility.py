@@ -9,6 +9,9 @@ from tests.strategies import quick_ledger
 from tests.test_review_page.office import REASONS, STATUSES, open_office
 from tests.test_review_page.served_page import served
 
+# one worker starts the browser, and once
+pytestmark = pytest.mark.xdist_group("accessibility")
+
 WIDE, PHONE = {"width": 1400, "height": 900}, {"width": 390, "height": 844}
 #: of WCAG 2.2, which axe leaves out unless it is asked
 OPTIONS = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
@@ -125,6 +128,7 @@ def test_axe_finds_nothing_where_a_payload_is_edited_and_where_a_decision_is_ans
     assert found == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "size"), LOOKS)
 def test_axe_finds_nothing_at_the_doors(chromium, ledger, scheme, size):
     users = f"Anna:{hashed_password('a long pass word')}"
@@ -156,7 +160,13 @@ TOO_SMALL = """() => [...document.querySelectorAll("button, a.btn, select, summa
     .filter(([, height]) => height < 44)"""
 
 
-@pytest.mark.parametrize("path", ["/reviews/list", "/reviews/detail?pk=2", "/edit?pk=2"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/reviews/detail?pk=2",
+        *(pytest.param(p, marks=pytest.mark.slow) for p in ("/reviews/list", "/edit?pk=2")),
+    ],
+)
 def test_on_a_phone_a_thumb_hits_everything_and_deciding_comes_first(chromium, address, path):
     with opened(chromium, address, viewport=PHONE) as page:
         page.goto(address + path)

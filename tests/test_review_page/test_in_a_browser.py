@@ -9,6 +9,9 @@ from tests.strategies import quick_ledger
 from tests.test_review_page.page import park, statuses
 from tests.test_review_page.served_page import served
 
+# one worker starts the browser, and once
+pytestmark = pytest.mark.xdist_group("in-a-browser")
+
 
 @pytest.fixture(scope="module")
 def chromium():
@@ -100,6 +103,7 @@ class TestKeys:
         page.get_by_role("button", name="Close").click()
         assert page.locator("dialog[open]").count() == 0
 
+    @pytest.mark.slow
     def test_where_there_is_nothing_to_do_a_key_does_nothing(self, page, address):
         page.goto(f"{address}/reviews/detail?pk=1")
         page.keyboard.press("j")

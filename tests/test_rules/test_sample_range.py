@@ -46,7 +46,7 @@ def routed(random, rows):
 
 
 @pytest.mark.parametrize("population", [lognormal, two_kinds, routed])
-@pytest.mark.parametrize("number", [60, 150])
+@pytest.mark.parametrize("number", [60, pytest.param(150, marks=pytest.mark.slow)])
 def test_it_holds_the_total_as_often_as_it_says(population, number):
     random = Random(7)
     held = 0

@@ -19,6 +19,7 @@ async def test_without_a_ledger_a_limiter_stays_as_it_is_and_with_one_it_shares(
         await limiter.turn()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scenario", ["requests, server below policy"])
 def test_two_processes_are_hardly_ever_refused_and_both_send(scenario):
     one = measured(SCENARIOS[scenario], 2, 8)

@@ -350,6 +350,7 @@ async def test_a_job_heavier_than_a_given_rate_never_leaves():
     assert server.requests == 1
 
 
+@pytest.mark.slow
 async def test_the_simulators_limits_of_a_model_are_kept_with_few_refusals(tmp_path):
     plan = tmp_path / "plan.toml"
     plan.write_text(

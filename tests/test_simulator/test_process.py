@@ -9,10 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from simulator import running_simulator
+from simulator import process, running_simulator
 
 ROOT = Path(__file__).resolve().parents[2]
+#: before a fixture replaces it
+STARTED = process._start
 COMMAND = [sys.executable, "-m", "simulator", "--port", "0"]
+
+
+@pytest.fixture(autouse=True)
+def _from_its_file(monkeypatch):
+    """Started as a run starts it, not forked from one that is warm."""
+    monkeypatch.setattr(process, "_start", STARTED)
 
 
 def start(*arguments, **options):

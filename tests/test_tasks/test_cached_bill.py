@@ -63,7 +63,7 @@ hit_rates = st.integers(0, 98) | st.integers(0, 25)
 seeds = st.integers(0, 999)
 
 
-@pytest.mark.parametrize("mode", ["messages", "batches"])
+@pytest.mark.parametrize("mode", ["messages", pytest.param("batches", marks=pytest.mark.slow)])
 @settings(max_examples=examples(150))
 @given(files(), hit_rates, seeds, st.integers(1, 8), st.lists(st.integers(0, 120), max_size=2))
 def test_the_bill_is_at_most_that_without_marks_what_first_jobs_wrote_and_what_missed_before_the_stop(
@@ -95,7 +95,7 @@ def nights_of(bodies, biller, slots, **changes):
             ledger.close()
 
 
-@pytest.mark.parametrize("mode", ["messages", "batches"])
+@pytest.mark.parametrize("mode", ["messages", pytest.param("batches", marks=pytest.mark.slow)])
 @settings(max_examples=examples(6))
 @given(files(30), hit_rates, seeds, st.integers(1, 8), st.lists(st.integers(0, 40), max_size=2))
 def test_so_it_is_with_the_ledger_and_the_queue_and_every_job_that_was_not_in_flight_is_answered(
@@ -131,7 +131,7 @@ async def test_what_waits_for_its_turn_leaves_without_the_mark_that_has_ended_me
     assert marked == sorted(marked, reverse=True)
 
 
-@pytest.mark.parametrize("mode", ["messages", "batches"])
+@pytest.mark.parametrize("mode", [pytest.param("messages", marks=pytest.mark.slow), "batches"])
 @settings(max_examples=examples(4))
 @given(files(20), hit_rates, seeds)
 def test_a_cap_with_room_for_the_bill_and_the_last_job_unmarked_defers_none(mode, bodies, hits, seed):

@@ -182,7 +182,7 @@ def rows_of(number):
     ]
 
 
-@pytest.mark.parametrize("mode", ["batches", "messages"])
+@pytest.mark.parametrize("mode", ["batches", pytest.param("messages", marks=pytest.mark.slow)])
 async def test_a_night_writes_a_shared_prefix_once_and_reads_it_ever_after_and_its_bills_are_right(
     tmp_path, mode
 ):

@@ -157,9 +157,7 @@ def told(ledger, report, folder):
     return words
 
 
-@settings(max_examples=examples(40))
-@given(tables(), st.integers(1, 5), st.integers(1, 5))
-def test_whatever_a_file_holds_every_row_ends_once_and_nothing_uncounted_is_sent(table, shard, admission):
+def any_file(table, shard, admission):
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         pq.write_table(table, folder / "jobs.parquet")
@@ -195,6 +193,24 @@ def test_whatever_a_file_holds_every_row_ends_once_and_nothing_uncounted_is_sent
             )
         assert not [words for words in told(ledger, report, folder / "run-1") if MARK in words]
         ledger.close()
+
+
+ANY_FILE_CASES = given(tables(), st.integers(1, 5), st.integers(1, 5))
+
+
+@settings(max_examples=examples(16))
+@ANY_FILE_CASES
+def test_whatever_a_file_holds_every_row_ends_once_and_nothing_uncounted_is_sent(table, shard, admission):
+    any_file(table, shard, admission)
+
+
+@pytest.mark.slow
+@settings(max_examples=examples(40))
+@ANY_FILE_CASES
+def test_whatever_a_file_holds_every_row_ends_once_and_nothing_uncounted_is_sent_in_many_cases(
+    table, shard, admission
+):
+    any_file(table, shard, admission)
 
 
 def words_of(row):

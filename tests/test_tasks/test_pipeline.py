@@ -41,9 +41,7 @@ def inputs(draw):
 sizes = st.tuples(st.integers(1, 6), st.integers(1, 6), st.integers(1, 6))
 
 
-@settings(max_examples=examples(16))
-@given(inputs(), sizes)
-def test_every_row_ends_once_and_nothing_is_paid_or_counted_twice(case, batch_sizes):
+def two_nights(case, batch_sizes):
     rows, kinds = case
     with tempfile.TemporaryDirectory() as folder:
         ledger = quick_ledger(f"sqlite:///{folder}/ledger.db")
@@ -104,13 +102,27 @@ def test_every_row_ends_once_and_nothing_is_paid_or_counted_twice(case, batch_si
         ledger.close()
 
 
+TWO_NIGHTS_CASES = given(inputs(), sizes)
+
+
+@settings(max_examples=examples(6))
+@TWO_NIGHTS_CASES
+def test_every_row_ends_once_and_nothing_is_paid_or_counted_twice(case, batch_sizes):
+    two_nights(case, batch_sizes)
+
+
+@pytest.mark.slow
+@settings(max_examples=examples(16))
+@TWO_NIGHTS_CASES
+def test_every_row_ends_once_and_nothing_is_paid_or_counted_twice_in_many_cases(case, batch_sizes):
+    two_nights(case, batch_sizes)
+
+
 def outcomes_of(outcomes, name):
     return sum(outcome == name for outcome in outcomes.values())
 
 
-@settings(max_examples=examples(8))
-@given(st.integers(1, 8), st.integers(0, 60), st.integers(0, 60), sizes)
-def test_money_that_runs_out_defers_and_the_next_night_goes_on(count, run_cents, day_cents, batch_sizes):
+def short_nights(count, run_cents, day_cents, batch_sizes):
     rows = [{"job_id": f"job-{n}"} | text_row(f"job {n}", max_tokens=500) for n in range(count)]
     budgets = {
         "run": {"budget_usd": f"0.000{run_cents:02d}"},
@@ -130,8 +142,28 @@ def test_money_that_runs_out_defers_and_the_next_night_goes_on(count, run_cents,
         ledger.close()
 
 
+SHORT_NIGHTS_CASES = given(st.integers(1, 8), st.integers(0, 60), st.integers(0, 60), sizes)
+
+
+@settings(max_examples=examples(4))
+@SHORT_NIGHTS_CASES
+def test_money_that_runs_out_defers_and_the_next_night_goes_on(count, run_cents, day_cents, batch_sizes):
+    short_nights(count, run_cents, day_cents, batch_sizes)
+
+
+@pytest.mark.slow
+@settings(max_examples=examples(8))
+@SHORT_NIGHTS_CASES
+def test_money_that_runs_out_defers_and_the_next_night_goes_on_in_many_cases(
+    count, run_cents, day_cents, batch_sizes
+):
+    short_nights(count, run_cents, day_cents, batch_sizes)
+
+
 @pytest.mark.parametrize("where", ["count:spend", "count:denied", "send:spend", "send:denied"])
-@pytest.mark.parametrize("position", [0, 3, 7])
+@pytest.mark.parametrize(
+    "position", [pytest.param(0, marks=pytest.mark.slow), 3, pytest.param(7, marks=pytest.mark.slow)]
+)
 def test_a_closed_account_stops_the_run_and_every_row_still_has_its_outcome(tmp_path, where, position):
     rows = [{"job_id": f"job-{n}"} | text_row(f"{where if n == position else 'good'} {n}") for n in range(8)]
     ledger = quick_ledger(f"sqlite:///{tmp_path}/ledger.db")

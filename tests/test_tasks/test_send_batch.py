@@ -225,7 +225,13 @@ NOT_MADE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("why", NOT_MADE)
+@pytest.mark.parametrize(
+    "why",
+    [
+        why if why in ("refused", "spend cap") else pytest.param(why, marks=pytest.mark.slow)
+        for why in NOT_MADE
+    ],
+)
 async def test_a_batch_that_is_surely_not_made_costs_nothing_and_holds_nothing(tmp_path, why):
     wrong, outcome, reason, stops = NOT_MADE[why]
     plan = QUICK + fault("batches_create", every_nth=1, **wrong)
@@ -258,7 +264,10 @@ async def test_a_spend_cap_withholds_the_batches_after_it(tmp_path):
         desk.assert_books_agree()
 
 
-@pytest.mark.parametrize("kind", ["cut_before", "cut_after", "malformed_body"])
+@pytest.mark.parametrize(
+    "kind",
+    ["cut_after", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("cut_before", "malformed_body"))],
+)
 async def test_a_create_without_an_answer_is_never_repeated_blindly(tmp_path, kind):
     plan = QUICK + fault("batches_create", kind, first_n=1)
     async with office(tmp_path, plan) as desk:

@@ -84,7 +84,7 @@ def test_a_later_job_with_another_id_gets_the_kept_answer_for_nothing(ledger):
     )
 
 
-@pytest.mark.parametrize("mode", ["messages", "batches"])
+@pytest.mark.parametrize("mode", ["messages", pytest.param("batches", marks=pytest.mark.slow)])
 def test_without_sharing_each_job_is_paid_for(ledger, mode):
     changes = {"run": {"share_answers": False}, "mode": mode}
     gateway = BatchGateway()
@@ -104,7 +104,7 @@ def test_what_is_private_to_a_group_is_shared_within_it_alone(ledger):
     assert (len(gateway.sent), report.shared.jobs) == (1, 2)
 
 
-@pytest.mark.parametrize("mode", ["messages", "batches"])
+@pytest.mark.parametrize("mode", ["messages", pytest.param("batches", marks=pytest.mark.slow)])
 def test_what_is_split_is_borne_by_each_group_and_asked_of_each_cap(ledger, mode):
     rows = [*same("a", "b", group="ana"), *same("c", group="ben"), *same("d")]
     split = {"run": {"pays": "split"}, "mode": mode}

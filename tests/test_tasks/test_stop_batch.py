@@ -123,7 +123,9 @@ async def test_what_is_still_queued_goes_out_in_messages_mode_too(tmp_path):
         assert (desk.made(), len(billed), desk.outcomes()) == (1, ROWS, {"succeeded": ROWS})
 
 
-@pytest.mark.parametrize("cap", ["deadline", "run", "day"])
+@pytest.mark.parametrize(
+    "cap", ["deadline", *(pytest.param(cap, marks=pytest.mark.slow) for cap in ("run", "day"))]
+)
 async def test_what_does_not_fit_is_deferred_for_the_cap_that_it_does_not_fit_under(tmp_path, cap):
     rows = [row | {"prompt": f"{row['job_id']} [[output_tokens=50]]"} for row in some_rows(ROWS)]
     async with office(tmp_path, NONE_ANSWERED) as desk:

@@ -27,7 +27,7 @@ def _without_prefect(monkeypatch):
     monkeypatch.setattr(logging.getLogger("weighbridge"), "handlers", [])
 
 
-@pytest.mark.parametrize("older_first", [True, False])
+@pytest.mark.parametrize("older_first", [True, pytest.param(False, marks=pytest.mark.slow)])
 async def test_two_lost_batches_of_one_size_are_both_found_and_none_is_made_again(tmp_path, older_first):
     plan = QUICK + fault("batches_create", "cut_after", first_n=2)
     async with office(tmp_path, plan) as desk:
@@ -45,7 +45,9 @@ async def test_two_lost_batches_of_one_size_are_both_found_and_none_is_made_agai
         desk.assert_books_agree()
 
 
-@pytest.mark.parametrize("waited", [0, 1_000], ids=["", "for a quarter of an hour"])
+@pytest.mark.parametrize(
+    "waited", [pytest.param(0, marks=pytest.mark.slow), 1_000], ids=["", "for a quarter of an hour"]
+)
 async def test_a_batch_that_another_run_is_still_creating_is_not_taken_for_absent(tmp_path, waited):
     """A creation may take long: six tries by default, each of ten minutes, and two minutes between them."""
     plan = QUICK + fault("batches_create", "status", status=529, retry_after=3, first_n=1)
@@ -110,7 +112,9 @@ async def test_a_stranger_batch_whose_results_are_gone_says_nothing_of_ours(tmp_
         desk.assert_books_agree()
 
 
-@pytest.mark.parametrize("endpoint", ["batches_retrieve", "batches_list"])
+@pytest.mark.parametrize(
+    "endpoint", ["batches_retrieve", pytest.param("batches_list", marks=pytest.mark.slow)]
+)
 async def test_a_batch_that_may_not_be_looked_at_just_now_is_not_given_up(tmp_path, endpoint):
     plan = QUICK + fault(endpoint, "status", status=403, first_n=1)
     plan += fault("batches_create", "cut_after", first_n=1)
@@ -120,7 +124,7 @@ async def test_a_batch_that_may_not_be_looked_at_just_now_is_not_given_up(tmp_pa
         desk.assert_books_agree()
 
 
-@pytest.mark.parametrize("kind", ["cut_after", "malformed_body"])
+@pytest.mark.parametrize("kind", ["cut_after", pytest.param("malformed_body", marks=pytest.mark.slow)])
 async def test_a_batch_whose_creation_brought_no_answer_is_found_and_adopted(tmp_path, kind):
     plan = QUICK + fault("batches_create", kind, first_n=1, match="number")
     async with office(tmp_path, plan) as desk:
@@ -202,10 +206,22 @@ SPOILED = {
 }
 
 
+#: each spoils them in a way that no other of these does
+QUICKLY = (
+    "cut midway",
+    "repeated",
+    "a malformed line",
+    "one after another",
+    "a batch that cannot be looked at",
+)
+
+
 @pytest.mark.parametrize(
     "lost", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["", "its creation lost"]
 )
-@pytest.mark.parametrize("how", SPOILED)
+@pytest.mark.parametrize(
+    "how", [how if how in QUICKLY else pytest.param(how, marks=pytest.mark.slow) for how in SPOILED]
+)
 async def test_however_the_results_come_each_item_is_settled_once(tmp_path, how, lost):
     plan = "[batches]\nprocessing_seconds = 0.1\nrefusal_probability = 0.2\nexpired_probability = 0.1\n"
     plan += SPOILED[how] + (fault("batches_create", "cut_after", first_n=1) if lost else "")

@@ -76,7 +76,7 @@ def test_what_a_canceled_item_would_have_written_is_not_there(tmp_path_factory):
         assert client.messages.create(**params(system=system("never"))).usage.cache_read_input_tokens == 0
 
 
-@pytest.mark.parametrize("rate", [0.3, 0.98])
+@pytest.mark.parametrize("rate", [pytest.param(0.3, marks=pytest.mark.slow), 0.98])
 def test_a_share_of_what_could_hit_does_and_the_rest_is_billed_as_a_write(tmp_path_factory, rate):
     with (
         serving(tmp_path_factory, f"{PLAN}[cache]\nbatch_hit_rate = {rate}\n") as running,

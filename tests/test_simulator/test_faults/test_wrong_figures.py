@@ -10,7 +10,13 @@ def fault(place, kind, more):
 
 
 @pytest.mark.parametrize(
-    ("more", "wanted"), [("tokens = 0", 0), ("tokens = 7", 7), ("factor = 0.01", 50), ("factor = 3", 15_018)]
+    ("more", "wanted"),
+    [
+        pytest.param("tokens = 0", 0, marks=pytest.mark.slow),
+        ("tokens = 7", 7),
+        pytest.param("factor = 0.01", 50, marks=pytest.mark.slow),
+        ("factor = 3", 15_018),
+    ],
 )
 def test_a_wrong_count_is_what_the_plan_states_and_messages_are_billed_as_ever(
     tmp_path_factory, more, wanted
@@ -26,7 +32,9 @@ def test_a_wrong_count_is_what_the_plan_states_and_messages_are_billed_as_ever(
         assert [(line["kind"], line["billed"]) for line in simulator.faults()] == [("wrong_count", False)]
 
 
-@pytest.mark.parametrize("factor", [0, 0.01, 30])
+@pytest.mark.parametrize(
+    "factor", [pytest.param(0, marks=pytest.mark.slow), pytest.param(0.01, marks=pytest.mark.slow), 30]
+)
 def test_wrong_usage_is_what_is_billed_and_the_answer_is_as_long_as_ever(tmp_path_factory, factor):
     places = ("messages", "batch_items")
     plan = "[batches]\nprocessing_seconds = 0.05\n" + "".join(

@@ -58,6 +58,7 @@ def node_folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_the_typescript_sdk_counts_streams_forces_tools_uploads_and_reads_batches(
     node_folder, tmp_path_factory
 ):

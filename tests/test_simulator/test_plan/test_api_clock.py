@@ -21,7 +21,9 @@ probability = 1
 """
 
 
-@pytest.mark.parametrize("shift", [-7_200, 0, 86_400])
+@pytest.mark.parametrize(
+    "shift", [-7_200, pytest.param(0, marks=pytest.mark.slow), pytest.param(86_400, marks=pytest.mark.slow)]
+)
 def test_everything_that_is_dated_is_shifted_by_the_plan(tmp_path_factory, shift):
     def assert_shifted(moment):
         assert abs(moment - datetime.now(UTC) - timedelta(seconds=shift)) < timedelta(seconds=30)
