@@ -1,7 +1,7 @@
 """Which part of an account's rate a process may use next: a block of turns and tokens, so that no two blocks overlap.
 
-Turns are moments on one line, a rate apart, and every turn is given away once: whoever has it may use it up to half a
-second later and never before, so that no minute sees more than the rate. Tokens are kept by the quarter of a second in
+Turns are moments on one line, a rate apart, and every turn is given away once: whoever has it may use it up to
+`late_for` later and never before, so that no minute and no second sees more than the rate. Tokens are kept by the quarter of a second in
 which they were used; what a process holds counts as used until it reports less, and for a minute after it can have used
 it, so that the tokens of a process that died are never given away twice.
 
@@ -13,12 +13,11 @@ from dataclasses import dataclass, field
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
-#: how long after its moment a turn may still be used
-LATE = SECOND // 2
-#: how far back turns are given away that nobody has taken: what the asking itself took is made up for
-BACK = SECOND // 4
-#: how far ahead turns go to the only process, and to each of several
+#: how far ahead turns go to the only process
 ALONE = 6 * SECOND
+#: how far ahead they go to several: for so long a lease may take, or nobody ask, and no turn is lost
+AHEAD = 3 * SECOND
+#: how much of that a process gets at a time, at least, and its part of what nobody has where that is more
 SHARED = SECOND // 2
 #: tokens of so long a span are one figure
 SPAN = SECOND // 4
@@ -28,6 +27,10 @@ LIVE = 8 * SECOND
 HELD = 10 * SECOND
 #: a rate of so many seconds' minute leaves room for turns that are used late
 PACED_MINUTE = 61 * SECOND
+#: how late turns are used at most and at least, and what is kept of the API's second for delays on the way to it
+_LATEST = 3 * SECOND // 4
+_LEAST_LATE = SECOND // 4
+_ON_THE_WAY = SECOND // 5
 #: no turn is given away so far ahead: the database's clock was put back
 _TOO_FAR = 180 * SECOND
 #: what the API rounds remaining tokens to
@@ -145,6 +148,16 @@ class Block:
     stated: Mapping[str, int | None]
 
 
+def late_for(per_minute: int) -> int:
+    """How long after its moment a turn may still be used.
+
+    The API may enforce a rate by the second: what was left over comes back for a second, and no longer. Turns at a rate r
+    that are used up to L seconds late never pass a second's worth if L <= 1 - 60 / r, and never a minute's if L <= 1.
+    A turn that is later than that is one that the API has lost, too.
+    """
+    return min(_LATEST, max(_LEAST_LATE, SECOND - MINUTE // per_minute - _ON_THE_WAY))
+
+
 def turn_moment(start: int, number: int, per_minute: int) -> int:
     """The moment of a turn of a block, counted from 0."""
     return start - (-number * PACED_MINUTE // per_minute)
@@ -250,11 +263,16 @@ def _lease_tokens(allowance: Allowance, ask: BlockAsk, others: list[Holding], no
 def _lease_turns(allowance: Allowance, ask: BlockAsk, others: int, now: int) -> tuple[int, int, int]:
     """Give a process turns: the moment of the first, how many, and when to ask again."""
     per_minute = ask.per_minute[0]
-    start = max(allowance.next_turn, allowance.paused_until, now - BACK)
-    ahead = SHARED * (others + 1) if others else ALONE
+    # turns that nobody has taken are given away later, as long as who gets them can still use them
+    start = max(allowance.next_turn, allowance.paused_until, now - late_for(per_minute) // 2)
+    ahead = ALONE
+    if others:
+        ahead = AHEAD
     if start > now + ahead:
         return 0, 0, start - ahead
-    last = start + SHARED if others else now + ahead
+    last = now + ahead
+    if others:
+        last = start + max(SHARED, (last - start) // (others + 1))
     turns = 1 + (last - start) * per_minute // PACED_MINUTE
     if others:
         turns = min(turns, ask.turns)

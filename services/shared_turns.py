@@ -11,16 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from uuid import uuid4
 
-from rules.lease_block import (
-    LATE,
-    NO_TOKENS,
-    SECOND,
-    SHARED,
-    SPAN,
-    Block,
-    BlockAsk,
-    Tokens,
-)
+from rules.lease_block import AHEAD, NO_TOKENS, SECOND, SHARED, SPAN, Block, BlockAsk, Tokens, late_for
 from schemas.errors import RunFailed
 from services.limiter import NO_WEIGHT, CallWeight, EndpointLimiter, QueuedCall
 from services.turn_trains import DatabaseClock, TurnTrain
@@ -33,6 +24,8 @@ _BEAT_SECONDS = 1.0
 _REFILL_SECONDS = 0.25
 #: for how long ahead callers are expected where several processes share, seconds
 _EXPECTED_SECONDS = 0.5
+#: for how long ahead turns are held there while callers wait, seconds: a lease that takes as long costs no turn
+_STOCK_SECONDS = 1.5
 #: of the turns that are held or expected: with fewer left it leases more
 _LOW = 2 / 3
 
@@ -193,7 +186,7 @@ class SharedTurns:
         """When the first turn that is left may be used, seconds of the loop's clock; None: there is none."""
         while self._trains:
             train = self._trains[0]
-            train.skip_before(self._clock.latest(now) - LATE)
+            train.skip_before(self._clock.latest(now) - late_for(train.per_minute))
             if train.used < train.turns:
                 return self._clock.reached(train.moment(train.used))
             self._trains.popleft()
@@ -226,7 +219,9 @@ class SharedTurns:
             return False
         left = sum(train.turns - train.used for train in self._trains)
         low = self._per_second * _EXPECTED_SECONDS * _LOW
-        if not self._others:
+        if self._others:
+            low = max(low, min(self._waiting, self._per_second * _STOCK_SECONDS))
+        else:
             low = max(low, _LOW * self._ahead)
         return left <= low or not self._covers((int(self._each[0]), int(self._each[1])), now)
 
@@ -311,7 +306,7 @@ class SharedTurns:
         if not self._others or not self._trains:
             return False
         last = self._trains[-1]
-        return last.used < last.turns and last.moment(last.turns - 1) > now + SHARED * (self._others + 2)
+        return last.used < last.turns and last.moment(last.turns - 1) > now + AHEAD + 2 * SHARED
 
     def _take_up(self, block: Block, ask: BlockAsk) -> None:
         loop = asyncio.get_running_loop()

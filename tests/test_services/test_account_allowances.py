@@ -19,23 +19,30 @@ async def test_without_a_ledger_a_limiter_stays_as_it_is_and_with_one_it_shares(
         await limiter.turn()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("scenario", ["requests, server below policy"])
-def test_two_processes_are_hardly_ever_refused_and_both_send(scenario):
-    one = measured(SCENARIOS[scenario], 2, 8)
+def test_two_processes_are_hardly_ever_refused_and_both_send():
+    one = measured(SCENARIOS["requests, server below policy"], 2, 5)
     assert one.share_refused <= 0.005
     assert min(one.by_process) > 0.1 * sum(one.by_process)
-    assert (
-        one.share_used > 0.5
-    )  # a few seconds on a machine that does other things; the slow form has the target
+    # a few seconds on a machine that does other things; test_turns_under_load.py has the target
+    assert one.share_used > 0.5
+
+
+#: how long each scenario is called, seconds: requests are spread evenly; a minute's tokens last about 40 seconds
+SHORT = {
+    "requests": 20,
+    "requests, of the account": 20,
+    "requests, server below policy": 20,
+    "input tokens, server below policy": 45,
+}
+QUIET = "WEIGHBRIDGE_QUIET" in os.environ
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    "WEIGHBRIDGE_QUIET" not in os.environ, reason="eleven minutes of a machine without other work"
-)
-@pytest.mark.parametrize("scenario", list(SCENARIOS))
+@pytest.mark.parametrize("scenario", list(SCENARIOS) if QUIET else list(SHORT))
 def test_two_processes_together_use_the_rate_and_are_hardly_ever_refused(scenario):
-    one = measured(SCENARIOS[scenario], 2, 130)
+    """Where other work may stop the simulator too, its share is looser: test_turns_under_load.py has the target."""
+    seconds, least = (130, 0.97) if QUIET else (SHORT[scenario], 0.9)
+    one = measured(SCENARIOS[scenario], 2, seconds)
     assert one.share_refused <= 0.005
-    assert one.share_used >= 0.97
+    assert one.share_used >= least
+    assert min(one.by_process) > 0.1 * sum(one.by_process)
