@@ -9,6 +9,7 @@ from prefect.context import FlowRunContext
 
 from rules.cache_figures import cache_figures
 from rules.caps import caps_of
+from rules.holds_to_book import HOLDS_TO_BOOK, holds_to_book
 from rules.nothing_bought import cut_off_figures, nothing_figures
 from rules.prices import BilledTokens, Unpriced
 from rules.quote_terms import quote_outcome
@@ -44,7 +45,17 @@ from schemas.saving_figures import CacheFigures, DeadlineFigures, FittedFigures,
 from schemas.settings import Settings
 from services.cockpit import flow_run_address
 from services.flow_runs import show_page
-from services.ledger import batches, fitted, lessons, prefixes, quotes, run_sums, runs, shared_answers
+from services.ledger import (
+    batches,
+    fitted,
+    lessons,
+    prefixes,
+    quotes,
+    reviews,
+    run_sums,
+    runs,
+    shared_answers,
+)
 from services.ledger.deferred_sums import deferred_sums
 from services.ledger.known_rejects import known_rejects
 from services.ledger.measured import measured_answers
@@ -116,6 +127,7 @@ def report_on(run: Run) -> RunReport:
     taught = lessons.of_run(run.ledger, run.run_id)
     learned = {key: run.scale.lesson_of(key) for key in taught}
     nothing = run_sums.bought_nothing(run.ledger, run.run_id)
+    held = reviews.unknown_holds(run.ledger, run.run_id, HOLDS_TO_BOOK)
     return RunReport(
         run_id=run.run_id,
         outcome=run_outcome(facts),
@@ -151,6 +163,8 @@ def report_on(run: Run) -> RunReport:
         rejected_before=len(known),
         rejected_since=min(known.values()).date() if known else None,
         rows_to_mend=_rows_to_fix(run, known),
+        holds_to_book=holds_to_book(held, run.ledger.url),
+        more_holds_to_book=reviews.count_unknown_holds(run.ledger, run.run_id) - len(held),
         deferred_for_money=_deferred_figures(run),
         deadline=_deadline_figures(run),
         quote=_quote_figures(run, models),

@@ -6,7 +6,7 @@ there is refused here first, one by one, with its reason.
 
 from schemas.review import JobLimits, ParkedJob
 from services.ledger.reviews.applying import apply_decisions, approved_jobs
-from services.ledger.reviews.booking import book, book_attempt, unknown_holds
+from services.ledger.reviews.booking import book, book_attempt, count_unknown_holds, unknown_holds
 from services.ledger.reviews.closing import close_answered, name_cut_off, reopen_unsent
 from services.ledger.reviews.deciding import approve, claim, edit, expire, reject, release, reopen
 from services.ledger.reviews.neighbours import neighbours
@@ -30,6 +30,7 @@ __all__ = [
     "book_attempt",
     "claim",
     "close_answered",
+    "count_unknown_holds",
     "drop_payloads",
     "edit",
     "events",
