@@ -328,6 +328,8 @@ def _all_on_largest(run: Run) -> int:
     for row in run_sums.paid(run.ledger, run.run_id):
         if row.billing == Billing.NOT_BILLED:
             continue
+        if row.actual_input_tokens is None or row.actual_output_tokens is None:
+            continue
         write, write_1h = row.cache_write_tokens or 0, row.cache_write_1h_tokens or 0
         read = row.cache_read_tokens or 0
         tokens = BilledTokens(
