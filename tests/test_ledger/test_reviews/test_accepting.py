@@ -10,46 +10,24 @@ from sqlalchemy import select, update
 from schemas.errors import BadInput
 from schemas.job import Approval
 from schemas.ledger import AttemptRow, JobRow, ResponseRow, RunRow
-from schemas.outcome import AttemptState, Outcome, Reason
 from services.ledger import jobs, reviews, run_sums
 from services.ledger.verify import check_answers, check_holds, check_paid_once, check_reviews, check_rows
 from services.ledger.verify_windows import check_windows
 from services.ledger.windows import one_at_a_time
 from tests.ledgers import outcomes, rows, succeeded
-from tests.strategies import begin, end_early, job, quick_ledger, settlement, take, write_down
+from tests.strategies import begin, end_early, job, quick_ledger, take, write_down
 from tests.test_ledger.test_reviews.table import (
-    NO_LIMITS,
+    RAW,
     attempt_states,
     money,
     unanswered,
     unknown_review,
+    unread_review,
     wait_for_waiters,
 )
 
 WINDOWS = ("run", "day", "month")
-RAW = '{"id": "msg_1", "content": [{"type": "text", "te'
 CHECKS = (check_windows, check_holds, check_rows, check_answers, check_paid_once, check_reviews)
-
-
-def unreadable(ledger, body=RAW, run_id="run-1", cost=100, **sent):
-    """A run whose only job was answered with what cannot be read; the attempt's id."""
-    begin(ledger, run_id)
-    jobs.add(ledger, run_id, [job(0, **sent)], [])
-    [held] = take(ledger, [cost], run_id, resend_unknown=True).held
-    end = settlement(
-        held.attempt_id, AttemptState.UNKNOWN, Outcome.UNKNOWN, reason=Reason.UNKNOWN_OUTCOME, response=body,
-        request_id="req_1", tries=2,
-    )  # fmt: skip
-    write_down(ledger, [held.attempt_id], [end])
-    return held.attempt_id
-
-
-def unread_review(ledger, **more):
-    """The review of such a job, and its attempt."""
-    attempt_id = unreadable(ledger, **more)
-    assert reviews.park_of_unknown_outcome(ledger, "run-1", NO_LIMITS) == 1
-    [review] = reviews.listed(ledger)
-    return review, attempt_id
 
 
 def assert_sound(ledger):
