@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 
 from prefect.context import FlowRunContext
 
@@ -127,7 +128,6 @@ def report_on(run: Run) -> RunReport:
     taught = lessons.of_run(run.ledger, run.run_id)
     learned = {key: run.scale.lesson_of(key) for key in taught}
     nothing = run_sums.bought_nothing(run.ledger, run.run_id)
-    held = reviews.unknown_holds(run.ledger, run.run_id, HOLDS_TO_BOOK)
     return RunReport(
         run_id=run.run_id,
         outcome=run_outcome(facts),
@@ -163,8 +163,7 @@ def report_on(run: Run) -> RunReport:
         rejected_before=len(known),
         rejected_since=min(known.values()).date() if known else None,
         rows_to_mend=_rows_to_fix(run, known),
-        holds_to_book=holds_to_book(held, run.ledger.url),
-        more_holds_to_book=reviews.count_unknown_holds(run.ledger, run.run_id) - len(held),
+        **_hold_figures(run),
         deferred_for_money=_deferred_figures(run),
         deadline=_deadline_figures(run),
         quote=_quote_figures(run, models),
@@ -222,6 +221,15 @@ def _sample_figures(run: Run, rows: int) -> SampleFigures | None:
         return None
     answers = measured_answers(run.ledger, run.run_id)
     return sample_figures(asked, run.reference.way, rows, answers)
+
+
+def _hold_figures(run: Run) -> dict[str, Any]:
+    """The parts of the report about the holds that wait for a person."""
+    held = reviews.unknown_holds(run.ledger, run.run_id, HOLDS_TO_BOOK)
+    return {
+        "holds_to_book": holds_to_book(held, run.ledger.url),
+        "more_holds_to_book": reviews.count_unknown_holds(run.ledger, run.run_id) - len(held),
+    }
 
 
 def _deferred_figures(run: Run) -> DeferredFigures | None:
