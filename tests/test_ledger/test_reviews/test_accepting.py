@@ -17,12 +17,17 @@ from services.ledger.windows import one_at_a_time
 from tests.ledgers import outcomes, rows, succeeded
 from tests.strategies import begin, end_early, job, quick_ledger, take, write_down
 from tests.test_ledger.test_reviews.table import (
+    FIGURES,
+    NO_LIMITS,
     RAW,
     attempt_states,
+    edit_of,
     money,
+    parked,
     unanswered,
     unknown_review,
     unread_review,
+    unreadable,
     wait_for_waiters,
 )
 
@@ -237,3 +242,19 @@ def test_a_read_answer_without_tokens_is_still_a_fault(ledger):
     with ledger.read() as connection:
         assert not check_answers(connection).ok
     assert len(rows(ledger, JobRow, JobRow.row_number)) == 1
+
+
+def test_what_came_for_an_edit_is_accepted_by_who_claimed_its_review(ledger):
+    first = parked(ledger, "run-1", 50)
+    payload = edit_of(first)
+    reviews.edit(ledger, first.id, "ana", payload, FIGURES)
+    attempt_id = unreadable(ledger, run_id="run-2", payload=payload, approval=Approval(first.id, 7, 70))
+    with ledger.write() as connection:
+        reviews.reopen_unsent(connection, "run-2")
+    reviews.park_of_unknown_outcome(ledger, "run-2", NO_LIMITS)
+    reviews.claim(ledger, [first.id], "ben")
+    assert reviews.accept(ledger, first.id, "ben", 30) == (attempt_id, 100)
+    assert outcomes(ledger, "run-2") == [("succeeded", None)]
+    found = reviews.one_review(ledger, first.id)
+    assert (found.status, found.decided_by, found.sent_run_id) == ("sent", "ben", "run-2")
+    assert_sound(ledger)
