@@ -4,6 +4,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from cli.screen import print_table, screen
+from rules.holds_to_book import hold_heading, hold_lines
 from rules.projection_text import projection_line
 from rules.report_text import (
     LESSON_HEADINGS,
@@ -23,6 +24,7 @@ from rules.report_text import (
     title,
 )
 from schemas.report import RunReport
+from schemas.words import printable
 
 
 def print_report(report: RunReport) -> None:
@@ -48,9 +50,20 @@ def print_report(report: RunReport) -> None:
         print_table(console, ("outcome", "reason", ">jobs", "for example"), reason_rows(report))
     if report.rows_to_mend:
         print_table(console, (">row", "job", "outcome", "why"), mend_rows(report))
+    _print_holds(console, report)
     for what, where in place_rows(report):
         console.print(f"[dim]{what}:[/dim] {escape(where)}", soft_wrap=True, highlight=False)
     console.print(f"[dim]{calls_line(report)}[/dim]", highlight=False)
+
+
+def _print_holds(console: Console, report: RunReport) -> None:
+    if not report.holds_to_book:
+        return
+    console.print(escape(hold_heading(report).replace("`", "")), highlight=False)
+    for what, command in hold_lines(report):
+        console.print(f"  {escape(printable(what))}:", soft_wrap=True, highlight=False)
+        console.print(f"    {escape(command)}", soft_wrap=True, highlight=False)
+    console.print()
 
 
 def _print_projections(console: Console, report: RunReport) -> None:

@@ -11,7 +11,17 @@ from starlette_admin import CustomView
 from starlette_admin.flash import flash
 from starlette_admin.routing import route
 
-from review_page.forms import asked, confirmed_of, days_of, text_of, usd_of, verb_of, versions_of, whole_of
+from review_page.forms import (
+    asked,
+    billed_of,
+    confirmed_of,
+    days_of,
+    text_of,
+    usd_of,
+    verb_of,
+    versions_of,
+    whole_of,
+)
 from review_page.going_on import after_decision, origin_of, review_url
 from review_page.wording import show_outcome
 from schemas.errors import BadInput, WeighbridgeError
@@ -55,6 +65,22 @@ class Deciding(CustomView):
             decided = await self._decide(request, form, [review_id], versions)
             if decided.changed and verb_of(form) in _GOES_ON:
                 return RedirectResponse(following, 303)
+        except WeighbridgeError as error:
+            flash(request, str(error), "error")
+        return RedirectResponse(review_url(request, review_id, origin), 303)
+
+    @route("/accept", methods=["POST"], name="accept-answer")
+    async def accept(self, request: Request) -> Response:
+        """Make what came and could not be read the answer of its job."""
+        form = await request.form()
+        review_id, origin = 0, origin_of(request, form.get("origin", ""))
+        try:
+            review_id = whole_of(form, "id") or 0
+            billed, by = billed_of(form), request.state.admin_user.username
+            version = whole_of(form, "version") or 0
+            act = partial(reviews.accept, self._ledger, review_id, by, billed, version=version)
+            attempt_id, _ = await anyio.to_thread.run_sync(act)
+            flash(request, f"What came for {attempt_id} is the answer of its job.", "success")
         except WeighbridgeError as error:
             flash(request, str(error), "error")
         return RedirectResponse(review_url(request, review_id, origin), 303)

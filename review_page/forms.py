@@ -7,7 +7,7 @@ from starlette.datastructures import FormData, QueryParams
 
 from review_page.wording import words
 from schemas.errors import BadInput
-from schemas.money import NanoUsd
+from schemas.money import NanoUsd, to_nano
 from schemas.outcome import ReviewStatus
 from schemas.review import APPROVAL_HOLDS, MAX_APPROVAL_HOLDS, Filter, Totals
 from schemas.transitions import Verb
@@ -66,6 +66,20 @@ def usd_of(form: FormData, name: str) -> Decimal | None:
     if text and value is None:
         raise BadInput("A ceiling is an amount in USD, like 0.25; nothing was decided.")
     return value
+
+
+def billed_of(form: FormData) -> NanoUsd:
+    """What a person looked up that the provider billed; 0: nothing.
+
+    Raises:
+        BadInput: the field is empty, or has something else.
+    """
+    value = amount(text_of(form, "billed"))
+    if value is None:
+        raise BadInput(
+            "What was billed is an amount in USD, like 0.0123, or 0 where it was surely not billed; nothing was accepted."
+        )
+    return to_nano(value)
 
 
 def days_of(form: FormData, name: str) -> timedelta:

@@ -10,6 +10,7 @@ from starlette.routing import NoMatchFound
 from review_page.conversation import conversation
 from review_page.going_on import list_filter, list_url, origin_of, review_url
 from review_page.shortcuts import TAKE, Shortcut, sentences, shortcut_of, taken
+from rules.raw_answer import RAW_LABEL, shown_raw
 from schemas.errors import RunFailed
 from schemas.review import ReviewDetail
 from schemas.review_tables import ReviewRow
@@ -62,6 +63,8 @@ def shown_review(request: Request, ledger: Ledger, review: ReviewRow) -> dict[st
         "advice": _advice(request, review),
         "taken": taken(review.would_pass, "approve", request.query_params.get(TAKE)),
         "run": run,
+        "raws": [(raw, shown_raw(raw.body)) for raw in reviews.raw_answers(ledger, review.id)],
+        "raw_label": RAW_LABEL,
         "sharers": sharers_of(ledger, review.run_id, review.row_number, review.job_id),
     }
 

@@ -7,9 +7,10 @@ refusal ends the same way everywhere.
 from dataclasses import replace
 from typing import assert_never
 
+from rules.answer_text import stop_reason_of
 from rules.prices import PriceCard
 from rules.usage_cost import BillingTerms, charge_of
-from schemas.attempt import Charge, Settlement, UnsettledAttempt
+from schemas.attempt import Charge, SentTry, Settlement, UnsettledAttempt
 from schemas.failures import (
     AccessDenied,
     CallFailure,
@@ -20,7 +21,7 @@ from schemas.failures import (
     Transient,
 )
 from schemas.job import AttemptId
-from schemas.money import NanoUsd
+from schemas.money import NanoUsd, usd_text
 from schemas.outcome import AttemptState, Billing, Decision, Ending, Outcome, Reason
 from schemas.usage import CUT_OFF, Answer
 
@@ -28,6 +29,8 @@ from schemas.usage import CUT_OFF, Answer
 MOST_TRIES = 3
 #: how the error of an attempt ends that its batch left
 LEFT_UNANSWERED = "before it was answered; nothing was billed"
+#: how the error of an attempt begins whose raw answer a person accepted: its tokens are not known
+ACCEPTED = "accepted although it could not be read"
 _HOLD_STAYS = "it may have been billed, so its hold stays until a person decides"
 
 
@@ -267,6 +270,30 @@ def booked(attempt_id: AttemptId, cost: NanoUsd, detail: str) -> Settlement:
         ending=Ending(outcome=Outcome.FAILED, reason=Reason.UNKNOWN_OUTCOME, detail=detail),
         error=detail,
         charge=Charge(cost=cost, billing=billing),
+    )
+
+
+def accepted(sent: SentTry, raw: str, cost: NanoUsd, by: str) -> Settlement:
+    """The end of an attempt of unknown outcome whose raw answer a person accepted, at what they looked up.
+
+    Its tokens are not known, so it teaches nothing. What came stays as it is.
+
+    Args:
+        sent: the attempt, with what stays on record of it.
+        raw: what came.
+        cost: nano-USD that were billed.
+        by: who accepted it.
+    """
+    return Settlement(
+        attempt_id=sent.attempt_id,
+        state=AttemptState.SUCCEEDED,
+        ending=Ending(outcome=Outcome.SUCCEEDED),
+        error=f"{ACCEPTED}; it was billed {usd_text(cost)} USD, looked up by {by}",
+        # without usage an attempt counts as pruned, and as one that may have lost its answer
+        charge=Charge(cost=cost, billing=Billing.PARTIAL, usage={}),
+        tries=sent.tries,
+        stop_reason=stop_reason_of(raw),
+        request_id=sent.request_id,
     )
 
 

@@ -7,6 +7,7 @@ so figures that belong together stand in one column.
 from textwrap import wrap
 
 from rules.cache_figures import prefix_rows
+from rules.holds_to_book import hold_heading, hold_lines
 from rules.projection_text import projection_line
 from rules.report_chart import report_chart
 from rules.report_text import (
@@ -103,7 +104,13 @@ def _tables(report: RunReport, *, for_page: bool) -> list[str]:
         (("what", "where"), _short_places(report) if for_page else place_rows(report)),
     ]
     made = [_table(headings, rows, for_page=for_page) for headings, rows in tables]
-    return [*made[:-1], calls_line(report) + ".", made[-1]]
+    return [*made[:-1], *_holds(report), calls_line(report) + ".", made[-1]]
+
+
+def _holds(report: RunReport) -> list[str]:
+    """The holds that wait for a person; a list, for a command that is cut into cells of a table cannot be copied."""
+    lines = [f"- {_plain(what)}: {_code(command)}" for what, command in hold_lines(report)]
+    return [hold_heading(report), "\n".join(lines)]
 
 
 def _links(report: RunReport) -> str:
@@ -186,3 +193,8 @@ def _cell(text: str, longest: int | None) -> str:
 def _plain(text: str) -> str:
     """A text that is no markup: a job's id can neither bring a tag nor a link, nor load a picture from elsewhere."""
     return text.replace("\\", "\\\\").replace("\n", " ").replace("<", "&lt;").replace("[", "\\[")
+
+
+def _code(command: str) -> str:
+    """A command as it is typed; a path with a backtick in it would end the code."""
+    return _plain(command) if "`" in command else f"`{command}`"

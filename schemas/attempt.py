@@ -65,6 +65,20 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True)
+class SentTry:
+    """An attempt that was sent: what of it stays on record when it is settled again.
+
+    Attributes:
+        tries: HTTP tries made.
+        request_id: of the provider, if it is known.
+    """
+
+    attempt_id: AttemptId
+    tries: int
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Expectation:
     """What the bill of an attempt is compared with as its answer comes.
 

@@ -281,6 +281,20 @@ class RowToMend(_ReportPart):
     known_since: date | None = None
 
 
+class HoldToBook(_ReportPart):
+    """An attempt of unknown outcome, which holds money until a person books what it cost.
+
+    Attributes:
+        held_usd: what it holds.
+        command: books it, once the amount is filled in.
+    """
+
+    attempt_id: str
+    job_id: str
+    held_usd: UsdText
+    command: str
+
+
 class Places(_ReportPart):
     """Where the run's things are.
 
@@ -361,6 +375,9 @@ class RunReport(_ReportPart):
     shared: SharedFigures = SharedFigures()
     #: the first rejected, failed and unknown rows; all of them are in the file unanswered-*.parquet
     rows_to_mend: list[RowToMend] = []
+    #: the first attempts of the run whose holds stay until a person books what they cost; and how many more there are
+    holds_to_book: list[HoldToBook] = []
+    more_holds_to_book: int = 0
     #: what the jobs need that were deferred for want of money; None: there are none
     deferred_for_money: DeferredFigures | None = None
     #: when its answers were due; None: it had no deadline

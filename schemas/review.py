@@ -133,6 +133,31 @@ class UnknownHold:
     review_id: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class RawAnswer:
+    """What came for an attempt of unknown outcome and could not be read, as it is kept.
+
+    Attributes:
+        run_id: the attempt's run.
+        since: when the attempt ended without a readable answer.
+        held_nano_usd: what is held for it.
+        body: as it came; bytes that are no text stand in it as escapes.
+    """
+
+    attempt_id: str
+    run_id: str
+    since: datetime | None
+    held_nano_usd: int
+    body: str
+
+
+class AcceptedAnswer(NamedTuple):
+    """The attempt whose raw answer was accepted, and what was held for it, in nano-USD."""
+
+    attempt_id: str
+    held: NanoUsd
+
+
 class ApprovalTerms(TypedDict, total=False):
     """How far an approval reaches; what is left out or None is as the review stands.
 

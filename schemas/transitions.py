@@ -9,7 +9,7 @@ from schemas.outcome import DECIDED_STATUSES, FINAL_STATUSES, LETS_PASS, OPEN_ST
 
 
 class Verb(StrEnum):
-    """What is done to a review: the first seven by a person, the others by a run."""
+    """What is done to a review: the first eight by a person, the others by a run."""
 
     APPROVE = "approve"
     REJECT = "reject"
@@ -21,6 +21,8 @@ class Verb(StrEnum):
     RELEASE = "release"
     #: take a decision back
     REOPEN = "reopen"
+    #: what came and could not be read is the answer of its job
+    ACCEPT = "accept"
     #: put into the table, or back among those that wait
     PARK = "park"
     #: its job was answered
@@ -73,6 +75,8 @@ TRANSITIONS: Mapping[Verb, Transition] = {
     Verb.REOPEN: Transition(
         ReviewStatus.PENDING, dict.fromkeys((*DECIDED_STATUSES, ReviewStatus.EXPIRED), Who.ANYBODY)
     ),
+    # the database closes no review whose approval has expired, or that was rejected: they are reopened first
+    Verb.ACCEPT: Transition(ReviewStatus.SENT, _WAITING | {ReviewStatus.CLAIMED: Who.CLAIMER} | _OWN),
     Verb.PARK: Transition(
         ReviewStatus.PENDING,
         dict.fromkeys((ReviewStatus.PENDING, *DECIDED_STATUSES, *FINAL_STATUSES), Who.A_RUN),

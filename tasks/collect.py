@@ -48,7 +48,8 @@ async def collect(ledger: Ledger, gateway: Gateway) -> Collection:
     """Look once at every batch that runs left behind, and finish the runs that wait for no more.
 
     A batch that was given up is looked at as long as the provider keeps results; what it brings is settled, and the
-    results and the report of its run are written again. A run or a batch that cannot be collected stops no other.
+    results and the report of its run are written again. So are those of a run whose raw answers a person accepted. A
+    run or a batch that cannot be collected stops no other.
     """
     collecting = _Round(ledger, gateway)
     left: dict[RunId, list[OpenBatch]] = defaultdict(list)
@@ -67,6 +68,11 @@ async def collect(ledger: Ledger, gateway: Gateway) -> Collection:
     for run_id, of_run in left.items():
         try:
             await _look_again(collecting, run_id, of_run)
+        except Exception as error:  # noqa: BLE001 - the boundary of a run
+            _could_not(collecting, run_id, error)
+    for run_id in await ledger.off_loop(reviews.runs_to_publish):
+        try:
+            await _publish_again(collecting, run_id)
         except Exception as error:  # noqa: BLE001 - the boundary of a run
             _could_not(collecting, run_id, error)
     return Collection(collecting.reports, len(collecting.out), len(collecting.elsewhere))
@@ -118,6 +124,16 @@ async def _look_again(collecting: _Round, run_id: RunId, of_run: list[OpenBatch]
     with ledger.write() as connection:
         reviews.close_answered(connection, run_id)
         reviews.name_cut_off(connection, run_id)
+    await publish(run)
+    collecting.reports.append(await report_run(run))
+
+
+async def _publish_again(collecting: _Round, run_id: RunId) -> None:
+    """Write the results and the report of an ended run again, which lack an answer that a person accepted since."""
+    found = await collecting.ledger.off_loop(runs.find, run_id)
+    if found is None:
+        return
+    run = collected_run(found, collecting.ledger, collecting.gateway)
     await publish(run)
     collecting.reports.append(await report_run(run))
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from rules.answer_text import text_blocks
 from schemas.money import to_usd_or_none
 from schemas.outcome import Outcome
 from schemas.policy import Policy
@@ -88,7 +89,10 @@ def _rows(run: Run) -> Iterator[dict[str, Any]]:
 
 
 def answer_text(body: str) -> str:
-    """The text blocks of an answer's JSON, joined; a lone surrogate in it, which no Parquet text holds, as "?"."""
-    content = json_or_none(body.encode())["content"]
-    text = "".join(block.get("text", "") for block in content if block.get("type") == "text")
+    """The text blocks of an answer's JSON, joined; a lone surrogate in it, which no Parquet text holds, as "?".
+
+    An answer that cannot be read, which a person accepted, is its own text.
+    """
+    blocks = text_blocks(json_or_none(body.encode()))
+    text = body if blocks is None else "".join(blocks)
     return text.encode(errors="replace").decode()

@@ -45,7 +45,9 @@ def reconciliation_rows(run: Run) -> Iterator[dict[str, Any]]:
     """The rows of the file reconciliation-*.parquet, streamed."""
     for row in run_sums.paid(run.ledger, run.run_id):
         # a signed error means something only where the usage says all that was billed
-        error = row.actual_input_tokens - row.input_tokens if row.billing == Billing.FULL else None
+        error = None
+        if row.billing == Billing.FULL and row.actual_input_tokens is not None:
+            error = row.actual_input_tokens - row.input_tokens
         yield {
             "run_id": run.run_id,
             "job_id": row.job_id,

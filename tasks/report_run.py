@@ -4,11 +4,13 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 
 from prefect.context import FlowRunContext
 
 from rules.cache_figures import cache_figures
 from rules.caps import caps_of
+from rules.holds_to_book import HOLDS_TO_BOOK, holds_to_book
 from rules.nothing_bought import cut_off_figures, nothing_figures
 from rules.prices import BilledTokens, Unpriced
 from rules.quote_terms import quote_outcome
@@ -44,7 +46,17 @@ from schemas.saving_figures import CacheFigures, DeadlineFigures, FittedFigures,
 from schemas.settings import Settings
 from services.cockpit import flow_run_address
 from services.flow_runs import show_page
-from services.ledger import batches, fitted, lessons, prefixes, quotes, run_sums, runs, shared_answers
+from services.ledger import (
+    batches,
+    fitted,
+    lessons,
+    prefixes,
+    quotes,
+    reviews,
+    run_sums,
+    runs,
+    shared_answers,
+)
 from services.ledger.deferred_sums import deferred_sums
 from services.ledger.known_rejects import known_rejects
 from services.ledger.measured import measured_answers
@@ -151,6 +163,7 @@ def report_on(run: Run) -> RunReport:
         rejected_before=len(known),
         rejected_since=min(known.values()).date() if known else None,
         rows_to_mend=_rows_to_fix(run, known),
+        **_hold_figures(run),
         deferred_for_money=_deferred_figures(run),
         deadline=_deadline_figures(run),
         quote=_quote_figures(run, models),
@@ -208,6 +221,15 @@ def _sample_figures(run: Run, rows: int) -> SampleFigures | None:
         return None
     answers = measured_answers(run.ledger, run.run_id)
     return sample_figures(asked, run.reference.way, rows, answers)
+
+
+def _hold_figures(run: Run) -> dict[str, Any]:
+    """The parts of the report about the holds that wait for a person."""
+    held = reviews.unknown_holds(run.ledger, run.run_id, HOLDS_TO_BOOK)
+    return {
+        "holds_to_book": holds_to_book(held, run.ledger.url),
+        "more_holds_to_book": reviews.count_unknown_holds(run.ledger, run.run_id) - len(held),
+    }
 
 
 def _deferred_figures(run: Run) -> DeferredFigures | None:
@@ -313,6 +335,8 @@ def _all_on_largest(run: Run) -> int:
     total = 0
     for row in run_sums.paid(run.ledger, run.run_id):
         if row.billing == Billing.NOT_BILLED:
+            continue
+        if row.actual_input_tokens is None or row.actual_output_tokens is None:
             continue
         write, write_1h = row.cache_write_tokens or 0, row.cache_write_1h_tokens or 0
         read = row.cache_read_tokens or 0

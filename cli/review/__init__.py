@@ -39,6 +39,11 @@ review = TyperGroup(
             "cli.review.edit_review:edit_review",
             "Change what is sent, count and price it again, and decide that it is sent.",
         ),
+        LazyCommand(
+            "accept",
+            "cli.review.accept_review:accept",
+            "Make what came and could not be read the answer of its job.",
+        ),
         LazyCommand("book", "cli.review.decide_review:book", _BOOK),
         LazyCommand(
             "holds",

@@ -13,11 +13,13 @@ from cli.options import JsonOption, LedgerOption, looked_at
 from cli.review.review_options import IdArgument
 from cli.review.review_values import as_json_values
 from cli.screen import screen, shown_tokens, shown_usd
+from rules.raw_answer import RAW_LABEL, shown_raw
 from schemas.errors import BadInput
-from schemas.review import ReviewDetail, ReviewEvent
+from schemas.money import usd_text
+from schemas.review import RawAnswer, ReviewDetail, ReviewEvent
 from schemas.words import masked_url, printable
 from services.ledger.asking import asking
-from services.ledger.review_lines import events_by, one_by
+from services.ledger.review_lines import events_by, one_by, raw_answers_by
 
 #: lines of a long conversation that are shown of its beginning and of its end
 _HEAD, _TAIL = 20, 12
@@ -40,15 +42,19 @@ def show_review(
     with asking(url) as ask:
         row = one_by(ask, review)
         events = events_by(ask, review)
+        raws = raw_answers_by(ask, review)
     if row is None:
         raise BadInput(
             f"There is no review {review} in {masked_url(url)}; `weighbridge review list --status all` shows those there are."
         )
     if as_json:
         history = [as_json_values(event) for event in events]
-        print(json.dumps(as_json_values(row) | {"events": history}))
-    else:
-        _print_review(screen(), row, events, full=full)
+        came = [_raw_values(raw) for raw in raws]
+        print(json.dumps(as_json_values(row) | {"events": history, "raw_answers": came}))
+        return
+    console = screen()
+    _print_review(console, row, events, full=full)
+    _print_raw(console, row.id, raws)
 
 
 def _print_review(console: Console, row: ReviewDetail, events: Sequence[ReviewEvent], *, full: bool) -> None:
@@ -69,6 +75,33 @@ def _print_review(console: Console, row: ReviewDetail, events: Sequence[ReviewEv
         note = f": {event.note}" if event.note else ""
         change = f"{event.from_status or 'new'} to {event.to_status}, {event.by or 'nobody'}{note}"
         console.print(f"  {event.at:%Y-%m-%d %H:%M} {escape(printable(change))}", highlight=False)
+
+
+def _raw_values(raw: RawAnswer) -> dict[str, Any]:
+    """A raw answer as JSON values; its text is cut, and how much of it is left out is said."""
+    text, left_out = shown_raw(raw.body)
+    return {
+        "attempt_id": raw.attempt_id,
+        "run_id": raw.run_id,
+        "since": None if raw.since is None else raw.since.isoformat(),
+        "held_usd": usd_text(raw.held_nano_usd),
+        "text": text,
+        "left_out_bytes": left_out,
+    }
+
+
+def _print_raw(console: Console, review_id: int, raws: Sequence[RawAnswer]) -> None:
+    for raw in raws:
+        text, left_out = shown_raw(raw.body)
+        console.print(f"[dim]{RAW_LABEL} (attempt {escape(raw.attempt_id)}):[/dim]", highlight=False)
+        console.print(escape(_without_controls(text)), soft_wrap=True, highlight=False)
+        if left_out:
+            console.print(f"[dim]... {left_out:,} more bytes ...[/dim]", highlight=False)
+    if raws:
+        console.print(
+            f"[dim]`weighbridge review accept {review_id} --billed USD` makes the newest of them the answer.[/dim]",
+            highlight=False,
+        )
 
 
 def _figures(row: ReviewDetail) -> Iterator[tuple[str, object]]:

@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 from schemas.money import NanoUsd, to_nano
-from schemas.review import Filter, Order, Review, ReviewDetail, ReviewEvent, Totals
+from schemas.review import Filter, Order, RawAnswer, Review, ReviewDetail, ReviewEvent, Totals
 from services.ledger.asking import Asked, read_lines
 
 #: the largest id that the table can have; a database refuses to compare with a larger one
@@ -36,6 +36,15 @@ _EVENTS = """
 SELECT id, review_id, at, changed_by, from_status, to_status, note, ceiling_tokens, ceiling_nano_usd
 FROM review_events WHERE review_id = :review_id ORDER BY id
 """
+_RAW_ANSWERS = """
+SELECT a.attempt_id, a.run_id, a.ended_at, a.held_nano_usd, responses.body
+FROM reviews CROSS JOIN attempts a CROSS JOIN responses
+WHERE reviews.id = :review_id AND a.fingerprint IN (reviews.fingerprint, reviews.edited_fingerprint)
+  AND a.job_id = reviews.job_id AND a.state = 'unknown' AND responses.attempt_id = a.attempt_id
+ORDER BY a.ended_at DESC, a.attempt_id DESC LIMIT :most
+"""
+#: of the raw answers of one review, the last so many
+_MOST_RAW = 3
 _LIKE = " OR ".join(
     f"lower(reviews.{column}) LIKE '%' || lower(:asked_search) || '%' ESCAPE '/'"
     for column in ("job_id", "detail", "note")
@@ -110,3 +119,10 @@ def one_by(ask: Asked, review_id: int) -> ReviewDetail | None:
 def events_by(ask: Asked, review_id: int) -> list[ReviewEvent]:
     """What happened to a review, the first first."""
     return read_lines(ReviewEvent, ask(_EVENTS, {"review_id": review_id}))
+
+
+def raw_answers_by(ask: Asked, review_id: int) -> list[RawAnswer]:
+    """What came for the attempts of unknown outcome at a review's job and could not be read, the newest first."""
+    if not is_an_id(review_id):
+        return []
+    return read_lines(RawAnswer, ask(_RAW_ANSWERS, {"review_id": review_id, "most": _MOST_RAW}))

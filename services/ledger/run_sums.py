@@ -60,7 +60,10 @@ class ReasonSum:
 
 @dataclass(frozen=True, slots=True)
 class PaidAttempt:
-    """One attempt that a run paid for: what was estimated, and what was billed. Tokens, and nano-USD."""
+    """One attempt that a run paid for: what was estimated, and what was billed. Tokens, and nano-USD.
+
+    The tokens of an answer that a person accepted unread are None.
+    """
 
     attempt_id: str
     job_id: str
@@ -71,11 +74,11 @@ class PaidAttempt:
     billing: str
     service_tier: str | None
     input_tokens: int
-    actual_input_tokens: int
+    actual_input_tokens: int | None
     cache_write_tokens: int | None
     cache_write_1h_tokens: int | None
     cache_read_tokens: int | None
-    actual_output_tokens: int
+    actual_output_tokens: int | None
     web_searches: int | None
     inference_geo: str | None
     batch_id: str | None
@@ -150,8 +153,8 @@ def by_model(ledger: Ledger, run_id: RunId) -> list[ModelSums]:
             AttemptRow.model,
             func.count(),
             func.sum(AttemptRow.input_tokens),
-            func.sum(AttemptRow.actual_input_tokens),
-            func.sum(AttemptRow.actual_output_tokens),
+            func.sum(func.coalesce(AttemptRow.actual_input_tokens, 0)),
+            func.sum(func.coalesce(AttemptRow.actual_output_tokens, 0)),
             func.sum(AttemptRow.worst_case_nano_usd),
             func.sum(AttemptRow.expected_nano_usd),
             func.sum(func.coalesce(AttemptRow.expected_low_nano_usd, 0)),

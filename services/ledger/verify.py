@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlalchemy import Connection, and_, func, null, or_, select
 from sqlalchemy.orm import aliased
 
+from rules.endings import ACCEPTED
 from rules.verdict import Fact, verdict
 from schemas.ledger import AttemptRow, BatchRow, JobRow, ResponseRow, RunRow
 from schemas.outcome import AttemptState, BatchState, ReviewStatus
@@ -96,12 +97,19 @@ def check_holds(connection: Connection) -> CheckFinding:
 def check_answers(connection: Connection) -> CheckFinding:
     """Each succeeded attempt has its answer, its tokens and its cost.
 
-    Pruning takes an answer and the attempt's usage: an attempt without usage may be without its answer.
+    Pruning takes an answer and the attempt's usage: an attempt without usage may be without its answer. An answer that
+    a person accepted unread has its cost and no tokens.
     """
     attempt = select(AttemptRow.attempt_id).where(_SUCCEEDED)
     answered = select(ResponseRow.attempt_id).where(ResponseRow.attempt_id == AttemptRow.attempt_id).exists()
-    figures = (AttemptRow.actual_nano_usd, AttemptRow.actual_input_tokens, AttemptRow.actual_output_tokens)
-    without_figures = or_(*(or_(figure.is_(None), figure < 0) for figure in figures))
+    tokens = (AttemptRow.actual_input_tokens, AttemptRow.actual_output_tokens)
+    figures = (AttemptRow.actual_nano_usd, *tokens)
+    # the tokens of an answer that a person accepted unread are not known
+    was_read = func.coalesce(AttemptRow.error, "").not_like(f"{ACCEPTED}%")
+    missing = or_(
+        AttemptRow.actual_nano_usd.is_(None), and_(was_read, or_(*(one.is_(None) for one in tokens)))
+    )
+    without_figures = or_(missing, *(figure < 0 for figure in figures))
     return verdict(
         "answers",
         "every succeeded attempt has its cost, its tokens and, unless that was pruned, its answer",

@@ -5,6 +5,7 @@ import logging
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import update
 
@@ -12,8 +13,10 @@ from rules.prices import BilledTokens
 from schemas.errors import RunFailed
 from schemas.failures import AccessDenied, MayBeBilled, Refused, Transient
 from schemas.ledger import AttemptRow, BatchRow, JobRow, RunRow
+from schemas.money import NANO_PER_USD
 from schemas.policy_sections import BatchLimits
-from services.ledger import batch_attempts, batches
+from services.ledger import batch_attempts, batches, reviews
+from services.ledger.verify import verify
 from tasks import collect as collect_module
 from tasks import find_batch
 from tasks.admit import admit
@@ -427,3 +430,29 @@ async def test_payloads_are_dropped_once_their_batch_is_made(ledger, gateway, tm
     gateway.create_batch = create
     await send_batch(run, admission)
     assert (admission.held, sent) == ([], [[]])
+
+
+async def test_an_answer_that_a_person_accepted_is_in_the_results_and_the_report_of_its_run(
+    ledger, gateway, tmp_path
+):
+    gateway.lines[1] = lambda line: json.dumps(line).replace('"usage"', '"used"').encode()
+    run, _ = await left_behind(ledger, gateway, tmp_path)
+    [report] = (await collect(ledger, gateway)).reports
+    assert (report.jobs.succeeded, report.jobs.unknown, len(report.holds_to_book)) == (2, 1, 1)
+    [review] = reviews.listed(ledger)
+    [raw] = reviews.raw_answers(ledger, review.id)
+    assert '"used"' in raw.body
+    assert (await collect(ledger, gateway)).reports == []
+    reviews.accept(ledger, review.id, "ana", raw.held_nano_usd)
+    [report] = (await collect(ledger, gateway)).reports
+    assert (report.run_id, report.jobs.succeeded, report.jobs.unknown) == (run.run_id, 3, 0)
+    assert (report.holds_to_book, report.usd.held) == ([], 0)
+    parts = [pq.read_table(part).to_pylist() for part in run.results.glob("results-*.parquet")]
+    rows = {row["job_id"]: row for part in parts for row in part}
+    assert [row["text"] for row in rows.values()] == ["answer"] * 3
+    assert rows[review.job_id]["response"] == raw.body
+    assert rows[review.job_id]["cost_usd"] * NANO_PER_USD == raw.held_nano_usd
+    assert (await collect(ledger, gateway)).reports == []
+    found = verify(ledger)
+    assert found.ok, found
+    assert_budgets_add_up(ledger)

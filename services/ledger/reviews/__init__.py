@@ -5,8 +5,9 @@ there is refused here first, one by one, with its reason.
 """
 
 from schemas.review import JobLimits, ParkedJob
+from services.ledger.reviews.accepting import accept, runs_to_publish
 from services.ledger.reviews.applying import apply_decisions, approved_jobs
-from services.ledger.reviews.booking import book, book_attempt, unknown_holds
+from services.ledger.reviews.booking import book, book_attempt, count_unknown_holds, unknown_holds
 from services.ledger.reviews.closing import close_answered, name_cut_off, reopen_unsent
 from services.ledger.reviews.deciding import approve, claim, edit, expire, reject, release, reopen
 from services.ledger.reviews.neighbours import neighbours
@@ -17,12 +18,21 @@ from services.ledger.reviews.parking import (
     park_over_budget,
     park_unknown,
 )
-from services.ledger.reviews.reading import events, facets, listed, one_review, own_limits, totals
+from services.ledger.reviews.reading import (
+    events,
+    facets,
+    listed,
+    one_review,
+    own_limits,
+    raw_answers,
+    totals,
+)
 
 __all__ = [
     "Advise",
     "JobLimits",
     "ParkedJob",
+    "accept",
     "apply_decisions",
     "approve",
     "approved_jobs",
@@ -30,6 +40,7 @@ __all__ = [
     "book_attempt",
     "claim",
     "close_answered",
+    "count_unknown_holds",
     "drop_payloads",
     "edit",
     "events",
@@ -43,10 +54,12 @@ __all__ = [
     "park_of_unknown_outcome",
     "park_over_budget",
     "park_unknown",
+    "raw_answers",
     "reject",
     "release",
     "reopen",
     "reopen_unsent",
+    "runs_to_publish",
     "totals",
     "unknown_holds",
 ]

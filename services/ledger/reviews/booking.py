@@ -106,8 +106,14 @@ def book_attempt(ledger: Ledger, attempt_id: str, by: str, billed: NanoUsd | Non
         return _book(connection, unknown, review, name, billed)
 
 
-def unknown_holds(ledger: Ledger) -> list[UnknownHold]:
-    """The attempts of unknown outcome, the oldest first: each keeps its hold until somebody books what it cost."""
+def unknown_holds(ledger: Ledger, run_id: str | None = None, most: int | None = None) -> list[UnknownHold]:
+    """The attempts of unknown outcome, the oldest first: each keeps its hold until somebody books what it cost.
+
+    Args:
+        ledger: the ledger.
+        run_id: only attempts of this run; None: of all.
+        most: at most this many; None: all.
+    """
     review_id = (
         select(func.min(ReviewRow.id))
         .where(
@@ -130,12 +136,25 @@ def unknown_holds(ledger: Ledger) -> list[UnknownHold]:
             AttemptRow.ended_at,
             review_id,
         )
-        .where(AttemptRow.state == AttemptState.UNKNOWN)
+        .where(*_unknown_of(run_id))
         .order_by(AttemptRow.ended_at, AttemptRow.attempt_id)
+        .limit(most)
     )
     with ledger.read() as connection:
         rows = connection.execute(query).tuples().all()
     return [UnknownHold(*row) for row in rows]
+
+
+def count_unknown_holds(ledger: Ledger, run_id: str) -> int:
+    """How many attempts of unknown outcome a run has."""
+    query = select(func.count()).select_from(AttemptRow).where(*_unknown_of(run_id))
+    with ledger.read() as connection:
+        return connection.scalar(query) or 0
+
+
+def _unknown_of(run_id: str | None) -> list[ColumnElement[bool]]:
+    unknown = [AttemptRow.state == AttemptState.UNKNOWN]
+    return unknown if run_id is None else [AttemptRow.run_id == run_id, *unknown]
 
 
 def _unknown(connection: Connection, *which: ColumnElement[bool]) -> Sequence[Row[tuple[str, str, str, int]]]:

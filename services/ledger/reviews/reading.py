@@ -9,9 +9,25 @@ from sqlalchemy.orm import InstrumentedAttribute
 from schemas.ledger import AttemptRow, JobRow
 from schemas.money import NanoUsd
 from schemas.outcome import AttemptState, ReviewStatus
-from schemas.review import Filter, JobLimits, Order, Review, ReviewDetail, ReviewEvent, Totals
+from schemas.review import (
+    Filter,
+    JobLimits,
+    Order,
+    RawAnswer,
+    Review,
+    ReviewDetail,
+    ReviewEvent,
+    Totals,
+)
 from schemas.review_tables import ReviewRow
-from services.ledger.review_lines import conditions, events_by, listed_by, one_by, totals_by
+from services.ledger.review_lines import (
+    conditions,
+    events_by,
+    listed_by,
+    one_by,
+    raw_answers_by,
+    totals_by,
+)
 from services.ledger.store import Ledger, values_of
 
 #: what reviews are ordered by when the dearest come first; those without a price come last, in every database
@@ -95,6 +111,12 @@ def events(ledger: Ledger, review_id: int) -> list[ReviewEvent]:
     """What happened to a review, the first first."""
     with ledger.read() as connection:
         return events_by(values_of(connection), review_id)
+
+
+def raw_answers(ledger: Ledger, review_id: int) -> list[RawAnswer]:
+    """What came for the attempts of unknown outcome at a review's job and could not be read, the newest first."""
+    with ledger.read() as connection:
+        return raw_answers_by(values_of(connection), review_id)
 
 
 def in_doubt(*fingerprints: Any) -> ColumnElement[bool]:

@@ -22,6 +22,8 @@ ONLY_THE_DATABASE = {
     (ReviewStatus.PENDING, ReviewStatus.EXPIRED),
     (ReviewStatus.CLAIMED, ReviewStatus.EXPIRED),
 }
+#: half an answer, as it is kept with the attempt that it came for
+RAW = '{"id": "msg_1", "content": [{"type": "text", "te'
 FIGURES = EditEstimate("claude-haiku-5-5", 7, Method.COUNTED, 70)
 
 
@@ -86,6 +88,27 @@ def unanswered(ledger, run_id="run-1", cost=100, approval=None, **sent):
     )  # fmt: skip
     write_down(ledger, [held.attempt_id], [unknown])
     return held.attempt_id
+
+
+def unreadable(ledger, body=RAW, run_id="run-1", cost=100, **sent):
+    """A run whose only job was answered with what cannot be read; the attempt's id."""
+    begin(ledger, run_id)
+    jobs.add(ledger, run_id, [job(0, **sent)], [])
+    [held] = take(ledger, [cost], run_id, resend_unknown=True).held
+    end = settlement(
+        held.attempt_id, AttemptState.UNKNOWN, Outcome.UNKNOWN, reason=Reason.UNKNOWN_OUTCOME, response=body,
+        request_id="req_1", tries=2,
+    )  # fmt: skip
+    write_down(ledger, [held.attempt_id], [end])
+    return held.attempt_id
+
+
+def unread_review(ledger, **more):
+    """The review of such a job, and its attempt."""
+    attempt_id = unreadable(ledger, **more)
+    assert reviews.park_of_unknown_outcome(ledger, "run-1", NO_LIMITS) == 1
+    [review] = [found for found in reviews.listed(ledger) if found.run_id == "run-1"]
+    return review, attempt_id
 
 
 def unknown_review(ledger, run_id="run-1", **sent):

@@ -8,9 +8,10 @@ from sqlalchemy import select
 from schemas.errors import BadInput
 from schemas.ledger import AttemptRow
 from schemas.review_tables import ReviewEventRow
-from services.ledger import reviews
+from services.ledger import jobs, reviews
 from services.ledger.windows import one_at_a_time
-from tests.strategies import begin
+from tests.ledgers import unknown
+from tests.strategies import begin, job, take, write_down
 from tests.test_ledger.test_reviews.table import (
     NO_LIMITS,
     attempt_states,
@@ -144,3 +145,15 @@ def test_of_two_people_who_book_at_once_one_has_booked_and_the_other_is_told_why
             connection.scalars(select(ReviewEventRow.note).where(ReviewEventRow.note.contains("booked")))
         )
     assert len(notes) == 1
+
+
+def test_the_holds_of_one_run_are_listed_up_to_a_number_and_counted(ledger):
+    begin(ledger, "run-1")
+    jobs.add(ledger, "run-1", [job(row) for row in range(3)], [])
+    held = take(ledger, [10, 20, 30], "run-1").held
+    write_down(ledger, [one.attempt_id for one in held], [unknown(one) for one in held[:2]])
+    unanswered(ledger, "run-2", text="another")
+    assert {hold.held for hold in reviews.unknown_holds(ledger, "run-1")} == {10, 20}
+    assert len(reviews.unknown_holds(ledger, "run-1", 1)) == 1
+    assert reviews.count_unknown_holds(ledger, "run-1") == 2
+    assert len(reviews.unknown_holds(ledger)) == 3

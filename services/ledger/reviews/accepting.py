@@ -1,0 +1,158 @@
+"""Accepting what came for an attempt of unknown outcome as the answer of its job, although it could not be read.
+
+One transaction: the attempt is settled at what a person looked up and has succeeded, every row that waits for it is
+answered, and the review is closed.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from rules.endings import ACCEPTED, accepted
+from rules.raw_answer import why_not_accepted
+from schemas.attempt import SentTry
+from schemas.errors import BadInput
+from schemas.job import AttemptId, RunId
+from schemas.ledger import AttemptRow, JobRow, RunRow
+from schemas.money import NanoUsd, usd_text
+from schemas.outcome import AttemptState, ReviewStatus
+from schemas.review import AcceptedAnswer, RawAnswer
+from schemas.review_tables import ReviewEventRow, ReviewRow
+from schemas.transitions import TRANSITIONS, Verb, why_not
+from services.ledger.review_lines import is_an_id, raw_answers_by
+from services.ledger.reviews.deciding import checked_name
+from services.ledger.settle import settle
+from services.ledger.store import Ledger, values_of
+from services.ledger.windows import one_at_a_time
+
+_PAGE = 500
+_LIVE = (AttemptState.OPEN, AttemptState.SUCCEEDED)
+
+
+def accept(
+    ledger: Ledger, review_id: int, by: str, billed: NanoUsd, *, version: int | None = None
+) -> AcceptedAnswer:
+    """Make the newest raw answer of a review the answer of its job, at the cost that a person looked up.
+
+    Args:
+        ledger: the ledger.
+        review_id: the review.
+        by: who accepts it.
+        billed: nano-USD that the provider billed for it.
+        version: what they read; a review that was changed since is refused. None: whatever stands there.
+
+    Returns:
+        The attempt that answers the job now, and what was held for it.
+
+    Raises:
+        BadInput: there is nothing to accept, somebody else decided, the job was sent again, or the figure cannot be
+            right. Nothing was changed.
+    """
+    name = checked_name(by)
+    with ledger.write() as connection:
+        # who comes second finds nothing left to accept
+        one_at_a_time(connection)
+        review = _locked(connection, review_id)
+        if review is None:
+            raise BadInput(f"There is no review {review_id} in {ledger.url}; nothing was accepted.")
+        raw = next(iter(raw_answers_by(values_of(connection), review_id)), None)
+        why = _why_not(connection, review, raw, name, billed)
+        if why is None and version not in (None, review.version):
+            why = f"it was changed since you read it (version {version}, now {review.version})"
+        if why is not None or raw is None:
+            raise BadInput(f"Nothing was accepted: of review {review_id}, {why}.")
+        _settle(connection, raw, name, billed)
+        _close(connection, review, raw, name, billed)
+    return AcceptedAnswer(raw.attempt_id, NanoUsd(raw.held_nano_usd))
+
+
+def _locked(connection: Connection, review_id: int) -> Row[Any] | None:
+    if not is_an_id(review_id):
+        return None
+    # a SQL shell knows nothing of our lock, so on PostgreSQL the row itself is locked too
+    return connection.execute(
+        select(ReviewRow.__table__).where(ReviewRow.id == review_id).with_for_update()
+    ).first()
+
+
+def _why_not(
+    connection: Connection, review: Row[Any], raw: RawAnswer | None, name: str, billed: int
+) -> str | None:
+    """Why the raw answer of a review cannot be accepted, or None when it can."""
+    at_job = (
+        AttemptRow.job_id == review.job_id,
+        AttemptRow.fingerprint.in_([review.fingerprint, review.edited_fingerprint]),
+    )
+    unknown = select(func.count()).where(*at_job, AttemptRow.state == AttemptState.UNKNOWN)
+    rivals = select(AttemptRow.attempt_id).where(*at_job, AttemptRow.state.in_(_LIVE))
+    return why_not_accepted(
+        connection.scalar(unknown) or 0,
+        raw,
+        list(connection.scalars(rivals.order_by(AttemptRow.attempt_id))),
+        billed,
+    ) or why_not(Verb.ACCEPT, review, name)
+
+
+def _settle(connection: Connection, raw: RawAnswer, name: str, billed: NanoUsd) -> None:
+    tried = connection.execute(
+        select(AttemptRow.tries, AttemptRow.request_id).where(AttemptRow.attempt_id == raw.attempt_id)
+    ).one()
+    sent = SentTry(AttemptId(raw.attempt_id), tried.tries, tried.request_id)
+    settle(connection, [accepted(sent, raw.body, billed, name)])
+
+
+def _close(connection: Connection, review: Row[Any], raw: RawAnswer, name: str, billed: NanoUsd) -> None:
+    now = datetime.now(UTC)
+    closed = TRANSITIONS[Verb.ACCEPT].to
+    connection.execute(
+        update(ReviewRow)
+        .where(ReviewRow.id == review.id)
+        .values(
+            status=closed,
+            decided_by=name,
+            decided_at=now,
+            sent_attempt_id=raw.attempt_id,
+            sent_run_id=raw.run_id,
+            version=ReviewRow.version + 1,
+        )
+    )
+    # the database's own event of a review that is sent names the run; who accepted it is in this one
+    connection.execute(
+        insert(ReviewEventRow).values(
+            review_id=review.id,
+            at=now,
+            by=name,
+            from_status=review.status,
+            to_status=closed,
+            note=f"raw answer of {raw.attempt_id} accepted; it was billed {usd_text(billed)} USD",
+        )
+    )
+
+
+def runs_to_publish(ledger: Ledger) -> list[RunId]:
+    """The ended runs with rows that an accepted answer has answered since: their results lack it."""
+    # from the few reviews to the attempts: nothing looks through all attempts
+    accepted_ones = (
+        select(AttemptRow.attempt_id)
+        .join(ReviewRow, ReviewRow.sent_attempt_id == AttemptRow.attempt_id)
+        .where(
+            ReviewRow.status == ReviewStatus.SENT,
+            ReviewRow.decided_by.is_not(None),
+            AttemptRow.error.startswith(ACCEPTED),
+        )
+    )
+    found: set[str] = set()
+    with ledger.read() as connection:
+        ids = list(connection.scalars(accepted_ones))
+        for start in range(0, len(ids), _PAGE):
+            late = (
+                select(JobRow.run_id)
+                .join(AttemptRow, AttemptRow.attempt_id == JobRow.attempt_id)
+                .join(RunRow, RunRow.run_id == JobRow.run_id)
+                .where(
+                    JobRow.attempt_id.in_(ids[start : start + _PAGE]), AttemptRow.ended_at > RunRow.ended_at
+                )
+            )
+            found |= set(connection.scalars(late))
+    return [RunId(run_id) for run_id in sorted(found)]
