@@ -180,7 +180,8 @@ def _code_places(report: RunReport) -> list[str]:
     if report.places is None:
         return []
     ledger = report.places.ledger
-    command = f"weighbridge review list{ledger_option(ledger)}"
+    option = ledger_option(ledger)
+    command = "weighbridge review list" + (f" \\\n {option}" if option else "")
     return [
         "The ledger:",
         f"```text\n{ledger}\n```",
