@@ -5,6 +5,7 @@ from typing import Literal
 from prefect import State, flow
 from prefect.states import Completed, Failed
 
+from flows.final_state import unless_cancelled
 from flows.flow_run_name import flow_run_name
 from flows.given_options import given_options
 from flows.shown_form import shown_form
@@ -40,8 +41,7 @@ async def audit_tools(
         async with start_quote(options, alone=True) as auditing:
             report = await audit_step(auditing, options.prefect_flow_run_id)
     except WeighbridgeError as error:
-        return Failed(message=str(error), data=error)
+        return await unless_cancelled(Failed(message=str(error), data=error))
     sets = len(report.tool_sets)
-    return Completed(
-        message=f"{report.jobs_with_tools} of {report.jobs} jobs carry tools, in {sets} sets", data=report
-    )
+    message = f"{report.jobs_with_tools} of {report.jobs} jobs carry tools, in {sets} sets"
+    return await unless_cancelled(Completed(message=message, data=report))

@@ -3,6 +3,7 @@
 from prefect import State, flow, get_run_logger
 from prefect.states import Completed, Failed
 
+from flows.final_state import unless_cancelled
 from flows.shown_form import shown_form
 from schemas.batch import Collection
 from schemas.errors import WeighbridgeError
@@ -27,14 +28,14 @@ async def collect_batches(ledger: str | None = None, base_url: str | None = None
         given = CollectForm.checked(given)
         collection = await one_collection(given["ledger"] or Settings().ledger_url, given["base_url"])
     except WeighbridgeError as error:
-        return Failed(message=str(error), data=error)
+        return await unless_cancelled(Failed(message=str(error), data=error))
     message = (
         f"{len(collection.reports)} runs finished, {collection.still_out} batches still with the provider"
     )
     if collection.elsewhere:
         message += f", {collection.elsewhere} of them at another endpoint or in another workspace"
     get_run_logger().info(message)
-    return Completed(message=message, data=collection)
+    return await unless_cancelled(Completed(message=message, data=collection))
 
 
 async def one_collection(ledger_url: str, base_url: str | None) -> Collection:

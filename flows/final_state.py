@@ -1,13 +1,16 @@
 """How a run ends in Prefect: its report as a state that says what it ended as."""
 
 from collections.abc import Awaitable
+from typing import Any
 
 from prefect import State
-from prefect.states import Completed, Failed
+from prefect.runtime import flow_run
+from prefect.states import Cancelled, Completed, Failed
 
-from rules.shown_state import shown_state
+from rules.shown_state import StateName, cancelled_message, shown_state
 from schemas.errors import NoJobs, WeighbridgeError
 from schemas.report import RunReport
+from services.flow_runs import is_being_cancelled
 
 
 class NotComplete(WeighbridgeError):  # noqa: N818 - a run that has ended, not a fault of the program
@@ -28,6 +31,11 @@ async def as_state(work: Awaitable[RunReport], *, allow_no_jobs: bool = False) -
         work: the run.
         allow_no_jobs: a run without input is complete, and says so.
     """
+    return await unless_cancelled(await _own_state(work, allow_no_jobs=allow_no_jobs))
+
+
+async def _own_state(work: Awaitable[RunReport], *, allow_no_jobs: bool) -> State[RunReport]:
+    """The state of a run whatever Prefect makes of it."""
     try:
         return final_state(await work)
     except NoJobs as error:
@@ -36,6 +44,23 @@ async def as_state(work: Awaitable[RunReport], *, allow_no_jobs: bool = False) -
         return Failed(message=str(error), data=error)
     except WeighbridgeError as error:
         return Failed(message=str(error), data=error)
+
+
+async def unless_cancelled(state: State[Any]) -> State[Any]:
+    """The state that a flow run ends in; where somebody cancels it at its very end, a cancelled one with the same result.
+
+    From Cancelling, Prefect takes no other state than Cancelled, and leaves a flow run that ends in another one as it is
+    (prefect 3.8.8, server/orchestration/core_policy.py). Where the cancellation comes between this question and the end,
+    Prefect's server sets the flow run to Cancelled five minutes later (server/services/cancellation_cleanup.py).
+    """
+    if not await is_being_cancelled(flow_run.get_id()):
+        return state
+    message = cancelled_message(
+        state.message or "",
+        is_complete=state.name == StateName.COMPLETED,
+        has_report=isinstance(state.data, RunReport | NotComplete),
+    )
+    return Cancelled(message=message, data=state.data)
 
 
 def final_state(report: RunReport) -> State[RunReport]:

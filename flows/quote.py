@@ -5,6 +5,7 @@ from typing import Literal
 from prefect import State, flow
 from prefect.states import Completed, Failed
 
+from flows.final_state import unless_cancelled
 from flows.flow_run_name import flow_run_name
 from flows.given_options import given_options
 from flows.shown_form import shown_form
@@ -48,8 +49,8 @@ async def quote(
         given = QuoteForm.checked(given)
         report = await one_quote(given_options(given), given["against"])
     except WeighbridgeError as error:
-        return Failed(message=str(error), data=error)
-    return _completed(report)
+        return await unless_cancelled(Failed(message=str(error), data=error))
+    return await unless_cancelled(_completed(report))
 
 
 def _completed(report: QuoteReport) -> State[QuoteReport]:

@@ -1,16 +1,14 @@
 """The attempts of a run whose holds stay until a person books what they cost, as people read them."""
 
 from collections.abc import Sequence
-from shlex import quote
 
+from rules.ledger_option import ledger_option
 from schemas.money import to_usd, usd_exact
 from schemas.report import HoldToBook, RunReport
 from schemas.review import UnknownHold
 
 #: so many are listed one by one
 HOLDS_TO_BOOK = 20
-#: a password in the address of a ledger is masked, and what is masked leads a command nowhere
-_MASK = "***"
 
 
 def holds_to_book(holds: Sequence[UnknownHold], ledger_url: str) -> list[HoldToBook]:
@@ -25,7 +23,7 @@ def holds_to_book(holds: Sequence[UnknownHold], ledger_url: str) -> list[HoldToB
             attempt_id=hold.attempt_id,
             job_id=hold.job_id,
             held_usd=to_usd(hold.held),
-            command=f"weighbridge review book --attempt {hold.attempt_id} --billed USD {_ledger(ledger_url)}",
+            command=f"weighbridge review book --attempt {hold.attempt_id} --billed USD{ledger_option(ledger_url)}",
         )
         for hold in holds
     ]
@@ -49,13 +47,6 @@ def hold_lines(report: RunReport) -> list[tuple[str, str]]:
     ]
     if report.more_holds_to_book:
         url = "" if report.places is None else report.places.ledger
-        command = f"weighbridge review holds {_ledger(url)}".strip()
+        command = f"weighbridge review holds{ledger_option(url)}"
         lines.append((f"and {report.more_holds_to_book:,} more, which are all listed by", command))
     return lines
-
-
-def _ledger(url: str) -> str:
-    """The option that leads a command to the ledger; where its address has a secret, by the setting that has it too."""
-    if not url:
-        return ""
-    return '--ledger "$WEIGHBRIDGE_LEDGER"' if _MASK in url else f"--ledger {quote(url)}"

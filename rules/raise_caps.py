@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from schemas.budget import ANY_GROUP, Window, WindowCap
+from schemas.budget import ANY_GROUP, CapSource, Window, WindowCap
 from schemas.money import to_usd
 from schemas.outcome import Reason, Scope
 from schemas.report import CapToRaise, DeferredFigures
@@ -18,6 +18,15 @@ from schemas.report import CapToRaise, DeferredFigures
 if TYPE_CHECKING:  # a report is shown without its policy, and without the time that takes to import
     from schemas.policy import Policy
 
+#: how the budget of a run is called where it is set; "Run budget in USD" is its title in the form
+_RUN_BUDGET = {
+    CapSource.OPTION: "--run-budget-usd",
+    CapSource.PARAMETER: 'run_budget_usd ("Run budget in USD" in the form)',
+    CapSource.UNKNOWN: (
+        "the run's budget (--run-budget-usd or run_budget_usd, where the run was given one, or else run.budget_usd in the "
+        "policy)"
+    ),
+}
 #: an amount to be typed into a policy has this many digits, and is rounded up
 _DIGITS = 3
 
@@ -42,7 +51,12 @@ class DeferredSum:
 
 
 def deferred_figures(
-    sums: Sequence[DeferredSum], caps: Sequence[WindowCap], used: Mapping[Window, int], policy: "Policy"
+    sums: Sequence[DeferredSum],
+    caps: Sequence[WindowCap],
+    used: Mapping[Window, int],
+    policy: "Policy",
+    *,
+    cap_from: CapSource = CapSource.POLICY,
 ) -> DeferredFigures | None:
     """What the deferred jobs need, and the caps that are too low for them; None: there are none.
 
@@ -51,10 +65,11 @@ def deferred_figures(
         caps: that the next run would be under.
         used: nano-USD settled and held of each window, as the next run finds it.
         policy: that the caps are from.
+        cap_from: where that of the run came from.
     """
     if not sums:
         return None
-    raised = [_to_raise(cap, sums, used.get(cap.window, 0), policy) for cap in caps]
+    raised = [_to_raise(cap, sums, used.get(cap.window, 0), policy, cap_from) for cap in caps]
     return DeferredFigures(
         jobs=sum(one.jobs for one in sums),
         unpriced=sum(one.unpriced for one in sums),
@@ -64,7 +79,9 @@ def deferred_figures(
     )
 
 
-def _to_raise(cap: WindowCap, sums: Sequence[DeferredSum], used: int, policy: "Policy") -> CapToRaise | None:
+def _to_raise(
+    cap: WindowCap, sums: Sequence[DeferredSum], used: int, policy: "Policy", cap_from: CapSource
+) -> CapToRaise | None:
     """A cap with what it would have to be; None: it is high enough, or there is none."""
     covered = [one for one in sums if _covers(cap, one)]
     if cap.nano_usd is None or not covered:
@@ -74,8 +91,10 @@ def _to_raise(cap: WindowCap, sums: Sequence[DeferredSum], used: int, policy: "P
     enough = before + sum(one.worst_case for one in covered)
     if needed <= cap.nano_usd:
         return None
+    is_of_run = cap.window.scope is Scope.RUN and not cap.window.group
     return CapToRaise(
         setting=_setting(cap.window, policy),
+        set_by=cap_from if is_of_run else CapSource.POLICY,
         cap_usd=to_usd(cap.nano_usd),
         used_usd=to_usd(used),
         needed_usd=to_usd(_rounded_up(needed)),
@@ -107,19 +126,35 @@ def _rounded_up(nano: int) -> int:
 
 def need_sentence(figures: DeferredFigures) -> str:
     """What the deferred jobs need and which caps to raise to what, as a part of a sentence."""
-    who = "it needs" if figures.jobs == 1 else "they need"
-    need = f"{who} {_usd(figures.expected_usd)} expected and {_usd(figures.worst_usd)} at most"
-    if figures.unpriced:
-        need = f"{figures.jobs - figures.unpriced:,} of them have a price: {need}"
-    if figures.unpriced == figures.jobs:
-        need = "they were not priced yet"
+    if fits(figures):
+        return f"{_need(figures)}, which the caps leave room for: run again"
     if not figures.caps:
-        return f"{need}, which the caps leave room for: run again"
+        return f"{_need(figures)}: run again"
     raised = " and ".join(
-        f"raise {cap.setting} from {_usd(cap.cap_usd)} to {_usd(cap.needed_usd)}{_in_any_case(cap)}"
+        f"raise {_named(cap)} from {_usd(cap.cap_usd)} to {_usd(cap.needed_usd)}{_in_any_case(cap)}"
         for cap in figures.caps
     )
-    return f"{need}; {raised}, then run again"
+    return f"{_need(figures)}; {raised}, then run again"
+
+
+def fits(figures: DeferredFigures) -> bool:
+    """Whether the next run sends all of the deferred jobs under the caps as they are, if they cost what is expected."""
+    return not figures.caps and not figures.unpriced
+
+
+def _need(figures: DeferredFigures) -> str:
+    who = "it needs" if figures.jobs == 1 else "they need"
+    need = f"{who} {_usd(figures.expected_usd)} expected and {_usd(figures.worst_usd)} at most"
+    if figures.unpriced == figures.jobs:
+        return "they were not priced yet"
+    if figures.unpriced:
+        return f"{figures.jobs - figures.unpriced:,} of them have a price: {need}"
+    return need
+
+
+def _named(cap: CapToRaise) -> str:
+    """A cap as it is called where it is set."""
+    return _RUN_BUDGET.get(cap.set_by, f"{cap.setting} in the policy")
 
 
 def _in_any_case(cap: CapToRaise) -> str:

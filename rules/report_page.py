@@ -8,10 +8,12 @@ from textwrap import wrap
 
 from rules.cache_figures import prefix_rows
 from rules.holds_to_book import hold_heading, hold_lines
+from rules.ledger_option import ledger_option
 from rules.projection_text import projection_line
 from rules.report_chart import report_chart
 from rules.report_text import (
     NOTHING_HEADINGS,
+    WAITING,
     Rows,
     alarm_lines,
     calls_line,
@@ -36,7 +38,7 @@ _PREFIX_HEADINGS = ("shared prefix", "model, mode", "tokens, jobs", "written, re
 _LESSON_HEADINGS = ("model", "payload", "jobs", "error p5, p50, p95, most", "margin used", "learned from")
 
 #: characters a line in a table of so many columns: the first version of Prefect's UI breaks no line by itself
-_LONGEST_LINE = {2: 64, 3: 46, 4: 34, 5: 24, 6: 16}
+_LONGEST_LINE = {2: 64, 3: 40, 4: 34, 5: 24, 6: 16}
 
 
 def as_markdown(report: RunReport) -> str:
@@ -47,7 +49,8 @@ def as_markdown(report: RunReport) -> str:
 def as_page(report: RunReport) -> str:
     """The whole report as Markdown for Prefect's UI: with a chart, and with links to where the run's things are."""
     head, figures = _head(report), _figures(report)
-    return _joined([*head, _links(report), *figures, report_chart(report), *_tables(report, for_page=True)])
+    parts = [*head, _links(report), *figures, report_chart(report), *_tables(report, for_page=True)]
+    return _joined([*parts, *_code_places(report)])
 
 
 def money_line(report: RunReport) -> str:
@@ -64,7 +67,17 @@ def money_line(report: RunReport) -> str:
         f"**Held {usd_rounded(money.worst_case)}, spent {usd_rounded(money.actual)}, "
         f"saved {' and '.join(parts) or 'nothing'}**{simulated}."
     )
-    return spent + (f" Still held: {usd_rounded(money.held)}." if money.held else "")
+    return spent + (f" Still held: {usd_rounded(money.held)}." if money.held else "") + _added_up(report)
+
+
+def _added_up(report: RunReport) -> str:
+    """What a run held that stopped for money may be above the cap that stopped it; that it passed none has to be said."""
+    if report.deferred_for_money is None or report.caps_passed:
+        return ""
+    return (
+        " What was held is added up over the run: each answer gave back what it did not need, and at no moment were held "
+        "and spent together above a cap."
+    )
 
 
 def _head(report: RunReport) -> list[str]:
@@ -157,14 +170,31 @@ def _narrow_lessons(report: RunReport) -> Rows:
 
 
 def _short_places(report: RunReport) -> Rows:
-    """Where the run's things are. What stands above is left out: the folder of the results, and addresses.
+    """Where the run's files are. What stands above or below is left out: the results' folder, addresses and the ledger.
 
     An address that is cut into lines would become a link to its first line.
     """
     if report.places is None:
         return []
+    ledger = report.places.ledger
     rows = [(what, where) for what, where in place_rows(report) if not where.startswith("http")]
-    return [(what, where.replace(f"{report.places.results}/", "…/")) for what, where in rows]
+    of_files = [(what, where) for what, where in rows if what != WAITING and where != ledger]
+    return [(what, where.replace(f"{report.places.results}/", "…/")) for what, where in of_files]
+
+
+def _code_places(report: RunReport) -> list[str]:
+    """The ledger, and the command that lists what waits in it: to be copied, so each on a line of its own, as code."""
+    if report.places is None:
+        return []
+    ledger = report.places.ledger
+    option = ledger_option(ledger)
+    command = "weighbridge review list" + (f" \\\n {option}" if option else "")
+    return [
+        "The ledger:",
+        f"```text\n{ledger}\n```",
+        "What waits for review is in its table reviews; or:",
+        f"```sh\n{command}\n```",
+    ]
 
 
 def _joined(parts: list[str]) -> str:

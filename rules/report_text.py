@@ -1,8 +1,7 @@
 """The report as people read it: the same rows for the terminal, the Markdown file and the Prefect artifact."""
 
-from shlex import quote
-
 from rules.cache_figures import hits
+from rules.ledger_option import ledger_option
 from rules.raise_caps import need_sentence
 from schemas.money import usd_rounded
 from schemas.report import CutOffFigures, PassedCap, QuoteFigures, RowToMend, RunReport
@@ -17,6 +16,8 @@ _MEANINGS = {
     "failed": "not answered and not billed: the next run tries again",
     "unknown": "may have been billed: the money stays held until a person decides",
 }
+#: the place of what waits for a person
+WAITING = "waiting for review"
 Rows = list[tuple[str, ...]]
 
 
@@ -176,7 +177,12 @@ def _sharing(shared: SharedFigures) -> str:
 
 def _held_row(report: RunReport) -> tuple[str, ...]:
     if report.hold_percentile is None:
-        return ("held before sending", usd_rounded(report.usd.worst_case), "worst case of what was sent")
+        added = ", added up over the run" if report.deferred_for_money is not None else ""
+        return (
+            "held before sending",
+            usd_rounded(report.usd.worst_case),
+            f"worst case of what was sent{added}",
+        )
     percentile = f"of what was sent; held was percentile {report.hold_percentile} of the observed output"
     return ("worst case", usd_rounded(report.usd.worst_case), percentile)
 
@@ -333,8 +339,8 @@ def place_rows(report: RunReport) -> Rows:
         ("report", report.places.report),
         ("ledger", report.places.ledger),
         (
-            "waiting for review",
-            f"table reviews in the ledger; or: weighbridge review list{_named(report.places.ledger)}",
+            WAITING,
+            f"table reviews in the ledger; or: weighbridge review list{ledger_option(report.places.ledger)}",
         ),
     ]
     if report.places.review_page:
@@ -342,11 +348,6 @@ def place_rows(report: RunReport) -> Rows:
     if report.prefect_flow_run_id:
         rows.append(("Prefect flow run", report.places.flow_run or report.prefect_flow_run_id))
     return rows
-
-
-def _named(ledger: str) -> str:
-    """The option that leads a command to this ledger; none where its password is masked, so that it leads nowhere."""
-    return f" --ledger {quote(ledger)}" if ledger.startswith("sqlite:") else ""
 
 
 def calls_line(report: RunReport) -> str:

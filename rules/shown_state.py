@@ -9,15 +9,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from rules.raise_caps import need_sentence
+from rules.ledger_option import ledger_option
+from rules.raise_caps import fits, need_sentence
 from schemas.outcome import EXIT_CODES, MONEY_REASONS, Outcome, Reason, RunOutcome
 from schemas.report import RunReport
 
 #: what is to be done before a deferred job may be sent again, where no cap of the policy is in its way
 _FIRST = {
     Reason.PROVIDER_SPEND_LIMIT: "the provider's spend limit is reached: raise it in the provider's console first",
-    Reason.BILLS_OVER_HOLDS: "bills were above their holds: compare them with `weighbridge check-bill` first",
+    Reason.BILLS_OVER_HOLDS: "bills were above their holds: compare them with `weighbridge check-bill{ledger}` first",
 }
+_REPORT_IS = "the report is among the artifacts of this flow run"
 
 
 class StateName(StrEnum):
@@ -60,6 +62,20 @@ class ShownState:
         return "; ".join([f"{self.run_id}: {self.happened}", *self.to_do])
 
 
+def cancelled_message(message: str, *, is_complete: bool, has_report: bool) -> str:
+    """What the state says of a flow run that was cancelled too late to stop anything, in one line.
+
+    Args:
+        message: of the state that it would have ended in.
+        is_complete: that state says that nothing is left to be done.
+        has_report: it is a run, whose report Prefect shows.
+    """
+    done = "everything was done" if is_complete else "nothing was stopped by it"
+    if not has_report:
+        return f"cancelled when it had ended by itself: {done}; {message}"
+    return f"cancelled after the last job had ended: {done}; {_REPORT_IS}; {message}"
+
+
 def shown_state(report: RunReport) -> ShownState:
     """The state that shows a run's report."""
     figures = f"{report.jobs.succeeded:,} of {report.jobs.read:,} jobs succeeded, {report.usd.actual:f} USD"
@@ -88,38 +104,41 @@ def _name(report: RunReport) -> StateName:
 
 def _to_do(report: RunReport) -> Iterator[str]:
     """What an operator has to do, the most urgent first."""
+    ledger = "" if report.places is None else ledger_option(report.places.ledger)
     for cap in report.caps_passed:
         whose = f" of the group {cap.group}" if cap.group else ""
         yield (
             f"what was billed is {cap.over_usd:f} USD above the {cap.scope} budget{whose}: compare it with "
-            "`weighbridge check-bill` before you raise the cap"
+            f"`weighbridge check-bill{ledger}` before you raise the cap"
         )
-    yield from _money(report)
-    yield from _unfinished(report)
+    yield from _money(report, ledger)
+    yield from _unfinished(report, ledger)
     if report.jobs.review:
         yield (
-            f"{_jobs(report.jobs.review, 'waits', 'wait')} for a person: decide with `weighbridge review list` or on "
-            "the review page, then resubmit-approved sends what was approved"
+            f"{_jobs(report.jobs.review, 'waits', 'wait')} for a person: decide with `weighbridge review list{ledger}` "
+            "or on the review page, then resubmit-approved sends what was approved"
         )
 
 
-def _money(report: RunReport) -> Iterator[str]:
-    """What the jobs need that were deferred for want of money."""
+def _money(report: RunReport, ledger: str) -> Iterator[str]:
+    """What the jobs need that were deferred for want of money; `ledger` is the option that leads a command to it."""
     reasons = {one.reason: one.jobs for one in report.reasons if one.outcome == Outcome.DEFERRED}
     short = {reason: jobs for reason, jobs in reasons.items() if reason in MONEY_REASONS}
-    if short:
-        why = ", ".join(reason.replace("_", " ") for reason in sorted(short))
-        for reason in short:
-            if reason in _FIRST:
-                yield _FIRST[Reason(reason)]
-        need = "raise the cap and run again"
-        if report.deferred_for_money is not None:
-            need = need_sentence(report.deferred_for_money)
-        yield f"{_jobs(sum(short.values()), 'is', 'are')} deferred for want of money ({why}): {need}"
+    if not short:
+        return
+    why = ", ".join(reason.replace("_", " ") for reason in sorted(short))
+    first = [_FIRST[Reason(reason)].format(ledger=ledger) for reason in short if reason in _FIRST]
+    yield from first
+    need, figures = "raise the cap and run again", report.deferred_for_money
+    if figures is not None:
+        need = need_sentence(figures)
+        if fits(figures) and not first and not report.caps_passed:
+            yield "start the run again: the rest fits"
+    yield f"{_jobs(sum(short.values()), 'is', 'are')} deferred for want of money ({why}): {need}"
 
 
-def _unfinished(report: RunReport) -> Iterator[str]:
-    """What else keeps a run from being complete."""
+def _unfinished(report: RunReport, ledger: str) -> Iterator[str]:
+    """What else keeps a run from being complete; `ledger` is the option that leads a command to it."""
     reasons = {(one.outcome, one.reason): one.jobs for one in report.reasons}
     elsewhere = report.jobs.deferred - sum(
         jobs
@@ -133,7 +152,7 @@ def _unfinished(report: RunReport) -> Iterator[str]:
     if report.jobs.unknown:
         yield (
             f"{_jobs(report.jobs.unknown, 'has', 'have')} an unknown outcome and may have been billed: see "
-            "`weighbridge review holds`"
+            f"`weighbridge review holds{ledger}`"
         )
     if report.jobs.failed:
         yield f"{_jobs(report.jobs.failed, 'was', 'were')} not answered and not billed: run again"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import NamedTuple
 
 from schemas.money import NanoUsd
@@ -17,6 +18,18 @@ class Window(NamedTuple):
     scope: Scope
     period: str
     group: str = ""
+
+
+class CapSource(StrEnum):
+    """Where the cap of a run came from."""
+
+    POLICY = "policy"
+    #: of the command
+    OPTION = "option"
+    #: of a deployment, or a field of its form
+    PARAMETER = "parameter"
+    #: another process began the run, and the ledger has its policy as it was in force
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from schemas.budget import CapSource
 from schemas.decimal_text import DecimalText, UsdText
 from schemas.month_projection import MonthProjection
 from schemas.outcome import RunOutcome
@@ -88,12 +89,14 @@ class CapToRaise(_ReportPart):
 
     Attributes:
         setting: the field of the policy, such as day.budget_usd.
+        set_by: where the cap came from: the policy, an option of the command, or a parameter of the deployment.
         used_usd: settled and held in its window already.
         needed_usd: what it would have to be if the answers cost what is expected.
         enough_usd: what it would have to be whatever they cost.
     """
 
     setting: str
+    set_by: CapSource = CapSource.POLICY
     cap_usd: UsdText
     used_usd: UsdText
     needed_usd: UsdText

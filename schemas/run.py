@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from schemas.budget import CapSource
 from schemas.job import RunId
 from schemas.policy import Policy
 
@@ -82,6 +83,7 @@ class RunReference:
         way: to think, that every row is asked with in place of its own.
         sample: the rows that it was asked to draw; None: it reads all.
         deadline: when its answers are due; None: they may take as long as they take.
+        cap_from: where its own budget came from.
     """
 
     run_id: RunId
@@ -96,6 +98,7 @@ class RunReference:
     way: Way = OWN_WAY
     sample: SampleOptions | None = None
     deadline: Deadline | None = None
+    cap_from: CapSource = CapSource.UNKNOWN
 
     @property
     def key(self) -> RunKey:
@@ -209,3 +212,10 @@ class RunOptions:
     runs_on: RunsOn = AS_THE_POLICY_SAYS
     move_done: str | None = None
     scheduled_for: datetime | None = None
+
+    @property
+    def cap_from(self) -> CapSource:
+        """Where the run's own budget comes from."""
+        if self.run_budget_usd is None:
+            return CapSource.POLICY
+        return CapSource.OPTION if self.deployment is None else CapSource.PARAMETER

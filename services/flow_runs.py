@@ -83,6 +83,28 @@ async def _set_task_runs_crashed(client: PrefectClient, flow_run: UUID, sentence
         left = left - len(page) if page else 0
 
 
+async def is_being_cancelled(flow_run: str | None) -> bool:
+    """Whether somebody has cancelled a flow run that Prefect has not seen end yet.
+
+    False as well when no flow run shows what is done, or its Prefect server is away.
+
+    Args:
+        flow_run: its id; None: there is none.
+    """
+    if flow_run is None:
+        return False
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS), get_client() as client:
+            shown = await client.read_flow_run(UUID(flow_run))
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with the display, the run has ended
+        log.warning(
+            "Prefect could not be asked whether this run was cancelled (%s). It has ended as its report says.",
+            type(error).__name__,
+        )
+        return False
+    return shown.state is not None and shown.state.is_cancelling()
+
+
 async def add_tags(flow_run: str | None, tags: Iterable[str]) -> None:
     """Add tags to a flow run, next to those that it has of its deployment.
 

@@ -239,7 +239,7 @@ def _deferred_figures(run: Run) -> DeferredFigures | None:
     # the next run has a window of its own, of which nothing is used
     caps = caps_of(run.policy, _NEXT_RUN, run.scale.clock(), groups, deadline=_deadline_period(run))
     used = quotes.used_in_windows(run.ledger, [cap.window for cap in caps])
-    return deferred_figures(sums, caps, used, run.policy)
+    return deferred_figures(sums, caps, used, run.policy, cap_from=run.reference.cap_from)
 
 
 def _deadline_period(run: Run) -> str | None:

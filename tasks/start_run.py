@@ -82,6 +82,7 @@ async def start_run(options: RunOptions) -> AsyncIterator[tuple[Run, JobFile | N
                 way=options.way,
                 sample=options.sample,
                 deadline=deadline_of(policy, started_at),
+                cap_from=options.cap_from,
             )
             run = Run.of(reference, ledger, gateway, models)
             if options.quote is not None:

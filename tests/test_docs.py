@@ -152,7 +152,7 @@ VOCABULARIES = [
     ("docs/check-bill.md", "Verdicts", set(Finding)),
     ("docs/review.md", "Statuses", _statuses()),
     ("docs/jobs.md", "Columns", set(COLUMNS)),
-    ("docs/operate.md", "How a run ends in Prefect", {*StateName, "Crashed"}),
+    ("docs/operate.md", "How a run ends in Prefect", {*StateName, "Crashed", "Cancelled"}),
     (
         "docs/operate.md",
         "On a schedule",

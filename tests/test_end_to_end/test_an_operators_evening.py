@@ -24,7 +24,8 @@ pytestmark = [
     pytest.mark.prefect,
     pytest.mark.slow,
     pytest.mark.skipif(
-        "WEIGHBRIDGE_QUIET" not in os.environ, reason="ten minutes of a machine without other work"
+        "WEIGHBRIDGE_QUIET" not in os.environ,
+        reason="eight minutes, and seventeen on a machine with other work",
     ),
     pytest.mark.timeout(900),
     pytest.mark.xdist_group("operators-evening"),
@@ -228,11 +229,12 @@ def test_the_form_refuses_wrong_input_and_the_run_that_it_starts_is_watched_to_i
 def test_a_run_that_stops_for_money_says_which_cap_to_raise_to_what(evening):
     flow_run = evening.up.begun_run("on-demand", jobs="money.parquet", run_budget_usd="0.00005")
     evening.watch(flow_run, "BudgetStop")
-    advice = r"deferred for want of money \(run budget\): .* raise run\.budget_usd from 0\.00005 USD to 0\.000\d+ USD"
-    assert re.search(advice, evening.message())
+    raised = r'raise run_budget_usd \("Run budget in USD" in the form\) from 0\.00005 USD to 0\.000\d+ USD'
+    assert re.search(rf"deferred for want of money \(run budget\): .* {raised}", evening.message())
     evening.picture("budget_stop")
     report = evening.open_report(flow_run)
-    assert re.search(r"raise run\.budget_usd from 0\.00005 USD to 0\.000\d+ USD", report)
+    assert re.search(raised, report)
+    assert "at no moment were held and spent together above a cap" in report
     evening.picture("budget_stop_report")
 
 
@@ -246,6 +248,7 @@ def test_a_run_that_is_cancelled_in_the_ui_closes_its_books_and_reports(evening)
     evening.page.get_by_role("menuitem", name="Cancel").click()
     evening.page.get_by_role("button", name="Cancel Flow Run").click()
     evening.page.get_by_text("Cancelled", exact=True).first.wait_for(timeout=1_000 * RUN_SECONDS)
+    assert "Flow run was cancelled successfully." in evening.message()
     evening.picture("cancelled")
     report = evening.open_report(flow_run)
     evening.picture("cancelled_report")
@@ -261,7 +264,7 @@ def test_a_run_whose_process_is_killed_is_shown_as_crashed_after_the_next_run(ev
     name, _ = evening.ended(evening.up.begun_run("on-demand", jobs="killed.parquet"))
     assert name in ("Completed", "NeedsReview", "Incomplete")
     evening.watch(flow_run, "Crashed")
-    assert re.search(r"State Message\s+\S+ \S+ \S+", evening.message())
+    assert re.search(r"State Message\s+Process exited with status code: -9", evening.message())
     evening.picture("killed")
     evening.tab("Task Runs")
     evening.page.get_by_text(re.compile(r"1 Crashed, \d+ Completed")).wait_for()

@@ -45,7 +45,7 @@ def rows(number=4):
             ["--run-budget-usd", "0.0002"],
             3,
             ("FAILED", "BudgetStop"),
-            "deferred for want of money (run budget): ",
+            "raise --run-budget-usd from 0.0002 USD to ",
         ),
     ],
     ids=["complete", "review", "rejected", "budget"],
@@ -70,7 +70,7 @@ def test_a_budget_stop_names_the_cap_to_raise_and_an_automation_can_listen_for_i
     [cap] = report["deferred_for_money"]["caps"]
     assert (cap["setting"], cap["used_usd"]) == ("day.budget_usd", report["usd"]["actual"])
     message = shown(yard, report)["state"]["message"]
-    assert "raise day.budget_usd from 0.0002 USD to " in message
+    assert "raise day.budget_usd in the policy from 0.0002 USD to " in message
     wanted = {"event": {"name": ["prefect.flow-run.BudgetStop"]}}
 
     def heard():

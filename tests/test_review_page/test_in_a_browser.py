@@ -147,3 +147,12 @@ def test_without_scripts_a_reviewer_decides_all_the_same(chromium, address, ledg
         page.get_by_role("button", name="Approve").click()
         at(page, 3)
         assert statuses(ledger)[2] == "approved"
+
+
+def test_the_list_shows_all_its_columns_in_the_window_of_a_laptop(chromium, address, ledger):
+    long = {"model": "claude-sonnet-5-5", "reason": "over_input_limit", "group_name": "research"}
+    with ledger.write() as connection:
+        connection.execute(update(ReviewRow).values(worst_case_nano_usd=689_592_000, **long))
+    with opened(chromium, address, viewport={"width": 1280, "height": 860}) as page:
+        wide = page.locator("table").first.evaluate("one => one.parentElement.scrollWidth")
+        assert wide <= page.locator("table").first.evaluate("one => one.parentElement.clientWidth")

@@ -2,14 +2,17 @@
 
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.quoted_caps import MoneyNeed, deferred_by_caps
-from rules.raise_caps import DeferredSum, deferred_figures, need_sentence
-from schemas.budget import Window, WindowCap
+from rules.raise_caps import DeferredSum, deferred_figures, fits, need_sentence
+from schemas.budget import CapSource, Window, WindowCap
+from schemas.forms.flow_forms import NightlyForm
 from schemas.money import to_nano
 from schemas.outcome import Reason, Scope
+from schemas.run import RunOptions
 from tests.strategies import policy
 
 DAY = Window(Scope.DAY, "2026-11-27")
@@ -81,8 +84,8 @@ def one_sum(**more):
 def test_the_sentence_names_what_is_needed_and_the_cap():
     figures = deferred_figures([one_sum()], [cap(DAY, NANO), cap(RED, 1)], {DAY: NANO}, policy())
     assert need_sentence(figures) == (
-        "they need 0.25 USD expected and 1 USD at most; raise day.budget_usd from 1 USD to 1.75 USD (with 2 USD in any "
-        "case), then run again"
+        "they need 0.25 USD expected and 1 USD at most; raise day.budget_usd in the policy from 1 USD to 1.75 USD (with 2 "
+        "USD in any case), then run again"
     )
 
 
@@ -108,3 +111,42 @@ def test_the_cap_of_a_deadline_is_only_about_the_jobs_that_it_deferred():
 def test_a_cap_of_every_group_is_named_as_the_policy_has_it():
     red = deferred_figures([one_sum(group="red")], [cap(RED, 1)], {}, policy(groups={"*": {}}))
     assert [one.setting for one in red.caps] == ["groups.*.day.budget_usd"]
+
+
+OF_RUN = Window(Scope.RUN, "the next run")
+TITLE = NightlyForm.fields_shown()["run_budget_usd"]["title"]
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({}, "raise run.budget_usd in the policy from "),
+        ({"run_budget_usd": "1"}, "raise --run-budget-usd from "),
+        (
+            {"run_budget_usd": "1", "deployment": "an id"},
+            f'raise run_budget_usd ("{TITLE}" in the form) from ',
+        ),
+        ({"deployment": "an id"}, "raise run.budget_usd in the policy from "),
+    ],
+    ids=["policy", "option", "form", "policy of a deployment"],
+)
+def test_the_cap_of_a_run_is_called_what_it_is_where_it_was_set(options, named):
+    source = RunOptions("jobs.parquet", **options).cap_from
+    figures = deferred_figures([one_sum()], [cap(OF_RUN, 1), cap(DAY, 1)], {}, policy(), cap_from=source)
+    sentence = need_sentence(figures)
+    assert named in sentence
+    # whatever the run was asked, the day's cap is the policy's
+    assert " and raise day.budget_usd in the policy from " in sentence
+    assert [one.setting for one in figures.caps] == ["run.budget_usd", "day.budget_usd"]
+
+
+def test_of_a_run_that_another_process_began_all_places_of_its_cap_are_named():
+    figures = deferred_figures([one_sum()], [cap(OF_RUN, 1)], {}, policy(), cap_from=CapSource.UNKNOWN)
+    for name in ("--run-budget-usd", "run_budget_usd", "run.budget_usd in the policy"):
+        assert name in need_sentence(figures)
+
+
+def test_only_what_has_a_price_and_room_under_every_cap_fits():
+    assert fits(deferred_figures([one_sum()], [cap(DAY, NANO)], {}, policy()))
+    assert not fits(deferred_figures([one_sum()], [cap(DAY, NANO)], {DAY: NANO}, policy()))
+    assert not fits(deferred_figures([one_sum(unpriced=1)], [cap(DAY, NANO)], {}, policy()))

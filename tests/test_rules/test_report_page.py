@@ -11,8 +11,10 @@ from rules.report_page import as_markdown, as_page, money_line
 from rules.shown_state import shown_state
 from schemas.outcome import RunOutcome
 from schemas.report import (
+    DeferredFigures,
     JobFigures,
     ModelFigures,
+    PassedCap,
     Places,
     ReasonFigures,
     RowToMend,
@@ -98,6 +100,28 @@ def test_what_did_not_save_is_not_called_saved_and_what_is_held_is_named():
     assert money_line(a_report(cache=lost, usd=money)) == (
         "**Held $0.000000, spent $3.00, saved nothing**. Still held: $1.50."
     )
+
+
+def test_a_run_that_stopped_for_money_says_that_what_it_held_passed_no_cap_unless_a_bill_did():
+    need = DeferredFigures(jobs=2, unpriced=0, expected_usd="1", worst_usd="2")
+    said = "at no moment were held and spent together above a cap"
+    assert said in money_line(a_report(deferred_for_money=need))
+    assert "worst case of what was sent, added up over the run" in as_markdown(
+        a_report(deferred_for_money=need)
+    )
+    assert said not in money_line(a_report())
+    passed = PassedCap(scope="day", period="d", group=None, cap_usd="1", settled_usd="2", over_usd="1")
+    assert said not in money_line(a_report(deferred_for_money=need, caps_passed=[passed]))
+
+
+def test_the_ledger_and_the_command_that_lists_its_reviews_stand_whole_on_lines_of_their_own():
+    ledger = f"sqlite:////srv/{'a-long-folder/' * 9}ledger.db"
+    page = as_page(a_report(places=PLACES.model_copy(update={"ledger": ledger})))
+    lines = page.splitlines()
+    assert ledger in lines
+    assert lines[lines.index("weighbridge review list \\") + 1] == f"  --ledger {ledger}"
+    assert lines.count("```") == 2
+    assert "sqlite:" not in "".join(line for line in lines if line.startswith("|"))
 
 
 def test_links_that_are_not_known_are_left_out():

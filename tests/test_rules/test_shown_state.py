@@ -1,12 +1,23 @@
 """What the state of a run's flow run says: its name, its colour, and what to do."""
 
+import re
+import shlex
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.shown_state import StateName, shown_state
+from rules.shown_state import StateName, cancelled_message, shown_state
 from schemas.outcome import EXIT_CODES, Outcome, RunOutcome
-from schemas.report import JobFigures, PassedCap, ReasonFigures, RunReport
+from schemas.report import (
+    CapToRaise,
+    DeferredFigures,
+    JobFigures,
+    PassedCap,
+    Places,
+    ReasonFigures,
+    RunReport,
+)
 
 
 def reason(outcome, why, jobs):
@@ -119,6 +130,75 @@ def test_a_cap_that_a_bill_passed_is_named_with_what_it_is_over():
         )
     ]
     assert "0.25 USD above the day budget of the group red" in shown_state(ended).message
+
+
+def short_of_money(reason="run_budget", **more):
+    """The report of a run that deferred two jobs for want of money."""
+    ended = report("budget_stop", succeeded=1, deferred=2, rejected=1, reasons=[("deferred", reason, 2)])
+    ended.deferred_for_money = DeferredFigures(
+        **{"jobs": 2, "unpriced": 0, "expected_usd": "0.25", "worst_usd": "1", "caps": []} | more
+    )
+    return ended
+
+
+FIRST = "start the run again: the rest fits"
+TOO_LOW = CapToRaise(setting="run.budget_usd", cap_usd="0.1", used_usd="0", needed_usd="0.5", enough_usd="1")
+
+
+def test_where_the_rest_fits_into_a_new_run_that_is_said_first_and_it_stays_red():
+    state = shown_state(short_of_money())
+    assert state.to_do[0] == FIRST
+    assert state.to_do[1].startswith("2 jobs are deferred for want of money (run budget): they need 0.25 USD")
+    assert (state.name, state.failed) == ("BudgetStop", True)
+
+
+@pytest.mark.parametrize(
+    "ended",
+    [
+        short_of_money(caps=[TOO_LOW]),
+        short_of_money(unpriced=1),
+        short_of_money("provider_spend_limit"),
+        short_of_money("bills_over_holds"),
+    ],
+    ids=["cap too low", "no price", "provider's limit", "bills over holds"],
+)
+def test_what_needs_a_hand_first_is_not_sent_off_again(ended):
+    assert FIRST not in shown_state(ended).to_do
+
+
+def test_each_command_that_is_hinted_at_leads_to_the_ledger_of_the_run():
+    ended = report(
+        "budget_stop",
+        review=1,
+        unknown=1,
+        deferred=1,
+        reasons=[("deferred", "bills_over_holds", 1)],
+    )
+    ended.caps_passed = [
+        PassedCap(scope="day", period="d", group=None, cap_usd="1", settled_usd="2", over_usd="1")
+    ]
+    ended.places = Places(ledger="sqlite:////a b/ledger.db", results="/r", report="/r/report.md")
+    hints = re.findall(r"`(weighbridge [^`]+)`", shown_state(ended).message)
+    assert {hint.partition(" --ledger")[0] for hint in hints} == {
+        "weighbridge check-bill",
+        "weighbridge review holds",
+        "weighbridge review list",
+    }
+    for hint in hints:
+        assert shlex.split(hint)[-2:] == ["--ledger", "sqlite:////a b/ledger.db"]
+    ended.places.ledger = "postgresql+psycopg://weighbridge:***@db/weighbridge"
+    assert '--ledger "$WEIGHBRIDGE_LEDGER"' in shown_state(ended).message
+    assert ":***@" not in shown_state(ended).message
+
+
+def test_a_run_that_was_cancelled_too_late_says_so_and_where_its_report_is():
+    done = cancelled_message("run-1: 3 of 3 jobs succeeded", is_complete=True, has_report=True)
+    assert done == (
+        "cancelled after the last job had ended: everything was done; the report is among the artifacts of this flow run; "
+        "run-1: 3 of 3 jobs succeeded"
+    )
+    assert "everything was done" not in cancelled_message("m", is_complete=False, has_report=True)
+    assert "report" not in cancelled_message("No key.", is_complete=False, has_report=False)
 
 
 def test_a_run_that_ended_early_says_why():

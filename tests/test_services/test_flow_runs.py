@@ -11,10 +11,10 @@ import httpx
 import pytest
 from prefect.client.schemas.objects import StateType
 from prefect.exceptions import ObjectNotFound
-from prefect.states import Cancelling, Completed, Crashed, Running
+from prefect.states import Cancelled, Cancelling, Completed, Crashed, Running
 
 from services import flow_runs
-from services.flow_runs import add_tags, show_crashed, show_page
+from services.flow_runs import add_tags, is_being_cancelled, show_crashed, show_page
 
 
 class Server:
@@ -74,6 +74,31 @@ async def test_only_flow_runs_that_have_not_ended_are_set_crashed(monkeypatch):
     reached(monkeypatch, server)
     await show_crashed([foreign, ended, running, cancelling], "It died.")
     assert server.changed == dict.fromkeys((running, cancelling), ("CRASHED", "It died.", True))
+
+
+async def test_a_flow_run_that_prefects_worker_saw_die_keeps_the_sentence_of_the_worker(monkeypatch):
+    noticed = str(uuid4())
+    server = Server(**{noticed: Crashed(message="Process exited with status code: -9.")})
+    reached(monkeypatch, server)
+    await show_crashed([noticed], "It died.")
+    assert server.changed == {}
+
+
+@pytest.mark.parametrize(
+    ("state", "cancelled"), [(Running(), False), (Cancelling(), True), (Cancelled(), False), (None, False)]
+)
+async def test_a_flow_run_is_being_cancelled_until_prefect_has_seen_it_end(monkeypatch, state, cancelled):
+    flow_run = str(uuid4())
+    reached(monkeypatch, Server(**{flow_run: state}))
+    assert await is_being_cancelled(flow_run) is cancelled
+
+
+async def test_where_prefect_cannot_be_asked_a_run_ends_as_it_did(monkeypatch, heard):
+    reached(monkeypatch, httpx.ConnectError("refused"))
+    assert await is_being_cancelled(str(uuid4())) is False
+    assert "whether this run was cancelled (ConnectError)" in heard.text
+    reached(monkeypatch, AssertionError("asked"))
+    assert await is_being_cancelled(None) is False
 
 
 async def test_the_task_runs_of_a_dead_process_are_set_crashed_too_and_others_stay(monkeypatch):
