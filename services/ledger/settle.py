@@ -13,7 +13,7 @@ from rules.endings import interrupted
 from schemas.attempt import Charge, Settlement
 from schemas.budget import DayCaps, Window
 from schemas.job import AttemptId
-from schemas.ledger import AttemptRow, ResponseRow
+from schemas.ledger import AttemptRow
 from schemas.money import NanoUsd
 from schemas.outcome import AttemptState, Billing
 from schemas.run import RunKey
@@ -237,7 +237,7 @@ def _settle_values(end: Settlement, held: int, now: datetime) -> dict[str, Any]:
 
 # as text, for SQLAlchemy compiles an upsert of its own every time, which takes as long as to settle a group of answers
 _KEEP_ANSWER = text(
-    f"INSERT INTO {ResponseRow.__tablename__} (attempt_id, body) VALUES (:attempt_id, :body) "
+    "INSERT INTO responses (attempt_id, body) VALUES (:attempt_id, :body) "
     "ON CONFLICT (attempt_id) DO UPDATE SET body = excluded.body"
 )
 _NO_CHARGE = Charge(cost=NanoUsd(0), billing=None)
