@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from cli.early_simulator import early_simulator
 from cli.last_words import last_words
 from cli.options import SIMULATED_LEDGER
 from cli.show_report import print_report
@@ -25,10 +26,8 @@ from schemas.outcome import EXIT_CODES, RunOutcome
 from schemas.report import RunReport
 from services.early_server import wait_for_early_server
 from services.gateway import client_for
-from simulator.process import running_simulator
 from tasks.show_progress import LISTENER
 
-_SIMULATED_LOG = Path("data/simulated/billed.jsonl")
 _SIMULATED_RESULTS = Path("data/simulated/results")
 
 # at every exit Prefect logs how many events it still has to send to its server
@@ -150,9 +149,8 @@ def endpoint(*, simulate: bool) -> Iterator[str | None]:
         client_for()
         yield None
         return
-    _SIMULATED_LOG.parent.mkdir(parents=True, exist_ok=True)
     os.environ["ANTHROPIC_API_KEY"] = "simulated"
-    with running_simulator(log=_SIMULATED_LOG) as simulator:
+    with early_simulator() as simulator:
         yield simulator.base_url
 
 

@@ -36,6 +36,10 @@ class LazyCommand(TyperCommand):
             from services.early_server import start_early  # noqa: PLC0415 - other commands do without
 
             start_early(os.environ)
+            if "--simulate" in args:
+                from cli.early_simulator import start_early_simulator  # noqa: PLC0415 - most do without
+
+                start_early_simulator()
         return self.imported().make_context(info_name, args, parent=parent, **extra)
 
     def imported(self) -> TyperCommand | TyperGroup:

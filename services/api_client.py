@@ -3,12 +3,13 @@
 import hashlib
 import logging
 import os
+import ssl
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from functools import partial
+from functools import cache, partial
 from statistics import median
 from typing import Any
 
@@ -34,6 +35,8 @@ _SKEW_TO_WARN = timedelta(minutes=5)
 HANDED_OVER: ContextVar[bool] = ContextVar("HANDED_OVER", default=False)
 #: an answer that has come already, for the SDK to judge in place of sending the request of the call under way
 GIVEN_ANSWER: ContextVar[httpx2.Response | None] = ContextVar("GIVEN_ANSWER", default=None)
+#: what is to see the request of the call under way, as the SDK has built it, before it leaves
+BUILT: ContextVar[Callable[[httpx2.Request], None] | None] = ContextVar("BUILT", default=None)
 
 
 class Heard:
@@ -111,12 +114,26 @@ def http_client(heard: Heard, *, paid: bool) -> httpx2.AsyncClient:
             keepalive_expiry=kept_seconds(paid=paid),
         ),
         mounts=dict.fromkeys(NOT_BY_PROXY),
+        verify=trusted(),
         event_hooks={"request": [_handed_over], "response": [hear]},
     )
 
 
-async def _handed_over(_request: httpx2.Request) -> None:
+async def _handed_over(request: httpx2.Request) -> None:
     HANDED_OVER.set(True)
+    see = BUILT.get()
+    if see is not None:
+        see(request)
+
+
+def trusted() -> ssl.SSLContext:
+    """The authorities that are trusted. They are read once for all connections: that takes as long as many calls."""
+    return _trusted(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+
+
+@cache
+def _trusted(_file: str | None, _folder: str | None) -> ssl.SSLContext:
+    return httpx2.create_ssl_context()
 
 
 def client_for(base_url: str | None = None, heard: Heard | None = None) -> AsyncAnthropic:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, MutableMapping
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
+from importlib import import_module
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -29,6 +30,8 @@ _SETTINGS = {
     "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",
 }
 _STOP_SECONDS = 5
+#: what Prefect and a new ledger import in the middle of every run, and which takes as long as all else before its first row
+_NEEDED_SOON = ("fastapi.encoders", "alembic.command")
 #: a server of `weighbridge up` is on this machine and answers at once, or is busy and not to be waited for; seconds
 _LOOK_SECONDS = 2.0
 
@@ -112,6 +115,8 @@ def wait_for_early_server() -> None:
         RunFailed: it did not start.
     """
     for server in _started:
+        for name in _NEEDED_SOON:
+            import_module(name)
         server.wait_until_ready()
 
 

@@ -5,23 +5,26 @@ kept, and the next ones send that head with their own body on the aiohttp sessio
 through the SDK, which makes its error of it.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.request import getproxies
 
 from aiohttp import ClientResponse, ClientSession, ClientTimeout, TCPConnector
 from anthropic import AsyncAnthropic, Timeout
-from httpx2 import Request, Response, create_ssl_context
+from httpx2 import Request, Response
 from multidict import CIMultiDict
 from yarl import URL
 
 from services.api_client import (
+    BUILT,
     GIVEN_ANSWER,
     HANDED_OVER,
     MAX_CONNECTIONS,
     NOT_BY_PROXY,
     Heard,
     kept_seconds,
+    trusted,
 )
 
 #: how long a connection may take to be made
@@ -73,7 +76,10 @@ class PreparedCalls:
             connect=seconds, sock_connect=CONNECT_SECONDS, sock_read=seconds
         )
         self._session: ClientSession | None = None
-        self._heads: dict[str, _Head] = {}
+        #: None: each call of that path is left to the SDK
+        self._heads: dict[str, _Head | None] = {}
+        #: paths whose first call is being built by the SDK
+        self._built: dict[str, asyncio.Event] = {}
 
     async def aclose(self) -> None:
         if self._session is not None:
@@ -91,12 +97,34 @@ class PreparedCalls:
             aiohttp.ClientError: there is no answer.
             TimeoutError: there was none in time.
         """
+        if path not in self._heads:
+            if path not in self._built:
+                return await self._first(path, content)
+            # the head is there before the first call is answered, and much cheaper than to have another one built
+            await self._built[path].wait()
         head = self._heads.get(path)
         if head is not None:
             return await self._prepared(head, path, content)
         response = await self._by_the_sdk(path, content)
-        if self._client.credentials is None and not _by_proxy(response.request):
-            self._heads[path] = _Head.of(response.request)
+        return ApiAnswer(response.headers, response.content)
+
+    async def _first(self, path: str, content: bytes) -> ApiAnswer:
+        """The answer to a call that the SDK makes, whose head the next ones send."""
+        built = self._built[path] = asyncio.Event()
+
+        def keep(request: Request) -> None:
+            is_lasting = self._client.credentials is None and not _by_proxy(request)
+            self._heads[path] = _Head.of(request) if is_lasting else None
+            built.set()
+
+        seen = BUILT.set(keep)
+        try:
+            response = await self._by_the_sdk(path, content)
+        finally:
+            BUILT.reset(seen)
+            # a call that could not be built is no reason for others to wait
+            built.set()
+            del self._built[path]
         return ApiAnswer(response.headers, response.content)
 
     async def _by_the_sdk(self, path: str, content: bytes) -> Response:
@@ -139,7 +167,7 @@ class PreparedCalls:
                 connector=TCPConnector(
                     limit=MAX_CONNECTIONS,
                     keepalive_timeout=kept_seconds(paid=self._paid),
-                    ssl=create_ssl_context(),
+                    ssl=trusted(),
                 ),
                 # the SDK's own library decodes what its own head asks for
                 auto_decompress=False,

@@ -4,6 +4,5 @@ It stands in for the API on a laptop and in tests, and shares no code with the p
 """
 
 from simulator.process import RunningSimulator, running_simulator
-from simulator.server import serve
 
-__all__ = ["RunningSimulator", "running_simulator", "serve"]
+__all__ = ["RunningSimulator", "running_simulator"]

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -81,6 +81,19 @@ def running_simulator(
     Raises:
         RuntimeError: if it does not get ready; the message holds what it wrote on stderr.
     """
+    with starting_simulator(log, plan) as ready:
+        yield ready()
+
+
+@contextlib.contextmanager
+def starting_simulator(
+    log: str | Path | None = None, plan: str | Path | None = None
+) -> Iterator[Callable[[], RunningSimulator]]:
+    """Start a simulator, as `running_simulator` does, and do something else until it is needed.
+
+    Yields:
+        what waits until it is ready and returns it; call it once.
+    """
     with tempfile.TemporaryDirectory(prefix="simulator-") as folder:
         chosen = Path(log) if log is not None else Path(folder) / "billed.jsonl"
         command = [sys.executable, "-m", "simulator", "--port", "0", "--stop-at-eof"]
@@ -90,8 +103,7 @@ def running_simulator(
         with (Path(folder) / "stderr").open("w+b") as errors:
             child = _start(command, errors)
             try:
-                ready = _wait_until_ready(child, errors)
-                yield RunningSimulator(ready["base_url"], Path(ready["log"]), child.pid)
+                yield lambda: _ready(child, errors)
             finally:
                 _stop(child)
 
@@ -105,6 +117,11 @@ def _start(command: list[str], errors: IO[bytes]) -> subprocess.Popen[bytes]:
         stdout=subprocess.PIPE,
         stderr=errors,
     )
+
+
+def _ready(child: subprocess.Popen[bytes], errors: IO[bytes]) -> RunningSimulator:
+    said = _wait_until_ready(child, errors)
+    return RunningSimulator(said["base_url"], Path(said["log"]), child.pid)
 
 
 def _environment() -> dict[str, str]:

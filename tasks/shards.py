@@ -13,8 +13,8 @@ from tasks.run import Run
 #: shards worked on at once: enough that the next one's jobs fill the gaps of the last one's stragglers
 LANES = 4
 #: jobs that one task run counts, at least, in a run of too many for one task run each: a task run costs Prefect 5 to 20
-#: ms, as much as several calls
-COUNT_SIZE = 50
+#: ms here and as much in its server, which is more than many calls
+COUNT_SIZE = 100
 #: jobs that one transaction holds the money for, where there are that many
 SHARD_SIZE = 500
 

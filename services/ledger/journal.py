@@ -21,8 +21,9 @@ from services.ledger.windows import NoRoomToday
 
 log = logging.getLogger("weighbridge")
 
-#: how long a group gathers, seconds: short beside any answer's latency, long beside a commit
-_GATHER_SECONDS = 0.01
+#: how long a group gathers, seconds: short beside any answer's latency, long beside a commit, most of whose cost is the
+#: same for one attempt and for many
+_GATHER_SECONDS = 0.025
 #: the pause before a group that could not be written is tried again, seconds
 _RETRY_SECONDS = 2
 Waiter = asyncio.Future[None]

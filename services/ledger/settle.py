@@ -6,21 +6,21 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, exists, select, update
+from sqlalchemy import Connection, Row, bindparam, exists, select, text, update
 from sqlalchemy.orm import aliased
 
 from rules.endings import interrupted
 from schemas.attempt import Charge, Settlement
 from schemas.budget import DayCaps, Window
 from schemas.job import AttemptId
-from schemas.ledger import AttemptRow, ResponseRow
+from schemas.ledger import AttemptRow
 from schemas.money import NanoUsd
 from schemas.outcome import AttemptState, Billing
 from schemas.run import RunKey
 from services.ledger.leases import is_owned
 from services.ledger.outcomes import answer_late, end_waiting
 from services.ledger.payers import payers_of
-from services.ledger.store import Ledger, storable, upsert
+from services.ledger.store import Ledger, storable
 from services.ledger.windows import add_to_windows, move_to_today, one_at_a_time
 
 
@@ -201,11 +201,7 @@ def _write(connection: Connection, ends: Sequence[tuple[Row[Any], Settlement]]) 
         if end.response is not None
     ]
     if answers:
-        statement = upsert(connection, ResponseRow)
-        kept = statement.on_conflict_do_update(
-            index_elements=["attempt_id"], set_={"body": statement.excluded.body}
-        )
-        connection.execute(kept, answers)
+        connection.execute(_KEEP_ANSWER, answers)
     add_to_windows(connection, {window: (held[window], settled[window]) for window in held})
 
 
@@ -239,6 +235,11 @@ def _settle_values(end: Settlement, held: int, now: datetime) -> dict[str, Any]:
     }
 
 
+# as text, for SQLAlchemy compiles an upsert of its own every time, which takes as long as to settle a group of answers
+_KEEP_ANSWER = text(
+    "INSERT INTO responses (attempt_id, body) VALUES (:attempt_id, :body) "
+    "ON CONFLICT (attempt_id) DO UPDATE SET body = excluded.body"
+)
 _NO_CHARGE = Charge(cost=NanoUsd(0), billing=None)
 _SETTLE = (
     update(AttemptRow)

@@ -82,6 +82,63 @@ async def test_a_call_is_on_the_wire_what_the_plain_call_of_the_sdk_is(request):
             assert len(body) == len(plain_body) or b"e" in body  # a number may be written 1e16 or 1e+16
 
 
+@pytest.fixture
+def by_the_sdk(monkeypatch):
+    """The paths of the calls that the SDK makes."""
+    paths = []
+    plain = AsyncAnthropic.post
+
+    async def post(client, path, **options):
+        paths.append(path)
+        return await plain(client, path, **options)
+
+    monkeypatch.setattr(AsyncAnthropic, "post", post)
+    return paths
+
+
+async def test_of_calls_that_start_together_the_sdk_makes_one_and_none_waits_for_its_answer(by_the_sdk):
+    together, all_here = 20, asyncio.Event()
+
+    async def answer(raw, _head, _body):
+        if raw.requests == together:
+            all_here.set()
+        await all_here.wait()
+        return reply(200, MESSAGE)
+
+    async with raw_server(answer) as server, open_gateway(LIMITS, server.url) as gateway:
+        await asyncio.gather(*(gateway.send(BODY, leaving=leaving) for _ in range(together)))
+    assert by_the_sdk == ["/v1/messages"]
+
+
+async def test_calls_that_start_together_do_not_wait_for_one_that_could_not_be_built(monkeypatch):
+    heard, wire, tokens = Heard(), Wire(), iter(range(100))
+
+    async def token(**_):
+        await asyncio.sleep(0.01)
+        if not (number := next(tokens)):
+            raise RuntimeError("no token")
+        return AccessToken(f"token-{number}", 0)
+
+    monkeypatch.delenv("ANTHROPIC_API_KEY")
+    async with raw_server(wire.answer) as server:
+        client = AsyncAnthropic(
+            base_url=server.url,
+            credentials=token,
+            http_client=http_client(heard, paid=True),
+            max_retries=0,
+        )
+        async with client, aclosing(PreparedCalls(client, heard, paid=True, seconds=SECONDS)) as calls:
+            ended = await asyncio.wait_for(
+                asyncio.gather(
+                    *(calls.post("/v1/messages", orjson.dumps(BODY)) for _ in range(4)),
+                    return_exceptions=True,
+                ),
+                SECONDS,
+            )
+    assert [isinstance(one, Exception) for one in ended].count(True) == 1
+    assert len(wire.read) == 3
+
+
 # ------------------------------------------------------------------------------------------------------- judged alike
 
 ERROR = {"type": "error", "error": {"type": "overloaded_error", "message": "later"}, "request_id": "req_1"}

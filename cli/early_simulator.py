@@ -1,0 +1,34 @@
+"""The simulator of one command, started before the command's own modules are imported, which takes longer."""
+
+import atexit
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from simulator.process import RunningSimulator, starting_simulator
+
+_LOG = Path("data/simulated/billed.jsonl")
+#: those that nobody has asked for yet: what waits for each, and what ends it
+_started: list[tuple[Callable[[], RunningSimulator], ExitStack]] = []
+
+
+def start_early_simulator() -> None:
+    """Start the simulator that a command with --simulate asks for; it ends with this process at the latest."""
+    _LOG.parent.mkdir(parents=True, exist_ok=True)
+    ends = ExitStack()
+    _started.append((ends.enter_context(starting_simulator(_LOG)), ends))
+    atexit.register(ends.close)
+
+
+@contextmanager
+def early_simulator() -> Iterator[RunningSimulator]:
+    """The simulator of this command, ready, for as long as the block; where it was not started early, it is now.
+
+    Raises:
+        RuntimeError: it does not get ready.
+    """
+    if not _started:
+        start_early_simulator()
+    ready, ends = _started.pop()
+    with ends:
+        yield ready()
