@@ -21,7 +21,7 @@ _BLOCK = re.compile(
 _QUOTE = re.compile(r"quote-\d{8}T\d{6}-[0-9a-f]{6}")
 
 #: stands for the command: hands its arguments to the server that is warm, and ends as its process does. Rows that a run
-#: rejects are what some blocks are to show
+#: rejects, and differences of a bill, are what some blocks are to show
 WRAPPER = """#!{python} -S
 import json, os, socket, sys
 line = socket.socket(socket.AF_UNIX)
@@ -31,7 +31,7 @@ socket.send_fds(line, [json.dumps(asked).encode() + b"\\n"], [1, 2])
 with line.makefile() as told:
     told.readline()
     code = int(told.readline())
-sys.exit(0 if code == 4 and sys.argv[1] == "run" else abs(code))
+sys.exit(0 if code == 4 and sys.argv[1] in ("run", "check-bill") else abs(code))
 """
 
 

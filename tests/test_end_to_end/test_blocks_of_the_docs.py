@@ -32,15 +32,24 @@ WAITING = {"job_id": "heavy", "messages": json.dumps(TURNS), "max_input_tokens":
 
 
 #: answered so that nobody knows whether they were billed, in `UNKNOWN_PLAN`
-UNKNOWN = [{"job_id": f"doubtful-{n}", "prompt": f"doubtful {n}", "max_tokens": 20_000} for n in range(3)]
-UNKNOWN_PLAN = '[[faults]]\nendpoint = "messages"\nkind = "cut_before"\nmatch = "doubtful"\n'
+UNKNOWN = [{"job_id": f"doubtful-{n}", "prompt": f"doubtful {n}", "max_tokens": 20_000} for n in range(4)]
+UNKNOWN_PLAN = """[[faults]]
+endpoint = "messages"
+kind = "malformed_body"
+match = "doubtful 3"
+[[faults]]
+endpoint = "messages"
+kind = "cut_before"
+match = "doubtful"
+"""
 
 
 @dataclass(frozen=True)
 class Place:
     """What all pages start from: a folder to copy, the environment of the commands, and the server that forks them.
 
-    `ids` names what a page means by its ids: review 17 waits, 18 and 19 are of unknown outcome, and so is the attempt.
+    `ids` names what a page means by its ids: review 17 waits, 18 to 20 are of unknown outcome,
+    20 with a raw answer, and so is the attempt.
     """
 
     folder: object
@@ -92,12 +101,12 @@ def place(tmp_path_factory, prefect_api, warm):
 def ids_of(yard):
     """What is in a yard's ledger for the ids of the pages."""
     [waits] = yard.rows("SELECT id FROM reviews WHERE reason <> 'unknown_outcome'")
-    first, second, third = yard.rows(
+    first, second, third, raw = yard.rows(
         "SELECT id, job_id FROM reviews WHERE reason = 'unknown_outcome' ORDER BY id"
     )
     attempt = yard.one("SELECT attempt_id FROM attempts WHERE job_id = ?", third["job_id"])
     on_page = "att_0123456789abcdef0123456789abcdef"
-    return {"17": waits["id"], "18": first["id"], "19": second["id"], on_page: attempt}
+    return {"17": waits["id"], "18": first["id"], "19": second["id"], "20": raw["id"], on_page: attempt}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
