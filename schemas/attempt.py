@@ -211,6 +211,17 @@ class Admission:
         self.short = False
         self.short_groups: set[str] = set()
 
+    def __str__(self) -> str:
+        rows = sorted(one.row_number for one in self.held)
+        if not rows:
+            return "no row"
+        if len(rows) == 1:
+            return f"row {rows[0]}"
+        span = f"rows {rows[0]}-{rows[-1]}"
+        if rows[-1] - rows[0] < len(rows):
+            return span
+        return f"{len(rows)} of {span}"
+
     def add(self, more: "Admission") -> None:
         """Take another admission's results in; whether the queue stopped is as it left it."""
         self.held += more.held

@@ -22,7 +22,7 @@ from tasks.admit import in_doubt_first
 from tasks.check_models import why_not_callable
 from tasks.prune_conversations import Weighs, fit_budget
 from tasks.run import Brake, Halt, Run
-from tasks.step import shard_step
+from tasks.step import named_step
 
 #: jobs of a shard whose payloads are in memory at a time: enough that many calls go out for each that is waited for
 JOBS_AT_ONCE = 250
@@ -58,7 +58,7 @@ class JobOnScale:
         return why is None
 
 
-@shard_step(task_run_name="count {shard}")
+@named_step(task_run_name="count {shard}")
 async def count_tokens(run: Run, shard: Shard) -> int:
     """Count the jobs of a shard and write the model of each down; how many found one."""
     if run.workers is not None:

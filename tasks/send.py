@@ -15,14 +15,14 @@ from services.ledger.store import NotOwner
 from services.ledger.windows import NoRoomToday
 from services.limiter import NO_WEIGHT, CallWeight
 from tasks.run import Run
-from tasks.step import step
+from tasks.step import named_step
 
 
 class _Withheld(Exception):  # noqa: N818 - not an error: the run stopped while the attempt waited for its turn
     """No byte has left."""
 
 
-@step
+@named_step("send {admission}")
 async def send(run: Run, admission: Admission) -> int:
     """Send the attempts that an admission holds the money for, as fast as the limits let them; how many succeeded."""
     if run.senders is not None:

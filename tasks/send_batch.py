@@ -20,7 +20,7 @@ from services.ledger.windows import NoRoomToday
 from tasks.caching import Caching
 from tasks.find_batch import note_doubt, place_of
 from tasks.run import Run
-from tasks.step import step
+from tasks.step import named_step
 from tasks.watch_batch import watch
 
 log = logging.getLogger("weighbridge")
@@ -67,7 +67,7 @@ def packed(
         yield items, size
 
 
-@step
+@named_step("send_batch {admission}")
 async def send_batch(run: Run, admission: Admission) -> int:
     """Send held attempts in batches, and wait until every one is settled; how many batches were made.
 

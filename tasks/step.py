@@ -119,10 +119,10 @@ def step(function: Callable[Arguments, Any]) -> Step[Arguments, Any]:
     return Step(function)
 
 
-def shard_step(
+def named_step(
     task_run_name: str,
 ) -> Callable[[Callable[Arguments, Awaitable[Result]]], Step[Arguments, Result]]:
-    """Make a step that works on one shard, and whose task runs are named after it.
+    """Make a step whose task runs are named after what they work on.
 
     Args:
         task_run_name: with the function's parameters in braces, as Prefect fills them in.

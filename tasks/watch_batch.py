@@ -14,7 +14,7 @@ from tasks.find_batch import elsewhere, find, is_gone, note_missing
 from tasks.pause import Pause
 from tasks.read_results import ingest
 from tasks.run import Run
-from tasks.step import step
+from tasks.step import named_step
 from tasks.stop_batch import may_stop, stop_batch
 
 log = logging.getLogger("weighbridge")
@@ -42,7 +42,7 @@ class Sightings:
     stopped: bool = False
 
 
-@step
+@named_step("watch_batch {batch.batch_id}")
 async def watch_batch(run: Run, batch: OpenBatch) -> None:
     """Wait until a batch of an earlier run has ended, and settle every item of it."""
     await watch(run, batch)

@@ -100,7 +100,7 @@ class Running:
 @contextmanager
 def hosts(folder: Path, env: dict[str, str]) -> Iterator[tuple[Host, Host | None]]:
     """This host, and another one where the machine allows it; None otherwise, with a sentence on stderr."""
-    with warm_server(folder, env) as warm, _other_host(folder / "other", env) as other:
+    with warm_server("weighbridge", folder, env) as warm, _other_host(folder / "other", env) as other:
         yield Host(warm), other
 
 
@@ -112,7 +112,7 @@ def _other_host(folder: Path, env: dict[str, str]) -> Iterator[Host | None]:
         return
     folder.mkdir()
     address = folder / "warm"
-    command = [*UNSHARED, sys.executable, ROOT / "tests/warm_server.py", address]
+    command = [*UNSHARED, sys.executable, ROOT / "tests/warm_server.py", address, "weighbridge"]
     child = subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, start_new_session=True)
     try:
         until(lambda: address.exists() or child.poll() is not None, "the other host")

@@ -1,6 +1,7 @@
 """The other commands, what Prefect shows, and where a run's endpoint comes from."""
 
 import json
+import re
 import signal
 import threading
 import urllib.error
@@ -86,8 +87,16 @@ def test_simulate_serves_on_a_free_port_writes_the_log_and_stops_on_ctrl_c(yard)
     assert "missing.toml" in bad.sentence
 
 
-#: what every run with a job does, as its task runs are called
+#: what every run with a job does, as its task runs begin
 STEPS = {"read_jobs", "admit", "send", "park_for_review", "publish", "report_run"}
+
+
+def rows_of(name):
+    """How many rows the name of a task run that sends says that it has."""
+    if found := re.search(r"(\d+) of rows", name):
+        return int(found[1])
+    first, *last = map(int, re.findall(r"\d+", name))
+    return (last or [first])[0] - first + 1
 
 
 def test_prefect_shows_a_task_run_for_each_item_and_the_report(yard):
@@ -106,12 +115,14 @@ def test_prefect_shows_a_task_run_for_each_item_and_the_report(yard):
         filters = {"flow_runs": {"id": {"any_": [flow_run_id]}}, "limit": 200}
         runs = fetch(f"{yard.api}/task_runs/filter", filters)
         states = {run["state_type"] for run in runs}
-        names = {run["name"].rsplit("-", 1)[0] for run in runs}
+        names = {run["name"].partition(" ")[0].rsplit("-", 1)[0] for run in runs}
         return runs if states == {"COMPLETED"} and names >= STEPS and len(runs) > 30 else None
 
     runs = until(completed, "the task runs on record", seconds=60)
     counted = [run["name"] for run in runs if run["name"].startswith("count ")]
     assert sorted(counted) == sorted(f"count row {number}" for number in range(30))
+    sent = [run["name"] for run in runs if run["name"].startswith("send ")]
+    assert sum(rows_of(name) for name in sent) == 30, sent
     made = fetch(f"{yard.api}/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [flow_run_id]}}})
     artifacts = {artifact["type"]: artifact for artifact in made}
     assert set(artifacts) == {"markdown", "progress", "table"}
