@@ -120,10 +120,12 @@ class DocFolder:
             served = serving.poll() is None
             with suppress(ProcessLookupError):
                 os.killpg(serving.pid, signal.SIGINT)
-            code = serving.wait(SECONDS)
-            # what a shell has put in the background does not get the Ctrl-C
-            with suppress(ProcessLookupError):
-                os.killpg(serving.pid, signal.SIGTERM)
+            try:
+                code = serving.wait(SECONDS / 2)
+            finally:
+                # what a shell has put in the background does not get the Ctrl-C
+                with suppress(ProcessLookupError):
+                    os.killpg(serving.pid, signal.SIGTERM)
         return served, code, log.read_text()
 
     def _filled(self, text: str) -> str:

@@ -90,7 +90,7 @@ async def test_a_shard_that_dask_runs_again_because_its_worker_died_is_not_paid_
 
 
 def test_a_night_on_a_cluster_whose_worker_is_killed_pays_nothing_twice_and_loses_no_row(yard, postgres_url):
-    rows = 80
+    rows = 200  # the second worker gets its first turn some seconds after the first one
     jobs = yard.jobs(rows_of(rows))
     policy = yard.policy(max_in_flight=20)
     yard.ledger = postgres_url

@@ -45,7 +45,7 @@ def rows(number=4):
             ["--run-budget-usd", "0.0002"],
             3,
             ("FAILED", "BudgetStop"),
-            "raise --run-budget-usd from 0.0002 USD to ",
+            "start the run again: the rest fits; ",
         ),
     ],
     ids=["complete", "review", "rejected", "budget"],
