@@ -49,6 +49,11 @@ class DocBlock:
     ready: str | None = None
 
     @property
+    def leaves_a_server(self) -> bool:
+        """Whether it puts something into the background, which a person ends by closing the terminal."""
+        return " & " in self.text
+
+    @property
     def ends(self) -> bool:
         """Whether it is run, and ends by itself."""
         return self.why is None and self.ready is None
@@ -118,15 +123,13 @@ class DocFolder:
                 f"{block.ready}: {block.text}",
             )
             served = serving.poll() is None
+            if served and block.leaves_a_server:
+                # the worker would look for its server, which got the same Ctrl-C, for minutes
+                os.killpg(serving.pid, signal.SIGKILL)
+                return served, 0, log.read_text()
             with suppress(ProcessLookupError):
                 os.killpg(serving.pid, signal.SIGINT)
-            try:
-                code = serving.wait(SECONDS / 2)
-            finally:
-                # what a shell has put in the background does not get the Ctrl-C
-                with suppress(ProcessLookupError):
-                    os.killpg(serving.pid, signal.SIGTERM)
-        return served, code, log.read_text()
+            return served, serving.wait(SECONDS), log.read_text()
 
     def _filled(self, text: str) -> str:
         """The text with ids that are there in the place of those of the page."""

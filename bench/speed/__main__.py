@@ -120,26 +120,32 @@ def seconds_of(one: Measured) -> float:
     return float(one.said["seconds"])
 
 
-def memory(bench: Bench, sizes: list[int]) -> dict[str, Any]:
-    """Peak memory of a run's process by rows, MiB, in Messages mode and in batches."""
-    peaks = {"messages": {rows: bench.run(rows).peak for rows in sizes}}
+def in_messages(bench: Bench, sizes: list[int], again: int) -> dict[str, Any]:
+    """Peak memory of a run's process by rows, MiB, and a run of `again` rows done over: its seconds and its calls."""
+    peaks: dict[int, int] = {}
+    figures: dict[str, Any] = {"peak_mib": peaks}
+    for rows in sorted({*sizes, again} - {0}):
+        first = bench.run(rows)
+        if rows in sizes:
+            peaks[rows] = first.peak
+        if rows == again:
+            second = bench.run(rows, again=True)
+            figures["again"] = {
+                "rows": rows,
+                "first_seconds": seconds_of(first),
+                "seconds": seconds_of(second),
+                "seconds_with_start_up": second.seconds,
+                "peak_mib": second.peak,
+                "calls": second.said["calls"]["count"] + second.said["calls"]["message"],
+            }
+    return figures
+
+
+def in_batches(bench: Bench, sizes: list[int]) -> dict[int, int]:
+    """Peak memory of a run's process by rows, MiB."""
     with running_simulator(log=bench.folder / "billed.jsonl") as simulator:
         batches = Bench(bench.folder, simulator.base_url)
-        peaks["batches"] = {rows: batches.run(rows, "--mode", "batches").peak for rows in sizes}
-    return {"peak_mib": peaks}
-
-
-def again(bench: Bench, rows: int) -> dict[str, Any]:
-    """A finished run again: its seconds, and the calls that it makes."""
-    first = bench.run(rows)
-    second = bench.run(rows, again=True)
-    return {
-        "rows": rows,
-        "first_seconds": seconds_of(first),
-        "seconds": seconds_of(second),
-        "seconds_with_start_up": second.seconds,
-        "calls": second.said["calls"]["count"] + second.said["calls"]["message"],
-    }
+        return {rows: batches.run(rows, "--mode", "batches").peak for rows in sizes}
 
 
 def other(module: str, *options: str) -> Any:
@@ -166,10 +172,12 @@ def main() -> None:
     sizes = [int(size) for size in given.memory.split(",") if int(size)]
     with _bench() as bench:
         figures: dict[str, Any] = {"side_by_side": side_by_side(bench, given.rows, given.rounds)}
-        if sizes:
-            figures["memory"] = memory(bench, sizes)
+        found = in_messages(bench, sizes, given.again)
         if given.again:
-            figures["again"] = again(bench, given.again)
+            figures["again"] = found["again"]
+        if sizes:
+            peaks = {"messages": found["peak_mib"], "batches": in_batches(bench, sizes)}
+            figures["memory"] = {"peak_mib": peaks}
     figures["start_up"] = other("bench.start_up", "--repeat", str(given.rounds), "--json")
     figures["scaling"] = other("bench.scaling", "--rows", str(given.rows), "--rounds", "1")
     if given.limiter:
