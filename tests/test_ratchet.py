@@ -54,7 +54,6 @@ WITHOUT_A_TEST_FILE = dict.fromkeys(
         "rules/usage_cost.py",
         "rules/verdict.py",
         "rules/weighing.py",
-        "schemas/attempt.py",
         "schemas/batch.py",
         "schemas/budget.py",
         "schemas/contract_price.py",
