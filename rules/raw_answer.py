@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from schemas.money import usd_text
+from rules.over_hold import over_hold
 from schemas.review import RawAnswer
 
 #: so much of it is shown
@@ -53,9 +53,5 @@ def why_not_accepted(unknown: int, raw: RawAnswer | None, rivals: Sequence[str],
         )
     if billed < 0:
         return "what was billed cannot be less than nothing"
-    if billed > raw.held_nano_usd:
-        return (
-            f"{usd_text(billed)} USD is more than the {usd_text(raw.held_nano_usd)} USD held for it, which is the "
-            "most it can have cost; look again"
-        )
-    return None
+    over = over_hold(billed, raw.held_nano_usd)
+    return over and f"{over}; look again"

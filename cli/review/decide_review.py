@@ -10,17 +10,20 @@ import typer
 
 from cli.options import JsonOption, LedgerOption, opened_ledger, usd_amount
 from cli.review.review_options import (
+    BilledOption,
     ByOption,
     IdsArgument,
     IdsOrFilterArgument,
+    NotBilledOption,
     NoteOption,
     YesOption,
+    billed_of,
     reviewer_name,
     with_filter,
 )
 from cli.review.review_values import totals_sentence
 from schemas.errors import BadInput
-from schemas.money import to_nano, usd_text
+from schemas.money import usd_text
 from schemas.outcome import EXIT_CODES, RunOutcome
 from schemas.review import APPROVAL_HOLDS, Decided, Filter, Totals
 from services.ledger import Ledger, reviews
@@ -133,10 +136,8 @@ def book(
         str | None,
         typer.Option(help="An attempt that `weighbridge review holds` shows, instead of a review."),
     ] = None,
-    billed: Annotated[str | None, typer.Option(help="What the provider billed for it, in USD.")] = None,
-    not_billed: Annotated[
-        bool, typer.Option("--not-billed", help="The provider surely billed nothing for it.")
-    ] = False,
+    billed: BilledOption = None,
+    not_billed: NotBilledOption = False,
     by: ByOption = None,
     ledger: LedgerOption = None,
     as_json: JsonOption = False,
@@ -145,10 +146,7 @@ def book(
 
     It does not decide whether the job is sent again.
     """
-    amount = usd_amount(billed, "--billed")
-    if (amount is None) != not_billed:
-        raise BadInput("Use either --billed USD or --not-billed; nothing was booked.")
-    cost = None if amount is None else to_nano(amount)
+    cost = billed_of(billed, "booked", not_billed=not_billed)
     match review, attempt:
         case int(), None:
             booked: dict[str, int | str] = {"review": review}

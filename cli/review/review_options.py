@@ -11,6 +11,7 @@ import typer
 
 from cli.options import usd_amount
 from schemas.errors import BadInput
+from schemas.money import NanoUsd, to_nano
 from schemas.outcome import ReviewStatus
 from schemas.review import Filter
 
@@ -34,7 +35,28 @@ ByOption = Annotated[
     str | None, typer.Option(help="Who decides; when left out, WEIGHBRIDGE_REVIEWER, or the OS user.")
 ]
 NoteOption = Annotated[str | None, typer.Option(help="A note for the record.")]
+BilledOption = Annotated[str | None, typer.Option(help="What the provider billed for it, in USD.")]
+NotBilledOption = Annotated[
+    bool, typer.Option("--not-billed", help="The provider surely billed nothing for it.")
+]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
+
+
+def billed_of(billed: str | None, undone: str, *, not_billed: bool) -> NanoUsd | None:
+    """What `--billed` or `--not-billed` says was billed, in nano-USD; None: surely nothing.
+
+    Args:
+        billed: an amount in USD, if it was given.
+        undone: what is not done when it is refused, such as "booked".
+        not_billed: nothing was billed.
+
+    Raises:
+        BadInput: both were given, or neither, or the amount is none.
+    """
+    amount = usd_amount(billed, "--billed")
+    if (amount is None) != not_billed:
+        raise BadInput(f"Use either --billed USD or --not-billed; nothing was {undone}.")
+    return None if amount is None else to_nano(amount)
 
 
 def with_filter(command: Callable[..., None]) -> Callable[..., None]:

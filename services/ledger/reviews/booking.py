@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, select
 
 from rules.endings import booked
+from rules.over_hold import over_hold
 from schemas.attempt import Settlement
 from schemas.errors import BadInput
 from schemas.job import AttemptId
@@ -201,11 +202,8 @@ def _book(
 def _check_figure(billed: NanoUsd, held: NanoUsd) -> None:
     if billed < 0:
         raise BadInput("What was billed cannot be less than nothing; nothing was booked.")
-    if billed > held:
-        raise BadInput(
-            f"{usd_text(billed)} USD is more than the {usd_text(held)} USD held for it, which is the most it "
-            "can have cost. Look again; nothing was booked."
-        )
+    if over := over_hold(billed, held):
+        raise BadInput(f"{over}. Look again; nothing was booked.")
 
 
 def _ends(unknown: Sequence[Row[tuple[str, str, str, int]]], billed: int, detail: str) -> list[Settlement]:
