@@ -130,7 +130,13 @@ def _split_duplicates(
     return fresh, twice
 
 
-_EMPTY_ROW: dict[str, Any] = {column.name: None for column in JobRow.__table__.columns} | {"priority": 0}
+#: what is known of a row only later
+_LATER = {
+    "model", "input_tokens", "method", "expected_nano_usd", "worst_case_nano_usd", "prefix_key", "shares_with_row",
+}  # fmt: skip
+_EMPTY_ROW: dict[str, Any] = {
+    column.name: None for column in JobRow.__table__.columns if column.name not in _LATER
+} | {"priority": 0}
 
 
 def _job_row(run_id: RunId, job: Job, paid_by: str | None, end: EndedJob | None) -> dict[str, Any]:

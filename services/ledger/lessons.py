@@ -2,19 +2,19 @@
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, literal_column, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 
 from rules.lesson import Lesson, LessonKey, Observation, Tally, Taught, lesson
 from rules.usage_alarm import is_far_off
 from schemas.job import RunId
 from schemas.ledger import AttemptRow
-from schemas.outcome import Billing, Method
+from schemas.outcome import AttemptState, Billing, Method
 from schemas.payload.traits import PayloadClass
 from schemas.policy_sections import Margin
 from services.ledger.store import Ledger
+from services.ledger.written_out import written_out
 
-#: written out, because a database uses an index of some rows only for a condition that it can read
-_SUCCEEDED = AttemptRow.state == literal_column("'succeeded'")
+_SUCCEEDED = AttemptRow.state == written_out(AttemptState.SUCCEEDED)
 #: a signed error means something only where the provider counted and the usage says all that was billed
 COMPLETE = and_(
     AttemptRow.method == Method.COUNTED,

@@ -11,6 +11,7 @@ from schemas.ledger import AttemptRow, BatchRow, JobRow
 from schemas.money import NanoUsd
 from schemas.outcome import Ending, Outcome, Reason
 from services.ledger.store import storable
+from services.ledger.written_out import written_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,8 @@ _END_BY_ATTEMPT = (
         attempt_id=bindparam("v_attempt"),
     )
 )
-_WAITS = JobRow.outcome.is_(None) | (JobRow.outcome == Outcome.UNKNOWN)
+_WAITS = JobRow.outcome.is_(None) | (JobRow.outcome == written_out(Outcome.UNKNOWN))
+_NOT_ANSWERED = JobRow.outcome != written_out(Outcome.SUCCEEDED)
 #: attempts, and what their jobs end as
 _Ends = Sequence[tuple[AttemptId, Ending | None]]
 
@@ -146,7 +148,7 @@ def end_waiting(connection: Connection, endings: _Ends) -> None:
 
 def answer_late(connection: Connection, endings: _Ends) -> None:
     """End the rows whose attempt was closed and is answered all the same."""
-    _end_by_attempt(connection, JobRow.outcome != Outcome.SUCCEEDED, endings)
+    _end_by_attempt(connection, _NOT_ANSWERED, endings)
 
 
 def _end_by_attempt(connection: Connection, which: ColumnElement[bool], endings: _Ends) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, select
 
 from rules.identity import same_model
 from schemas.fitted_job import Fitting
@@ -14,10 +14,11 @@ from schemas.outcome import AttemptState
 from schemas.review_tables import ReviewRow
 from schemas.saving_tables import FittedJobRow, SharedAnswerRow
 from schemas.usage import CUT_OFF
+from services.ledger.given_keys import given_keys
 from services.ledger.store import Ledger
+from services.ledger.written_out import written_out
 
-#: written out, because a database uses an index of some rows only for a condition that it can read
-SUCCEEDED = AttemptRow.state == literal_column("'succeeded'")
+SUCCEEDED = AttemptRow.state == written_out(AttemptState.SUCCEEDED)
 
 
 class PriorAttempt(NamedTuple):
@@ -82,22 +83,22 @@ def _keys_of(connection: Connection, queued: Sequence[QueuedJob]) -> dict[int, l
 def _attempts(
     connection: Connection, keys: Iterable[_Key]
 ) -> dict[_Key, list[tuple[AttemptState, PriorAttempt]]]:
-    wanted = set(keys)
-    query = select(
-        AttemptRow.job_id,
-        AttemptRow.fingerprint,
-        AttemptRow.state,
-        AttemptRow.attempt_id,
-        AttemptRow.run_id,
-        AttemptRow.batch_id,
-        AttemptRow.ended_at,
-        AttemptRow.model,
-        AttemptRow.stop_reason,
-    ).where(
-        AttemptRow.fingerprint.in_([fingerprint for _, fingerprint in wanted]),
-        # jobs of one payload may be many; those of others are not asked for
-        AttemptRow.job_id.in_([job_id for job_id, _ in wanted]),
-        AttemptRow.state != AttemptState.FAILED,
+    given = given_keys(connection, set(keys))
+    of_key = (AttemptRow.job_id == given.c.job_id) & (AttemptRow.fingerprint == given.c.fingerprint)
+    query = (
+        select(
+            AttemptRow.job_id,
+            AttemptRow.fingerprint,
+            AttemptRow.state,
+            AttemptRow.attempt_id,
+            AttemptRow.run_id,
+            AttemptRow.batch_id,
+            AttemptRow.ended_at,
+            AttemptRow.model,
+            AttemptRow.stop_reason,
+        )
+        .join(given, of_key)
+        .where(AttemptRow.state != AttemptState.FAILED)
     )
     found: dict[_Key, list[tuple[AttemptState, PriorAttempt]]] = {}
     for job_id, fingerprint, state, *rest in connection.execute(query.order_by(AttemptRow.opened_at)):
@@ -180,6 +181,7 @@ class _Offer(NamedTuple):
 def _remembered(connection: Connection, jobs: Sequence[Job]) -> list[_Offer]:
     """What jobs were answered with before, by sharing: it serves them also when the answer itself is pruned."""
     shared = SharedAnswerRow
+    given = given_keys(connection, {(job.job_id, job.payload.fingerprint) for job in jobs})
     query = (
         select(
             shared.fingerprint,
@@ -190,11 +192,8 @@ def _remembered(connection: Connection, jobs: Sequence[Job]) -> list[_Offer]:
             shared.job_id,
         )
         .join(AttemptRow, AttemptRow.attempt_id == shared.attempt_id)
-        .where(
-            shared.job_id.in_([job.job_id for job in jobs]),
-            shared.fingerprint.in_({job.payload.fingerprint for job in jobs}),
-            AttemptRow.state == AttemptState.SUCCEEDED,
-        )
+        .join(given, (shared.job_id == given.c.job_id) & (shared.fingerprint == given.c.fingerprint))
+        .where(AttemptRow.state == AttemptState.SUCCEEDED)
         .order_by(AttemptRow.ended_at, AttemptRow.attempt_id)
     )
     return [_Offer(*row) for row in connection.execute(query)]

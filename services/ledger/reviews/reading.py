@@ -3,7 +3,17 @@
 from collections import Counter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, TextClause, func, or_, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    TextClause,
+    func,
+    literal_column,
+    or_,
+    select,
+    text,
+)
 from sqlalchemy.orm import InstrumentedAttribute
 
 from schemas.ledger import AttemptRow, JobRow
@@ -29,6 +39,7 @@ from services.ledger.review_lines import (
     totals_by,
 )
 from services.ledger.store import Ledger, values_of
+from services.ledger.written_out import written_out
 
 #: what reviews are ordered by when the dearest come first; those without a price come last, in every database
 DEARNESS: ColumnElement[int] = func.coalesce(ReviewRow.worst_case_nano_usd, -1)
@@ -119,20 +130,20 @@ def raw_answers(ledger: Ledger, review_id: int) -> list[RawAnswer]:
         return raw_answers_by(values_of(connection), review_id)
 
 
-def in_doubt(*fingerprints: Any) -> ColumnElement[bool]:
+def in_doubt(*fingerprints: InstrumentedAttribute[Any]) -> ColumnElement[bool]:
     """Whether an attempt at a review's job, with one of these payloads, may have been billed.
 
     Args:
         fingerprints: columns of `reviews`: the payload's, the edit's, or both.
     """
-    attempt = (
-        select(AttemptRow.attempt_id)
-        .where(
-            AttemptRow.job_id == ReviewRow.job_id,
-            or_(*(AttemptRow.fingerprint == fingerprint for fingerprint in fingerprints)),
-            AttemptRow.state == AttemptState.UNKNOWN,
-        )
-        .correlate(ReviewRow)
+    # by name, because inside ON CONFLICT SQLAlchemy takes a column of the row for one of the whole table
+    its_job, *its_payloads = (
+        literal_column(f"reviews.{column.key}") for column in (ReviewRow.job_id, *fingerprints)
+    )
+    attempt = select(AttemptRow.attempt_id).where(
+        AttemptRow.job_id == its_job,
+        or_(*(AttemptRow.fingerprint == payload for payload in its_payloads)),
+        AttemptRow.state == written_out(AttemptState.UNKNOWN),
     )
     return attempt.exists()
 

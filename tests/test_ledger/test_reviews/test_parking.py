@@ -113,6 +113,15 @@ def test_once_it_is_known_the_review_says_what_keeps_the_job_back(ledger):
     assert (again.reason, again.would_pass) == ("over_input_limit", "raise to 60")
 
 
+def test_once_it_is_known_the_review_says_so_though_another_job_may_still_have_been_billed(ledger):
+    first = unknown_review(ledger)
+    reviews.book(ledger, first.id, "ana", None)
+    unanswered(ledger, "run-other", job_id="another", text="another")
+    assert reviews.park_of_unknown_outcome(ledger, "run-other", NO_LIMITS, lambda _: "look it up") == 1
+    again = parked(ledger, "run-2", 60)
+    assert (again.reason, again.would_pass) == ("over_input_limit", "raise to 60")
+
+
 def test_a_job_of_unknown_outcome_is_said_to_be_one_although_its_review_said_something_else(ledger):
     first = parked(ledger, "run-1", 50)
     unanswered(ledger, "run-2")
