@@ -71,7 +71,18 @@ class RunRow(Table):
     quote_id: Mapped[str | None] = mapped_column(String(64))
     #: when its answers are due; None: its policy names no time
     deadline_at: Mapped[datetime | None]
+    #: of what its rows are read from and how; None: it has no job file, or reads a part of it
+    reading_digest: Mapped[str | None] = mapped_column(String(64))
     report: Mapped[dict[str, Any] | None]
+
+    __table_args__ = (
+        Index(
+            "ix_runs_reading_digest",
+            "reading_digest",
+            sqlite_where=text("reading_digest IS NOT NULL"),
+            postgresql_where=text("reading_digest IS NOT NULL"),
+        ),
+    )
 
 
 class JobRow(Table):

@@ -2,20 +2,24 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 
 from rules.identity import paid_again_line
 from rules.read_row import checked_job, rejected_row
-from schemas.job import Job, RejectedRow
+from rules.reading_digest import reading_digest
+from schemas.job import Job, RejectedRow, RunId, Shard
 from schemas.payload.invalid import InvalidPayload
 from schemas.row import Row, RowFiles
 from services.job_file import JobFile
-from services.ledger import jobs, prior, reviews
+from services.ledger import jobs, prior, read_before, reviews
 from services.whole_thread import on_whole_thread
 from tasks.draw_rows import DrawnRows
 from tasks.run import Run
 from tasks.step import step
 
+#: rows that are put on record together, of those that were answered before
+ROWS_COPIED = 5_000
 log = logging.getLogger("weighbridge")
 
 
@@ -42,19 +46,61 @@ async def read_jobs(
     """
     row_number = waiting = 0
     files = file.row_files
+    answered = await on_whole_thread(_AnsweredBefore.of, run, file, limit) if drawn is None else None
     batches = file.batches(limit)
     while (batch := await on_whole_thread(next, batches, None)) is not None:
-        waiting += await on_whole_thread(
-            _put_on_record,
-            run,
-            _drawn(batch, row_number, drawn),
-            files,
-            resubmit_approved=resubmit_approved,
-        )
+        rows = _drawn(batch, row_number, drawn)
         row_number += len(batch)
+        if answered is not None:
+            rows = await on_whole_thread(answered.others, rows, row_number)
+        if rows:
+            waiting += await on_whole_thread(
+                _put_on_record, run, rows, files, resubmit_approved=resubmit_approved
+            )
     if changed := await on_whole_thread(prior.paid_again, run.ledger, run.run_id):
         log.warning("%s", paid_again_line(changed))
     return waiting
+
+
+@dataclass(slots=True)
+class _AnsweredBefore:
+    """The rows of a run that an earlier one read in the same way and that were answered; they are put on record in turn.
+
+    Attributes:
+        before: the earlier run.
+        end: the number of rows that are read.
+        upto: those below this number were looked for.
+        found: numbers of rows that were put on record, of those looked for last.
+    """
+
+    run: Run
+    before: RunId
+    end: int
+    upto: int = 0
+    found: set[int] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, run: Run, file: JobFile, limit: int | None) -> "_AnsweredBefore | None":
+        """None where no run on record read the same."""
+        digest = reading_digest(file.digest(), run.policy, run.reference.way, version("weighbridge"))
+        before = read_before.begin_reading(run.ledger, run.run_id, digest)
+        end = file.rows if limit is None else min(limit, file.rows)
+        return None if before is None else cls(run, before, end)
+
+    def others(self, rows: Sequence[tuple[int, Row]], upto: int) -> list[tuple[int, Row]]:
+        """Those of some rows, which are all below a number, that are still to be read."""
+        while self.upto < upto:
+            last = min(self.upto + ROWS_COPIED, self.end) - 1
+            self.found = {number for number in self.found if number >= rows[0][0]}
+            self.found |= read_before.copy_answered(
+                self.run.ledger,
+                self.run.run_id,
+                self.before,
+                Shard(self.upto, last),
+                self.run.policy.kept_answers,
+            )
+            self.upto = last + 1
+        return [(number, row) for number, row in rows if number not in self.found]
 
 
 def _drawn(batch: Sequence[Row], first: int, drawn: DrawnRows | None) -> list[tuple[int, Row]]:

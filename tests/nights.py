@@ -6,6 +6,7 @@ Here alone a test's run is built and put on record; its night is the flow's own.
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 from sqlalchemy import select
@@ -33,6 +34,13 @@ class Rows:
 
     def __init__(self, rows, size=None):
         self._rows, self._size = rows, size or max(1, len(rows))
+
+    @property
+    def rows(self):
+        return len(self._rows)
+
+    def digest(self, limit=None):
+        return sha256(repr(self._rows[:limit]).encode()).hexdigest()
 
     @property
     def row_files(self):

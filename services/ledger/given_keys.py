@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Iterable
+from typing import Any
 
-from sqlalchemy import CTE, JSON, Connection, bindparam, cast, func, select
+from sqlalchemy import CTE, JSON, BindParameter, ColumnElement, Connection, bindparam, cast, func, select
 
 #: the columns of `given_keys`, in the order of a key
 JOB_AND_PAYLOAD = ("job_id", "fingerprint")
@@ -19,10 +20,10 @@ def given_keys(connection: Connection, keys: Iterable[tuple[str, str]]) -> CTE:
         connection: it is written in the words of its database.
         keys: without control characters, as job ids and fingerprints are.
     """
-    given = bindparam("given_keys", json.dumps(list(keys)))
+    given: BindParameter[str] = bindparam("given_keys", json.dumps(list(keys)))
     if connection.dialect.name == "postgresql":
         key = func.json_array_elements(cast(given, JSON)).table_valued("value").c.value
-        parts = [key.op("->>")(place) for place in (0, 1)]
+        parts: list[ColumnElement[Any]] = [key.op("->>")(place) for place in (0, 1)]
     else:
         key = func.json_each(given).table_valued("value").c.value
         parts = [func.json_extract(key, f"$[{place}]") for place in (0, 1)]

@@ -130,16 +130,18 @@ def raw_answers(ledger: Ledger, review_id: int) -> list[RawAnswer]:
         return raw_answers_by(values_of(connection), review_id)
 
 
+def _of_the_row(column: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
+    """A column of `reviews` by its name: inside ON CONFLICT, SQLAlchemy would look at every row of the table."""
+    return literal_column(f"reviews.{column.key}")
+
+
 def in_doubt(*fingerprints: InstrumentedAttribute[Any]) -> ColumnElement[bool]:
     """Whether an attempt at a review's job, with one of these payloads, may have been billed.
 
     Args:
         fingerprints: columns of `reviews`: the payload's, the edit's, or both.
     """
-    # by name, because inside ON CONFLICT SQLAlchemy takes a column of the row for one of the whole table
-    its_job, *its_payloads = (
-        literal_column(f"reviews.{column.key}") for column in (ReviewRow.job_id, *fingerprints)
-    )
+    its_job, *its_payloads = [_of_the_row(column) for column in (ReviewRow.job_id, *fingerprints)]
     attempt = select(AttemptRow.attempt_id).where(
         AttemptRow.job_id == its_job,
         or_(*(AttemptRow.fingerprint == payload for payload in its_payloads)),

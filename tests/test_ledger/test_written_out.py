@@ -1,19 +1,14 @@
-"""Statements: what a night asks of SQLite for each of its rows costs the same however many rows there are."""
+"""Written out: a statement for many rows is compiled once, and what it costs a row does not grow with the tables."""
 
 import asyncio
 import sqlite3
 from collections import Counter
-from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import event
 
-from schemas.job import KeptAnswers
-from schemas.outcome import AttemptState, Outcome
-from services.ledger import jobs
-from services.ledger.prior import answers
 from tests.nights import KINDS, night
-from tests.strategies import begin, job, quick_ledger, settlement, take, write_down
+from tests.strategies import quick_ledger
 
 #: how a plan says that it walks through a table that grows from night to night
 GROWING = {f"SCAN {table}" for table in ("attempts", "counts", "jobs", "payloads", "responses", "reviews")}
@@ -80,33 +75,3 @@ def test_a_statement_for_many_rows_is_compiled_once_and_walks_through_no_table(o
     assert {"INSERT INTO jobs", "INSERT INTO reviews", "UPDATE jobs", "UPDATE attempts"} <= begun
     assert seen.compiled_again == set()
     assert seen.walks == set()
-
-
-@contextmanager
-def steps_of(connection):
-    """How many thousands of steps SQLite takes in here."""
-    taken = Counter()
-
-    def one():
-        taken["thousands"] += 1
-
-    driver = connection.connection.driver_connection
-    driver.set_progress_handler(one, 1_000)
-    yield taken
-    driver.set_progress_handler(None, 0)
-
-
-def test_looking_for_the_answers_to_twice_as_many_jobs_takes_twice_as_many_steps(on_sqlite):
-    begin(on_sqlite, "run-1")
-    asked = [job(number, text=f"question {number}") for number in range(1_000)]
-    jobs.add(on_sqlite, "run-1", asked, [])
-    held = take(on_sqlite, [10] * len(asked), "run-1").held
-    ends = [settlement(one.attempt_id, AttemptState.SUCCEEDED, Outcome.SUCCEEDED, cost=1) for one in held]
-    write_down(on_sqlite, [one.attempt_id for one in held], ends)
-    taken = {}
-    with on_sqlite.read() as connection:
-        for number in (500, 1_000):
-            with steps_of(connection) as steps:
-                assert len(answers(connection, asked[:number], KeptAnswers())) == number
-            taken[number] = steps["thousands"]
-    assert taken[1_000] < 2.5 * taken[500]

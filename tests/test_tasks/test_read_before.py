@@ -1,0 +1,176 @@
+"""Rows that an earlier run read in the same way: they end as they would if they were read, and are not read."""
+
+import asyncio
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select, update
+
+from schemas.ledger import AttemptRow, JobRow, RunRow
+from schemas.payload.payload import Payload
+from services.ledger import reviews
+from tasks import read_jobs
+from tests.nights import KINDS, Rows, a_run_on_record, night, text_row
+from tests.strategies import examples, quick_ledger, request
+from tests.test_ledger.test_reviews.table import FIGURES
+
+#: a row as it is on record, without the names of attempts, which differ from one ledger to the other
+AS_RECORDED = [
+    column
+    for column in JobRow.__table__.columns
+    if column.name not in ("attempt_id", "detail", "review_id", "run_id")
+]
+
+
+@st.composite
+def cases(draw):
+    """Rows, some of them with an id that another has; what a person makes of each review; the policies of three nights."""
+    kinds = draw(st.lists(st.sampled_from(sorted(KINDS)), min_size=1, max_size=12))
+    rows = [
+        {
+            "job_id": draw(st.sampled_from([f"job-{number}", f"job-{number}", "twin"])),
+            **KINDS[kind][0](number),
+        }
+        for number, kind in enumerate(kinds)
+    ]
+    decisions = draw(st.lists(st.sampled_from(["approve", "reject", "edit", None]), min_size=12, max_size=12))
+    policies = st.fixed_dictionaries(
+        {
+            "run": st.fixed_dictionaries(
+                {},
+                optional={
+                    "share_answers": st.booleans(),
+                    "answers_private_to_group": st.booleans(),
+                },
+            ),
+            "output": st.fixed_dictionaries({"on_truncated": st.sampled_from(["keep", "review"])}),
+        }
+    )
+    nights = [(draw(st.booleans()), draw(policies)) for _ in range(3)]
+    return rows, decisions, nights
+
+
+def decide(ledger, decisions):
+    for review, decision in zip(reviews.listed(ledger), decisions, strict=False):
+        if decision == "edit":
+            payload = Payload.checked(request(f"edited {review.id}"))
+            reviews.edit(ledger, review.id, "ana", payload, FIGURES)
+        elif decision:
+            getattr(reviews, decision)(ledger, [review.id], "ana")
+
+
+def on_record(ledger, run_id):
+    """The rows of a run, and of each which run paid for its answer."""
+    query = (
+        select(*AS_RECORDED, AttemptRow.run_id.label("paid_in"), JobRow.review_id.is_not(None))
+        .outerjoin(AttemptRow, AttemptRow.attempt_id == JobRow.attempt_id)
+        .where(JobRow.run_id == run_id)
+        .order_by(JobRow.row_number)
+    )
+    with ledger.read() as connection:
+        return [tuple(row) for row in connection.execute(query)]
+
+
+def third_night(folder, case, *, knows):
+    """What the third night has on record and sent, where it knows what was read before and where it does not."""
+    rows, _, nights = case
+    ledger = quick_ledger(f"sqlite:///{folder}/{knows}.db")
+    if not knows:
+        with ledger.write() as connection:
+            connection.execute(update(RunRow).values(reading_digest=None))
+    resubmit, policy = nights[2]
+    gateway, report = asyncio.run(night(ledger, folder, 3, rows, resubmit=resubmit, **policy))
+    found = on_record(ledger, "run-3")
+    ledger.close()
+    return found, gateway.sent, gateway.counted, report.jobs, report.usd.actual
+
+
+@settings(max_examples=examples(12))
+@given(cases())
+def test_a_row_ends_as_it_would_if_it_was_read(case):
+    rows, decisions, nights = case
+    with tempfile.TemporaryDirectory() as folder:
+        ledger = quick_ledger(f"sqlite:///{folder}/True.db")
+        for number in (1, 2):
+            resubmit, policy = nights[number - 1]
+            asyncio.run(night(ledger, folder, number, rows, resubmit=resubmit, **policy))
+            decide(ledger, decisions[:: 1 if number == 1 else -1])
+        ledger.close()
+        shutil.copy(Path(folder) / "True.db", Path(folder) / "False.db")
+        assert third_night(folder, case, knows=True) == third_night(folder, case, knows=False)
+
+
+@pytest.fixture
+def checked(monkeypatch):
+    """The ids of the rows that are checked from now on."""
+    found = []
+    check = read_jobs.checked_job
+
+    def watched(number, row, *more):
+        found.append(row["job_id"])
+        return check(number, row, *more)
+
+    monkeypatch.setattr(read_jobs, "checked_job", watched)
+    return found
+
+
+ROWS = [{"job_id": f"job-{number}"} | text_row(f"question {number}") for number in range(5)]
+HEAVY = {"job_id": "heavy"} | KINDS["heavy"][0](7)
+
+
+def test_what_was_answered_is_not_checked_again_and_what_waits_for_a_person_is(ledger, tmp_path, checked):
+    asyncio.run(night(ledger, tmp_path, 1, [*ROWS, HEAVY]))
+    checked.clear()
+    gateway, report = asyncio.run(night(ledger, tmp_path, 2, [*ROWS, HEAVY], sizes=(2, 2, 2)))
+    assert checked == ["heavy"]
+    assert (gateway.sent, report.jobs.succeeded, report.jobs.review) == ([], 5, 1)
+
+
+@pytest.mark.parametrize(
+    ("rows", "policy"),
+    [
+        ([*ROWS[:4], {"job_id": "job-4"} | text_row("another question")], {}),
+        (ROWS, {"output": {"default_max_tokens": 77}}),
+        (ROWS, {"jobs": {"max_tokens": 77}}),
+        (ROWS, {"results": {"keep": ["ticket"]}}),
+    ],
+)
+def test_rows_that_are_read_from_something_else_or_in_another_way_are_all_checked(
+    ledger, tmp_path, checked, rows, policy
+):
+    asyncio.run(night(ledger, tmp_path, 1, ROWS))
+    checked.clear()
+    asyncio.run(night(ledger, tmp_path, 2, rows, **policy))
+    assert len(checked) == 5
+
+
+@pytest.mark.parametrize("copied", [1, 2, 3, 100])
+def test_a_limit_holds_and_rows_are_put_on_record_in_pieces(ledger, tmp_path, checked, monkeypatch, copied):
+    monkeypatch.setattr(read_jobs, "ROWS_COPIED", copied)
+    asyncio.run(night(ledger, tmp_path, 1, ROWS))
+    checked.clear()
+
+    async def limited():
+        run = await a_run_on_record(ledger, run_id="run-2", folder=tmp_path)
+        return await read_jobs.read_jobs(run, Rows(ROWS, 2), 3)
+
+    assert asyncio.run(limited()) == 0
+    assert checked == []
+    assert [row[0] for row in on_record(ledger, "run-2")] == [0, 1, 2]
+
+
+def test_a_run_that_read_only_a_part_leaves_the_rest_to_be_checked(ledger, tmp_path, checked):
+    async def broken_off():
+        run = await a_run_on_record(ledger, run_id="run-1", folder=tmp_path)
+        await read_jobs.read_jobs(run, Rows(ROWS, 2), 3)
+
+    asyncio.run(broken_off())
+    asyncio.run(night(ledger, tmp_path, 2, ROWS))
+    assert [row[0] for row in on_record(ledger, "run-2")] == [0, 1, 2, 3, 4]
+    checked.clear()
+    asyncio.run(night(ledger, tmp_path, 3, ROWS))
+    assert checked == []
