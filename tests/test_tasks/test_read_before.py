@@ -174,3 +174,32 @@ def test_a_run_that_read_only_a_part_leaves_the_rest_to_be_checked(ledger, tmp_p
     checked.clear()
     asyncio.run(night(ledger, tmp_path, 3, ROWS))
     assert checked == []
+
+
+def checked_in_the_last_of(ledger, folder, checked, *nights):
+    """The ids of the rows that are checked in the last of some nights: each its rows, and what else it is run with."""
+    for number, (rows, how) in enumerate(nights, 1):
+        checked.clear()
+        asyncio.run(night(ledger, folder, number, rows, **how))
+    return checked
+
+
+def test_a_job_that_a_person_looked_at_is_read_again(ledger, tmp_path, checked):
+    rows = [*ROWS, {"job_id": "own"} | KINDS["own limit"][0](1)]
+    asyncio.run(night(ledger, tmp_path, 1, rows))
+    decide(ledger, ["approve"])
+    asyncio.run(night(ledger, tmp_path, 2, rows, resubmit=True))
+    checked.clear()
+    _, report = asyncio.run(night(ledger, tmp_path, 3, rows))
+    assert (checked, report.jobs.succeeded) == (["own"], 6)
+
+
+def test_a_job_with_answers_of_two_models_is_read_again(ledger, tmp_path, checked):
+    pinned = {"jobs": {"model": "claude-opus-5-5"}}
+    nights = [(ROWS, {}), (ROWS, pinned), (ROWS, {})]
+    assert len(checked_in_the_last_of(ledger, tmp_path, checked, *nights)) == 5
+
+
+def test_a_job_that_got_the_answer_to_another_is_read_again(ledger, tmp_path, checked):
+    rows = [{"job_id": job_id} | text_row("the same for both") for job_id in ("a", "b")]
+    assert checked_in_the_last_of(ledger, tmp_path, checked, (rows, {}), (rows, {})) == ["b"]
