@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from prefect import State, flow
 
-from flows.final_state import as_state
+from flows.final_state import NOWHERE, as_state
 from flows.flow_run_name import flow_run_name
 from flows.given_options import given_options
 from flows.shown_form import shown_form
@@ -37,7 +37,13 @@ from tasks.step import run_log
 
 
 @shown_form(NightlyForm)
-@flow(name="nightly-batch", flow_run_name=flow_run_name, persist_result=False, validate_parameters=False)
+@flow(
+    name="nightly-batch",
+    flow_run_name=flow_run_name,
+    persist_result=False,
+    result_storage=NOWHERE,
+    validate_parameters=False,
+)
 async def nightly_batch(
     jobs: str,
     policy: str | None = None,
