@@ -33,8 +33,8 @@ _SETTINGS = {
 _NO_AUTHORITY = Path(__file__).with_name("no_authority.pem")
 _HERE = ("127.0.0.1", "localhost")
 _STOP_SECONDS = 5
-#: what Prefect and a new ledger import in the middle of every run, and which takes as long as all else before its first row
-_NEEDED_SOON = ("fastapi.encoders", "alembic.command")
+#: what Prefect imports in the middle of every run, and which takes as long as all else before its first row
+_NEEDED_SOON = "fastapi.encoders"
 #: a server of `weighbridge up` is on this machine and answers at once, or is busy and not to be waited for; seconds
 _LOOK_SECONDS = 2.0
 
@@ -101,20 +101,23 @@ def start_early(environment: MutableMapping[str, str]) -> None:
     Args:
         environment: of this process.
     """
-    if "prefect" not in sys.modules and not _may_name_a_server(environment):
-        api = next(_running(), None)
-        if api is None:
-            server = EarlyServer(environment)
-            _started.append(server)
-            api = server.api
-        environment["PREFECT_API_URL"] = api
-    _trust_nobody_here(environment)
+    if "prefect" in sys.modules or _may_name_a_server(environment):
+        return
+    api = next(_running(), None)
+    if api is None:
+        server = EarlyServer(environment)
+        _started.append(server)
+        api = server.api
+    environment["PREFECT_API_URL"] = api
 
 
-def _trust_nobody_here(environment: MutableMapping[str, str]) -> None:
+def trust_nobody_here(environment: MutableMapping[str, str]) -> None:
     """Leave out what Prefect trusts, where its server is on this machine and speaks plain HTTP.
 
     Prefect reads every authority of the web for each of the clients that a run makes, 30 ms of CPU each.
+
+    Args:
+        environment: of this process; its setting of Prefect is only set where there is none.
     """
     place = urlsplit(environment.get("PREFECT_API_URL", ""))
     if place.scheme == "http" and place.hostname in _HERE:
@@ -128,8 +131,7 @@ def wait_for_early_server() -> None:
         RunFailed: it did not start.
     """
     for server in _started:
-        for name in _NEEDED_SOON:
-            import_module(name)
+        import_module(_NEEDED_SOON)
         server.wait_until_ready()
 
 
