@@ -1,5 +1,6 @@
 """The nightly run: every job weighed, what fits sent, the rest parked, every estimate reconciled."""
 
+import asyncio
 from typing import Any, Literal
 
 from prefect import State, flow
@@ -14,6 +15,7 @@ from schemas.report import RunReport
 from schemas.run import RunOptions
 from services.flow_runs import add_tags
 from services.job_file import JobFile
+from services.result_file import get_ready_to_write
 from services.whole_thread import on_whole_thread
 from tasks.collect import collect
 from tasks.count_tokens import count_tokens
@@ -130,8 +132,11 @@ async def weigh_and_send(run: Run, sizes: Sizes) -> RunReport:
     log.info("%s shared prefixes to cache", await find_prefixes(run))
     say_who_sends(run)
     async with display.of(Stage.SENDING):
+        # while answers are waited for
+        is_ready = asyncio.create_task(on_whole_thread(get_ready_to_write))
         await SendQueue(run, sizes.admit).drain()
         await share_answers(run)
+        await is_ready
     log.info("%s paid calls, %s tries beyond the first", run.tally.message, run.tally.retried)
     log.info("%s jobs wait for a person", await park_for_review(run))
     await publish(run)

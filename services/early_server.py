@@ -33,8 +33,14 @@ _SETTINGS = {
 _NO_AUTHORITY = Path(__file__).with_name("no_authority.pem")
 _HERE = ("127.0.0.1", "localhost")
 _STOP_SECONDS = 5
-#: what Prefect imports in the middle of every run, and which takes as long as all else before its first row
-_NEEDED_SOON = "fastapi.encoders"
+#: what Prefect, the prices and Arrow import in the middle of every run, half a second in all
+_NEEDED_SOON = (
+    "fastapi.encoders",
+    "prefect.flow_engine",
+    "prefect.task_engine",
+    "genai_prices.data",
+    "pandas",
+)
 #: a server of `weighbridge up` is on this machine and answers at once, or is busy and not to be waited for; seconds
 _LOOK_SECONDS = 2.0
 
@@ -131,7 +137,8 @@ def wait_for_early_server() -> None:
         RunFailed: it did not start.
     """
     for server in _started:
-        import_module(_NEEDED_SOON)
+        for name in _NEEDED_SOON:
+            import_module(name)
         server.wait_until_ready()
 
 
