@@ -124,22 +124,22 @@ async def weigh_and_send(run: Run, sizes: Sizes) -> RunReport:
     log = run_log()
     log.info("%s jobs share the answer to another one", await find_shared(run))
     log.info("%s earlier answers learned from", await learn(run))
-    display = ProgressDisplay(run)
-    async with display.of(Stage.COUNTING):
-        await in_shards(count_tokens, run, sizes.count)
-    log.info("%s calls to count_tokens", run.tally.count)
-    await know_pins(run)
-    log.info("%s shared prefixes to cache", await find_prefixes(run))
-    say_who_sends(run)
-    async with display.of(Stage.SENDING):
-        # while answers are waited for
-        is_ready = asyncio.create_task(on_whole_thread(get_ready_to_write))
-        await SendQueue(run, sizes.admit).drain()
-        await share_answers(run)
-        await is_ready
-    log.info("%s paid calls, %s tries beyond the first", run.tally.message, run.tally.retried)
-    log.info("%s jobs wait for a person", await park_for_review(run))
-    await publish(run)
+    async with ProgressDisplay(run) as display:
+        with display.of(Stage.COUNTING):
+            await in_shards(count_tokens, run, sizes.count)
+        log.info("%s calls to count_tokens", run.tally.count)
+        await know_pins(run)
+        log.info("%s shared prefixes to cache", await find_prefixes(run))
+        say_who_sends(run)
+        with display.of(Stage.SENDING):
+            # while answers are waited for
+            is_ready = asyncio.create_task(on_whole_thread(get_ready_to_write))
+            await SendQueue(run, sizes.admit).drain()
+            await share_answers(run)
+            await is_ready
+        log.info("%s paid calls, %s tries beyond the first", run.tally.message, run.tally.retried)
+        log.info("%s jobs wait for a person", await park_for_review(run))
+        await publish(run)
     report = await report_run(run)
     log.info("%s: %s USD spent, results in %s", report.outcome, f"{report.usd.actual:f}", run.results)
     return report
