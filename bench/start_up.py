@@ -28,6 +28,9 @@ from services.early_server import EarlyServer
 ROOT = Path(__file__).resolve().parents[1]
 JOBS = ROOT / "data/samples/jobs.parquet"
 _IMPORTS = "from cli.main import set_up_prefect; set_up_prefect(); from cli.main import COMMANDS; COMMANDS[0].imported()"
+#: what is set where this is measured: where modules may not be kept compiled, our own would be compiled in each process,
+#: which those of an installed package never are
+_NOT_OURS = ("PREFECT_", "WEIGHBRIDGE_", "PYTHONDONTWRITEBYTECODE")
 #: commands that run no flow
 _LOOKS = {"--help": ["--help"], "runs": ["runs"], "review list": ["review", "list"], "report": ["report"]}
 
@@ -98,7 +101,7 @@ class Bench:
         self._folder = folder
         self._rows = rows
         self._number = 0
-        for name in [name for name in os.environ if name.startswith(("PREFECT_", "WEIGHBRIDGE_"))]:
+        for name in [name for name in os.environ if name.startswith(_NOT_OURS)]:
             del os.environ[name]
         set_up_prefect()  # the server that runs already has the settings of one that a run starts
         self._environment = {**os.environ, "COLUMNS": "120"}

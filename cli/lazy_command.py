@@ -33,9 +33,10 @@ class LazyCommand(TyperCommand):
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """The context of the real command, which is what the caller then invokes."""
         if self._runs_flow and "--help" not in args and not extra.get("resilient_parsing"):
-            from services.early_server import start_early  # noqa: PLC0415 - other commands do without
+            from services.early_server import start_early, trust_nobody_here  # noqa: PLC0415 - others do without
 
             start_early(os.environ)
+            trust_nobody_here(os.environ)
             if "--simulate" in args:
                 from cli.early_simulator import start_early_simulator  # noqa: PLC0415 - most do without
 

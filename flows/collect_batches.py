@@ -3,7 +3,7 @@
 from prefect import State, flow, get_run_logger
 from prefect.states import Completed, Failed
 
-from flows.final_state import unless_cancelled
+from flows.final_state import NOWHERE, unless_cancelled
 from flows.shown_form import shown_form
 from schemas.batch import Collection
 from schemas.errors import WeighbridgeError
@@ -17,7 +17,7 @@ from tasks.collect import collect
 
 
 @shown_form(CollectForm)
-@flow(name="collect-batches", persist_result=False, validate_parameters=False)
+@flow(name="collect-batches", persist_result=False, result_storage=NOWHERE, validate_parameters=False)
 async def collect_batches(ledger: str | None = None, base_url: str | None = None) -> State[Collection]:
     """Look at every batch that an interrupted run left behind; settle those that have ended, and finish their runs.
 

@@ -1,6 +1,8 @@
 """How a run ends in Prefect: its report as a state that says what it ended as."""
 
+import os
 from collections.abc import Awaitable
+from pathlib import Path
 from typing import Any
 
 from prefect import State
@@ -11,6 +13,9 @@ from rules.shown_state import StateName, cancelled_message, shown_state
 from schemas.errors import NoJobs, WeighbridgeError
 from schemas.report import RunReport
 from services.flow_runs import is_being_cancelled
+
+#: where Prefect keeps the results of a flow, none of which are kept: where none is named, it asks its server twice a run
+NOWHERE = Path(os.devnull)
 
 
 class NotComplete(WeighbridgeError):  # noqa: N818 - a run that has ended, not a fault of the program

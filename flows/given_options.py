@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from prefect.context import FlowRunContext
 from prefect.runtime import deployment, flow_run
 
 from schemas.run import RunOptions, RunsOn, SampleOptions, Way
@@ -25,6 +26,18 @@ def given_options(parameters: Mapping[str, Any]) -> RunOptions:
         sample=None if rows is None else SampleOptions(rows, parameters["seed"]),
         runs_on=RunsOn(*(parameters.get(name) for name in RunsOn._fields)),
         prefect_flow_run_id=flow_run.get_id(),
-        deployment=deployment.get_id(),
+        deployment=_deployment(),
         scheduled_for=flow_run.get_scheduled_start_time(),
     )
+
+
+def _deployment() -> str | None:
+    """The id of the deployment that is run; None: none is.
+
+    Of a flow run that has neither a deployment nor a parent, this is known. Prefect would ask its server for it.
+    """
+    context = FlowRunContext.get()
+    shown = context and context.flow_run
+    if shown and shown.deployment_id is None and shown.parent_task_run_id is None:
+        return None
+    return deployment.get_id()

@@ -1,10 +1,11 @@
 """The nightly run: every job weighed, what fits sent, the rest parked, every estimate reconciled."""
 
+import asyncio
 from typing import Any, Literal
 
 from prefect import State, flow
 
-from flows.final_state import as_state
+from flows.final_state import NOWHERE, as_state
 from flows.flow_run_name import flow_run_name
 from flows.given_options import given_options
 from flows.shown_form import shown_form
@@ -14,6 +15,7 @@ from schemas.report import RunReport
 from schemas.run import RunOptions
 from services.flow_runs import add_tags
 from services.job_file import JobFile
+from services.result_file import get_ready_to_write
 from services.whole_thread import on_whole_thread
 from tasks.collect import collect
 from tasks.count_tokens import count_tokens
@@ -37,7 +39,13 @@ from tasks.step import run_log
 
 
 @shown_form(NightlyForm)
-@flow(name="nightly-batch", flow_run_name=flow_run_name, persist_result=False, validate_parameters=False)
+@flow(
+    name="nightly-batch",
+    flow_run_name=flow_run_name,
+    persist_result=False,
+    result_storage=NOWHERE,
+    validate_parameters=False,
+)
 async def nightly_batch(
     jobs: str,
     policy: str | None = None,
@@ -116,19 +124,22 @@ async def weigh_and_send(run: Run, sizes: Sizes) -> RunReport:
     log = run_log()
     log.info("%s jobs share the answer to another one", await find_shared(run))
     log.info("%s earlier answers learned from", await learn(run))
-    display = ProgressDisplay(run)
-    async with display.of(Stage.COUNTING):
-        await in_shards(count_tokens, run, sizes.count)
-    log.info("%s calls to count_tokens", run.tally.count)
-    await know_pins(run)
-    log.info("%s shared prefixes to cache", await find_prefixes(run))
-    say_who_sends(run)
-    async with display.of(Stage.SENDING):
-        await SendQueue(run, sizes.admit).drain()
-        await share_answers(run)
-    log.info("%s paid calls, %s tries beyond the first", run.tally.message, run.tally.retried)
-    log.info("%s jobs wait for a person", await park_for_review(run))
-    await publish(run)
+    async with ProgressDisplay(run) as display:
+        with display.of(Stage.COUNTING):
+            await in_shards(count_tokens, run, sizes.count)
+        log.info("%s calls to count_tokens", run.tally.count)
+        await know_pins(run)
+        log.info("%s shared prefixes to cache", await find_prefixes(run))
+        say_who_sends(run)
+        with display.of(Stage.SENDING):
+            # while answers are waited for
+            is_ready = asyncio.create_task(on_whole_thread(get_ready_to_write))
+            await SendQueue(run, sizes.admit).drain()
+            await share_answers(run)
+            await is_ready
+        log.info("%s paid calls, %s tries beyond the first", run.tally.message, run.tally.retried)
+        log.info("%s jobs wait for a person", await park_for_review(run))
+        await publish(run)
     report = await report_run(run)
     log.info("%s: %s USD spent, results in %s", report.outcome, f"{report.usd.actual:f}", run.results)
     return report

@@ -5,7 +5,7 @@ from typing import Literal
 from prefect import State, flow
 from prefect.states import Completed, Failed
 
-from flows.final_state import unless_cancelled
+from flows.final_state import NOWHERE, unless_cancelled
 from flows.flow_run_name import flow_run_name
 from flows.given_options import given_options
 from flows.shown_form import shown_form
@@ -20,7 +20,13 @@ from tasks.step import run_log
 
 
 @shown_form(QuoteForm)
-@flow(name="quote", flow_run_name=flow_run_name, persist_result=False, validate_parameters=False)
+@flow(
+    name="quote",
+    flow_run_name=flow_run_name,
+    persist_result=False,
+    result_storage=NOWHERE,
+    validate_parameters=False,
+)
 async def quote(
     jobs: str,
     policy: str | None = None,

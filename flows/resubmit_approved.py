@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from prefect import State, flow
 
-from flows.final_state import as_state
+from flows.final_state import NOWHERE, as_state
 from flows.flow_run_name import flow_run_name
 from flows.given_options import given_options
 from flows.nightly_batch import one_night
@@ -14,7 +14,13 @@ from schemas.report import RunReport
 
 
 @shown_form(ResubmitForm)
-@flow(name="resubmit-approved", flow_run_name=flow_run_name, persist_result=False, validate_parameters=False)
+@flow(
+    name="resubmit-approved",
+    flow_run_name=flow_run_name,
+    persist_result=False,
+    result_storage=NOWHERE,
+    validate_parameters=False,
+)
 async def resubmit_approved(
     policy: str | None = None,
     ledger: str | None = None,

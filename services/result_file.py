@@ -19,6 +19,11 @@ _ROWS_AS_OBJECTS = 1_000
 USD: pa.DataType = pa.decimal128(20, 9)
 
 
+def get_ready_to_write() -> None:
+    """Let Arrow import what it imports when it first makes a column of objects of Python: pandas, which takes 0.2 s."""
+    pa.array([None], pa.string())
+
+
 def writable_folder(folder: Path) -> Path:
     """A folder that results can be written to, made if it is not there.
 

@@ -7,6 +7,7 @@ From the root of the project:
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -75,6 +76,7 @@ async def _run(
         ready = {"simulator": True, "base_url": f"http://{host}:{bound}", "log": str(log[1])}
         sys.stdout.write(json.dumps(ready) + "\n")
         sys.stdout.flush()
+        gc.freeze()  # what is there by now stays to the end, and is not to be looked through for garbage, least of all then
         await stop.wait()
     finally:
         await runner.cleanup()

@@ -3,10 +3,11 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from enum import StrEnum
+from typing import Self
 from uuid import UUID
 
 from prefect.artifacts import (
@@ -48,7 +49,8 @@ class Stage(StrEnum):
 class ProgressDisplay:
     """What Prefect shows of a run under way: a bar for each stage, and one table of outcomes for both.
 
-    A display that is gone is given up, and the run goes on.
+    It follows the run beside it: only who leaves the display waits until all of it is shown. A display that is gone is
+    given up, and the run goes on.
 
     Args:
         run: the run, all of whose rows are read.
@@ -60,25 +62,37 @@ class ProgressDisplay:
         self._bar: UUID | None = None
         self._table: UUID | None = None
         self._shown: tuple[float, RowsSoFar] | None = None
+        self._following: asyncio.Task[None] | None = None
 
-    @asynccontextmanager
-    async def of(self, stage: Stage) -> AsyncIterator[None]:
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._following is not None:
+            await self._following
+
+    @contextmanager
+    def of(self, stage: Stage) -> Iterator[None]:
         """While inside, the listener, the log and, in a flow run, the artifacts follow the rows through a stage."""
-        self._bar = self._shown = None
-        await self._look(stage)
-        watching = asyncio.create_task(self._watch(stage))
+        is_over = asyncio.Event()
+        self._following = asyncio.create_task(self._follow(stage, is_over, self._following))
         try:
             yield
         finally:
-            watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
-            await self._look(stage)
+            is_over.set()
 
-    async def _watch(self, stage: Stage) -> None:
+    async def _follow(self, stage: Stage, is_over: asyncio.Event, before: asyncio.Task[None] | None) -> None:
+        """Show a stage once all is shown of the one before: at its beginning, now and then, and at its end."""
+        if before is not None:
+            await before
+        self._bar = self._shown = None
+        await self._look(stage)
+        await self._watch(stage, is_over)
+        await self._look(stage)
+
+    async def _watch(self, stage: Stage, is_over: asyncio.Event) -> None:
         took, last_line = 0.0, time.monotonic()
-        while True:
-            await asyncio.sleep(max(_SECONDS, took * _REST))
+        while not await _comes_within(is_over, max(_SECONDS, took * _REST)):
             began = time.monotonic()
             rows = await self._look(stage)
             took = time.monotonic() - began
@@ -126,6 +140,12 @@ class ProgressDisplay:
             return
         async with get_client() as client:
             await client.update_artifact(self._table, ArtifactUpdate(data=json.dumps(table)))
+
+
+async def _comes_within(event: asyncio.Event, seconds: float) -> bool:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
+    return event.is_set()
 
 
 def outcome_table(rows: RowsSoFar) -> list[dict[str, str | int]]:

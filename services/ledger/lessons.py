@@ -1,6 +1,7 @@
 """Lessons: estimates compared with bills, as far as both are whole, for the estimates to come."""
 
 from datetime import datetime
+from functools import cached_property
 
 from sqlalchemy import ColumnElement, and_, or_, select
 
@@ -102,9 +103,18 @@ class Lessons:
     def of(self, key: LessonKey) -> Lesson:
         """The lesson about one model, one class of payloads and one effort."""
         if key not in self._read:
-            seen = observed(self._ledger, key, self._before, self._margin.last_answers)
+            seen = Tally()
+            if self._are_there:
+                seen = observed(self._ledger, key, self._before, self._margin.last_answers)
             self._read[key] = lesson(key, seen, self._margin)
         return self._read[key]
+
+    @cached_property
+    def _are_there(self) -> bool:
+        """Whether there is any answer: a new ledger has none of some hundred kinds."""
+        with self._ledger.read() as connection:
+            query = select(AttemptRow.attempt_id).where(_SUCCEEDED).limit(1)
+            return connection.execute(query).first() is not None
 
 
 def of_run(ledger: Ledger, run_id: RunId) -> dict[LessonKey, Taught]:

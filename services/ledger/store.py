@@ -20,6 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from schemas.errors import BadInput, RunFailed
 from schemas.table import Table
 from services.ledger.asking import Asked
+from services.ledger.new_tables import make_tables
 from services.ledger.tables_version import ASK_VERSION, MIGRATIONS, newest_revision
 from services.whole_thread import on_whole_thread
 
@@ -351,7 +352,8 @@ def _migrate(engine: Engine) -> None:
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-        _upgrade(connection)
+        if not make_tables(connection):
+            _upgrade(connection)
 
 
 def _upgrade(connection: Connection) -> None:

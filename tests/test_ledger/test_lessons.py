@@ -115,6 +115,15 @@ def test_answers_at_one_effort_teach_nothing_about_another(ledger):
     assert [read.of(key).n for key in (KIND, high, medium)] == [2, 1, 0]
 
 
+def test_a_ledger_without_an_answer_is_asked_once_for_all_kinds(ledger):
+    answered(ledger, [])
+    asked = []
+    event.listen(ledger.engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+    read = lessons.Lessons(ledger, moment(), Margin())
+    assert [read.of(KIND._replace(effort=effort)).n for effort in (None, "low", "high")] == [0, 0, 0]
+    assert sum("attempts" in statement for statement in asked) == 1
+
+
 def test_usage_that_has_nothing_to_do_with_its_count_is_told_on_the_first_night(ledger):
     """Each was counted at 10 tokens, with a bound of 30."""
     answered(ledger, [0, 1, 4, 31, 20], "run-1")

@@ -3,6 +3,7 @@
 import http.server
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -12,7 +13,13 @@ import pytest
 
 from schemas.errors import RunFailed
 from services import early_server
-from services.early_server import ADDRESS_FILE, EarlyServer, start_early, wait_for_early_server
+from services.early_server import (
+    ADDRESS_FILE,
+    EarlyServer,
+    start_early,
+    trust_nobody_here,
+    wait_for_early_server,
+)
 from tests.processes import ROOT, clean_environment, fetch, until
 
 OWN = "http://127.0.0.1:1/api"
@@ -175,3 +182,27 @@ def test_a_server_answers_and_does_not_outlive_a_command_that_is_killed(tmp_path
         return False
 
     until(gone, "the end of the server")
+
+
+@pytest.mark.parametrize("api", ["http://127.0.0.1:4200/api", "http://localhost:4200/api"])
+def test_with_a_server_on_this_machine_prefect_reads_one_authority_and_no_more(api):
+    environment = {"PREFECT_API_URL": api}
+    trust_nobody_here(environment)
+    trusted = ssl.create_default_context(cafile=environment["PREFECT_API_SSL_CERT_FILE"])
+    assert trusted.cert_store_stats()["x509"] == 1
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {},
+        {"PREFECT_API_URL": "https://127.0.0.1:4200/api"},
+        {"PREFECT_API_URL": "http://prefect.example:4200/api"},
+        {"PREFECT_API_URL": "http://127.0.0.1:4200/api", "PREFECT_API_SSL_CERT_FILE": "own.pem"},
+    ],
+    ids=str,
+)
+def test_with_any_other_server_prefect_trusts_whom_it_trusts(named):
+    environment = dict(named)
+    trust_nobody_here(environment)
+    assert environment == named

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import pytest
@@ -73,11 +74,17 @@ def shown(ledger):
     return display
 
 
+@asynccontextmanager
+async def under_way(display, stage):
+    with display.of(stage):
+        yield
+
+
 async def test_rows_that_take_long_to_count_are_counted_less_often():
     ledger = SlowLedger(took=0.02)
     heard = []
     LISTENER.set(lambda *given: heard.append(given))
-    async with ProgressDisplay(a_run(ledger)).of(Stage.SENDING):
+    async with ProgressDisplay(a_run(ledger)) as display, under_way(display, Stage.SENDING):
         await asyncio.sleep(0.6)
     # the first and the last one are the looks at the beginning and the end
     assert 3 <= len(ledger.asked) <= 5
@@ -86,10 +93,10 @@ async def test_rows_that_take_long_to_count_are_counted_less_often():
 
 async def test_both_stages_have_a_bar_and_they_share_one_table(monkeypatch):
     shelf = Shelf(monkeypatch)
-    display = shown(SlowLedger())
-    for stage in Stage:
-        async with display.of(stage):
-            await asyncio.sleep(0.05)
+    async with shown(SlowLedger()) as display:
+        for stage in Stage:
+            with display.of(stage):
+                await asyncio.sleep(0.05)
     assert (shelf.kinds.count("bar"), shelf.kinds.count("table")) == (2, 1)
     assert shelf.kinds[-1] == "table again"
     assert '{"outcome": "succeeded", "rows": 1}' not in shelf.calls[-1][2]
@@ -102,7 +109,7 @@ async def test_nothing_is_shown_again_that_has_not_changed(monkeypatch):
         async def off_loop(self, *_, **__):
             return RowsSoFar({"succeeded": 1}, unweighed=0)
 
-    async with shown(Still()).of(Stage.SENDING):
+    async with shown(Still()) as display, under_way(display, Stage.SENDING):
         await asyncio.sleep(0.1)
     assert shelf.kinds == ["bar", "table"]
 
@@ -110,10 +117,10 @@ async def test_nothing_is_shown_again_that_has_not_changed(monkeypatch):
 @pytest.mark.parametrize("answered", [0, 1, 3])
 async def test_a_display_that_is_gone_is_asked_no_more_and_the_run_goes_on(monkeypatch, answered):
     shelf = Shelf(monkeypatch, gone_after=answered)
-    display = shown(SlowLedger())
-    for stage in Stage:
-        async with display.of(stage):
-            await asyncio.sleep(0.1)
+    async with shown(SlowLedger()) as display:
+        for stage in Stage:
+            with display.of(stage):
+                await asyncio.sleep(0.1)
     assert len(shelf.calls) == answered + 1
 
 
@@ -124,8 +131,36 @@ async def test_a_display_that_is_silent_is_given_up(monkeypatch):
         await asyncio.Event().wait()
 
     monkeypatch.setattr(show_progress, "acreate_progress_artifact", silent)
-    async with asyncio.timeout(5), shown(SlowLedger()).of(Stage.COUNTING):
+    async with asyncio.timeout(5), shown(SlowLedger()) as display, under_way(display, Stage.COUNTING):
         await asyncio.sleep(0)
+
+
+async def test_a_run_goes_on_while_prefect_takes_its_time_and_all_is_shown_at_the_end(monkeypatch):
+    shelf = Shelf(monkeypatch)
+    may_answer = asyncio.Event()
+
+    async def slow(percent, **_):
+        await may_answer.wait()
+        shelf.calls.append(("bar", percent))
+        return uuid4()
+
+    monkeypatch.setattr(show_progress, "acreate_progress_artifact", slow)
+    async with shown(SlowLedger()) as display:
+        for stage in Stage:
+            with display.of(stage):
+                await asyncio.sleep(0.03)
+        assert shelf.kinds == []
+        may_answer.set()
+    assert (shelf.kinds.count("bar"), shelf.kinds.count("table")) == (2, 1)
+    assert shelf.kinds[-1] == "table again"
+
+
+async def test_what_ends_a_stage_early_comes_through_and_its_end_is_shown(monkeypatch):
+    shelf = Shelf(monkeypatch)
+    with pytest.raises(KeyError):
+        async with shown(SlowLedger()) as display, under_way(display, Stage.SENDING):
+            raise KeyError
+    assert shelf.kinds == ["bar", "table", "bar again", "table again"]
 
 
 async def test_the_log_has_a_line_now_and_then_and_not_one_for_each_look(monkeypatch, caplog):
@@ -133,7 +168,7 @@ async def test_the_log_has_a_line_now_and_then_and_not_one_for_each_look(monkeyp
     monkeypatch.setattr(show_progress, "_LINE_SECONDS", 0.2)
     caplog.set_level(logging.INFO)
     ledger = SlowLedger()
-    async with ProgressDisplay(a_run(ledger)).of(Stage.SENDING):
+    async with ProgressDisplay(a_run(ledger)) as display, under_way(display, Stage.SENDING):
         await asyncio.sleep(0.5)
     lines = [line for line in caplog.messages if "rows done" in line]
     assert 1 <= len(lines) <= 2
