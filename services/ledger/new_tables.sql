@@ -1,4 +1,4 @@
--- The tables of version 0018, by services/ledger/new_tables.py;
+-- The tables of version 0019, by services/ledger/new_tables.py;
 
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
@@ -38,7 +38,7 @@ CREATE TABLE runs (
 	heartbeat_at DATETIME NOT NULL, 
 	ended_at DATETIME, 
 	outcome VARCHAR(20), 
-	report JSON, owner VARCHAR(64), lease_until DATETIME, boot_id VARCHAR(64), pid_namespace VARCHAR(64), workspace VARCHAR(200), parks_unknown BOOLEAN DEFAULT 1 NOT NULL, calls JSON, quote_id VARCHAR(64), deadline_at DATETIME, halted VARCHAR(40), 
+	report JSON, owner VARCHAR(64), lease_until DATETIME, boot_id VARCHAR(64), pid_namespace VARCHAR(64), workspace VARCHAR(200), parks_unknown BOOLEAN DEFAULT 1 NOT NULL, calls JSON, quote_id VARCHAR(64), deadline_at DATETIME, halted VARCHAR(40), reading_digest VARCHAR(64), 
 	CONSTRAINT pk_runs PRIMARY KEY (run_id)
 );
 
@@ -385,5 +385,7 @@ CREATE TABLE allowances (
 	CONSTRAINT pk_allowances PRIMARY KEY (account, limit_name)
 );
 
-INSERT INTO alembic_version VALUES ('0018');
+CREATE INDEX ix_runs_reading_digest ON runs (reading_digest) WHERE reading_digest IS NOT NULL;
+
+INSERT INTO alembic_version VALUES ('0019');
 
