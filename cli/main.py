@@ -96,6 +96,11 @@ COMMANDS = (
         "Recompute the ledger from its rows and files, and say what does not agree.",
     ),
     LazyCommand(
+        "time-zone",
+        "cli.change_zone:time_zone",
+        "Say in which time zone the ledger counts its days, or have it count them in another one.",
+    ),
+    LazyCommand(
         "prune-history",
         "cli.prune_history:prune_history",
         "Delete old answers, payloads and rows from the ledger.",

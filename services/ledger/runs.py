@@ -12,7 +12,7 @@ from schemas.job import RunId
 from schemas.ledger import AttemptRow, BatchRow, JobRow, RunRow
 from schemas.outcome import AttemptState, BatchState, RunOutcome
 from schemas.run import NewRun, RunKey, RunOnRecord
-from services.ledger import leases, quotes, reviews, settle
+from services.ledger import day_zones, leases, quotes, reviews, settle
 from services.ledger.batches import OPEN_STATES
 from services.ledger.outcomes import end_where
 from services.ledger.shared_answers import end_sharers, remember
@@ -28,11 +28,13 @@ def begin(ledger: Ledger, run: NewRun) -> None:
     """Put a run on record.
 
     Raises:
-        BadInput: the ledger holds real runs and this one is simulated, or the other way round.
+        BadInput: the ledger holds real runs and this one is simulated, or the other way round; or it counts its days in
+            another time zone than this run.
     """
     now = datetime.now(UTC)
     with ledger.write() as connection:
         quotes.assert_same_kind(connection, ledger.url, simulated=run.simulated)
+        day_zones.keep_zone(connection, ledger.url, run.time_zone)
         connection.execute(
             insert(RunRow).values(
                 run_id=run.run_id,

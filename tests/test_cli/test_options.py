@@ -26,6 +26,7 @@ READING = [
     ["prune-history"],
     ["collect"],
     ["cancel", "run-1"],
+    ["time-zone"],
 ]
 
 
