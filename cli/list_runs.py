@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.options import JsonOption, LedgerOption, looked_at
-from cli.screen import print_table, screen, shown_usd
+from cli.screen import print_table, screen, shown_most, shown_usd
 from schemas.looked_up import RunLine
 from schemas.money import usd_text
 from schemas.words import masked_url, printable
@@ -53,5 +53,5 @@ def _cells(run: RunLine) -> tuple[str, ...]:
         run.outcome or "not ended",
         jobs,
         shown_usd(run.spent_nano_usd),
-        shown_usd(run.held_nano_usd or None),
+        shown_most(run.held_nano_usd or None),
     )

@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.options import JsonOption, LedgerOption, opened_ledger
-from cli.screen import screen, shown_usd
+from cli.screen import screen, shown_most
 from schemas.money import usd_text
 from schemas.review import UnknownHold
 from schemas.words import printable
@@ -25,7 +25,7 @@ def list_holds(ledger: LedgerOption = None, as_json: JsonOption = False) -> None
         print(json.dumps([_as_json(hold) for hold in holds]))
     elif holds:
         _print_holds(holds)
-        total = shown_usd(sum(hold.held for hold in holds))
+        total = shown_most(sum(hold.held for hold in holds))
         print(f"{len(holds):,} attempt(s), {total} held in total.")
         print("`weighbridge review book --attempt ID` with --billed USD or --not-billed ends a hold.")
     else:
@@ -54,6 +54,6 @@ def _print_holds(holds: Sequence[UnknownHold]) -> None:
     for hold in holds:
         since = "" if hold.since is None else f"{hold.since:%Y-%m-%d %H:%M}"
         review = "" if hold.review_id is None else str(hold.review_id)
-        cells = (hold.attempt_id, hold.job_id, hold.run_id, hold.model, shown_usd(hold.held), since, review)
+        cells = (hold.attempt_id, hold.job_id, hold.run_id, hold.model, shown_most(hold.held), since, review)
         table.add_row(*(escape(printable(cell)) for cell in cells))
     screen().print(table)

@@ -11,7 +11,7 @@ from rich.table import Table
 from cli.options import JsonOption, LedgerOption, looked_at
 from cli.review.review_options import with_filter
 from cli.review.review_values import as_json_values, totals_sentence
-from cli.screen import screen, shown_tokens, shown_usd
+from cli.screen import screen, shown_most, shown_tokens
 from schemas.review import Filter, Order, Review
 from schemas.words import masked_url, printable
 from services.ledger.asking import asking
@@ -57,7 +57,7 @@ def _print_list(rows: Iterable[Review]) -> None:
             row.reason,
             row.model or "",
             shown_tokens(row.input_tokens),
-            shown_usd(row.worst_case_nano_usd),
+            shown_most(row.worst_case_nano_usd),
             row.detail,
             status,
         )

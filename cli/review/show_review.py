@@ -12,7 +12,7 @@ from rich.markup import escape
 from cli.options import JsonOption, LedgerOption, looked_at
 from cli.review.review_options import IdArgument
 from cli.review.review_values import as_json_values
-from cli.screen import screen, shown_tokens, shown_usd
+from cli.screen import screen, shown_most, shown_tokens, shown_usd
 from rules.raw_answer import RAW_LABEL, shown_raw
 from schemas.errors import BadInput
 from schemas.money import usd_text
@@ -110,7 +110,7 @@ def _figures(row: ReviewDetail) -> Iterator[tuple[str, object]]:
         yield name, getattr(row, name)
     tokens = shown_tokens(row.input_tokens, "not counted")
     yield "tokens", f"{tokens} (limit {shown_tokens(row.limit_tokens, 'none')}, {row.method or 'no method'})"
-    worst_case = shown_usd(row.worst_case_nano_usd, "not known")
+    worst_case = shown_most(row.worst_case_nano_usd, "not known")
     yield "worst case", f"{worst_case} (limit {shown_usd(row.limit_nano_usd, 'none')})"
     yield "max_tokens", shown_tokens(row.max_tokens)
     for name in ("claimed_by", "decided_by", "note", "ceiling_usd", "ceiling_tokens", "expires_at"):
