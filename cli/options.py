@@ -126,7 +126,7 @@ def opened_ledger(url: str | None, *, create: bool = False) -> "Ledger":
 
     address = ledger_url_of(url)
     if not create:
-        require_ledger(address)
+        require_tables(address)
     return open_ledger(address)
 
 
@@ -171,6 +171,19 @@ def require_ledger(address: str) -> None:
         f"There is no ledger at {file.absolute()}. Name another one with --ledger or WEIGHBRIDGE_LEDGER; the first "
         f"`weighbridge run` makes it.{simulated} Nothing was changed."
     )
+
+
+def require_tables(address: str) -> None:
+    """Check that a ledger is at an address, without making one in an empty file or in a database of something else.
+
+    Raises:
+        BadInput: the URL cannot be used, or there are no tables of a ledger.
+        RunFailed: the database does not answer.
+    """
+    from services.ledger import open_to_read  # noqa: PLC0415 - see the top
+
+    require_ledger(address)
+    open_to_read(address).close()
 
 
 def _sqlite_file(address: str) -> Path | None:
