@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from typing import Annotated, cast
 
 import typer
@@ -10,7 +11,7 @@ from typer.main import get_command
 
 from cli.last_words import is_expected, last_words
 from cli.lazy_command import LazyCommand
-from schemas.errors import WeighbridgeError, exit_code
+from schemas.errors import BadInput, WeighbridgeError, exit_code
 
 _COMPARE_BILL = (
     "Compare the ledger with the provider's usage and cost reports, by UTC day, model and service tier."
@@ -168,6 +169,7 @@ def main() -> None:
     """The `weighbridge` command."""
     set_up_prefect()
     try:
+        _check_arguments(sys.argv[1:])
         command_group()()
     except Exception as error:  # noqa: BLE001 - whatever it is, the last words are a sentence
         if not is_expected(error):
@@ -176,6 +178,21 @@ def main() -> None:
             traceback.print_exception(error)
         print(f"weighbridge: {last_words(error)}", file=sys.stderr)
         sys.exit(exit_code(error) if isinstance(error, WeighbridgeError) else 1)
+
+
+def _check_arguments(arguments: Sequence[str]) -> None:
+    """Check that every argument is text: neither a ledger nor JSON has a place for other bytes.
+
+    Raises:
+        BadInput: one has bytes that are not UTF-8.
+    """
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError as error:
+            raise BadInput(
+                f"The argument {argument!a} is not UTF-8. Write it, or rename the file, in UTF-8. Nothing was changed."
+            ) from error
 
 
 def set_up_prefect() -> None:

@@ -49,7 +49,7 @@ def why_not_accepted(unknown: int, raw: RawAnswer | None, rivals: Sequence[str],
         billed: nano-USD that the provider billed for it.
     """
     if not unknown:
-        return "it has no attempt of unknown outcome: it was answered, or what it cost is booked already"
+        return "it has no attempt of unknown outcome: it was not sent, it was answered, or what it cost is booked already"
     if raw is None:
         return (
             "no raw answer of it is kept: none came, or it was pruned; book what it cost with "

@@ -118,6 +118,8 @@ def one_by(ask: Asked, review_id: int) -> ReviewDetail | None:
 
 def events_by(ask: Asked, review_id: int) -> list[ReviewEvent]:
     """What happened to a review, the first first."""
+    if not is_an_id(review_id):
+        return []
     return read_lines(ReviewEvent, ask(_EVENTS, {"review_id": review_id}))
 
 

@@ -214,7 +214,7 @@ def _is_gone(run: RunOnRecord) -> bool:
 def find(ledger: Ledger, run_id: str | None = None) -> RunOnRecord | None:
     """The named run, or, without a name, the one begun last."""
     query = select(*_COLUMNS).order_by(RunRow.started_at.desc()).limit(1)
-    if run_id:
+    if run_id is not None:
         query = select(*_COLUMNS).where(RunRow.run_id == run_id)
     with ledger.read() as connection:
         row = connection.execute(query).first()

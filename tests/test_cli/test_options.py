@@ -122,7 +122,9 @@ def test_an_option_that_was_left_out_is_no_amount():
 
 
 @given(
-    st.sampled_from(["nan", "-1", "inf", "-0.01", "1000000", "1e9", "", "1,5", "$1"])
+    st.sampled_from(
+        ["nan", "-1", "inf", "-0.01", "1000000", "1e9", "", "1,5", "$1", "1_0", "1e-9", "\uff11", ".", "+1"]
+    )
     | texts.map("x{}".format)
 )
 def test_anything_else_is_refused_with_the_options_name(text):

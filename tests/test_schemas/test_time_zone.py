@@ -11,7 +11,18 @@ def test_a_name_that_is_known_is_kept(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["", "Mars/Olympus", "Europe", "../etc/passwd", "/etc/passwd", "x\0y", "x" * 300]
+    "name",
+    [
+        "",
+        "localtime",
+        "posixrules",
+        "Mars/Olympus",
+        "Europe",
+        "../etc/passwd",
+        "/etc/passwd",
+        "x\0y",
+        "x" * 300,
+    ],
 )
 def test_any_other_is_refused_with_its_name(name):
     with pytest.raises(ValueError, match="unknown time zone"):
