@@ -127,6 +127,7 @@ class UnknownHold:
         held: nano-USD.
         since: when the attempt ended without an answer.
         review_id: the review of its job, or None when there is none.
+        has_raw: something came for it that could not be read, and is kept.
     """
 
     attempt_id: "AttemptId"
@@ -136,6 +137,7 @@ class UnknownHold:
     held: NanoUsd
     since: datetime | None
     review_id: int | None
+    has_raw: bool = False
 
 
 @dataclass(frozen=True, slots=True)

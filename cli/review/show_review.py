@@ -49,7 +49,7 @@ def show_review(
         )
     if as_json:
         history = [as_json_values(event) for event in events]
-        came = [_raw_values(raw) for raw in raws]
+        came = [raw_values(raw) for raw in raws]
         print(json.dumps(as_json_values(row) | {"events": history, "raw_answers": came}))
         return
     console = screen()
@@ -77,7 +77,7 @@ def _print_review(console: Console, row: ReviewDetail, events: Sequence[ReviewEv
         console.print(f"  {event.at:%Y-%m-%d %H:%M} {escape(printable(change))}", highlight=False)
 
 
-def _raw_values(raw: RawAnswer) -> dict[str, Any]:
+def raw_values(raw: RawAnswer) -> dict[str, Any]:
     """A raw answer as JSON values; its text is cut, and how much of it is left out is said."""
     text, left_out = shown_raw(raw.body)
     return {
@@ -92,16 +92,21 @@ def _raw_values(raw: RawAnswer) -> dict[str, Any]:
 
 def _print_raw(console: Console, review_id: int, raws: Sequence[RawAnswer]) -> None:
     for raw in raws:
-        text, left_out = shown_raw(raw.body)
-        console.print(f"[dim]{RAW_LABEL} (attempt {escape(raw.attempt_id)}):[/dim]", highlight=False)
-        console.print(escape(_without_controls(text)), soft_wrap=True, highlight=False)
-        if left_out:
-            console.print(f"[dim]... {left_out:,} more bytes ...[/dim]", highlight=False)
+        print_raw_text(console, raw)
     if raws:
         console.print(
             f"[dim]`weighbridge review accept {review_id} --billed USD` makes the newest of them the answer.[/dim]",
             highlight=False,
         )
+
+
+def print_raw_text(console: Console, raw: RawAnswer) -> None:
+    """Print what came for an attempt and could not be read, up to a bound."""
+    text, left_out = shown_raw(raw.body)
+    console.print(f"[dim]{RAW_LABEL} (attempt {escape(raw.attempt_id)}):[/dim]", highlight=False)
+    console.print(escape(_without_controls(text)), soft_wrap=True, highlight=False)
+    if left_out:
+        console.print(f"[dim]... {left_out:,} more bytes ...[/dim]", highlight=False)
 
 
 def _figures(row: ReviewDetail) -> Iterator[tuple[str, object]]:
