@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.in_flow import result_of
-from cli.options import JsonOption, LedgerOption, require_ledger
+from cli.options import JsonOption, LedgerOption, require_tables
 from cli.show_report import print_report
 from flows.collect_batches import collect_batches
 from schemas.batch import Collection
@@ -25,7 +25,7 @@ def collect(
 ) -> None:
     """Settle the batches that interrupted runs left with the provider, and finish those runs."""
     url = ledger or Settings().ledger_url
-    require_ledger(url)
+    require_tables(url)
     client_for()
     last = result_of(collect_batches, url)
     reports = list(last.reports)

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from cli.options import JsonOption, LedgerOption, looked_at
-from cli.screen import print_table, screen, shown_usd
+from cli.screen import print_table, screen, shown_most, shown_usd
+from schemas.forms.bounds import MOST_WHOLE
 from schemas.looked_up import RunLine
 from schemas.money import usd_text
 from schemas.words import masked_url, printable
@@ -16,7 +17,7 @@ _HEADINGS = ("run", "started (UTC)", "file", "mode", "outcome", ">jobs", ">spent
 
 
 def list_runs(
-    limit: Annotated[int, typer.Option(min=1, help="Show at most this many.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=MOST_WHOLE, help="Show at most this many.")] = 20,
     ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -53,5 +54,5 @@ def _cells(run: RunLine) -> tuple[str, ...]:
         run.outcome or "not ended",
         jobs,
         shown_usd(run.spent_nano_usd),
-        shown_usd(run.held_nano_usd or None),
+        shown_most(run.held_nano_usd or None),
     )

@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+from collections.abc import Sequence
 from typing import Annotated, cast
 
 import typer
@@ -11,7 +12,7 @@ from typer.main import get_command
 
 from cli.last_words import is_expected, last_words
 from cli.lazy_command import LazyCommand
-from schemas.errors import WeighbridgeError, exit_code
+from schemas.errors import BadInput, WeighbridgeError, exit_code
 
 _COMPARE_BILL = (
     "Compare the ledger with the provider's usage and cost reports, by UTC day, model and service tier."
@@ -97,6 +98,11 @@ COMMANDS = (
         "Recompute the ledger from its rows and files, and say what does not agree.",
     ),
     LazyCommand(
+        "time-zone",
+        "cli.change_zone:time_zone",
+        "Say in which time zone the ledger counts its days, or have it count them in another one.",
+    ),
+    LazyCommand(
         "prune-history",
         "cli.prune_history:prune_history",
         "Delete old answers, payloads and rows from the ledger.",
@@ -164,6 +170,7 @@ def main() -> None:
     """The `weighbridge` command."""
     set_up_prefect()
     try:
+        _check_arguments(sys.argv[1:])
         command_group()()
     except Exception as error:  # noqa: BLE001 - whatever it is, the last words are a sentence
         if not is_expected(error):
@@ -174,6 +181,21 @@ def main() -> None:
         sys.exit(exit_code(error) if isinstance(error, WeighbridgeError) else 1)
     finally:
         gc.freeze()  # what is left ends with the process; to look through it for garbage takes 0.2 s after a run
+
+
+def _check_arguments(arguments: Sequence[str]) -> None:
+    """Check that every argument is text: neither a ledger nor JSON has a place for other bytes.
+
+    Raises:
+        BadInput: one has bytes that are not UTF-8.
+    """
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError as error:
+            raise BadInput(
+                f"The argument {argument!a} is not UTF-8. Write it, or rename the file, in UTF-8. Nothing was changed."
+            ) from error
 
 
 def set_up_prefect() -> None:

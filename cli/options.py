@@ -3,7 +3,8 @@
 What opens a ledger is imported when one is opened: a command that only looks something up has no second to wait for it.
 """
 
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 #: where a simulated run keeps its ledger when nothing else is named, below the current folder
 SIMULATED_LEDGER = Path("data/simulated/ledger.db")
 _MOST_USD = 1_000_000
+#: what `Decimal` reads besides, such as 1_0 or 1e-9, is more likely a slip than an amount
+_PLAIN_DECIMAL = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)")
 
 PolicyOption = Annotated[Path | None, typer.Option(help="The policy file (TOML).")]
 LedgerOption = Annotated[
@@ -126,7 +129,7 @@ def opened_ledger(url: str | None, *, create: bool = False) -> "Ledger":
 
     address = ledger_url_of(url)
     if not create:
-        require_ledger(address)
+        require_tables(address)
     return open_ledger(address)
 
 
@@ -173,6 +176,19 @@ def require_ledger(address: str) -> None:
     )
 
 
+def require_tables(address: str) -> None:
+    """Check that a ledger is at an address, without making one in an empty file or in a database of something else.
+
+    Raises:
+        BadInput: the URL cannot be used, or there are no tables of a ledger.
+        RunFailed: the database does not answer.
+    """
+    from services.ledger import open_to_read  # noqa: PLC0415 - see the top
+
+    require_ledger(address)
+    open_to_read(address).close()
+
+
 def _sqlite_file(address: str) -> Path | None:
     """The file of a SQLite URL; None for any other database, and for what `open_ledger` refuses."""
     if (plain := plain_sqlite_file(address)) is not None:
@@ -200,10 +216,9 @@ def usd_amount(text: str | None, option: str) -> Decimal | None:
     """
     if text is None:
         return None
-    try:
-        amount = Decimal(text)
-    except InvalidOperation as error:
-        raise BadInput(f"{option} {text!r} is not an amount of USD; write it like 0.50.") from error
-    if not (amount.is_finite() and 0 <= amount < _MOST_USD):
+    if not _PLAIN_DECIMAL.fullmatch(text.strip()):
+        raise BadInput(f"{option} {text!r} is not an amount of USD; write it like 0.50.")
+    amount = Decimal(text)
+    if not 0 <= amount < _MOST_USD:
         raise BadInput(f"{option} {text!r} is not an amount of USD from 0 to under {_MOST_USD:,}.")
     return amount

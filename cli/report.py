@@ -34,7 +34,7 @@ def _report_of(url: str, run_id: str | None) -> RunReport:
     """
     found = latest_report(url, run_id)
     if found is None:
-        name = f"run {run_id}" if run_id else "runs yet"
+        name = f"run {run_id}" if run_id is not None else "runs yet"
         raise BadInput(f"The ledger {masked_url(url)} has no {name}.")
     # SQLite has JSON as text, and keeps a report that there is not as the text null
     report = json.loads(found.report) if isinstance(found.report, str) else found.report

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from schemas.money import usd_short
+from schemas.money import usd_short, usd_short_most
 
 
 def screen(width: int = 140) -> Console:
@@ -29,6 +29,11 @@ def print_table(console: Console, headings: Iterable[str], rows: Iterable[tuple[
 def shown_usd(nano: int | None, missing: str = "") -> str:
     """Nano-USD as USD for people, or a word for a missing amount."""
     return missing if nano is None else usd_short(nano)
+
+
+def shown_most(nano: int | None, missing: str = "") -> str:
+    """Nano-USD that are the most it can be as USD for people, or a word for a missing amount."""
+    return missing if nano is None else usd_short_most(nano)
 
 
 def shown_tokens(number: int | None, missing: str = "") -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.options import JsonOption, LedgerOption, looked_at
-from cli.screen import print_table, screen, shown_tokens, shown_usd
+from cli.screen import print_table, screen, shown_most, shown_tokens, shown_usd
 from rules.answer_text import answer_text
 from schemas.errors import BadInput
 from schemas.looked_up import AttemptLine, JobHistory, JobLine, ReviewLine
@@ -87,7 +87,7 @@ def _plain(line: JobLine | AttemptLine | ReviewLine) -> dict[str, Any]:
 
 def _print_history(found: JobHistory) -> None:
     console = screen(200)
-    spent, held = shown_usd(found.spent_nano_usd), shown_usd(found.held_nano_usd)
+    spent, held = shown_usd(found.spent_nano_usd), shown_most(found.held_nano_usd)
     console.print(
         f"\njob {printable(found.job_id)}: {spent} spent, {held} held\n", markup=False, highlight=False
     )
@@ -130,7 +130,7 @@ def _run_cells(one: JobLine) -> tuple[str, ...]:
         one.model or "",
         shown_tokens(one.input_tokens),
         shown_usd(one.expected_nano_usd),
-        shown_usd(one.worst_case_nano_usd),
+        shown_most(one.worst_case_nano_usd),
         one.outcome or "not ended",
         printable(why),
     )
@@ -145,7 +145,7 @@ def _attempt_cells(one: AttemptLine) -> tuple[str, ...]:
         shown_tokens(one.actual_input_tokens),
         shown_tokens(one.actual_output_tokens),
         shown_usd(one.actual_nano_usd),
-        shown_usd(one.held_nano_usd or None),
+        shown_most(one.held_nano_usd or None),
         printable(one.stop_reason or one.error or ""),
     )
 

@@ -62,7 +62,7 @@ async def quote(
 def _completed(report: QuoteReport) -> State[QuoteReport]:
     own = report.policies[0]
     return Completed(
-        message=f"{report.quote_id}: {own.expected_usd} USD expected for {own.jobs} of {report.jobs.read} jobs",
+        message=f"{report.quote_id}: {own.expected_usd:f} USD expected for {own.jobs} of {report.jobs.read} jobs",
         data=report,
     )
 

@@ -70,7 +70,14 @@ def make_app(
         max_name_characters=MAX_NAME_CHARACTERS,
         prefect_ui=settings.prefect_ui,
     )
-    for shown in (wording.usd, wording.usd_exact, wording.number, wording.moment, wording.words):
+    for shown in (
+        wording.usd,
+        wording.usd_most,
+        wording.usd_exact,
+        wording.number,
+        wording.moment,
+        wording.words,
+    ):
         environment.filters[shown.__name__] = shown
     environment.filters["consequence"] = wording.consequence
     pages = Reviews(ledger)

@@ -1,7 +1,8 @@
 """Decisions from the page: each a form of its own, sent once, and answered by what became of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from typing import NamedTuple
 
 import anyio.to_thread
 from starlette.datastructures import FormData, QueryParams
@@ -33,6 +34,33 @@ from services.ledger import Ledger, reviews
 _GOES_ON = (Verb.APPROVE, Verb.REJECT)
 
 
+class _AboutOne(NamedTuple):
+    """What a form says about one review.
+
+    Attributes:
+        version: what its reader read.
+        origin: the list that its reader came from; None: they came from elsewhere.
+    """
+
+    form: FormData
+    review_id: int
+    version: int
+    origin: str | None
+
+
+async def _answered(request: Request, act: Callable[[_AboutOne], Awaitable[str | None]]) -> Response:
+    """The answer to a form about one review: what the act leads to, or else the review itself, with what was wrong."""
+    form = await request.form()
+    review_id, origin = 0, origin_of(request, form.get("origin", ""))
+    leads_to = None
+    try:
+        review_id = whole_of(form, "id") or 0
+        leads_to = await act(_AboutOne(form, review_id, whole_of(form, "version") or 0, origin))
+    except WeighbridgeError as error:
+        flash(request, str(error), "error")
+    return RedirectResponse(leads_to or review_url(request, review_id, origin), 303)
+
+
 class Deciding(CustomView):
     """The addresses that decisions are sent to.
 
@@ -55,35 +83,27 @@ class Deciding(CustomView):
     @route("/one", methods=["POST"], name="decide-one")
     async def one(self, request: Request) -> Response:
         """Decide about one review."""
-        form = await request.form()
-        review_id, origin = 0, origin_of(request, form.get("origin", ""))
-        try:
-            review_id = whole_of(form, "id") or 0
+
+        async def decide(about: _AboutOne) -> str | None:
             # before the decision: the order is by what the review was
-            following = await after_decision(request, self._ledger, review_id, origin)
-            versions = {review_id: whole_of(form, "version") or 0}
-            decided = await self._decide(request, form, [review_id], versions)
-            if decided.changed and verb_of(form) in _GOES_ON:
-                return RedirectResponse(following, 303)
-        except WeighbridgeError as error:
-            flash(request, str(error), "error")
-        return RedirectResponse(review_url(request, review_id, origin), 303)
+            following = await after_decision(request, self._ledger, about.review_id, about.origin)
+            versions = {about.review_id: about.version}
+            decided = await self._decide(request, about.form, [about.review_id], versions)
+            return following if decided.changed and verb_of(about.form) in _GOES_ON else None
+
+        return await _answered(request, decide)
 
     @route("/accept", methods=["POST"], name="accept-answer")
     async def accept(self, request: Request) -> Response:
         """Make what came and could not be read the answer of its job."""
-        form = await request.form()
-        review_id, origin = 0, origin_of(request, form.get("origin", ""))
-        try:
-            review_id = whole_of(form, "id") or 0
-            billed, by = billed_of(form), request.state.admin_user.username
-            version = whole_of(form, "version") or 0
-            act = partial(reviews.accept, self._ledger, review_id, by, billed, version=version)
+
+        async def accept(about: _AboutOne) -> None:
+            who = (about.review_id, request.state.admin_user.username)
+            act = partial(reviews.accept, self._ledger, *who, billed_of(about.form), version=about.version)
             attempt_id, _ = await anyio.to_thread.run_sync(act)
             flash(request, f"What came for {attempt_id} is the answer of its job.", "success")
-        except WeighbridgeError as error:
-            flash(request, str(error), "error")
-        return RedirectResponse(review_url(request, review_id, origin), 303)
+
+        return await _answered(request, accept)
 
     @route("/many", methods=["POST"], name="decide-many")
     async def many(self, request: Request) -> Response:

@@ -1,7 +1,8 @@
 """What a person typed into a form, read as what was asked for; what cannot be read is refused with a sentence."""
 
+import re
 from datetime import timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from starlette.datastructures import FormData, QueryParams
 
@@ -11,6 +12,10 @@ from schemas.money import NanoUsd, to_nano
 from schemas.outcome import ReviewStatus
 from schemas.review import APPROVAL_HOLDS, MAX_APPROVAL_HOLDS, Filter, Totals
 from schemas.transitions import Verb
+
+#: digits, or groups of three of them parted by commas
+_WHOLE = r"[0-9]+|[1-9][0-9]{0,2}(?:,[0-9]{3})+"
+_MOST_DIGITS = 18
 
 
 def text_of(form: FormData, name: str) -> str:
@@ -25,21 +30,24 @@ def whole_of(form: FormData, name: str) -> int | None:
     Raises:
         BadInput: it is something else.
     """
-    text = text_of(form, name).replace(",", "")
+    text = text_of(form, name)
     if not text:
         return None
-    if not text.isascii() or not text.isdecimal() or len(text) > 18:
+    digits = text.replace(",", "")
+    if not re.fullmatch(_WHOLE, text) or len(digits) > _MOST_DIGITS:
         raise BadInput(f"The field {words(name)} needs a whole number; nothing was decided.")
-    return int(text)
+    return int(digits)
 
 
 def amount(text: str) -> Decimal | None:
-    """An amount of USD, or None when the text is not one."""
-    try:
-        value = Decimal(text.strip().lstrip("$").replace(",", ""))
-    except InvalidOperation:
+    """An amount of USD, or None when the text is not one.
+
+    A comma only parts thousands: one in place of a decimal point would make 5 of "0,5".
+    """
+    if not re.fullmatch(rf"[$]?(({_WHOLE})([.][0-9]*)?|[.][0-9]+)", text.strip()):
         return None
-    return value if value.is_finite() and 0 <= value < 10**9 else None
+    value = Decimal(text.strip().lstrip("$").replace(",", ""))
+    return value if value < 10**9 else None
 
 
 def asked(query: QueryParams) -> Filter:

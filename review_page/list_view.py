@@ -81,7 +81,9 @@ class Reviews(ModelView):
         StringField("detail", label="Detail", filters=[]),
         StringField("model", label="Model", filters=[]),
         IntegerField("input_tokens", label="Input tokens", filters=[], formatter=_in_list(wording.number)),
-        IntegerField("worst_case_nano_usd", label="Worst case", filters=[], formatter=_in_list(wording.usd)),
+        IntegerField(
+            "worst_case_nano_usd", label="Worst case", filters=[], formatter=_in_list(wording.usd_most)
+        ),
         StringField("status", label="Status", filters=[]),
         StringField("created_at", label="Parked", filters=[], formatter=_in_list(wording.moment)),
     )

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from starlette.requests import Request
 from starlette_admin.flash import flash
 
-from schemas.money import to_usd, usd_short
+from schemas.money import to_usd, usd_at_most, usd_short, usd_short_most
 from schemas.review import Decided, RefusedDecision, Totals
 from schemas.transitions import Verb
 
@@ -26,6 +26,11 @@ _SHOWN = 3
 def usd(nano: int | None) -> str:
     """USD for a table: cents from one dollar on, more places below; nothing for what has no price."""
     return usd_short(nano)
+
+
+def usd_most(nano: int | None) -> str:
+    """USD for a table, of the most that something can cost: as `usd`, and never lower than it is."""
+    return usd_short_most(nano)
 
 
 def usd_exact(nano: int | None) -> str:
@@ -58,7 +63,7 @@ def jobs(count: int) -> str:
 
 def consequence(totals: Totals) -> str:
     """What approving comes to: jobs, and at most how much money."""
-    text = f"{jobs(totals.count)}, at most {to_usd(totals.worst_case):,.2f} USD"
+    text = f"{jobs(totals.count)}, at most {usd_at_most(totals.worst_case)} USD"
     if totals.unpriced:
         text += f"; {totals.unpriced:,} of them without a worst case, which cannot be approved"
     return text

@@ -7,12 +7,13 @@ import orjson
 
 from rules.lesson import LessonKey
 from rules.prices import Unpriced
+from rules.raw_answer import unknown_advice
 from rules.scale import Scale
 from schemas.money import to_nano, to_usd
 from schemas.outcome import Reason
 from schemas.payload.edit import turn_starts, uses_tools
 from schemas.payload.payload import Payload
-from schemas.review import CUT_OFF_ADVICE, UNKNOWN_ADVICE, ParkedJob
+from schemas.review import CUT_OFF_ADVICE, ParkedJob
 
 #: max_tokens are proposed in whole thousands of this
 _ROUND = 1_024
@@ -21,7 +22,7 @@ _ROUND = 1_024
 def advise(parked: ParkedJob, scale: Scale) -> str | None:
     """What would let a parked job pass, one sentence a line; None when nothing is known that would."""
     if parked.reason == Reason.UNKNOWN_OUTCOME:
-        return UNKNOWN_ADVICE
+        return unknown_advice(has_raw=parked.has_raw)
     if parked.reason == Reason.CUT_OFF:
         return "\n".join([*_longer_answers(parked, scale), CUT_OFF_ADVICE])
     payload = Payload.restored(parked.payload)

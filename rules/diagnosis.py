@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from rules.deployment_differences import difference_lines
+from rules.ledger_option import ledger_option
 from schemas.alert import AlertOnServer
 from schemas.checkup import CheckState, Diagnosis
 from schemas.deployment import Cockpit, DeploymentSpec
@@ -40,12 +41,14 @@ class LedgerState:
         version: of its tables; None: there is no ledger yet.
         newest: the version that this program works with.
         simulated: whether its runs are simulated; None: it has no runs.
+        time_zone: whose days it counts in; None: it has no runs.
     """
 
     url: str
     version: str | None
     newest: str | None
     simulated: bool | None = None
+    time_zone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,12 +163,13 @@ def models_check(models: Iterable[RouteModel]) -> Diagnosis:
     return _ok("models", f"{len(seen)} of the policy may be called; none of them is near its end")
 
 
-def ledger_check(ledger: LedgerState, *, simulated: bool | None) -> Diagnosis:
-    """The ledger can be used by this program at this endpoint.
+def ledger_check(ledger: LedgerState, *, simulated: bool | None, time_zone: str | None = None) -> Diagnosis:
+    """The ledger can be used by this program at this endpoint, under this policy.
 
     Args:
         ledger: how it stands.
         simulated: whether the endpoint is a simulator; None: not known.
+        time_zone: of the policy; None: not known.
     """
     if ledger.version is None:
         return _ok("ledger", f"there is none yet at {ledger.url}; the first run makes it")
@@ -181,6 +185,13 @@ def ledger_check(ledger: LedgerState, *, simulated: bool | None) -> Diagnosis:
             "ledger",
             f"{ledger.url} holds {kinds[ledger.simulated]} runs, and the endpoint is {kinds[simulated]}",
             "Name another ledger with --ledger or WEIGHBRIDGE_LEDGER, or another endpoint.",
+        )
+    if None not in (time_zone, ledger.time_zone) and time_zone != ledger.time_zone:
+        return _off(
+            "ledger",
+            f"{ledger.url} counts its days in {ledger.time_zone}, and the policy in {time_zone}",
+            f'Write time_zone = "{ledger.time_zone}" in the policy, or change the zone of the ledger with '
+            f"`weighbridge time-zone {time_zone}{ledger_option(ledger.url)}`.",
         )
     return _ok("ledger", f"{ledger.url} is of version {ledger.version}")
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from rules.thinking_ways import WAY_HEADINGS, measuring_lines, way_rows
-from schemas.money import usd_rounded
+from schemas.money import usd_most, usd_rounded
 from schemas.quote import QuotedDeadline, QuotedPolicy, QuotedSample, QuotedUsd, QuoteReport
 
 QuoteRows = list[tuple[str, ...]]
@@ -84,7 +84,7 @@ def cap_rows(report: QuoteReport) -> QuoteRows:
             usd_rounded(one.used_usd),
             usd_rounded(one.cap_usd),
             f"{one.jobs:,}",
-            usd_rounded(one.needed_usd),
+            usd_most(one.needed_usd),
         )
         for one in report.caps
     ]
@@ -106,8 +106,8 @@ def quoted_deadline_line(deadline: QuotedDeadline) -> str:
     return (
         f"The answers are due at {deadline.due:%Y-%m-%d %H:%M} UTC. When every batch ends before "
         f"{deadline.at_risk_from:%H:%M}: {usd_rounded(in_time.expected_usd)} expected, at most "
-        f"{usd_rounded(in_time.worst_usd)}. If all jobs had to go out at full price: "
-        f"{usd_rounded(at_deadline.expected_usd)} expected, at most {usd_rounded(at_deadline.worst_usd)}; the deadline's "
+        f"{usd_most(in_time.worst_usd)}. If all jobs had to go out at full price: "
+        f"{usd_rounded(at_deadline.expected_usd)} expected, at most {usd_most(at_deadline.worst_usd)}; the deadline's "
         f"budget of {usd_rounded(deadline.budget_usd)} {covers} that."
     )
 
@@ -150,7 +150,7 @@ def _part(name: str, one: QuotedUsd) -> tuple[str, ...]:
 
 def _amounts(one: QuotedUsd) -> tuple[str, str, str]:
     between = f"{usd_rounded(one.p10_usd)} to {usd_rounded(one.p90_usd)}"
-    return usd_rounded(one.expected_usd), between, usd_rounded(one.worst_usd)
+    return usd_rounded(one.expected_usd), between, usd_most(one.worst_usd)
 
 
 def _source(one: QuotedUsd) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from rules.over_hold import over_hold
-from schemas.review import RawAnswer
+from schemas.review import ACCEPT_ADVICE, UNKNOWN_ADVICE, RawAnswer
 
 #: so much of it is shown
 SHOWN_BYTES = 8_000
@@ -30,6 +30,15 @@ def shown_raw(body: str, most: int = SHOWN_BYTES) -> ShownRaw:
     return ShownRaw(head, len(octets) - len(head.encode()))
 
 
+def unknown_advice(*, has_raw: bool) -> str:
+    """What can be done about a job of unknown outcome, a sentence a line.
+
+    Args:
+        has_raw: something came for it, and could not be read.
+    """
+    return f"{UNKNOWN_ADVICE}\n{ACCEPT_ADVICE}" if has_raw else UNKNOWN_ADVICE
+
+
 def why_not_accepted(unknown: int, raw: RawAnswer | None, rivals: Sequence[str], billed: int) -> str | None:
     """Why a raw answer cannot be accepted as the answer of its job, or None when it can.
 
@@ -40,7 +49,7 @@ def why_not_accepted(unknown: int, raw: RawAnswer | None, rivals: Sequence[str],
         billed: nano-USD that the provider billed for it.
     """
     if not unknown:
-        return "it has no attempt of unknown outcome: it was answered, or what it cost is booked already"
+        return "it has no attempt of unknown outcome: it was not sent, it was answered, or what it cost is booked already"
     if raw is None:
         return (
             "no raw answer of it is kept: none came, or it was pruned; book what it cost with "

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
-from schemas.money import usd_rounded
+from schemas.money import usd_most, usd_rounded
 from schemas.outcome import Outcome
 from schemas.report import RunReport
 
@@ -69,13 +69,14 @@ def _job_bars(report: RunReport) -> list[_Bar]:
 
 def _money_bars(report: RunReport) -> list[_Bar]:
     money = report.usd
-    amounts = [("held, the worst case", money.worst_case, _OTHER), ("estimated", money.estimated, _ESTIMATED)]
+    held = _Bar("held, the worst case", usd_most(money.worst_case), money.worst_case, _OTHER)
+    amounts = [("estimated", money.estimated, _ESTIMATED)]
     if report.quote is not None:
         amounts.append(("quoted", report.quote.expected_usd, _ESTIMATED))
     amounts.append(("actual", money.actual, _ACTUAL))
     if money.all_on_largest > money.actual:
         amounts.append((f"all on {report.largest_model}", money.all_on_largest, _OTHER))
-    return [_Bar(label, usd_rounded(usd), usd, colour) for label, usd, colour in amounts]
+    return [held, *(_Bar(label, usd_rounded(usd), usd, colour) for label, usd, colour in amounts)]
 
 
 def _group(heading: str, bars: Sequence[_Bar], top: int) -> tuple[str, int]:

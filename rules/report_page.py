@@ -30,7 +30,7 @@ from rules.report_text import (
     title,
 )
 from rules.shown_state import StateName, shown_state
-from schemas.money import usd_rounded
+from schemas.money import usd_most, usd_rounded
 from schemas.report import RunReport
 
 _MODEL_HEADINGS = ("model", "jobs", "input counted, billed (error)", "output billed", "USD expected, actual")
@@ -64,10 +64,10 @@ def money_line(report: RunReport) -> str:
     parts = [f"{usd_rounded(usd)} {how}" for how, usd in saved.items() if usd > 0]
     simulated = " (simulated)" if report.simulated else ""
     spent = (
-        f"**Held {usd_rounded(money.worst_case)}, spent {usd_rounded(money.actual)}, "
+        f"**Held {usd_most(money.worst_case)}, spent {usd_rounded(money.actual)}, "
         f"saved {' and '.join(parts) or 'nothing'}**{simulated}."
     )
-    return spent + (f" Still held: {usd_rounded(money.held)}." if money.held else "") + _added_up(report)
+    return spent + (f" Still held: {usd_most(money.held)}." if money.held else "") + _added_up(report)
 
 
 def _added_up(report: RunReport) -> str:

@@ -3,7 +3,7 @@
 from rules.cache_figures import hits
 from rules.ledger_option import ledger_option
 from rules.raise_caps import need_sentence
-from schemas.money import usd_rounded
+from schemas.money import usd_most, usd_rounded
 from schemas.report import CutOffFigures, PassedCap, QuoteFigures, RowToMend, RunReport
 from schemas.saving_figures import CacheFigures, DeadlineFigures, FittedFigures, SharedFigures
 
@@ -109,7 +109,7 @@ def money_rows(report: RunReport) -> Rows:
     if report.shared.jobs:
         rows.append(("shared answers", f"{report.shared.jobs:,} jobs", _sharing(report.shared)))
     if money.held:
-        rows.append(("still held", usd_rounded(money.held), "attempts that may have been billed"))
+        rows.append(("still held", usd_most(money.held), "attempts that may have been billed"))
     if report.over_hold:
         rows.append(("over hold", usd_rounded(money.over_hold), f"{report.over_hold:,} jobs; see the alarm"))
     if report.over_bound:
@@ -180,11 +180,11 @@ def _held_row(report: RunReport) -> tuple[str, ...]:
         added = ", added up over the run" if report.deferred_for_money is not None else ""
         return (
             "held before sending",
-            usd_rounded(report.usd.worst_case),
+            usd_most(report.usd.worst_case),
             f"worst case of what was sent{added}",
         )
     percentile = f"of what was sent; held was percentile {report.hold_percentile} of the observed output"
-    return ("worst case", usd_rounded(report.usd.worst_case), percentile)
+    return ("worst case", usd_most(report.usd.worst_case), percentile)
 
 
 def _expectation(report: RunReport) -> str:

@@ -15,7 +15,7 @@ from rules.lesson import LessonKey, Outputs, Tally
 from rules.scale import Scale
 from schemas.job import QueuedJob
 from schemas.model_facts import ModelFacts
-from schemas.money import to_usd, usd_rounded
+from schemas.money import to_usd, usd_most, usd_rounded
 from schemas.outcome import Mode
 from schemas.payload.api_rules import RULES, refusal
 from schemas.payload.traits import PayloadClass, Traits
@@ -226,7 +226,7 @@ def way_rows(ways: Sequence[QuotedWay]) -> list[tuple[str, ...]]:
             f"{one.jobs:,}",
             f"{one.as_asked:,}",
             *_observed_cells(one),
-            usd_rounded(one.worst_usd),
+            usd_most(one.worst_usd),
         )
         for one in ways
     ]

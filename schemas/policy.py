@@ -5,7 +5,7 @@ from datetime import time
 from decimal import Decimal
 from itertools import combinations, pairwise
 from typing import Annotated, Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -35,6 +35,7 @@ from schemas.policy_sections import (
     RunRules,
     Uncountable,
 )
+from schemas.time_zone import known_zone
 
 
 class Policy(PolicySection):
@@ -73,11 +74,7 @@ class Policy(PolicySection):
     @field_validator("time_zone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ValueError(f"unknown time zone {value!r}; use a name such as Europe/Berlin") from error
-        return value
+        return known_zone(value)
 
     @model_validator(mode="after")
     def _routes_climb(self) -> Self:

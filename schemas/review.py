@@ -27,6 +27,11 @@ UNKNOWN_ADVICE = (
     "reject it: it is not sent again\n"
     "either way its hold stays until `weighbridge review book` books what was billed"
 )
+#: and where something came for it that could not be read
+ACCEPT_ADVICE = (
+    "or accept what came with `weighbridge review accept`: it is the answer of the job then, what was billed is booked, "
+    "and its hold ends"
+)
 #: what can be done about a job whose answer was cut off at its max_tokens
 CUT_OFF_ADVICE = (
     "approve it, as it is or edited: it is sent and paid for again\n"
@@ -122,6 +127,7 @@ class UnknownHold:
         held: nano-USD.
         since: when the attempt ended without an answer.
         review_id: the review of its job, or None when there is none.
+        has_raw: something came for it that could not be read, and is kept.
     """
 
     attempt_id: "AttemptId"
@@ -131,6 +137,7 @@ class UnknownHold:
     held: NanoUsd
     since: datetime | None
     review_id: int | None
+    has_raw: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +328,7 @@ class ParkedJob:
         worst_case: nano-USD, if it was priced.
         payload: its JSON.
         counted: input tokens by model, as far as they are on record.
+        has_raw: something came for an attempt of unknown outcome at it, and could not be read.
     """
 
     job: "QueuedJob"
@@ -328,3 +336,4 @@ class ParkedJob:
     worst_case: NanoUsd | None
     payload: str
     counted: Mapping[str, int]
+    has_raw: bool = False

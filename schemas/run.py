@@ -124,6 +124,8 @@ class NewRun:
     workspace: str | None = None
     quote_id: str | None = None
     deadline_at: datetime | None = None
+    #: whose days its money is counted under
+    time_zone: str = "UTC"
 
 
 @dataclass(frozen=True, slots=True)

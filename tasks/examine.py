@@ -29,6 +29,7 @@ from services.cockpit import named_server, read_cockpit, server_address
 from services.deployments import POOL, deployments_of
 from services.gateway import Gateway, client_for, open_gateway
 from services.ledger import open_to_read
+from services.ledger.day_zones import zone_of
 from services.ledger.store import revision
 from services.ledger.tables_version import newest_revision
 from services.policy_file import read_policy
@@ -153,7 +154,10 @@ async def _models(gateway: Gateway, seen: _Seen) -> Diagnosis:
 
 
 def _ledger(here: Installation, seen: _Seen) -> Diagnosis:
-    return diagnosis.ledger_check(_ledger_state(here.ledger_url), simulated=seen.simulated)
+    time_zone = None if seen.policy is None else seen.policy.time_zone
+    return diagnosis.ledger_check(
+        _ledger_state(here.ledger_url), simulated=seen.simulated, time_zone=time_zone
+    )
 
 
 def _ledger_state(address: str) -> LedgerState:
@@ -164,10 +168,10 @@ def _ledger_state(address: str) -> LedgerState:
         return LedgerState(masked_url(address), None, newest)
     with closing(open_to_read(address)) as ledger, ledger.read() as connection:
         version = revision(connection)
-        simulated = None
-        if version == newest:
-            simulated = connection.scalar(select(RunRow.simulated).limit(1))
-        return LedgerState(masked_url(address), version, newest, simulated)
+        if version != newest:
+            return LedgerState(masked_url(address), version, newest)
+        simulated = connection.scalar(select(RunRow.simulated).limit(1))
+        return LedgerState(masked_url(address), version, newest, simulated, zone_of(connection))
 
 
 def _sqlite_path(address: str) -> Path | None:

@@ -16,7 +16,7 @@ from schemas.run import RunOptions, SampleOptions
 from schemas.settings import Settings
 from services.flow_process import prepare_flow_process
 from services.gateway import Gateway, open_gateway
-from services.ledger import Ledger, open_ledger, quotes
+from services.ledger import Ledger, day_zones, open_ledger, quotes
 from services.ledger.lessons import Lessons
 from services.policy_file import read_policy
 from services.result_file import writable_folder
@@ -66,6 +66,7 @@ async def start_quote(
             candidates = await _candidates(ledger, gateway, (policy, whole), others)
             with ledger.read() as connection:
                 quotes.assert_same_kind(connection, ledger.url, simulated=gateway.simulated)
+                day_zones.assert_zone(connection, ledger.url, policy.time_zone)
             yield Quoting(
                 quote_id=quote_id,
                 ledger=ledger,

@@ -219,6 +219,7 @@ def put_on_record(run: Run, jobs_path: str) -> None:
             started_at=run.reference.started_at,
             owner=run.reference.owner,
             parks_unknown=run.policy.parks_unknown,
+            time_zone=run.policy.time_zone,
         ),
     )
 

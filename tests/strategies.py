@@ -185,6 +185,7 @@ def begin(ledger, run_id="run-1", simulated=True, *, results="results", rules=No
         prefect_flow_run_id=None,
         owner=owner_of(run_id),
         parks_unknown=rules is None or rules.parks_unknown,
+        time_zone="UTC" if rules is None else rules.time_zone,
     )
     runs.begin(ledger, new)
     return run_id

@@ -1,22 +1,31 @@
 """`weighbridge review accept`."""
 
 import json
+from typing import Annotated
+
+import typer
 
 from cli.options import JsonOption, LedgerOption, opened_ledger
 from cli.review.review_options import (
     BilledOption,
     ByOption,
-    IdArgument,
     NotBilledOption,
     billed_of,
     reviewer_name,
 )
+from schemas.errors import BadInput
 from schemas.money import NanoUsd, usd_text
 from services.ledger import reviews
 
 
 def accept(
-    review: IdArgument,
+    review: Annotated[
+        int | None, typer.Argument(help="The id that `weighbridge review list` shows.", show_default=False)
+    ] = None,
+    attempt: Annotated[
+        str | None,
+        typer.Option(help="An attempt that `weighbridge review holds` shows, instead of a review."),
+    ] = None,
     billed: BilledOption = None,
     not_billed: NotBilledOption = False,
     by: ByOption = None,
@@ -28,13 +37,21 @@ def accept(
     What it cost is booked, its hold ends, and the job is not sent again.
     """
     cost = billed_of(billed, "accepted", not_billed=not_billed) or NanoUsd(0)
-    attempt_id, held = reviews.accept(opened_ledger(ledger), review, reviewer_name(by), cost)
+    match review, attempt:
+        case int(), None:
+            what = f"Review {review}"
+            attempt_id, held = reviews.accept(opened_ledger(ledger), review, reviewer_name(by), cost)
+        case None, str():
+            what = f"Attempt {attempt}"
+            attempt_id, held = reviews.accept_attempt(opened_ledger(ledger), attempt, reviewer_name(by), cost)
+        case _:
+            raise BadInput("Name either the id of a review or --attempt; nothing was accepted.")
     held_usd, billed_usd = usd_text(held), usd_text(cost)
     if as_json:
         shown = {"review": review, "attempt": attempt_id, "held_usd": held_usd, "billed_usd": billed_usd}
         print(json.dumps(shown))
         return
     print(
-        f"Review {review}: the raw answer of {attempt_id} is the answer of its job; {billed_usd} USD booked, and the "
+        f"{what}: the raw answer of {attempt_id} is the answer of its job; {billed_usd} USD booked, and the "
         f"hold of {held_usd} USD ended. `weighbridge collect` writes the results of its run again."
     )

@@ -17,7 +17,7 @@ import typer
 from cli.options import JsonOption, LedgerOption, opened_ledger
 from cli.review.decide_review import print_decided
 from cli.review.review_options import ByOption, IdArgument, NoteOption, reviewer_name
-from cli.screen import shown_tokens, shown_usd
+from cli.screen import shown_most, shown_tokens
 from schemas.errors import BadInput
 from schemas.money import usd_text
 from schemas.outcome import EXIT_CODES, RunOutcome
@@ -95,9 +95,9 @@ def _weight(model: str | None, input_tokens: int | None, worst_case: int | None)
 def _print_figures(edited: Edited) -> None:
     row, figures = edited.before, edited.figures
     before_tokens = shown_tokens(row.input_tokens, "uncounted")
-    before_usd = shown_usd(row.worst_case_nano_usd, "no worst case")
+    before_usd = shown_most(row.worst_case_nano_usd, "no worst case")
     print(f"before: {row.model or 'no model'}, {before_tokens} tokens, {before_usd}")
-    after_usd = shown_usd(figures.worst_case)
+    after_usd = shown_most(figures.worst_case)
     print(f"after:  {figures.model}, {shown_tokens(figures.input_tokens)} tokens, {after_usd}")
     if figures.fits:
         print("It is within its limits.")

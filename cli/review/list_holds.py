@@ -2,37 +2,72 @@
 
 import json
 from collections.abc import Sequence
+from typing import Annotated
 
+import typer
 from rich.markup import escape
 from rich.table import Table
 
-from cli.options import JsonOption, LedgerOption, opened_ledger
-from cli.screen import screen, shown_usd
+from cli.options import JsonOption, LedgerOption, looked_at, opened_ledger
+from cli.review.show_review import print_raw_text, raw_values
+from cli.screen import screen, shown_most
+from schemas.errors import BadInput
 from schemas.money import usd_text
 from schemas.review import UnknownHold
-from schemas.words import printable
+from schemas.words import masked_url, printable
 from services.ledger import reviews
+from services.ledger.asking import asking
+from services.ledger.review_lines import raw_answer_of
 
 
-def list_holds(ledger: LedgerOption = None, as_json: JsonOption = False) -> None:
+def list_holds(
+    attempt: Annotated[
+        str | None, typer.Option(help="Show what came for this attempt, where something came.")
+    ] = None,
+    ledger: LedgerOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """List the money that is held for attempts of unknown outcome.
 
-    Each keeps its hold until somebody books what it cost, whether its job has a review or not.
+    Each keeps its hold until somebody books what it cost, whether its job has a review or not. Where something came
+    that could not be read, `weighbridge review accept` can make it the answer.
     """
+    if attempt is not None:
+        _show_raw(looked_at(ledger), attempt, as_json=as_json)
+        return
     opened = opened_ledger(ledger)
     holds = reviews.unknown_holds(opened)
     if as_json:
         print(json.dumps([_as_json(hold) for hold in holds]))
     elif holds:
         _print_holds(holds)
-        total = shown_usd(sum(hold.held for hold in holds))
+        total = shown_most(sum(hold.held for hold in holds))
         print(f"{len(holds):,} attempt(s), {total} held in total.")
         print("`weighbridge review book --attempt ID` with --billed USD or --not-billed ends a hold.")
+        if any(hold.has_raw for hold in holds):
+            print(
+                "`weighbridge review holds --attempt ID` shows what came, `weighbridge review accept` accepts it."
+            )
     else:
         print(f"No money is held for an attempt of unknown outcome in {opened.url}.")
 
 
-def _as_json(hold: UnknownHold) -> dict[str, str | int | None]:
+def _show_raw(url: str, attempt_id: str, *, as_json: bool) -> None:
+    with asking(url) as ask:
+        raw = raw_answer_of(ask, attempt_id)
+    if raw is None:
+        raise BadInput(
+            f"In {masked_url(url)}, nothing is kept that came for an attempt {attempt_id} of unknown outcome; "
+            "`weighbridge review holds` lists those there are."
+        )
+    if as_json:
+        print(json.dumps(raw_values(raw)))
+        return
+    print_raw_text(screen(), raw)
+    print(f"`weighbridge review accept --attempt {raw.attempt_id} --billed USD` makes it the answer.")
+
+
+def _as_json(hold: UnknownHold) -> dict[str, str | int | bool | None]:
     return {
         "attempt": hold.attempt_id,
         "job": hold.job_id,
@@ -41,6 +76,7 @@ def _as_json(hold: UnknownHold) -> dict[str, str | int | None]:
         "held_usd": usd_text(hold.held),
         "since": None if hold.since is None else hold.since.isoformat(),
         "review": hold.review_id,
+        "came": hold.has_raw,
     }
 
 
@@ -49,11 +85,13 @@ def _print_holds(holds: Sequence[UnknownHold]) -> None:
     for heading in ("attempt", "job", "run", "model"):
         table.add_column(heading)
     table.add_column("held", justify="right")
-    for heading in ("since", "review"):
+    for heading in ("since", "review", "came"):
         table.add_column(heading)
     for hold in holds:
         since = "" if hold.since is None else f"{hold.since:%Y-%m-%d %H:%M}"
         review = "" if hold.review_id is None else str(hold.review_id)
-        cells = (hold.attempt_id, hold.job_id, hold.run_id, hold.model, shown_usd(hold.held), since, review)
+        came = "yes" if hold.has_raw else ""
+        named = (hold.attempt_id, hold.job_id, hold.run_id, hold.model)
+        cells = (*named, shown_most(hold.held), since, review, came)
         table.add_row(*(escape(printable(cell)) for cell in cells))
     screen().print(table)

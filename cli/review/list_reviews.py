@@ -11,7 +11,8 @@ from rich.table import Table
 from cli.options import JsonOption, LedgerOption, looked_at
 from cli.review.review_options import with_filter
 from cli.review.review_values import as_json_values, totals_sentence
-from cli.screen import screen, shown_tokens, shown_usd
+from cli.screen import screen, shown_most, shown_tokens
+from schemas.forms.bounds import MOST_WHOLE
 from schemas.review import Filter, Order, Review
 from schemas.words import masked_url, printable
 from services.ledger.asking import asking
@@ -21,7 +22,7 @@ from services.ledger.review_lines import listed_by, totals_by
 @with_filter
 def list_reviews(
     which: Filter,
-    limit: Annotated[int, typer.Option(min=1, help="Show at most this many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=MOST_WHOLE, help="Show at most this many.")] = 50,
     order: Annotated[Order, typer.Option(help="Which to show first.")] = Order.LATEST,
     ledger: LedgerOption = None,
     as_json: JsonOption = False,
@@ -57,7 +58,7 @@ def _print_list(rows: Iterable[Review]) -> None:
             row.reason,
             row.model or "",
             shown_tokens(row.input_tokens),
-            shown_usd(row.worst_case_nano_usd),
+            shown_most(row.worst_case_nano_usd),
             row.detail,
             status,
         )

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from cli.screen import shown_usd
+from cli.screen import shown_most
 from schemas.review import Totals
 
 
@@ -22,6 +22,6 @@ def totals_sentence(total: Totals) -> str:
     """What the reviews that match add up to."""
     unpriced = f", {total.unpriced:,} of them without a worst case" if total.unpriced else ""
     return (
-        f"{total.count:,} review(s), worst case {shown_usd(total.worst_case)} in total, "
+        f"{total.count:,} review(s), worst case {shown_most(total.worst_case)} in total, "
         f"{total.input_tokens:,} input tokens{unpriced}."
     )

@@ -12,7 +12,7 @@ from rich.markup import escape
 from cli.options import JsonOption, LedgerOption, looked_at
 from cli.review.review_options import IdArgument
 from cli.review.review_values import as_json_values
-from cli.screen import screen, shown_tokens, shown_usd
+from cli.screen import screen, shown_most, shown_tokens, shown_usd
 from rules.raw_answer import RAW_LABEL, shown_raw
 from schemas.errors import BadInput
 from schemas.money import usd_text
@@ -49,7 +49,7 @@ def show_review(
         )
     if as_json:
         history = [as_json_values(event) for event in events]
-        came = [_raw_values(raw) for raw in raws]
+        came = [raw_values(raw) for raw in raws]
         print(json.dumps(as_json_values(row) | {"events": history, "raw_answers": came}))
         return
     console = screen()
@@ -77,7 +77,7 @@ def _print_review(console: Console, row: ReviewDetail, events: Sequence[ReviewEv
         console.print(f"  {event.at:%Y-%m-%d %H:%M} {escape(printable(change))}", highlight=False)
 
 
-def _raw_values(raw: RawAnswer) -> dict[str, Any]:
+def raw_values(raw: RawAnswer) -> dict[str, Any]:
     """A raw answer as JSON values; its text is cut, and how much of it is left out is said."""
     text, left_out = shown_raw(raw.body)
     return {
@@ -92,16 +92,21 @@ def _raw_values(raw: RawAnswer) -> dict[str, Any]:
 
 def _print_raw(console: Console, review_id: int, raws: Sequence[RawAnswer]) -> None:
     for raw in raws:
-        text, left_out = shown_raw(raw.body)
-        console.print(f"[dim]{RAW_LABEL} (attempt {escape(raw.attempt_id)}):[/dim]", highlight=False)
-        console.print(escape(_without_controls(text)), soft_wrap=True, highlight=False)
-        if left_out:
-            console.print(f"[dim]... {left_out:,} more bytes ...[/dim]", highlight=False)
+        print_raw_text(console, raw)
     if raws:
         console.print(
             f"[dim]`weighbridge review accept {review_id} --billed USD` makes the newest of them the answer.[/dim]",
             highlight=False,
         )
+
+
+def print_raw_text(console: Console, raw: RawAnswer) -> None:
+    """Print what came for an attempt and could not be read, up to a bound."""
+    text, left_out = shown_raw(raw.body)
+    console.print(f"[dim]{RAW_LABEL} (attempt {escape(raw.attempt_id)}):[/dim]", highlight=False)
+    console.print(escape(_without_controls(text)), soft_wrap=True, highlight=False)
+    if left_out:
+        console.print(f"[dim]... {left_out:,} more bytes ...[/dim]", highlight=False)
 
 
 def _figures(row: ReviewDetail) -> Iterator[tuple[str, object]]:
@@ -110,7 +115,7 @@ def _figures(row: ReviewDetail) -> Iterator[tuple[str, object]]:
         yield name, getattr(row, name)
     tokens = shown_tokens(row.input_tokens, "not counted")
     yield "tokens", f"{tokens} (limit {shown_tokens(row.limit_tokens, 'none')}, {row.method or 'no method'})"
-    worst_case = shown_usd(row.worst_case_nano_usd, "not known")
+    worst_case = shown_most(row.worst_case_nano_usd, "not known")
     yield "worst case", f"{worst_case} (limit {shown_usd(row.limit_nano_usd, 'none')})"
     yield "max_tokens", shown_tokens(row.max_tokens)
     for name in ("claimed_by", "decided_by", "note", "ceiling_usd", "ceiling_tokens", "expires_at"):

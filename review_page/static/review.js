@@ -78,11 +78,13 @@ function comesTo(chosen) {
   return `${jobs}, at most ${usd(priced.reduce((sum, nano) => sum + BigInt(nano), 0n))} USD${rest}`;
 }
 
-// cents, half to even, as the page that asks for confirmation writes them
+// cents, or two digits of what is below ten cents, rounded up, as the page that asks for confirmation writes them
 function usd(nano) {
-  const [cents, rest, half] = [nano / 10000000n, nano % 10000000n, 5000000n];
-  const rounded = rest > half || (rest === half && cents % 2n === 1n) ? cents + 1n : cents;
-  return `${(rounded / 100n).toLocaleString("en")}.${String(rounded % 100n).padStart(2, "0")}`;
+  const places = Math.min(9, Math.max(2, 11 - String(nano).length));
+  const [step, unit] = [10n ** BigInt(9 - places), 10n ** BigInt(places)];
+  const rounded = (nano + step - 1n) / step;
+  const below = String(rounded % unit).padStart(places, "0").replace(/0+$/, "").padEnd(2, "0");
+  return `${(rounded / unit).toLocaleString("en")}.${below}`;
 }
 
 if (document.querySelector("[data-review=selection]")) {

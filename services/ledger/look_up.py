@@ -79,9 +79,9 @@ def latest_report(url: str, run_id: str | None) -> ReportLine | None:
         BadInput: no ledger is there.
         RunFailed: the database does not answer, or was made by a newer version.
     """
-    which = "WHERE run_id = :run" if run_id else "ORDER BY started_at DESC LIMIT 1"
+    which = "WHERE run_id = :run" if run_id is not None else "ORDER BY started_at DESC LIMIT 1"
     with asking(url) as ask:
-        found = read_lines(ReportLine, ask(f"{_REPORT} {which}", {"run": run_id} if run_id else {}))
+        found = read_lines(ReportLine, ask(f"{_REPORT} {which}", {} if run_id is None else {"run": run_id}))
     return found[0] if found else None
 
 

@@ -1,4 +1,4 @@
--- The tables of version 0019, by services/ledger/new_tables.py;
+-- The tables of version 0020, by services/ledger/new_tables.py;
 
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
@@ -385,7 +385,14 @@ CREATE TABLE allowances (
 	CONSTRAINT pk_allowances PRIMARY KEY (account, limit_name)
 );
 
+CREATE TABLE day_zones (
+	id INTEGER NOT NULL, 
+	time_zone VARCHAR(100) NOT NULL, 
+	since DATETIME NOT NULL, 
+	CONSTRAINT pk_day_zones PRIMARY KEY (id)
+);
+
 CREATE INDEX ix_runs_reading_digest ON runs (reading_digest) WHERE reading_digest IS NOT NULL;
 
-INSERT INTO alembic_version VALUES ('0019');
+INSERT INTO alembic_version VALUES ('0020');
 

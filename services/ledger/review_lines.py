@@ -43,6 +43,11 @@ WHERE reviews.id = :review_id AND a.fingerprint IN (reviews.fingerprint, reviews
   AND a.job_id = reviews.job_id AND a.state = 'unknown' AND responses.attempt_id = a.attempt_id
 ORDER BY a.ended_at DESC, a.attempt_id DESC LIMIT :most
 """
+_RAW_ANSWER_OF = """
+SELECT a.attempt_id, a.run_id, a.ended_at, a.held_nano_usd, responses.body
+FROM attempts a JOIN responses ON responses.attempt_id = a.attempt_id
+WHERE a.attempt_id = :attempt AND a.state = 'unknown'
+"""
 #: of the raw answers of one review, the last so many
 _MOST_RAW = 3
 _LIKE = " OR ".join(
@@ -118,6 +123,8 @@ def one_by(ask: Asked, review_id: int) -> ReviewDetail | None:
 
 def events_by(ask: Asked, review_id: int) -> list[ReviewEvent]:
     """What happened to a review, the first first."""
+    if not is_an_id(review_id):
+        return []
     return read_lines(ReviewEvent, ask(_EVENTS, {"review_id": review_id}))
 
 
@@ -126,3 +133,9 @@ def raw_answers_by(ask: Asked, review_id: int) -> list[RawAnswer]:
     if not is_an_id(review_id):
         return []
     return read_lines(RawAnswer, ask(_RAW_ANSWERS, {"review_id": review_id, "most": _MOST_RAW}))
+
+
+def raw_answer_of(ask: Asked, attempt_id: str) -> RawAnswer | None:
+    """What came for one attempt of unknown outcome and could not be read; None: nothing, or there is no such attempt."""
+    found = read_lines(RawAnswer, ask(_RAW_ANSWER_OF, {"attempt": attempt_id}))
+    return found[0] if found else None

@@ -12,7 +12,7 @@ from schemas.job import RunId
 from schemas.ledger import AttemptRow, BatchRow, JobRow, RunRow
 from schemas.outcome import AttemptState, BatchState, RunOutcome
 from schemas.run import NewRun, RunKey, RunOnRecord
-from services.ledger import leases, quotes, reviews, settle
+from services.ledger import day_zones, leases, quotes, reviews, settle
 from services.ledger.batches import OPEN_STATES
 from services.ledger.outcomes import end_where
 from services.ledger.shared_answers import end_sharers, remember
@@ -28,11 +28,13 @@ def begin(ledger: Ledger, run: NewRun) -> None:
     """Put a run on record.
 
     Raises:
-        BadInput: the ledger holds real runs and this one is simulated, or the other way round.
+        BadInput: the ledger holds real runs and this one is simulated, or the other way round; or it counts its days in
+            another time zone than this run.
     """
     now = datetime.now(UTC)
     with ledger.write() as connection:
         quotes.assert_same_kind(connection, ledger.url, simulated=run.simulated)
+        day_zones.keep_zone(connection, ledger.url, run.time_zone)
         connection.execute(
             insert(RunRow).values(
                 run_id=run.run_id,
@@ -212,7 +214,7 @@ def _is_gone(run: RunOnRecord) -> bool:
 def find(ledger: Ledger, run_id: str | None = None) -> RunOnRecord | None:
     """The named run, or, without a name, the one begun last."""
     query = select(*_COLUMNS).order_by(RunRow.started_at.desc()).limit(1)
-    if run_id:
+    if run_id is not None:
         query = select(*_COLUMNS).where(RunRow.run_id == run_id)
     with ledger.read() as connection:
         row = connection.execute(query).first()

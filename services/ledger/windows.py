@@ -66,6 +66,25 @@ def open_windows(connection: Connection, caps: Sequence[WindowCap]) -> dict[Wind
     }
 
 
+def put_on_record(connection: Connection, windows: Iterable[Window]) -> None:
+    """Put windows that are not on record there, with nothing held or settled, and no cap until the next hold."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    connection.execute(
+        dialect.insert(BudgetRow).on_conflict_do_nothing(),
+        [
+            {
+                "scope": window.scope,
+                "period": window.period,
+                "group_name": window.group,
+                "cap_nano_usd": None,
+                "held_nano_usd": 0,
+                "settled_nano_usd": 0,
+            }
+            for window in sorted(windows)
+        ],
+    )
+
+
 def used(connection: Connection, windows: Iterable[Window]) -> dict[Window, int]:
     """Nano-USD settled and held in each of the windows that is on record."""
     key = (BudgetRow.scope, BudgetRow.period, BudgetRow.group_name)

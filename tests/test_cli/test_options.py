@@ -1,5 +1,7 @@
 """What several commands share: amounts of USD, and a ledger that reading never makes."""
 
+import sqlite3
+from contextlib import closing
 from decimal import Decimal
 
 import pytest
@@ -26,6 +28,7 @@ READING = [
     ["prune-history"],
     ["collect"],
     ["cancel", "run-1"],
+    ["time-zone"],
 ]
 
 
@@ -38,6 +41,23 @@ def test_in_an_empty_folder_nothing_is_made_and_the_sentence_says_where_it_looke
     assert f"There is no ledger at {tmp_path}/data/ledger.db." in ended.sentence
     assert "--ledger or WEIGHBRIDGE_LEDGER" in ended.sentence
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", READING, ids=" ".join)
+@pytest.mark.parametrize(
+    "statement", ["", "CREATE TABLE invoices (id)"], ids=["an empty file", "a foreign database"]
+)
+def test_in_a_database_without_a_ledger_nothing_is_made_either(weighbridge, tmp_path, arguments, statement):
+    file = tmp_path / "other.db"
+    file.touch()
+    with closing(sqlite3.connect(file)) as connection:
+        connection.executescript(statement)
+    before = file.read_bytes()
+    ended = weighbridge(*arguments, "--ledger", "sqlite:///other.db")
+    assert ended.code == 2
+    assert "There are no tables of a ledger at sqlite:///other.db." in ended.sentence
+    assert ended.sentence.endswith("Nothing was changed.")
+    assert file.read_bytes() == before
 
 
 def test_the_ledger_that_an_option_or_the_environment_names_is_looked_for(weighbridge, tmp_path, monkeypatch):
@@ -102,7 +122,9 @@ def test_an_option_that_was_left_out_is_no_amount():
 
 
 @given(
-    st.sampled_from(["nan", "-1", "inf", "-0.01", "1000000", "1e9", "", "1,5", "$1"])
+    st.sampled_from(
+        ["nan", "-1", "inf", "-0.01", "1000000", "1e9", "", "1,5", "$1", "1_0", "1e-9", "\uff11", ".", "+1"]
+    )
     | texts.map("x{}".format)
 )
 def test_anything_else_is_refused_with_the_options_name(text):

@@ -1,6 +1,6 @@
 """Figures for people, and a word where there is none."""
 
-from cli.screen import screen, shown_tokens, shown_usd
+from cli.screen import screen, shown_most, shown_tokens, shown_usd
 
 
 def test_a_figure_is_shown_with_its_unit_or_separators():
@@ -10,7 +10,8 @@ def test_a_figure_is_shown_with_its_unit_or_separators():
 
 
 def test_a_missing_figure_is_an_empty_cell_or_a_word():
-    assert (shown_usd(None), shown_tokens(None)) == ("", "")
+    assert shown_most(1_234_561_000_000) == "$1,234.57"
+    assert (shown_usd(None), shown_most(None), shown_tokens(None)) == ("", "", "")
     assert (shown_usd(None, "none"), shown_tokens(None, "not counted")) == ("none", "not counted")
 
 

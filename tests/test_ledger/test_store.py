@@ -14,7 +14,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, func, insert, inspect, text
 
-from schemas import allowance_table, review_tables, saving_tables
+from schemas import allowance_table, day_zone_table, review_tables, saving_tables
 from schemas.errors import BadInput, RunFailed
 from schemas.ledger import AttemptRow, BudgetRow, PayloadRow, RunRow
 from schemas.review_tables import ReviewRow
@@ -25,7 +25,7 @@ from tests.ledgers import parked, rows, started
 from tests.strategies import begin
 
 #: a table belongs to the schema once its module is imported, which opening a ledger need not do
-TABLE_MODULES = (allowance_table, review_tables, saving_tables)
+TABLE_MODULES = (allowance_table, day_zone_table, review_tables, saving_tables)
 
 
 def test_the_migrations_make_exactly_the_tables_of_the_schema(ledger):

@@ -6,6 +6,7 @@ from axe_playwright_python.sync_playwright import Axe
 from review_page.people import hashed_password
 from tests.browsers import launched_chromium, opened
 from tests.strategies import quick_ledger
+from tests.test_ledger.test_reviews.table import unread_review
 from tests.test_review_page.office import REASONS, STATUSES, open_office
 from tests.test_review_page.served_page import served
 
@@ -125,6 +126,34 @@ def test_axe_finds_nothing_where_a_payload_is_edited_and_where_a_decision_is_ans
         page.get_by_text("1 job claimed").wait_for()
         found += faults(page, "a success's message")
         page.get_by_role("button", name="Give it back").click()
+    assert found == []
+
+
+@pytest.mark.parametrize(("scheme", "size"), LOOKS)
+def test_axe_finds_nothing_on_a_review_that_shows_what_came_and_cannot_be_read(
+    chromium, tmp_path, scheme, size
+):
+    raw = quick_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    # without a blank to break it at, and more than is shown
+    review, _ = unread_review(raw, body="<p>" + "unbreakable" * 900)
+    with served(raw) as address, opened(chromium, address, **looks_like(scheme, size)) as page:
+        page.goto(f"{address}/reviews/detail?pk={review.id}")
+        page.get_by_text("more bytes are not shown").wait_for()
+        found = faults(page, "raw answer")
+        page.get_by_text("Accept what came").click()
+        page.get_by_label("It was billed, in USD").fill("much")
+        found += faults(page, "accepting")
+        if size == "phone":
+            found += page.evaluate(TOO_SMALL)
+        page.get_by_role("button", name="Accept", exact=True).click()
+        page.get_by_role("alert").wait_for()
+        found += faults(page, "accepting, refused")
+        page.get_by_text("Accept what came").click()
+        page.get_by_label("It was billed, in USD").fill("0.00000003")
+        page.get_by_role("button", name="Accept", exact=True).click()
+        page.get_by_text("is the answer of its job").wait_for()
+        found += faults(page, "accepted")
+    raw.close()
     assert found == []
 
 

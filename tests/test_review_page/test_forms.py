@@ -56,9 +56,26 @@ def test_amounts_are_read_exactly(usd):
     assert usd_of(form(n=f"{usd:f}"), "n") == usd
 
 
-@pytest.mark.parametrize("text", ["1e999", "NaN", "sNaN", "Infinity", "-1", "1000000000", "1.2.3", "much"])
+@pytest.mark.parametrize(
+    "text",
+    ["1e999", "NaN", "sNaN", "Infinity", "-1", "1000000000", "1.2.3", "much", "1_0", "1e-9", "\uff11", "$"],
+)
 def test_what_money_cannot_be_is_not_an_amount(text):
     assert amount(text) is None
+
+
+@given(st.integers(0, 999_999), st.text("0123456789", min_size=1, max_size=5))
+def test_a_comma_in_place_of_a_decimal_point_never_makes_another_amount(whole, places):
+    """A comma parts thousands and nothing else: what is read is what an English reader reads, or it is refused."""
+    text = f"{whole},{places}"
+    parts_thousands = len(places) == 3 and 0 < whole < 1_000
+    read = 1_000 * whole + int(places) if parts_thousands else None
+    assert amount(text) == read
+    if read is None:
+        with pytest.raises(BadInput, match="nothing was decided"):
+            whole_of(form(n=text), "n")
+    else:
+        assert whole_of(form(n=text), "n") == read
 
 
 @given(st.integers(-(10**17), 10**17))

@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import update
 
+from schemas.money import usd_at_most
 from schemas.review_tables import ReviewRow
 from tests.browsers import launched_chromium, opened
 from tests.strategies import quick_ledger
@@ -135,6 +136,15 @@ def test_the_selection_says_what_it_comes_to_as_the_confirmation_does(chromium, 
         page.get_by_role("button", name="With selected").click()
         page.get_by_role("link", name="Approve …").click()
         assert page.locator("[data-review=consequence]").inner_text() == said
+
+
+def test_the_page_writes_an_amount_in_the_browser_as_it_does_on_the_server(chromium, address):
+    amounts = [digit * 10**place + rest for place in range(16) for digit in (1, 4, 9) for rest in (0, 1)]
+    with opened(chromium, address) as page:
+        shown = page.evaluate(
+            "amounts => amounts.map((nano) => usd(BigInt(nano)))", list(map(str, [0, *amounts]))
+        )
+    assert shown == [usd_at_most(nano) for nano in (0, *amounts)]
 
 
 def test_without_scripts_a_reviewer_decides_all_the_same(chromium, address, ledger):

@@ -20,14 +20,16 @@ def test_an_exact_amount_is_the_same_money_when_a_form_sends_it_back(nano):
 
 
 def test_what_is_not_known_is_shown_as_nothing():
-    shown = (wording.usd, wording.usd_exact, wording.number, wording.moment, wording.words)
-    assert [show(None) for show in shown] == [""] * 5
+    shown = (wording.usd, wording.usd_most, wording.usd_exact, wording.number, wording.moment, wording.words)
+    assert [show(None) for show in shown] == [""] * 6
 
 
 @pytest.mark.parametrize(
     ("shown", "text"),
     [
         (wording.usd(1_234_567_000_000), "$1,234.57"),
+        (wording.usd_most(1_234_561_000_000), "$1,234.57"),
+        (wording.consequence(Totals(1, 4_000_000, 9, 0, 1)), "1 job, at most 0.004 USD"),
         (wording.number(1_234_567), "1,234,567"),
         (wording.moment(datetime(2026, 11, 1, 9, 5, tzinfo=UTC)), "2026-11-01 09:05 UTC"),
         (wording.words("over_cost_limit"), "over cost limit"),

@@ -155,6 +155,10 @@ def test_a_job_of_unknown_outcome_is_told_what_each_decision_means():
     said = advise(parked(request(), 10, weighed, Reason.UNKNOWN_OUTCOME), weighed)
     assert "sent again" in said
     assert "review book" in said
+    assert "review accept" not in said
+    came = replace(parked(request(), 10, weighed, Reason.UNKNOWN_OUTCOME), has_raw=True)
+    assert advise(came, weighed).startswith(said)
+    assert "review accept" in advise(came, weighed)
 
 
 def cut_off(max_tokens, lengths):

@@ -51,6 +51,12 @@ OFF = [
     (diagnosis.models_check([RouteModel("m", why_not="m is retired")]), "m: m is retired"),
     (diagnosis.models_check([RouteModel("m", ending="retires on 2026-11-30")]), "m retires on 2026-11-30"),
     (diagnosis.ledger_check(LedgerState("u", "0009", "0010"), simulated=None), "version 0009"),
+    (
+        diagnosis.ledger_check(
+            LedgerState("u", "0010", "0010", time_zone="UTC"), simulated=None, time_zone="Asia/Tokyo"
+        ),
+        "counts its days in UTC, and the policy in Asia/Tokyo",
+    ),
     (diagnosis.ledger_check(LEDGER, simulated=False), "holds simulated runs, and the endpoint is real"),
     (diagnosis.folders_check([FolderState("results", "/x", writable=False)]), "results in /x"),
     (diagnosis.server_away("http://x/api", "ConnectError"), "does not answer (ConnectError)"),

@@ -5,7 +5,7 @@ there is refused here first, one by one, with its reason.
 """
 
 from schemas.review import JobLimits, ParkedJob
-from services.ledger.reviews.accepting import accept, runs_to_publish
+from services.ledger.reviews.accepting import accept, accept_attempt, runs_to_publish
 from services.ledger.reviews.applying import apply_decisions, approved_jobs
 from services.ledger.reviews.booking import book, book_attempt, count_unknown_holds, unknown_holds
 from services.ledger.reviews.closing import close_answered, name_cut_off, reopen_unsent
@@ -33,6 +33,7 @@ __all__ = [
     "JobLimits",
     "ParkedJob",
     "accept",
+    "accept_attempt",
     "apply_decisions",
     "approve",
     "approved_jobs",

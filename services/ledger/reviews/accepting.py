@@ -16,11 +16,12 @@ from schemas.errors import BadInput
 from schemas.job import AttemptId, RunId
 from schemas.ledger import AttemptRow, JobRow, RunRow
 from schemas.money import NanoUsd, usd_text
-from schemas.outcome import AttemptState, ReviewStatus
+from schemas.outcome import AttemptState, Reason, ReviewStatus
 from schemas.review import AcceptedAnswer, RawAnswer
 from schemas.review_tables import ReviewEventRow, ReviewRow
 from schemas.transitions import TRANSITIONS, Verb, why_not
-from services.ledger.review_lines import is_an_id, raw_answers_by
+from services.ledger.review_lines import is_an_id, raw_answer_of, raw_answers_by
+from services.ledger.reviews.booking import review_of
 from services.ledger.reviews.deciding import checked_name
 from services.ledger.settle import settle
 from services.ledger.store import Ledger, values_of
@@ -62,8 +63,72 @@ def accept(
             why = f"it was changed since you read it (version {version}, now {review.version})"
         if why is not None or raw is None:
             raise BadInput(f"Nothing was accepted: of review {review_id}, {why}.")
-        _settle(connection, raw, name, billed)
-        _close(connection, review, raw, name, billed)
+        return _accepted(connection, review, raw, name, billed)
+
+
+def accept_attempt(ledger: Ledger, attempt_id: str, by: str, billed: NanoUsd) -> AcceptedAnswer:
+    """Make what came for one attempt the answer of its job, whether that has a review or not.
+
+    Under `on_unknown = "resend"` it has none: then one is put on record, closed, which says who accepted what.
+
+    Args:
+        ledger: the ledger.
+        attempt_id: the attempt.
+        by: who accepts it.
+        billed: nano-USD that the provider billed for it.
+
+    Returns:
+        The attempt, and what was held for it.
+
+    Raises:
+        BadInput: as `accept`. Nothing was changed.
+    """
+    name = checked_name(by)
+    with ledger.write() as connection:
+        one_at_a_time(connection)
+        raw = raw_answer_of(values_of(connection), attempt_id)
+        if raw is None:
+            raise BadInput(
+                f"Nothing was accepted: in {ledger.url}, nothing is kept that came for an attempt {attempt_id} of unknown "
+                "outcome. `weighbridge review holds` lists those there are."
+            )
+        review_id = review_of(connection, attempt_id)
+        review = _locked(connection, review_id or _put_on_record(connection, attempt_id))
+        why = "it has no review" if review is None else _why_not(connection, review, raw, name, billed)
+        if why is not None or review is None:
+            raise BadInput(f"Nothing was accepted: of attempt {attempt_id}, {why}.")
+        return _accepted(connection, review, raw, name, billed)
+
+
+def _put_on_record(connection: Connection, attempt_id: str) -> int:
+    """Put the review on record of an attempt whose job has none; its id."""
+    named = AttemptRow.attempt_id == attempt_id
+    attempt = connection.execute(select(AttemptRow.__table__).where(named)).one()
+    values = {
+        "job_id": attempt.job_id,
+        "run_id": attempt.run_id,
+        "row_number": attempt.row_number,
+        "fingerprint": attempt.fingerprint,
+        "reason": Reason.UNKNOWN_OUTCOME,
+        "detail": attempt.error or "",
+        "status": ReviewStatus.PENDING,
+        "model": attempt.model,
+        "method": attempt.method,
+        "payload_class": attempt.payload_class,
+        "input_tokens": attempt.input_tokens,
+        "max_tokens": attempt.max_tokens,
+        "worst_case_nano_usd": attempt.worst_case_nano_usd,
+        "group_name": attempt.group_name,
+        "created_at": datetime.now(UTC),
+    }
+    return connection.execute(insert(ReviewRow).values(**values).returning(ReviewRow.id)).scalar_one()
+
+
+def _accepted(
+    connection: Connection, review: Row[Any], raw: RawAnswer, name: str, billed: NanoUsd
+) -> AcceptedAnswer:
+    _settle(connection, raw, name, billed)
+    _close(connection, review, raw, name, billed)
     return AcceptedAnswer(raw.attempt_id, NanoUsd(raw.held_nano_usd))
 
 

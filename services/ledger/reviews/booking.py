@@ -7,14 +7,14 @@ decided about first, because an undecided one is sent again once nothing of it i
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, insert, or_, select
 
 from rules.endings import booked
 from rules.over_hold import over_hold
 from schemas.attempt import Settlement
 from schemas.errors import BadInput
 from schemas.job import AttemptId
-from schemas.ledger import AttemptRow
+from schemas.ledger import AttemptRow, ResponseRow
 from schemas.money import NanoUsd, usd_text
 from schemas.outcome import AttemptState, ReviewStatus
 from schemas.review import UnknownHold
@@ -31,6 +31,18 @@ _REVIEW = (
     ReviewRow.status,
     ReviewRow.fingerprint,
     ReviewRow.edited_fingerprint,
+)
+_REVIEW_ID = (
+    select(func.min(ReviewRow.id))
+    .where(
+        ReviewRow.job_id == AttemptRow.job_id,
+        or_(
+            ReviewRow.fingerprint == AttemptRow.fingerprint,
+            ReviewRow.edited_fingerprint == AttemptRow.fingerprint,
+        ),
+    )
+    .correlate(AttemptRow)
+    .scalar_subquery()
 )
 _UNDECIDED = (ReviewStatus.PENDING, ReviewStatus.CLAIMED, ReviewStatus.EXPIRED)
 
@@ -107,6 +119,11 @@ def book_attempt(ledger: Ledger, attempt_id: str, by: str, billed: NanoUsd | Non
         return _book(connection, unknown, review, name, billed)
 
 
+def review_of(connection: Connection, attempt_id: str) -> int | None:
+    """The review of the job of an attempt; None where there is none, or no such attempt."""
+    return connection.scalar(select(_REVIEW_ID).where(AttemptRow.attempt_id == attempt_id))
+
+
 def unknown_holds(ledger: Ledger, run_id: str | None = None, most: int | None = None) -> list[UnknownHold]:
     """The attempts of unknown outcome, the oldest first: each keeps its hold until somebody books what it cost.
 
@@ -115,18 +132,7 @@ def unknown_holds(ledger: Ledger, run_id: str | None = None, most: int | None = 
         run_id: only attempts of this run; None: of all.
         most: at most this many; None: all.
     """
-    review_id = (
-        select(func.min(ReviewRow.id))
-        .where(
-            ReviewRow.job_id == AttemptRow.job_id,
-            or_(
-                ReviewRow.fingerprint == AttemptRow.fingerprint,
-                ReviewRow.edited_fingerprint == AttemptRow.fingerprint,
-            ),
-        )
-        .correlate(AttemptRow)
-        .scalar_subquery()
-    )
+    has_raw = exists().where(ResponseRow.attempt_id == AttemptRow.attempt_id).correlate(AttemptRow)
     query = (
         select(
             AttemptRow.attempt_id,
@@ -135,7 +141,8 @@ def unknown_holds(ledger: Ledger, run_id: str | None = None, most: int | None = 
             AttemptRow.model,
             AttemptRow.held_nano_usd,
             AttemptRow.ended_at,
-            review_id,
+            _REVIEW_ID,
+            has_raw,
         )
         .where(*_unknown_of(run_id))
         .order_by(AttemptRow.ended_at, AttemptRow.attempt_id)

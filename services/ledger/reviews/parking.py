@@ -7,10 +7,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, exists, func, not_, or_, select
 
+from rules.raw_answer import unknown_advice
 from schemas.job import RunId
-from schemas.ledger import CountRow, JobRow, PayloadRow
-from schemas.outcome import LETS_PASS, Outcome, Reason, ReviewStatus
-from schemas.review import UNKNOWN_ADVICE, JobLimits, ParkedJob
+from schemas.ledger import AttemptRow, CountRow, JobRow, PayloadRow, ResponseRow
+from schemas.outcome import LETS_PASS, AttemptState, Outcome, Reason, ReviewStatus
+from schemas.review import JobLimits, ParkedJob
 from schemas.review_tables import ReviewPayloadRow, ReviewRow
 from services.ledger.jobs import QUEUED_COLUMNS, queued
 from services.ledger.reviews.reading import in_doubt
@@ -20,6 +21,13 @@ from services.ledger.windows import one_at_a_time
 #: what would bring a job within its limits, one sentence a line, or None when nothing is known that would
 Advise = Callable[[ParkedJob], str | None]
 
+#: something came for an attempt of unknown outcome at the job, and could not be read
+_HAS_RAW = exists().where(
+    AttemptRow.job_id == JobRow.job_id,
+    AttemptRow.fingerprint.in_([JobRow.fingerprint, ReviewRow.fingerprint]),
+    AttemptRow.state == AttemptState.UNKNOWN,
+    ResponseRow.attempt_id == AttemptRow.attempt_id,
+)
 _COLUMNS = (
     *QUEUED_COLUMNS,
     JobRow.priority,
@@ -28,6 +36,7 @@ _COLUMNS = (
     JobRow.detail,
     PayloadRow.body,
     ReviewRow.fingerprint.label("review_fingerprint"),
+    _HAS_RAW.label("has_raw"),
 )
 _PAGE = 500
 
@@ -72,7 +81,9 @@ def _park(ledger: Ledger, parking: _Parking) -> int:
 def park_unknown(connection: Connection, run_id: str) -> None:
     """As `park_of_unknown_outcome`, inside the caller's transaction."""
     after = -1
-    parking = _Parking(run_id, Outcome.UNKNOWN, JobLimits(None, None), lambda _: UNKNOWN_ADVICE)
+    parking = _Parking(
+        run_id, Outcome.UNKNOWN, JobLimits(None, None), lambda one: unknown_advice(has_raw=one.has_raw)
+    )
     while last := _park_page(connection, parking, after):
         after = last[1]
 
@@ -111,7 +122,7 @@ def _park_page(connection: Connection, parking: _Parking, after: int) -> tuple[i
 def _values(row: Row[Any], parking: _Parking, counted: Mapping[str, int], now: datetime) -> dict[str, Any]:
     reason = row.reason or Reason.UNKNOWN_OUTCOME
     job = queued(row)
-    parked = ParkedJob(job, reason, row.worst_case_nano_usd, row.body, counted)
+    parked = ParkedJob(job, reason, row.worst_case_nano_usd, row.body, counted, row.has_raw)
     fingerprint = _fingerprint(row)
     return {
         "job_id": row.job_id,

@@ -5,11 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from schemas.errors import BadInput
 from schemas.job import Approval
 from schemas.ledger import AttemptRow, JobRow, ResponseRow, RunRow
+from schemas.review_tables import ReviewPayloadRow, ReviewRow
 from services.ledger import jobs, reviews, run_sums
 from services.ledger.verify import check_answers, check_holds, check_paid_once, check_reviews, check_rows
 from services.ledger.verify_windows import check_windows
@@ -257,4 +258,58 @@ def test_what_came_for_an_edit_is_accepted_by_who_claimed_its_review(ledger):
     assert outcomes(ledger, "run-2") == [("succeeded", None)]
     found = reviews.one_review(ledger, first.id)
     assert (found.status, found.decided_by, found.sent_run_id) == ("sent", "ben", "run-2")
+    assert_sound(ledger)
+
+
+class TestAnAttemptWithoutAReview:
+    """As under `on_unknown = "resend"`, until the next run sends its job again."""
+
+    def test_what_came_is_accepted_and_a_closed_review_says_by_whom(self, ledger):
+        attempt_id = unreadable(ledger)
+        end_early(ledger, "run-1")
+        with ledger.write() as connection:
+            connection.execute(delete(ReviewPayloadRow))
+            connection.execute(delete(ReviewRow))
+        assert reviews.accept_attempt(ledger, attempt_id, "ana", 30) == (attempt_id, 100)
+        assert money(ledger) == dict.fromkeys(WINDOWS, (0, 30))
+        assert outcomes(ledger) == [("succeeded", None)]
+        [found] = reviews.listed(ledger)
+        assert (found.status, found.decided_by, found.sent_attempt_id) == ("sent", "ana", attempt_id)
+        assert reviews.events(ledger, found.id)[-1].note.startswith(f"raw answer of {attempt_id} accepted")
+        assert reviews.runs_to_publish(ledger) == ["run-1"]
+        assert_sound(ledger)
+
+    def test_a_job_that_was_sent_again_keeps_its_new_answer_and_no_review_is_left(self, ledger):
+        attempt_id = unreadable(ledger)
+        begin(ledger, "run-2")
+        jobs.add(ledger, "run-2", [job(0)], [])
+        [again] = take(ledger, [100], "run-2", resend_unknown=True).held
+        write_down(ledger, [again.attempt_id], [succeeded(again)])
+        with pytest.raises(BadInput, match=f"sent again .attempt {again.attempt_id}"):
+            reviews.accept_attempt(ledger, attempt_id, "ana", 30)
+        assert reviews.listed(ledger) == []
+        assert sorted(attempt_states(ledger)) == ["succeeded", "unknown"]
+
+    @pytest.mark.parametrize("billed", [-1, 101])
+    def test_a_figure_that_cannot_be_right_changes_nothing(self, ledger, billed):
+        attempt_id = unreadable(ledger)
+        with pytest.raises(BadInput, match="Nothing was accepted"):
+            reviews.accept_attempt(ledger, attempt_id, "ana", billed)
+        assert money(ledger) == dict.fromkeys(WINDOWS, (100, 0))
+        assert reviews.listed(ledger) == []
+
+    def test_where_nothing_came_or_no_such_attempt_is_there_is_nothing_to_accept(self, ledger):
+        for attempt_id in (unanswered(ledger), "nope", ""):
+            with pytest.raises(BadInput, match="nothing is kept that came"):
+                reviews.accept_attempt(ledger, attempt_id, "ana", 30)
+
+
+def test_an_attempt_with_a_review_is_accepted_in_its_review(ledger):
+    review, attempt_id = unread_review(ledger)
+    reviews.claim(ledger, [review.id], "ben")
+    with pytest.raises(BadInput, match="claimed by ben"):
+        reviews.accept_attempt(ledger, attempt_id, "ana", 30)
+    reviews.accept_attempt(ledger, attempt_id, "ben", 30)
+    [found] = reviews.listed(ledger)
+    assert (found.id, found.status, found.decided_by) == (review.id, "sent", "ben")
     assert_sound(ledger)

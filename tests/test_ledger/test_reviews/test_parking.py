@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import event, select, update
 
+from rules.raw_answer import unknown_advice
 from schemas.ledger import JobRow, PayloadRow
 from schemas.outcome import Outcome, Reason
 from schemas.payload.payload import Payload
@@ -13,7 +14,7 @@ from schemas.review_tables import ReviewRow
 from services.ledger import jobs, reviews
 from services.ledger.reviews import parking
 from services.ledger.windows import one_at_a_time
-from tests.strategies import begin, job, request
+from tests.strategies import begin, end_early, job, request
 from tests.test_ledger.test_reviews.table import (
     FIGURES,
     NO_LIMITS,
@@ -22,6 +23,7 @@ from tests.test_ledger.test_reviews.table import (
     put_in_review,
     unanswered,
     unknown_review,
+    unreadable,
     wait_for_waiters,
 )
 
@@ -199,3 +201,25 @@ def test_the_payloads_of_a_large_run_are_dropped_in_pieces_and_the_undecided_sta
     with ledger.read() as connection:
         kept = [tuple(row) for row in connection.execute(left)]
     assert kept == [("run-1", 1), ("run-1", 5), *(("run-2", row) for row in range(10))]
+
+
+@pytest.mark.parametrize(
+    "park",
+    [
+        lambda ledger: end_early(ledger, "run-1"),
+        lambda ledger: reviews.park_of_unknown_outcome(
+            ledger, "run-1", NO_LIMITS, lambda one: unknown_advice(has_raw=one.has_raw)
+        ),
+    ],
+    ids=["by whoever closes the run", "by the run"],
+)
+@pytest.mark.parametrize("came", [True, False])
+def test_the_advice_names_accepting_where_something_came_and_only_there(ledger, park, came):
+    if came:
+        unreadable(ledger)
+    else:
+        unanswered(ledger)
+    park(ledger)
+    [review] = reviews.listed(ledger)
+    assert ("`weighbridge review accept`" in review.would_pass) is came
+    assert "`weighbridge review book`" in review.would_pass
