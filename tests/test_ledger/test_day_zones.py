@@ -202,6 +202,8 @@ def test_a_ledger_of_the_version_before_counts_in_the_zone_of_the_run_begun_last
         with ledger.write() as connection:
             for statement in (
                 "DROP TABLE day_zones",
+                "DROP INDEX ix_runs_reading_digest",
+                "ALTER TABLE runs DROP COLUMN reading_digest",
                 "UPDATE alembic_version SET version_num = '0018'",
             ):
                 connection.execute(text(statement))
