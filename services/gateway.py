@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-import orjson
 from anthropic import AnthropicError, AsyncAnthropic, Timeout
 from httpx2 import HTTPError
 
@@ -21,6 +20,7 @@ from rules.run_time import RatesPerMinute
 from schemas.batch import ProviderBatch, ResultLine
 from schemas.errors import RunFailed
 from schemas.failures import CallFailed, Refused, Transient
+from schemas.json_bytes import json_bytes
 from schemas.model_facts import MODEL_NAME, ModelFacts
 from schemas.policy_sections import RateLimits
 from schemas.report import CallFigures
@@ -133,7 +133,7 @@ class Gateway:
         """
 
         async def once() -> int:
-            answer = await self._free_calls.post("/v1/messages/count_tokens", orjson.dumps(body))
+            answer = await self._free_calls.post("/v1/messages/count_tokens", json_bytes(body))
             self._counts.observe(answer.headers)
             return counted_tokens(answer.content)
 
@@ -187,7 +187,7 @@ class Gateway:
         seconds = self._limits.request_timeout_seconds
         # the read time-out runs anew with every byte, so that the whole call has one of its own
         async with asyncio.timeout(seconds + CONNECT_SECONDS):
-            answer = await self._paid_calls.post("/v1/messages", orjson.dumps(body))
+            answer = await self._paid_calls.post("/v1/messages", json_bytes(body))
         limiter.observe(answer.headers)
         return paid_answer(answer.content, answer.headers.get("request-id"))
 
