@@ -150,21 +150,24 @@ class HeldAttempt:
     """An attempt whose money is held: what sending it needs.
 
     Attributes:
+        payload: as JSON; None: it is read when it is needed, for what is in a batch is not to be in memory.
         group: whose windows it is held in besides those of all jobs.
         expects: what its bill is compared with; None: with nothing.
         mark: the cache marker that it is sent with.
+        payload_bytes: of its payload as it was read from the job file; what is sent may be pruned.
     """
 
     attempt_id: AttemptId
     row_number: int
     job_id: str
     model: str
-    payload: str
+    payload: str | None
     traits: Traits
     cache_ttl: CacheTtl | None
     group: str | None = None
     expects: Expectation | None = None
     mark: CacheMark | None = None
+    payload_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,7 +211,7 @@ class BatchLimits(PolicySection):
     """
 
     max_requests: Annotated[int, Field(ge=1, le=100_000)] = 10_000
-    #: a batch is held in memory once, so less than the API's 256 MB is kinder
+    #: two batches are made at a time, each on disk, so less than the API's 256 MB is kinder
     max_bytes: Annotated[int, Field(ge=1_000, le=256_000_000)] = 100_000_000
     #: requests with the provider at once, over all batches of a run
     max_queued_requests: Annotated[int, Field(ge=1)] = 200_000

@@ -6,21 +6,21 @@ surely not billed.
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-import orjson
-from anthropic import AnthropicError, AsyncAnthropic, AsyncStream, Timeout
-from httpx2 import HTTPError, Response
+from anthropic import AnthropicError, AsyncAnthropic, Timeout
+from httpx2 import HTTPError
 
 from rules.call_failures import Call, without_batches
 from rules.run_time import RatesPerMinute
 from schemas.batch import ProviderBatch, ResultLine
 from schemas.errors import RunFailed
 from schemas.failures import CallFailed, Refused, Transient
+from schemas.json_bytes import json_bytes
 from schemas.model_facts import MODEL_NAME, ModelFacts
 from schemas.policy_sections import RateLimits
 from schemas.report import CallFigures
@@ -29,6 +29,8 @@ from schemas.words import masked_url
 from services.account_allowances import AccountAllowances, shared_allowances
 from services.api_answers import counted_tokens, model_facts, paid_answer, provider_batch
 from services.api_client import Heard, account_of, client_for, http_client
+from services.batch_body import BatchBody
+from services.batch_calls import opened_results, posted_batch
 from services.classify import classified
 from services.ledger import Ledger
 from services.limiter import NO_WEIGHT, CallWeight, EndpointLimiter, RequestPace, message_limiter
@@ -131,7 +133,7 @@ class Gateway:
         """
 
         async def once() -> int:
-            answer = await self._free_calls.post("/v1/messages/count_tokens", orjson.dumps(body))
+            answer = await self._free_calls.post("/v1/messages/count_tokens", json_bytes(body))
             self._counts.observe(answer.headers)
             return counted_tokens(answer.content)
 
@@ -185,7 +187,7 @@ class Gateway:
         seconds = self._limits.request_timeout_seconds
         # the read time-out runs anew with every byte, so that the whole call has one of its own
         async with asyncio.timeout(seconds + CONNECT_SECONDS):
-            answer = await self._paid_calls.post("/v1/messages", orjson.dumps(body))
+            answer = await self._paid_calls.post("/v1/messages", json_bytes(body))
         limiter.observe(answer.headers)
         return paid_answer(answer.content, answer.headers.get("request-id"))
 
@@ -247,11 +249,11 @@ class Gateway:
             return None
         return model_facts(name, info)
 
-    async def create_batch(self, requests: Sequence[Mapping[str, Any]]) -> ProviderBatch:
+    async def create_batch(self, body: BatchBody) -> ProviderBatch:
         """A new Message Batch. Paid for what succeeds in it; there is no idempotency, so two calls are two bills.
 
         Args:
-            requests: items of custom_id and params.
+            body: its items; it is read a piece at a time, as it is sent.
 
         Raises:
             MayBeBilled: it may exist: look for it before another is made.
@@ -262,11 +264,8 @@ class Gateway:
         async def once() -> ProviderBatch:
             seconds = self._limits.request_timeout_seconds
             async with asyncio.timeout(seconds + CONNECT_SECONDS):
-                made = await self._paid.messages.batches.create(
-                    requests=requests,  # type: ignore[arg-type]  # checked when the jobs were read
-                    timeout=Timeout(seconds, connect=CONNECT_SECONDS),
-                )
-            return provider_batch(made)
+                patience = Timeout(seconds, connect=CONNECT_SECONDS)
+                return provider_batch(await posted_batch(self._paid, body, patience))
 
         self.tally.batch_create += 1
         with self._in_tally():
@@ -345,21 +344,11 @@ class Gateway:
             raise Transient("the batch names no address of its results")
         await self._batches.turn()
         try:
-            async with aclosing(await self._streamed(seen.results_url)) as response:
+            async with aclosing(await opened_results(self._client, seen.results_url)) as response:
                 async for line in result_lines(response.aiter_bytes()):
                     yield line
         except (AnthropicError, TimeoutError, OSError, HTTPError) as error:
             raise classified(error, Call.FREE, handed_over=True) from error
-
-    async def _streamed(self, url: str) -> Response:
-        """The answer to a free GET, its body not read yet."""
-        return await self._client.get(  # type: ignore[return-value]  # the answer itself, since that is what is asked for
-            url,
-            cast_to=Response,
-            options={"headers": {"accept": "application/binary"}},
-            stream=True,
-            stream_cls=AsyncStream[Any],
-        )
 
     @contextmanager
     def _in_tally(self) -> Iterator[None]:

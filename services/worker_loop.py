@@ -8,7 +8,7 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from services.memory import share_freed_memory
+from services.memory import give_back_freed_memory, share_freed_memory
 
 Found = TypeVar("Found")
 
@@ -29,6 +29,7 @@ def _kept_loop() -> asyncio.AbstractEventLoop:
     with _Kept.making:
         if _Kept.loop is None:
             share_freed_memory()
+            give_back_freed_memory()
             _Kept.loop = asyncio.new_event_loop()
             threading.Thread(target=_Kept.loop.run_forever, name="loop of the worker", daemon=True).start()
         return _Kept.loop

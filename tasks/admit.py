@@ -67,6 +67,9 @@ def admit_next(run: Run, size: int, *, may_defer: bool, without: Collection[str]
         resend_unknown=not run.policy.parks_unknown,
     )
     run.caching.held(admission.held)
+    if run.policy.mode is Mode.MESSAGES and run.senders is None:
+        # a batch is put together outside of memory, and workers read what they send
+        admission.held = holds.with_payloads(run.ledger, run.run_id, admission.held)
     return admission
 
 
@@ -181,5 +184,5 @@ def _admit_many(
         if part is None:
             return total if total.held or total.joined or total.short_groups else None
         total.add(part)
-        weight += sum(len(attempt.payload) for attempt in part.held)
+        weight += sum(attempt.payload_bytes for attempt in part.held)
     return total

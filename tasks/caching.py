@@ -114,6 +114,8 @@ class Caching:
 
     def body_of(self, attempt: HeldAttempt) -> dict[str, Any]:
         """The body that an attempt is sent with, its mark included while marks pay."""
+        if attempt.payload is None:
+            raise AssertionError("the payload of an attempt is read before its body is made")
         payload = Payload.restored(attempt.payload)
         body = payload.message_body(attempt.model)
         if attempt.mark is None or self.has_ended(attempt.mark):

@@ -1,6 +1,7 @@
 """Read the results of a batch that has ended, and settle every item from its line."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +17,7 @@ from rules.usage_cost import billing_terms
 from schemas.attempt import Settlement, UnsettledAttempt
 from schemas.batch import RESULTS_KEPT, OpenBatch, ProviderBatch, ResultLine
 from schemas.failures import CallFailed, Transient
+from schemas.job import AttemptId
 from schemas.outcome import AttemptState, Reason
 from schemas.usage import Answer
 from services.ledger import batch_attempts, batches, runs
@@ -28,7 +30,9 @@ log = logging.getLogger("weighbridge")
 
 #: results that were read to their end so often, and still lack items, will not have them
 _MOST_READINGS = 3
+#: lines that are settled together, at most, and the bytes from which on there are no more of them
 _GROUP = 500
+_GROUP_BYTES = 4_000_000
 #: the attempts that a line of the results may be about
 _READ = (*batch_attempts.UNSETTLED, AttemptState.FAILED)
 
@@ -80,7 +84,7 @@ class _Reading:
     """The readings of one batch's results, and what came of them so far.
 
     Attributes:
-        waiting: attempts that the last reading left unsettled, by id.
+        waiting: attempts that the last reading left unsettled.
         judged: attempts whose line was read, whatever it says.
         broken: lines that are not JSON, by attempt.
     """
@@ -88,44 +92,57 @@ class _Reading:
     def __init__(self, run: Run, batch: OpenBatch, seen: ProviderBatch, models: Models) -> None:
         self._run, self._batch_id, self._seen = run, batch.batch_id, seen
         self._models = models
-        self.waiting: dict[str | None, UnsettledAttempt] = {}
+        self.waiting: set[str] = set()
         self.judged: set[str] = set()
         self.broken: dict[str, str] = {}
 
     async def read(self) -> None:
-        """Read the results once, and settle what they say.
+        """Read the results once, and settle what they say, some lines at a time.
 
         Raises:
             CallFailed: they could not be had, or were cut; what was read before is settled.
         """
-        of_batch = await self._run.ledger.off_loop(batch_attempts.attempts_of, self._batch_id, _READ)
-        closed: dict[str | None, UnsettledAttempt] = {}
-        self.waiting.clear()
-        for attempt in of_batch:
-            if attempt.state is AttemptState.FAILED:
-                closed[attempt.attempt_id] = attempt
-            elif attempt.attempt_id not in self.judged:
-                self.waiting[attempt.attempt_id] = attempt
-        group: list[Settlement] = []
-        try:
-            async for line in self._run.gateway.batch_results(self._seen):
-                if line.custom_id in closed:
-                    await self._book(closed.pop(line.custom_id), line)
-                elif line.custom_id in self.waiting:
-                    group += self._judged(line)
-                if len(group) == _GROUP:
-                    full, group = group, []
-                    await self._run.ledger.off_loop(batch_attempts.settle_items, full)
-        finally:
-            await self._run.ledger.off_loop(batch_attempts.settle_items, group)
+        lines: list[ResultLine] = []
+        weight = 0
+        async with self._run.reading:
+            try:
+                async for line in self._run.gateway.batch_results(self._seen):
+                    lines.append(line)
+                    weight += len(line.raw)
+                    if len(lines) == _GROUP or weight >= _GROUP_BYTES:
+                        full, lines, weight = lines, [], 0
+                        await self._settle(full)
+            finally:
+                await self._settle(lines)
+        unsettled = await self._run.ledger.off_loop(
+            batch_attempts.ids_of, self._batch_id, batch_attempts.UNSETTLED
+        )
+        self.waiting = unsettled - self.judged
 
-    def _judged(self, line: ResultLine) -> list[Settlement]:
+    async def _settle(self, lines: Sequence[ResultLine]) -> None:
+        """Settle what some lines say of attempts of the batch that were not judged before."""
+        if not lines:
+            return
+        ids = {line.custom_id for line in lines if line.custom_id} - self.judged
+        found = await self._run.ledger.off_loop(batch_attempts.attempts_named, self._batch_id, ids, _READ)
+        of_lines = {attempt.attempt_id: attempt for attempt in found}
+        group: list[Settlement] = []
+        for line in lines:
+            attempt = of_lines.get(AttemptId(line.custom_id or ""))
+            if attempt is None or attempt.attempt_id in self.judged:
+                continue
+            if attempt.state is AttemptState.FAILED:
+                self.judged.add(attempt.attempt_id)
+                await self._book(attempt, line)
+            else:
+                group += self._judged(attempt, line)
+        await self._run.ledger.off_loop(batch_attempts.settle_items, group)
+
+    def _judged(self, attempt: UnsettledAttempt, line: ResultLine) -> list[Settlement]:
         """The settlement of an item; none of a line that may have been cut on its way."""
-        attempt = self.waiting[line.custom_id]
         if line.found is None:
             self.broken[attempt.attempt_id] = line.raw
             return []
-        del self.waiting[line.custom_id]
         self.judged.add(attempt.attempt_id)
         self.broken.pop(attempt.attempt_id, None)
         return [line_end(self._run, attempt, line, self._models)]

@@ -1,5 +1,6 @@
 """A run under way: what it is, which services its steps use, and what its jobs are weighed with."""
 
+import asyncio
 import logging
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -27,6 +28,8 @@ from tasks.caching import Caching
 
 #: a healthy endpoint does not fail so often in a row, each time after all tries
 MOST_IN_A_ROW = 20
+#: while one batch waits for the provider, another can be put together, or settled
+_BATCHES_AT_ONCE = 2
 log = logging.getLogger("weighbridge")
 
 
@@ -113,6 +116,8 @@ class Run:
         bills: those of its answers that were out of line.
         caching: the shared prefixes that its jobs are marked for.
         bell: rings when its answers are at risk to come too late.
+        making: the batches that are put together or created at a time: each takes room on disk, and its attempts memory.
+        reading: the batches whose results are read at a time.
         due: the period of the deadline that everything goes out for at full price; None: not yet, or never.
         workers: those that count and send for it; None: this process does.
     """
@@ -128,6 +133,8 @@ class Run:
     bills: BillWatch = field(default_factory=BillWatch)
     caching: Caching = field(default_factory=Caching)
     bell: Bell = field(default_factory=Bell)
+    making: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_BATCHES_AT_ONCE))
+    reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_BATCHES_AT_ONCE))
     due: str | None = None
     workers: HandsOut | None = None
 

@@ -1,11 +1,11 @@
 """Send a batch: half price, within 24 hours. On record before it is created, and never created twice."""
 
 import asyncio
-import json
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+
+import orjson
 
 from rules.endings import batch_not_made, kept_from_batch, stops_run, withheld
 from schemas.attempt import Admission, HeldAttempt
@@ -15,56 +15,69 @@ from schemas.failures import CallFailed, MayBeBilled
 from schemas.job import AttemptId
 from schemas.outcome import Reason
 from schemas.policy_sections import BatchLimits
-from services.ledger import batches, settle
+from services.batch_body import BatchBody
+from services.ledger import batches, holds, settle
 from services.ledger.windows import NoRoomToday
+from services.whole_thread import on_whole_thread
 from tasks.caching import Caching
 from tasks.find_batch import note_doubt, place_of
 from tasks.run import Run
+from tasks.shards import SHARD_SIZE
 from tasks.step import named_step
 from tasks.watch_batch import watch
 
 log = logging.getLogger("weighbridge")
 
-#: {"requests":[…]} around the items
-_ENVELOPE_BYTES = len('{"requests":[]}')
-Item = dict[str, Any]
+#: payloads that are read from the ledger together for a batch, bytes
+_PAGE_BYTES = 4_000_000
 
 
-def batch_item(attempt: HeldAttempt, caching: Caching) -> Item:
-    """One request of a batch; the attempt's id is its custom_id, which proves later whose it is."""
-    return {"custom_id": attempt.attempt_id, "params": caching.body_of(attempt)}
+def batch_item(attempt: HeldAttempt, caching: Caching) -> bytes:
+    """One request of a batch as JSON; the attempt's id is its custom_id, which proves later whose it is."""
+    return orjson.dumps({"custom_id": attempt.attempt_id, "params": caching.body_of(attempt)})
 
 
-def item_bytes(item: Item) -> int:
-    """What an item takes of the request's body, as the SDK serialises it."""
-    return len(json.dumps(item, ensure_ascii=False, separators=(",", ":")).encode())
+def packed(attempts: Iterable[HeldAttempt], limits: BatchLimits, caching: Caching) -> Iterator[BatchBody]:
+    """The attempts, with their payloads, in batches within the limits; the first jobs of prefixes by themselves.
 
-
-def body_bytes(items: Sequence[Item]) -> int:
-    """The size of the request that creates a batch of these items, which are not none."""
-    return _ENVELOPE_BYTES + sum(map(item_bytes, items)) + len(items) - 1
-
-
-def packed(
-    attempts: Iterable[HeldAttempt], limits: BatchLimits, caching: Caching
-) -> Iterator[tuple[list[Item], int]]:
-    """The attempts in batches within the limits, each with its size in bytes; the first jobs of prefixes by themselves."""
-    items: list[Item] = []
-    size = _ENVELOPE_BYTES
+    Whoever takes a batch closes it.
+    """
+    body = BatchBody()
     primes = False
     for attempt in attempts:
         item = batch_item(attempt, caching)
         is_prime = bool(attempt.mark and attempt.mark.is_prime)
-        more = item_bytes(item) + (1 if items else 0)  # the comma before it
-        is_full = len(items) == limits.max_requests or size + more > limits.max_bytes
-        if items and (is_full or is_prime != primes):
-            yield items, size
-            items, size, more = [], _ENVELOPE_BYTES, more - 1
+        is_full = len(body) == limits.max_requests or body.size_with(item) > limits.max_bytes
+        if len(body) and (is_full or is_prime != primes):
+            yield body
+            body = BatchBody()
         primes = is_prime
-        items.append(item)
-        size += more
-    if items:
-        yield items, size
+        body.add(attempt.attempt_id, item)
+    if len(body):
+        yield body
+
+
+def batch_bodies(run: Run, held: list[HeldAttempt]) -> Iterator[BatchBody]:
+    """The batches of held attempts, which are taken off the list; their payloads are in memory a few at a time."""
+    return packed(_with_payloads(run, held), run.policy.batch, run.caching)
+
+
+def _with_payloads(run: Run, held: list[HeldAttempt]) -> Iterator[HeldAttempt]:
+    held.reverse()
+    while held:
+        yield from holds.with_payloads(run.ledger, run.run_id, _page(held))
+
+
+def _page(held: list[HeldAttempt]) -> list[HeldAttempt]:
+    """The next attempts, taken off the end of the list, whose payloads may be in memory together."""
+    page: list[HeldAttempt] = []
+    weight = 0
+    while held and len(page) < SHARD_SIZE:
+        weight += held[-1].payload_bytes
+        if page and weight > _PAGE_BYTES:
+            break
+        page.append(held.pop())
+    return page
 
 
 @named_step("send_batch {admission}")
@@ -74,18 +87,11 @@ async def send_batch(run: Run, admission: Admission) -> int:
     Items of one batch do not read what another of them writes to the cache: so the first jobs of shared prefixes have
     batches of their own, and the others of a prefix get their turn when its batch has ended.
     """
-    made = 0
     watching: list[asyncio.Task[None]] = []
     primed = {one.attempt_id: one.mark.key for one in admission.held if one.mark and one.mark.is_prime}
     admission.held.sort(key=lambda one: one.attempt_id not in primed)
     try:
-        for items, size in packed(_taken(admission.held), run.policy.batch, run.caching):
-            keys = [primed[item["custom_id"]] for item in items if item["custom_id"] in primed]
-            batch = await submit(run, items, size)
-            items.clear()  # a batch is watched for hours: its payloads need not stay in memory
-            if batch is not None:
-                made += 1
-            watching.append(asyncio.create_task(_watched(run, batch, keys)))
+        made = await _all_made(run, admission.held, primed, watching)
         ends = await asyncio.gather(*watching, return_exceptions=True)
     finally:
         for watcher in watching:
@@ -94,6 +100,32 @@ async def send_batch(run: Run, admission: Admission) -> int:
     for end in ends:
         if end is not None:
             raise end
+    return made
+
+
+async def _all_made(
+    run: Run,
+    held: list[HeldAttempt],
+    primed: Mapping[AttemptId, str],
+    watching: list[asyncio.Task[None]],
+) -> int:
+    """Put held attempts into batches and create them; how many were made.
+
+    Args:
+        run: the run.
+        held: the attempts; none is left on the list.
+        primed: the prefixes of the first jobs, by attempt.
+        watching: what watches each batch is added.
+    """
+    made = 0
+    async with run.making:
+        bodies = batch_bodies(run, held)
+        while (body := await on_whole_thread(next, bodies, None)) is not None:
+            keys = [primed[one] for one in map(AttemptId, body.ids) if one in primed]
+            with body:
+                batch = await submit(run, body)
+            made += batch is not None
+            watching.append(asyncio.create_task(_watched(run, batch, keys)))
     return made
 
 
@@ -107,19 +139,12 @@ async def _watched(run: Run, batch: OpenBatch | None, primed: Sequence[str]) -> 
             run.caching.prime_ended(key)
 
 
-def _taken(attempts: list[HeldAttempt]) -> Iterator[HeldAttempt]:
-    """The attempts in their order, each taken off the list, so that nothing keeps its payload."""
-    attempts.reverse()
-    while attempts:
-        yield attempts.pop()
-
-
-async def submit(run: Run, items: Sequence[Item], size: int) -> OpenBatch | None:
+async def submit(run: Run, body: BatchBody) -> OpenBatch | None:
     """One batch on record and with the provider; None when it surely was not made.
 
     A batch whose creation brought no answer is returned without the provider's id: whoever watches it looks for it.
     """
-    ids = [AttemptId(item["custom_id"]) for item in items]
+    ids = [AttemptId(custom_id) for custom_id in body.ids]
     if run.halt.reason:
         await _withhold(run, ids, run.halt.reason)
         return None
@@ -128,13 +153,15 @@ async def submit(run: Run, items: Sequence[Item], size: int) -> OpenBatch | None
         return None
     today = run.scale.today(run.run_id)
     try:
-        batch = await run.ledger.off_loop(batches.prepare, run.reference.key, ids, size, place_of(run), today)
+        batch = await run.ledger.off_loop(
+            batches.prepare, run.reference.key, ids, body.size, place_of(run), today
+        )
     except NoRoomToday as error:
         await _withhold(run, error.staying, Reason.DAY_BUDGET)
-        rest = [item for item in items if item["custom_id"] not in error.staying]
-        return await submit(run, rest, body_bytes(rest)) if rest else None
+        body.leave_out(error.staying)
+        return await submit(run, body) if len(body) else None
     try:
-        made = await run.gateway.create_batch(items)
+        made = await run.gateway.create_batch(body)
     except MayBeBilled:
         note_doubt(batch.batch_id)
         await run.ledger.off_loop(batches.doubtful, batch.batch_id)

@@ -5,6 +5,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from rules.deadline import at_risk_line
@@ -94,6 +95,7 @@ class SendQueue:
             await asyncio.wait(self._calls, timeout=GRACE_SECONDS)
 
     async def _admitted(self) -> Admission | None:
+        await self._room_to_make()
         alone = not self._in_flight
         self._turn_to_messages()
         await self._requeue_unanswered(at_once=alone)
@@ -105,6 +107,13 @@ class SendQueue:
         if admission is not None:
             self._short_groups |= admission.short_groups
         return admission
+
+    async def _room_to_make(self) -> None:
+        """Wait while as many batches are made as may be at a time; not beyond the moment that answers are at risk."""
+        if self._run.policy.mode is Mode.BATCHES:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._patience), self._run.making:
+                    pass
 
     async def _start(self, admission: Admission) -> None:
         if admission.held:

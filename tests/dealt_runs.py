@@ -146,7 +146,7 @@ class DealtRun:
             self.flying.append(self._left(attempt, self.caching.body_of(attempt), "standard"))
             return
         self.waiting.sort(key=lambda one: not _is_prime(one))
-        items, _ = next(packed(self.waiting, LIMITS, self.caching))
+        items = list(next(packed(self.waiting, LIMITS, self.caching)))
         gone, self.waiting = self.waiting[: len(items)], self.waiting[len(items) :]
         self.flying.append(
             [self._left(one, item["params"], "batch") for one, item in zip(gone, items, strict=True)]

@@ -3,16 +3,26 @@
 import json
 from datetime import UTC, datetime, timedelta
 
+import orjson
 from sqlalchemy import select
 
 from schemas.batch import ProviderBatch
 from schemas.ledger import AttemptRow, BatchRow, BudgetRow, JobRow, ResponseRow
+from services.batch_body import BatchBody
 from services.result_lines import result_line
 from tasks.admit import admit
 from tasks.read_jobs import read_jobs
-from tasks.send_batch import packed, submit
+from tasks.send_batch import batch_bodies, submit
 from tests.fakes import FakeGateway, tokens_of
 from tests.nights import Rows, a_run_on_record, text_row, weigh
+
+
+def body_of(*items):
+    """The request of a batch of these items."""
+    body = BatchBody()
+    for item in items:
+        body.add(item["custom_id"], orjson.dumps(item))
+    return body
 
 
 def message(model, usage=None, **more):
@@ -91,8 +101,7 @@ async def submitted_all(run):
     """Every batch that the queue of a run makes."""
     made = []
     while admission := await admit(run, 100, may_defer=True):
-        for items, size in packed(admission.held, run.policy.batch, run.caching):
-            made.append(await submit(run, items, size))
+        made += [await submit(run, body) for body in batch_bodies(run, admission.held)]
     return made
 
 

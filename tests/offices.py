@@ -18,7 +18,7 @@ from services.ledger import jobs
 from simulator import running_simulator
 from tasks.admit import admit
 from tasks.read_jobs import read_jobs
-from tasks.send_batch import packed, submit
+from tasks.send_batch import batch_bodies, submit
 from tasks.send_queue import SendQueue
 from tasks.shards import SHARD_SIZE
 from tests.nights import Rows, a_run_on_record, weigh
@@ -167,9 +167,7 @@ class Office:
         """Every batch that the queue makes, submitted and not watched."""
         made = []
         while admission := await admit(run, SHARD_SIZE, may_defer=True):
-            made += [
-                await submit(run, *packet) for packet in packed(admission.held, run.policy.batch, run.caching)
-            ]
+            made += [await submit(run, body) for body in batch_bodies(run, admission.held)]
         return made
 
     def all_ended(self):

@@ -104,7 +104,6 @@ WITHOUT_A_TEST_FILE = dict.fromkeys(
         "tasks/quote_jobs.py",
         "tasks/read_approved.py",
         "tasks/read_jobs.py",
-        "tasks/read_results.py",
         "tasks/report_quote.py",
         "tasks/report_run.py",
         "tasks/start_quote.py",

@@ -12,6 +12,7 @@ from typing import Any, Literal, NewType
 
 import orjson
 
+from schemas.json_bytes import json_bytes
 from schemas.payload.bounds import uncounted_of, without_uncounted
 from schemas.payload.checks import (
     COUNTED_PARAMETERS,
@@ -130,7 +131,7 @@ def _written(request: Mapping[str, Any]) -> bytes:
         InvalidPayload: there is none, with the place of what cannot be written as it is.
     """
     try:
-        text = orjson.dumps(request)
+        text = json_bytes(request)
     except TypeError:
         text = b"null"
     # the writer knows values that JSON does not, and changes them: NaN to null, a date to text

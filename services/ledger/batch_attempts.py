@@ -1,9 +1,9 @@
 """The items of a batch on record: what settling them needs, and settling them from the batch's results."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
 
 from rules.endings import answered_too_late
 from schemas.attempt import Charge, Expectation, Settlement, UnsettledAttempt
@@ -23,22 +23,24 @@ UNSETTLED = (AttemptState.OPEN, AttemptState.UNKNOWN)
 _PAGE = 500
 
 
-def attempts_of(
-    ledger: Ledger, batch_id: str, states: Sequence[AttemptState] = UNSETTLED
-) -> list[UnsettledAttempt]:
-    """The attempts of a batch in these states: what settling them asks, and how often their job was tried in the run.
+def attempts_of(ledger: Ledger, batch_id: str) -> list[UnsettledAttempt]:
+    """The attempts of a batch that are not settled."""
+    return _found(ledger, [AttemptRow.batch_id == batch_id, AttemptRow.state.in_(UNSETTLED)])
 
-    Args:
-        ledger: the ledger.
-        batch_id: the batch.
-        states: by default those that are not settled.
-    """
-    own = (
-        select(AttemptRow.run_id, AttemptRow.row_number)
-        .where(AttemptRow.batch_id == batch_id)
-        .distinct()
-        .subquery("own")
-    )
+
+def attempts_named(
+    ledger: Ledger, batch_id: str, ids: Collection[str], states: Sequence[AttemptState]
+) -> list[UnsettledAttempt]:
+    """Those of some attempts, a statement's worth at most, that are of a batch and in one of these states."""
+    # found by their ids: by its batch, SQLite would look through all of it for each statement
+    of_batch = func.coalesce(AttemptRow.batch_id, "") == batch_id
+    own = [AttemptRow.attempt_id.in_(ids), of_batch, AttemptRow.state.in_(states)]
+    return _found(ledger, own)
+
+
+def _found(ledger: Ledger, which: Sequence[ColumnElement[bool]]) -> list[UnsettledAttempt]:
+    """Attempts with what settling them asks, and how often their job was tried in the run."""
+    own = select(AttemptRow.run_id, AttemptRow.row_number).where(*which).distinct().subquery("own")
     tried = (
         select(AttemptRow.run_id, AttemptRow.row_number, func.count().label("tried"))
         .join(own, (own.c.run_id == AttemptRow.run_id) & (own.c.row_number == AttemptRow.row_number))
@@ -63,7 +65,7 @@ def attempts_of(
         )
         .join(JobRow, (JobRow.run_id == AttemptRow.run_id) & (JobRow.row_number == AttemptRow.row_number))
         .join(tried, (tried.c.run_id == AttemptRow.run_id) & (tried.c.row_number == AttemptRow.row_number))
-        .where(AttemptRow.batch_id == batch_id, AttemptRow.state.in_(states))
+        .where(*which)
     )
     with ledger.read() as connection:
         return [_unsettled(row) for row in connection.execute(query)]
@@ -89,10 +91,13 @@ def _unsettled(row: Row[Any]) -> UnsettledAttempt:
     )
 
 
-def ids_of(ledger: Ledger, batch_id: str) -> set[str]:
-    """The ids of all attempts of a batch, whatever became of them."""
+def ids_of(ledger: Ledger, batch_id: str, states: Sequence[AttemptState] = ()) -> set[str]:
+    """The ids of the attempts of a batch in these states; of none: of all, whatever became of them."""
+    query = select(AttemptRow.attempt_id).where(AttemptRow.batch_id == batch_id)
+    if states:
+        query = query.where(AttemptRow.state.in_(states))
     with ledger.read() as connection:
-        return set(connection.scalars(select(AttemptRow.attempt_id).where(AttemptRow.batch_id == batch_id)))
+        return set(connection.scalars(query))
 
 
 def settle_items(ledger: Ledger, settlements: Sequence[Settlement]) -> None:

@@ -7,6 +7,7 @@ The windows' sums live in `budgets` and change in the same transaction as the at
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -41,7 +42,7 @@ def take(
     may_defer: bool,
     resend_unknown: bool,
 ) -> Admission:
-    """Hold the money for each job that fits under every cap, in one transaction.
+    """Hold the money for each job that fits under every cap, in one transaction. No payload is read.
 
     Args:
         ledger: the ledger.
@@ -86,8 +87,7 @@ def take(
                 admission.short = True
                 break
         taken.write(connection)
-        payloads = _payloads(connection, run.run_id, taken.attempts)
-    admission.held = taken.held(payloads)
+    admission.held = taken.held()
     admission.joined = len(taken.joins)
     admission.deferred = sum(end.ending.outcome == Outcome.DEFERRED for end in taken.ends)
     return admission
@@ -148,19 +148,20 @@ class _Taken:
 
         self.jobs.append(job)
 
-    def held(self, payloads: Mapping[int, str]) -> list[HeldAttempt]:
-        """The attempts with all that sending them needs; payloads by row."""
+    def held(self) -> list[HeldAttempt]:
+        """The attempts with all that sending them needs but their payloads."""
         return [
             HeldAttempt(
                 attempt_id=attempt["attempt_id"],
                 row_number=job.row_number,
                 job_id=job.job_id,
                 model=attempt["model"],
-                payload=payloads[job.row_number],
+                payload=None,
                 traits=job.traits,
                 cache_ttl=job.cache_ttl,
                 group=job.group,
                 mark=job.mark,
+                payload_bytes=job.payload_bytes,
                 expects=Expectation(
                     counted=attempt["input_tokens"],
                     is_counted=attempt["method"] == Method.COUNTED,
@@ -361,9 +362,12 @@ def _already_ended(
     return None
 
 
-def _payloads(connection: Connection, run_id: RunId, attempts: list[dict[str, Any]]) -> dict[int, str]:
+def with_payloads(ledger: Ledger, run_id: RunId, held: Sequence[HeldAttempt]) -> list[HeldAttempt]:
+    """Attempts of a run with what is sent of their payloads, in the same order."""
     sent = func.coalesce(PayloadRow.pruned_body, PayloadRow.body)
     query = select(PayloadRow.row_number, sent).where(
-        PayloadRow.run_id == run_id, PayloadRow.row_number.in_([a["row_number"] for a in attempts])
+        PayloadRow.run_id == run_id, PayloadRow.row_number.in_([one.row_number for one in held])
     )
-    return {row_number: body for row_number, body in connection.execute(query)}  # noqa: C416 - a Row is no tuple
+    with ledger.read() as connection:
+        bodies: dict[int, str] = {row_number: body for row_number, body in connection.execute(query)}  # noqa: C416 - a Row is no tuple
+    return [replace(one, payload=bodies[one.row_number]) for one in held]

@@ -30,6 +30,8 @@ log = logging.getLogger("weighbridge")
 BUSY_SECONDS = 60
 #: the most of a file that a SQLite connection keeps in memory, KiB; the system keeps the rest, once for all of them
 _CACHE_KIB = 8_192
+#: what all connections of a process keep together, bytes: beyond it each takes the oldest of its own pages again
+_CACHES_BYTES = 24_000_000
 #: any constant: the PostgreSQL advisory lock that lets one process migrate at a time
 _MIGRATION_LOCK = 7_190_415
 
@@ -308,6 +310,7 @@ def _set_pragmas(connection: object, record: object) -> None:
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    cursor.execute(f"PRAGMA soft_heap_limit = {_CACHES_BYTES}")
     cursor.close()
 
 

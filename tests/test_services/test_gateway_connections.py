@@ -19,6 +19,7 @@ from services.api_client import Heard, client_for
 from services.gateway import open_gateway
 from services.limiter import CallWeight
 from simulator import running_simulator
+from tests.fake_batches import body_of
 from tests.raw_servers import MESSAGE, always, raw_server, reply
 
 LIMITS = RateLimits(tries=3, request_timeout_seconds=20, max_wait_seconds=2, messages_per_minute=60_000)
@@ -196,7 +197,7 @@ async def test_a_redirect_is_told_with_its_location_and_not_followed():
 async def test_an_address_without_batches_is_told_so_and_nothing_is_doubtful():
     async with raw_server(always(NOT_FOUND)) as server, open_gateway(LIMITS, server.url) as gateway:
         with pytest.raises(EndpointUnusable, match="has no Message Batches") as error:
-            await gateway.create_batch([{"custom_id": "a", "params": BODY}])
+            await gateway.create_batch(body_of({"custom_id": "a", "params": BODY}))
         assert error.value.status == 404
         assert (gateway.tally.batch_create, gateway.tally.failed) == (1, 1)
 
@@ -208,7 +209,7 @@ async def test_a_404_of_a_creation_where_there_is_a_list_of_batches_proves_nothi
 
     async with raw_server(answer) as server, open_gateway(LIMITS, server.url) as gateway:
         with pytest.raises(MayBeBilled):
-            await gateway.create_batch([{"custom_id": "a", "params": BODY}])
+            await gateway.create_batch(body_of({"custom_id": "a", "params": BODY}))
 
 
 @pytest.mark.parametrize(
@@ -224,7 +225,7 @@ async def test_a_creation_that_ends_in_5xx_is_doubtful_but_for_two_errors(status
     body = orjson.dumps({"type": "error", "error": {"type": kind, "message": "m"}} if kind else "a page")
     async with raw_server(always(reply(status, body))) as server, open_gateway(LIMITS, server.url) as gateway:
         with pytest.raises(expected):
-            await gateway.create_batch([{"custom_id": "a", "params": BODY}])
+            await gateway.create_batch(body_of({"custom_id": "a", "params": BODY}))
     assert server.requests == requests
 
 

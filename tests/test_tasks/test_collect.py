@@ -293,16 +293,19 @@ async def test_an_odd_line_concerns_its_own_item_and_is_read_once(ledger, gatewa
     assert_budgets_add_up(ledger)
 
 
-async def test_a_reading_of_results_asks_for_the_attempts_of_its_batch_once(
+async def test_a_reading_of_results_asks_for_the_attempts_of_its_lines_once(
     ledger, gateway, tmp_path, monkeypatch
 ):
     gateway.lines[1] = lambda line: json.dumps(line).encode()[:-30]
     run = await begun(ledger, gateway, tmp_path)
     [batch] = await submitted_all(run)
-    asked, attempts_of = [], batch_attempts.attempts_of
-    monkeypatch.setattr(
-        batch_attempts, "attempts_of", lambda *which: asked.append(gateway.readings) or attempts_of(*which)
-    )
+    asked, attempts_named = [], batch_attempts.attempts_named
+
+    def named(ledger, batch_id, ids, states):
+        asked.append((gateway.readings, len(ids)))
+        return attempts_named(ledger, batch_id, ids, states)
+
+    monkeypatch.setattr(batch_attempts, "attempts_named", named)
     gateway_results = gateway.batch_results
 
     async def well_at_last(seen):
@@ -313,7 +316,7 @@ async def test_a_reading_of_results_asks_for_the_attempts_of_its_batch_once(
 
     monkeypatch.setattr(gateway, "batch_results", well_at_last)
     await watch(run, batch)
-    assert (gateway.readings, asked) == (3, [0, 1, 2])
+    assert (gateway.readings, asked) == (3, [(1, 3), (2, 1), (3, 1)])
     assert outcomes(ledger) == ["succeeded"] * 3
 
 
@@ -429,7 +432,7 @@ async def test_payloads_are_dropped_once_their_batch_is_made(ledger, gateway, tm
 
     gateway.create_batch = create
     await send_batch(run, admission)
-    assert (admission.held, sent) == ([], [[]])
+    assert (admission.held, [len(body) for body in sent]) == ([], [0])
 
 
 async def test_an_answer_that_a_person_accepted_is_in_the_results_and_the_report_of_its_run(

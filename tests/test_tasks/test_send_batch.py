@@ -8,9 +8,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import pairwise
 
+import orjson
 import pytest
-from aiohttp import web
-from anthropic._utils._json import openapi_dumps
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,9 +20,8 @@ from schemas.attempt import Admission, HeldAttempt
 from schemas.failures import Refused
 from schemas.outcome import Mode, Reason
 from schemas.payload.payload import Payload
-from schemas.policy_sections import BatchLimits, RateLimits
+from schemas.policy_sections import BatchLimits
 from schemas.shared_prefix import CacheMark, PlannedPrefix, SharedPrefix
-from services.gateway import open_gateway
 from tasks.admit import admit
 from tasks.caching import Caching
 from tasks.find_prefixes import find_prefixes
@@ -61,57 +59,22 @@ batch_limits = st.builds(BatchLimits, max_requests=st.integers(1, 9), max_bytes=
 
 @given(held_lists, batch_limits)
 def test_packing_keeps_every_attempt_once_and_in_order_within_both_limits(attempts, limits):
-    packets = list(packed(attempts, limits, Caching()))
-    items = [item for packet, _ in packets for item in packet]
+    packets = [list(body) for body in packed(attempts, limits, Caching())]
+    items = [item for packet in packets for item in packet]
     assert [item["custom_id"] for item in items] == [attempt.attempt_id for attempt in attempts]
     for item, attempt in zip(items, attempts, strict=True):
         assert item["params"] == {**json.loads(attempt.payload), "model": attempt.model}
-    for packet, _ in packets:
+    for packet in packets:
         assert 1 <= len(packet) <= limits.max_requests
-        assert len(packet) == 1 or len(openapi_dumps({"requests": packet})) <= limits.max_bytes
+        assert len(packet) == 1 or len(orjson.dumps({"requests": packet})) <= limits.max_bytes
 
 
 @given(held_lists, batch_limits)
 def test_no_batch_is_closed_while_the_next_attempt_would_fit(attempts, limits):
-    packets = [packet for packet, _ in packed(attempts, limits, Caching())]
+    packets = [list(body) for body in packed(attempts, limits, Caching())]
     for packet, following in pairwise(packets):
-        more = openapi_dumps({"requests": [*packet, following[0]]})
+        more = orjson.dumps({"requests": [*packet, following[0]]})
         assert len(packet) == limits.max_requests or len(more) > limits.max_bytes
-
-
-@given(held_lists, batch_limits)
-def test_the_size_of_a_batch_is_the_length_of_the_body_that_the_sdk_makes(attempts, limits):
-    for packet, size in packed(attempts, limits, Caching()):
-        assert size == len(openapi_dumps({"requests": packet}))
-
-
-async def test_what_the_provider_receives_has_the_size_that_was_packed():
-    bodies = []
-
-    async def create(asked):
-        bodies.append(await asked.read())
-        made = {"id": "b", "type": "message_batch", "processing_status": "in_progress"}
-        counts = dict.fromkeys(("succeeded", "errored", "canceled", "expired"), 0) | {"processing": 2}
-        stamps = dict.fromkeys(("created_at", "expires_at"), "2026-11-23T00:00:00Z")
-        return web.json_response(made | stamps | {"request_counts": counts})
-
-    app = web.Application()
-    app.router.add_post("/v1/messages/batches", create)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = runner.addresses[0][1]
-    attempts = [held(0, request('é"\\\n\u2028😀\x7f', metadata={"user_id": "ü"})), held(1, request("plain"))]
-    try:
-        async with open_gateway(RateLimits(), f"http://127.0.0.1:{port}") as gateway:
-            [(items, size)] = packed(attempts, BatchLimits(), Caching())
-            await gateway.create_batch(items)
-    finally:
-        await runner.cleanup()
-    [body] = bodies
-    assert json.loads(body) == {"requests": items}
-    assert size == len(body)
 
 
 @given(
@@ -338,7 +301,7 @@ def test_first_jobs_of_prefixes_and_all_others_are_in_batches_apart_within_both_
 ):
     attempts = with_marks([of_length(n, length) for n, length in enumerate(lengths)], kinds)
     caching = following(attempts)
-    packets = list(packed(attempts, limits, caching))
+    packets = [(list(body), body.size) for body in packed(attempts, limits, caching)]
     assert [item["custom_id"] for packet, _ in packets for item in packet] == [
         one.attempt_id for one in attempts
     ]
@@ -347,11 +310,11 @@ def test_first_jobs_of_prefixes_and_all_others_are_in_batches_apart_within_both_
     for packet, size in packets:
         assert len({item["custom_id"] in first for item in packet}) == 1
         assert all(item["params"] == bodies[item["custom_id"]] for item in packet)
-        assert size == len(openapi_dumps({"requests": packet}))
+        assert size == len(orjson.dumps({"requests": packet}))
         assert len(packet) <= limits.max_requests
         assert len(packet) == 1 or size <= limits.max_bytes
     for (packet, _), (after, _) in pairwise(packets):
-        more = openapi_dumps({"requests": [*packet, after[0]]})
+        more = orjson.dumps({"requests": [*packet, after[0]]})
         apart = (packet[0]["custom_id"] in first) != (after[0]["custom_id"] in first)
         assert apart or len(packet) == limits.max_requests or len(more) > limits.max_bytes
 
