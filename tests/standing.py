@@ -16,6 +16,8 @@ from tests.processes import BIN, ONE_CERTIFICATE, clean_environment, fetch, free
 #: the first start migrates Prefect's database
 START_SECONDS = 300
 READY = "Ctrl-C stops all of it."
+#: seconds between two looks of the worker for flow runs that somebody has begun; ten otherwise
+WORKER_LOOKS = {"PREFECT_WORKER_QUERY_SECONDS": "1"}
 
 
 class Up:
@@ -37,7 +39,7 @@ class Up:
 
     @property
     def environment(self):
-        return clean_environment(self.home, **ONE_CERTIFICATE)
+        return clean_environment(self.home, **ONE_CERTIFICATE, **WORKER_LOOKS)
 
     @contextmanager
     def started(self):
@@ -80,11 +82,6 @@ class Up:
             made = thread.submit(asyncio.run, _run(self.api, deployment, parameters)).result()
         return str(made.id)
 
-    def ended_run(self, name):
-        """How a run of a deployment ends that somebody starts without filling in anything."""
-        address = f"{self.api}/flow_runs/{self.begun_run(name)}"
-        return until(lambda: _end(fetch(address)), f"the end of {name}")
-
     def doctor(self):
         settings = {"ANTHROPIC_BASE_URL": self.simulator, "ANTHROPIC_API_KEY": "simulated"}
         ledger = f"sqlite:///{self.folder}/{self.kept}/ledger.db"
@@ -100,20 +97,8 @@ class Up:
         return ended.returncode, json.loads(ended.stdout)["checks"]
 
 
-def _end(run):
-    state = run["state"]
-    return state if state["type"] in ("COMPLETED", "FAILED", "CRASHED") else None
-
-
 async def _run(api, deployment_id, parameters):
     async with PrefectClient(
         api
     ) as client:  # it tries again when the server's database is locked for a moment
         return await client.create_flow_run_from_deployment(deployment_id, parameters=parameters)
-
-
-async def pause(api, deployment):
-    async with PrefectClient(api) as client:
-        await client.update_deployment_schedule(
-            deployment["id"], deployment["schedules"][0]["id"], active=False
-        )
