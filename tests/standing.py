@@ -11,13 +11,20 @@ from contextlib import contextmanager
 import psutil
 from prefect.client.orchestration import PrefectClient
 
-from tests.processes import BIN, ONE_CERTIFICATE, clean_environment, fetch, free_port, process, until
+from tests.processes import (
+    BIN,
+    ONE_CERTIFICATE,
+    WORKER_LOOKS,
+    clean_environment,
+    fetch,
+    free_port,
+    process,
+    until,
+)
 
 #: the first start migrates Prefect's database
 START_SECONDS = 300
 READY = "Ctrl-C stops all of it."
-#: seconds between two looks of the worker for flow runs that somebody has begun; ten otherwise
-WORKER_LOOKS = {"PREFECT_WORKER_QUERY_SECONDS": "1"}
 
 
 class Up:

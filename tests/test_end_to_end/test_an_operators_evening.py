@@ -92,8 +92,8 @@ def test_the_six_deployments_are_made_with_their_alerts_and_listed(evening):
     assert len(made["nightly"]["schedules"]) == 1
     evening.go("deployments")
     evening.page.get_by_text("6 Deployments").wait_for()
-    listed = evening.page.locator("tbody tr").all_inner_texts()
-    assert {row.split()[0] for row in listed} == DEPLOYMENTS
+    listed = evening.page.locator("tbody tr")
+    until(lambda: {row.split()[0] for row in listed.all_inner_texts()} == DEPLOYMENTS, "the list")
     evening.picture("deployments")
 
 
@@ -125,7 +125,7 @@ def test_the_form_refuses_wrong_input_and_the_run_that_it_starts_is_watched_to_i
     link = evening.page.get_by_role("link", name="Review page").get_attribute("href")
     assert link == evening.review_page
     chart = evening.page.locator("img[src^='data:image/svg+xml']")
-    assert chart.evaluate("image => image.complete && image.naturalWidth > 0")
+    until(lambda: chart.evaluate("image => image.complete && image.naturalWidth > 0"), "the chart")
 
 
 def test_a_night_whose_file_is_not_there_has_nothing_to_do(evening):
@@ -252,7 +252,7 @@ def test_what_was_approved_is_sent_and_nothing_of_the_evening_was_paid_twice(eve
 def test_what_was_paused_stays_paused_and_nothing_is_made_twice_when_all_of_it_is_started_again(evening):
     evening.go(f"deployments/deployment/{evening.ids['nightly']}")
     switch = evening.page.get_by_role("switch")
-    assert switch.get_attribute("aria-checked") == "true"
+    until(lambda: switch.get_attribute("aria-checked") == "true", "the switch")
     switch.click()
     until(lambda: not is_active(evening), "the pause")
     assert evening.up.interrupted(evening.child) == (0, [])
