@@ -7,6 +7,7 @@ import pytest
 
 from bench.limiter import SCENARIOS, measured
 from services.account_allowances import shared_allowances
+from services.ledger import open_ledger
 from services.limiter import EndpointLimiter, RequestPace
 from services.shared_turns import SharedTurns
 
@@ -39,11 +40,15 @@ QUIET = "WEIGHBRIDGE_QUIET" in os.environ
 
 
 @pytest.fixture(scope="module")
-def short():
+def short(tmp_path_factory):
     """The short measurements under way, two at a time, the longest first: they mostly wait for their turns."""
+    folder = tmp_path_factory.mktemp("allowances")
+    ledgers = {name: f"sqlite:///{folder}/{number}.db" for number, name in enumerate(SHORT)}
+    for url in ledgers.values():  # two threads may not migrate at once
+        open_ledger(url).close()
     with ThreadPoolExecutor(2) as two:
         yield {
-            name: two.submit(measured, SCENARIOS[name], 2, SHORT[name])
+            name: two.submit(measured, SCENARIOS[name], 2, SHORT[name], ledgers[name])
             for name in sorted(SHORT, key=SHORT.get, reverse=True)
         }
 
