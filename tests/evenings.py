@@ -5,6 +5,7 @@ import os
 import re
 import sqlite3
 import subprocess
+import time
 from contextlib import closing
 
 from tests.processes import BIN, fetch, until
@@ -61,6 +62,23 @@ class Evening:
             deployment, filled_in = BEGUN[name]
             self._begun[name] = self.up.begun_run(deployment, **filled_in)
         return self._begun[name]
+
+    def press_until(self, press, done):
+        """Press, and again each quarter of a minute, until it has happened, as a person does.
+
+        Prefect refuses what was pressed while its database is locked for a moment.
+        """
+        presses = []
+
+        def happened():
+            if done():
+                return True
+            if not presses or time.monotonic() - presses[-1] > 15:
+                press()
+                presses.append(time.monotonic())
+            return False
+
+        until(happened, "what was pressed for", RUN_SECONDS)
 
     def run(self, flow_run):
         return fetch(f"{self.up.api}/flow_runs/{flow_run}")

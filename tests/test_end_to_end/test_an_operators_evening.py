@@ -168,9 +168,13 @@ def test_a_run_that_is_cancelled_in_the_ui_closes_its_books_and_reports(evening)
     evening.go(f"runs/flow-run/{flow_run}")
     evening.page.get_by_text("Running", exact=True).first.wait_for()
     evening.picture("under_way")
-    evening.page.get_by_role("button", name="Open menu").last.click()
-    evening.page.get_by_role("menuitem", name="Cancel").click()
-    evening.page.get_by_role("button", name="Cancel Flow Run").click()
+
+    def cancel():
+        evening.page.get_by_role("button", name="Open menu").last.click()
+        evening.page.get_by_role("menuitem", name="Cancel").click()
+        evening.page.get_by_role("button", name="Cancel Flow Run").click()
+
+    evening.press_until(cancel, lambda: evening.run(flow_run)["state"]["type"].startswith("CANCEL"))
     evening.begun("killed")
     evening.page.get_by_text("Cancelled", exact=True).first.wait_for(timeout=1_000 * RUN_SECONDS)
     assert "Flow run was cancelled successfully." in evening.message()
@@ -253,8 +257,7 @@ def test_what_was_paused_stays_paused_and_nothing_is_made_twice_when_all_of_it_i
     evening.go(f"deployments/deployment/{evening.ids['nightly']}")
     switch = evening.page.get_by_role("switch")
     until(lambda: switch.get_attribute("aria-checked") == "true", "the switch")
-    switch.click()
-    until(lambda: not is_active(evening), "the pause")
+    evening.press_until(switch.click, lambda: not is_active(evening))
     assert evening.up.interrupted(evening.child) == (0, [])
     with evening.up.started() as child:
         assert not is_active(evening)
