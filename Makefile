@@ -55,10 +55,9 @@ test: setup browser
 test-slow: setup browser
 	$(PYTEST) -m slow
 
-# What needs a machine without other work: an operator's evening in a browser, and the share of a rate that is used.
-test-quiet: setup browser
-	WEIGHBRIDGE_QUIET=1 $(BIN)/python -m pytest tests/test_end_to_end/test_an_operators_evening.py \
-	  tests/test_services/test_account_allowances.py
+# What needs a machine without other work: the share of a rate that is used.
+test-quiet: setup
+	WEIGHBRIDGE_QUIET=1 $(BIN)/python -m pytest tests/test_services/test_account_allowances.py
 
 test-all: setup browser
 	$(PYTEST) --hypothesis-profile=thorough

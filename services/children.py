@@ -3,6 +3,7 @@
 import fcntl
 import os
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import psutil
 
 #: the end of a log that is shown when its process ended by itself, characters
 _LAST_WORDS = 1_500
+_LOOK_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +107,29 @@ def _terminate(members: Sequence[psutil.Process], patience: float) -> None:
     for member in members:
         with suppress(psutil.NoSuchProcess):
             member.terminate()
-    _, alive = psutil.wait_procs(members, timeout=patience)
-    _kill(alive)
+    _await_ends(members, patience)
+    _kill([member for member in members if _runs(member)])
+
+
+def _await_ends(members: Sequence[psutil.Process], seconds: float) -> None:
+    """Wait until all of them have ended, at most so long."""
+    deadline = time.monotonic() + seconds
+    while any(_runs(member) for member in members) and time.monotonic() < deadline:
+        time.sleep(_LOOK_SECONDS)
+
+
+def _runs(member: psutil.Process) -> bool:
+    """Whether a process has not ended; one that its parent has not heard of yet has ended."""
+    with suppress(psutil.NoSuchProcess):
+        return member.is_running() and member.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def _kill(family: Sequence[psutil.Process]) -> None:
     for member in family:
         with suppress(psutil.NoSuchProcess):
             member.kill()
-    psutil.wait_procs(family, timeout=5)
+    _await_ends(family, 5)
 
 
 def hold_folder(folder: Path) -> int | None:

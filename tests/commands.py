@@ -52,6 +52,9 @@ class Ended:
 class Command:
     """A command under way, in a process group of its own; it ends with the block."""
 
+    #: the file that a person starts
+    program = BIN / "weighbridge"
+
     def __init__(
         self, arguments: Sequence[object], cwd: Path, env: dict[str, str], server: Path | None = None
     ) -> None:
@@ -68,7 +71,7 @@ class Command:
         out, err = (file.fileno() for file in self._files)
         if server is None:
             self.process = subprocess.Popen(
-                [BIN / "weighbridge", *words],
+                [self.program, *words],
                 cwd=cwd,
                 env=env,
                 stdin=subprocess.DEVNULL,

@@ -1,11 +1,13 @@
 """The blocks of commands of a page, run one after the other in a folder of its own, as they stand there."""
 
 import os
+import pty
 import re
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +15,18 @@ from pathlib import Path
 from tests.processes import BIN, ROOT, SECONDS, process, until
 
 _BLOCK = re.compile(
-    r"(?:^<!-- not run: (?P<why>[^\n]+?) -->\n"
-    r'|^<!-- until Ctrl-C(?P<each>, each line)?, ready at "(?P<ready>[^"\n]+)" -->\n)?'
+    r"(?:^<!-- (?:not run: (?P<why>[^\n]+?)"
+    r'|until Ctrl-C(?P<each>, each line)?, ready at "(?P<ready>[^"\n]+)"'
+    r'|while "(?P<beside>[^"\n]+)" runs'
+    r"|(?P<asks>asks for a password)) -->\n)?"
     r"^```(?:sh|bash|console)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
 _QUOTE = re.compile(r"quote-\d{8}T\d{6}-[0-9a-f]{6}")
+_LOG_IN = re.compile(r"\w+:scrypt[\w.+/=-]+")
+_EXPORTED = re.compile(r"\b(PREFECT_API_URL|WEIGHBRIDGE_LEDGER)=(\S+)")
+#: an ellipsis on a page that stands for the hash of a log-in
+SHORTENED = "ana:scrypt..."
 
 #: stands for the command: hands its arguments to the server that is warm, and ends as its process does. Rows that a run
 #: rejects, and differences of a bill, are what some blocks are to show
@@ -42,11 +50,15 @@ class DocBlock:
     Attributes:
         why: it is not run; None: it is.
         ready: what it prints once it serves, until it is interrupted; None: it ends by itself.
+        beside: a command of the page that serves while it is run; None: none does.
+        asks: whether a person types a password.
     """
 
     text: str
     why: str | None = None
     ready: str | None = None
+    beside: str | None = None
+    asks: bool = False
 
     @property
     def leaves_a_server(self) -> bool:
@@ -55,8 +67,8 @@ class DocBlock:
 
     @property
     def ends(self) -> bool:
-        """Whether it is run, and ends by itself."""
-        return self.why is None and self.ready is None
+        """Whether it is run by itself, and ends by itself."""
+        return not (self.why or self.ready or self.beside or self.asks)
 
 
 def blocks(page: str) -> list[DocBlock]:
@@ -64,7 +76,8 @@ def blocks(page: str) -> list[DocBlock]:
     found = []
     for one in _BLOCK.finditer(page):
         texts = one["text"].splitlines(keepends=True) if one["each"] else [one["text"]]
-        found += [DocBlock(text, one["why"], one["ready"]) for text in texts]
+        how = (one["why"], one["ready"], one["beside"], bool(one["asks"]))
+        found += [DocBlock(text, *how) for text in texts]
     return found
 
 
@@ -82,6 +95,11 @@ class DocFolder:
         self._folder = folder
         self._ids = ids
         self._printed = ""
+        #: addresses of a page, and what is there in their place
+        self.places = {
+            "http://127.0.0.1:8787": environment["ANTHROPIC_BASE_URL"],
+            "--host 0.0.0.0": "--host 127.0.0.1",
+        }
         for place in ("bin", ".venv/bin"):
             (folder / place).mkdir(parents=True)
             command = folder / place / "weighbridge"
@@ -92,14 +110,24 @@ class DocFolder:
             shutil.copy(ROOT / name, folder / name)
         (folder / ".venv/.ready").touch()
         (folder / ".venv/bin/activate").write_text(f"PATH={BIN}:$PATH\n")
-        self._environment = environment | {"PATH": f"{folder}/bin:{BIN}:{environment['PATH']}"}
+        # what gets a Ctrl-C, asks a person or has a Prefect server of its own is a process of its own
+        self._from_file = environment | {"PATH": f"{BIN}:{environment['PATH']}"}
+        self._environment = environment | {"PATH": f"{folder}/bin:{self._from_file['PATH']}"}
 
-    def run(self, block: DocBlock) -> tuple[int, str]:
-        """The exit code of a block, and all that it printed; it ends at the first command that fails."""
+    def run(self, block: DocBlock, shown: str | None = None) -> tuple[int, str]:
+        """The exit code of a block, and all that it printed; it ends at the first command that fails.
+
+        Args:
+            block: it.
+            shown: what the command has printed beside which it is run: what it says to export is exported.
+        """
+        environment = self._environment
+        if shown is not None:
+            environment = self._from_file | dict(_EXPORTED.findall(shown))
         ended = subprocess.run(
             ["bash", "-e", "-c", self._filled(block.text)],
             cwd=self._folder,
-            env=self._environment,
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -110,19 +138,42 @@ class DocFolder:
         self._printed += ended.stdout
         return ended.returncode, ended.stdout
 
-    def serve(self, block: DocBlock) -> tuple[bool, int, str]:
-        """Whether a block came to serve, its exit code after a Ctrl-C, and all that it printed."""
+    def answer(self, block: DocBlock, word: str) -> tuple[int, str]:
+        """The same of a block on a terminal, at which a person types a word whenever it is asked for."""
+        ours, theirs = pty.openpty()
+        command = ["setsid", "--ctty", "bash", "-e", "-c", self._filled(block.text)]
+        asking = subprocess.Popen(
+            command, cwd=self._folder, env=self._from_file, stdin=theirs, stdout=theirs, stderr=theirs
+        )
+        os.close(theirs)
+        printed = ""
+        with suppress(OSError):  # of a terminal that nobody holds open any more
+            while True:
+                printed += os.read(ours, 1024).decode()
+                if printed.endswith(": "):
+                    os.write(ours, f"{word}\n".encode())
+        os.close(ours)
+        self._printed += printed
+        return asking.wait(SECONDS), printed
+
+    def serve(self, block: DocBlock, use: Callable[[str], None] = lambda _: None) -> tuple[bool, int, str]:
+        """Whether a block came to serve, its exit code after a Ctrl-C, and all that it printed.
+
+        Args:
+            block: it.
+            use: called while it serves, with what it has printed.
+        """
         log = self._folder / "served.log"
-        # a process of its own gets the Ctrl-C, and one that is forked by another does not
-        environment = self._environment | {"PATH": f"{BIN}:{self._environment['PATH']}"}
         with process(
-            ["bash", "-e", "-c", self._filled(block.text)], environment, log, self._folder
+            ["bash", "-e", "-c", self._filled(block.text)], self._from_file, log, self._folder
         ) as serving:
             until(
                 lambda: block.ready in log.read_text() or serving.poll() is not None,
                 f"{block.ready}: {block.text}",
             )
             served = serving.poll() is None
+            if served:
+                use(log.read_text())
             if served and block.leaves_a_server:
                 # the worker would look for its server, which got the same Ctrl-C, for minutes
                 os.killpg(serving.pid, signal.SIGKILL)
@@ -136,6 +187,9 @@ class DocFolder:
         text = re.sub(r"\bshow JOB\b", "show job-0", text)
         for on_page, here in self._ids.items():
             text = re.sub(rf"((?:review \w+|--attempt) ){on_page}\b", rf"\g<1>{here}", text)
-        text = text.replace("http://127.0.0.1:8787", self._environment["ANTHROPIC_BASE_URL"])
+        for on_page, here in self.places.items():
+            text = text.replace(on_page, here)
+        for made in _LOG_IN.findall(self._printed):
+            text = text.replace(SHORTENED, made)
         quotes = _QUOTE.findall(self._printed)
         return _QUOTE.sub(quotes[-1], text) if quotes else text

@@ -31,6 +31,8 @@ SECONDS = 120
 FOREIGN = ("ANTHROPIC_", "PREFECT_", "WEIGHBRIDGE_", "PYTEST_", "COLUMNS", "SSL_CERT_FILE")
 #: each client reads all the certificates that Python trusts, which takes a third of a run; on loopback none is needed
 ONE_CERTIFICATE = {"SSL_CERT_FILE": str(ROOT / "tests/data/one_certificate.pem")}
+#: seconds between two looks of a worker for flow runs that somebody has begun; ten otherwise
+WORKER_LOOKS = {"PREFECT_WORKER_QUERY_SECONDS": "1"}
 #: of a Prefect server that a test starts: those of cli/main.py, and no blocks that nobody uses
 SERVER_SETTINGS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",

@@ -11,7 +11,16 @@ from contextlib import contextmanager
 import psutil
 from prefect.client.orchestration import PrefectClient
 
-from tests.processes import BIN, ONE_CERTIFICATE, clean_environment, fetch, free_port, process, until
+from tests.processes import (
+    BIN,
+    ONE_CERTIFICATE,
+    WORKER_LOOKS,
+    clean_environment,
+    fetch,
+    free_port,
+    process,
+    until,
+)
 
 #: the first start migrates Prefect's database
 START_SECONDS = 300
@@ -37,7 +46,7 @@ class Up:
 
     @property
     def environment(self):
-        return clean_environment(self.home, **ONE_CERTIFICATE)
+        return clean_environment(self.home, **ONE_CERTIFICATE, **WORKER_LOOKS)
 
     @contextmanager
     def started(self):
@@ -80,11 +89,6 @@ class Up:
             made = thread.submit(asyncio.run, _run(self.api, deployment, parameters)).result()
         return str(made.id)
 
-    def ended_run(self, name):
-        """How a run of a deployment ends that somebody starts without filling in anything."""
-        address = f"{self.api}/flow_runs/{self.begun_run(name)}"
-        return until(lambda: _end(fetch(address)), f"the end of {name}")
-
     def doctor(self):
         settings = {"ANTHROPIC_BASE_URL": self.simulator, "ANTHROPIC_API_KEY": "simulated"}
         ledger = f"sqlite:///{self.folder}/{self.kept}/ledger.db"
@@ -100,20 +104,8 @@ class Up:
         return ended.returncode, json.loads(ended.stdout)["checks"]
 
 
-def _end(run):
-    state = run["state"]
-    return state if state["type"] in ("COMPLETED", "FAILED", "CRASHED") else None
-
-
 async def _run(api, deployment_id, parameters):
     async with PrefectClient(
         api
     ) as client:  # it tries again when the server's database is locked for a moment
         return await client.create_flow_run_from_deployment(deployment_id, parameters=parameters)
-
-
-async def pause(api, deployment):
-    async with PrefectClient(api) as client:
-        await client.update_deployment_schedule(
-            deployment["id"], deployment["schedules"][0]["id"], active=False
-        )

@@ -112,11 +112,13 @@ class Arena:
         """Start `collect`."""
         return self.start("collect", "--json", host=host, key=key)
 
-    def run_at_work(self, host: Host | None = None, policy: str = "policy") -> Running:
-        """Start a run, and wait until it has asked the API for something; see `run`."""
+    def run_at_work(
+        self, host: Host | None = None, policy: str = "policy", seconds: float = QUIET_SECONDS
+    ) -> Running:
+        """Start a run, and wait until it has asked the API for something, at most so long; see `run`."""
         before = self.requests()
         running = self.run(host, policy=policy)
-        deadline = time.monotonic() + QUIET_SECONDS
+        deadline = time.monotonic() + seconds
         while running.code is None and self.requests() == before and time.monotonic() < deadline:
             time.sleep(0.05)
         return running

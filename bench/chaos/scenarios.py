@@ -110,7 +110,9 @@ def stopped(arena: Arena) -> None:
     arena.random_while(first)
     first.signal(signal.SIGSTOP)
     time.sleep(LEASE_SECONDS + 1.5)
-    second = arena.run_at_work(arena.rng.choice([arena.here, arena.other]), policy="fast")
+    # it cannot begin where the first one was stopped in the middle of a write
+    host = arena.rng.choice([arena.here, arena.other])
+    second = arena.run_at_work(host, policy="fast", seconds=4 * LEASE_SECONDS)
     arena.random_while(second, 1.0)
     first.signal(signal.SIGCONT)
     arena.must_end(first)

@@ -2,14 +2,16 @@
 
 import json
 import shutil
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import pytest
 
 from schemas.settings import DEFAULT_POLICY
 from simulator.process import running_simulator
+from tests.clusters import dask_cluster
 from tests.commands import Command
-from tests.doc_blocks import DocBlock, DocFolder, blocks
+from tests.doc_blocks import SHORTENED, DocBlock, DocFolder, blocks
 from tests.doc_checks import fences
 from tests.processes import ONE_CERTIFICATE, ROOT, clean_environment
 from tests.yards import Yard
@@ -18,14 +20,17 @@ pytestmark = pytest.mark.prefect
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 #: the only reasons for which a block is not run, and how many blocks have each
 NOT_RUN = {
-    "installs the packages, or runs the tests themselves": 1,
+    "runs the tests themselves": 1,
     "takes minutes": 4,
-    "asks a person on the terminal": 1,
-    "needs a work pool with a worker": 1,
-    "needs a PostgreSQL server at this name": 1,
     "needs a container engine": 4,
-    "needs a Dask cluster at this address": 1,
 }
+#: addresses of the pages, in whose place a database of this machine is
+LEDGERS = (
+    "postgresql+psycopg://weighbridge@db.example.org/weighbridge",
+    "postgresql+psycopg://weighbridge@db/ledger",
+)
+#: and a cluster of this machine
+DASK = "tcp://10.0.0.5:8786"
 ROWS = [{"job_id": f"job-{n}", "prompt": f"hello {n} [[output_tokens=7]]"} for n in range(5)]
 TURNS = [{"role": ("user", "assistant")[n % 2], "content": f"turn {n}"} for n in range(17)]
 WAITING = {"job_id": "heavy", "messages": json.dumps(TURNS), "max_input_tokens": 1, "group": "support"}
@@ -109,17 +114,32 @@ def ids_of(yard):
     return {"17": waits["id"], "18": first["id"], "19": second["id"], "20": raw["id"], on_page: attempt}
 
 
+@contextmanager
+def stand_ins(commands, place, request):
+    """What is here in the place of the servers that commands name by their address."""
+    found = {}
+    with ExitStack() as running:
+        if any(one in commands for one in LEDGERS):
+            found |= dict.fromkeys(LEDGERS, request.getfixturevalue("postgres_url"))
+        if DASK in commands:
+            folder = request.getfixturevalue("tmp_path_factory").mktemp("cluster")
+            found[DASK] = running.enter_context(dask_cluster(folder, place.environment, workers=1)).address
+        yield found
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_blocks_of_a_page_run_in_their_order(page, place, tmp_path):
+def test_the_blocks_of_a_page_run_in_their_order(page, place, tmp_path, request):
     text = page.read_text()
-    if not [block for block in blocks(text) if block.ends]:
+    ending = [block for block in blocks(text) if block.ends]
+    if not ending:
         return
     folder = tmp_path / "page"
     at = place.opened(folder)
     (folder / "tickets.csv").write_text("\n".join(fences(text, "csv")))
     (folder / "tickets.toml").write_text("\n".join([DEFAULT_POLICY.read_text(), *fences(text, "toml")]))
-    for block in blocks(text):
-        if block.ends:
+    with stand_ins("".join(block.text for block in ending), place, request) as places:
+        at.places |= places
+        for block in ending:
             code, printed = at.run(block)
             assert code == 0, f"{block.text}\n{printed[-3000:]}"
 
@@ -134,7 +154,18 @@ SERVED = [(page, block) for page in PAGES for block in blocks(page.read_text()) 
 def test_what_serves_comes_up_and_ends_with_ctrl_c(page, block, place, tmp_path):
     at = place.opened(tmp_path / "page")
     (tmp_path / "page/plan.toml").write_text(next(iter(fences(page.read_text(), "toml")), ""))
-    served, code, printed = at.serve(block)
+    others = blocks(page.read_text())
+    for asks in [one for one in others if one.asks and SHORTENED in block.text]:
+        code, printed = at.answer(asks, "a long pass word")
+        assert code == 0, printed
+    beside = [one for one in others if one.beside and one.beside in block.text]
+
+    def use(shown):
+        for one in beside:
+            code, printed = at.run(one, shown)
+            assert code == 0, f"{one.text}\n{printed[-3000:]}"
+
+    served, code, printed = at.serve(block, use)
     assert served, printed[-3000:]
     assert code in (0, 130), printed[-3000:]
 
@@ -153,6 +184,20 @@ def test_a_block_says_how_it_shows_that_it_serves():
     page = '<!-- until Ctrl-C{}, ready at "Up" -->\n```sh\na\nb\n```\n'
     assert blocks(page.format("")) == [DocBlock("a\nb\n", ready="Up")]
     assert blocks(page.format(", each line")) == [DocBlock("a\n", ready="Up"), DocBlock("b\n", ready="Up")]
+
+
+def test_every_block_that_needs_another_one_has_it():
+    for page in PAGES:
+        served = "".join(block.text for block in blocks(page.read_text()) if block.ready)
+        for block in blocks(page.read_text()):
+            assert block.beside is None or block.beside in served, page
+            assert not block.asks or SHORTENED in served, page
+
+
+def test_a_block_says_what_serves_meanwhile_and_that_it_asks():
+    page = '<!-- while "a --b" runs -->\n```sh\nc\n```\n<!-- asks for a password -->\n```sh\nd\n```\n'
+    assert blocks(page) == [DocBlock("c\n", beside="a --b"), DocBlock("d\n", asks=True)]
+    assert not [block for block in blocks(page) if block.ends]
 
 
 def test_a_block_that_fails_is_found(place, tmp_path):

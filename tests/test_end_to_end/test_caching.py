@@ -33,8 +33,8 @@ def jobs_of(yard, rows=ROWS, systems=1):
     )
 
 
-def policy_of(yard, cache, **values):
-    name = yard.policy(**values)
+def policy_of(yard, cache, name="policy.toml", **values):
+    yard.policy(name, **values)
     rules = f'[cache]\nmode = "{cache}"\n[batch]\npoll_seconds = 0.3\nabsent_after_seconds = 3\n'
     (yard.folder / name).write_text((yard.folder / name).read_text() + rules)
     return name
@@ -137,7 +137,8 @@ def test_a_kill_between_the_first_job_and_the_others_costs_nothing(yard, mode):
             command.finish()
         before = len(simulator.billed())
         assert before < 45
-        report = yard.weighbridge(*run).json
+        quicker = policy_of(yard, "auto", "quicker.toml", small="claude-sonnet-5-5", max_in_flight=20)
+        report = yard.weighbridge(*run, "--policy", quicker).json
         billed = simulator.billed()
     assert set(Counter(line["payload_sha256"] for line in billed).values()) == {1}
     # what was in flight as the run was killed waits for a person; a batch is found again

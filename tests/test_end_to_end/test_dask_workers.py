@@ -1,6 +1,7 @@
 """A run whose calls are made by a Dask cluster, its ledger on PostgreSQL: what Dask delivers twice is paid once."""
 
 import signal
+import sys
 from collections import Counter
 from datetime import UTC, datetime
 
@@ -18,6 +19,7 @@ from tasks.deliver import deliver
 from tasks.read_jobs import read_jobs
 from tasks.run import Run
 from tests.clusters import address_of, dask_cluster
+from tests.commands import Command
 from tests.nights import Rows, weigh
 from tests.processes import kill_when, until
 from tests.strategies import begin, owner_of
@@ -25,6 +27,13 @@ from tests.strategies import begin, owner_of
 pytestmark = [pytest.mark.prefect, pytest.mark.slow, pytest.mark.timeout(600)]
 
 SLOW = "[latency]\nmessage_seconds = 1.0\n"
+#: the command, which waits for workers for less than a minute
+IMPATIENT = f"""#!{sys.executable}
+import services.dask_workers
+from cli.main import main
+services.dask_workers._WITHOUT_WORKERS_SECONDS = 10
+main()
+"""
 
 
 def rows_of(number):
@@ -116,20 +125,31 @@ def test_a_night_on_a_cluster_whose_worker_is_killed_pays_nothing_twice_and_lose
     yard.assert_ledger_is_true()
 
 
+def impatient(yard, *words):
+    """Start the command that waits less long."""
+
+    class Impatient(Command):
+        program = yard.folder / "impatient"
+
+    Impatient.program.write_text(IMPATIENT)
+    Impatient.program.chmod(0o755)
+    return Impatient(words, yard.folder, yard.environment)
+
+
 def test_a_cluster_that_is_gone_ends_the_run_with_its_books_closed(yard, postgres_url):
     jobs = yard.jobs(rows_of(60))
     policy = yard.policy(max_in_flight=10)
     yard.ledger = postgres_url
     with yard.simulator(SLOW), dask_cluster(yard.folder, yard.environment) as cluster:
         options = ("--ledger", postgres_url, "--runner", "dask", "--dask-address", cluster.address)
-        with yard.start("run", jobs, "--policy", policy, *options) as command:
+        with impatient(yard, "run", jobs, "--policy", policy, *options) as command:
             until(lambda: yard.called()[1] >= 15 or command.has_ended(), "requests")
             assert not command.has_ended(), command.err
             for worker in cluster.workers:
                 worker.send_signal(signal.SIGKILL)
             ended = command.finish()
     assert ended.code == 1, ended.told()
-    assert "Dask cluster" in ended.err
+    assert "has had no workers for 10 seconds" in ended.err
     assert yard.one("SELECT count(*) FROM jobs WHERE outcome IS NULL") == 0
     assert_nothing_is_billed_twice(yard.witness.billed() if yard.witness.log.exists() else [])
     yard.assert_ledger_is_true()

@@ -16,7 +16,7 @@ from schemas.deployment import ScheduleSpec
 from schemas.errors import BadInput
 from services.deployments import POOL, deployments_of
 from simulator.process import running_simulator
-from tests.processes import BIN, ROOT, clean_environment, fetch, process, until
+from tests.processes import BIN, ROOT, WORKER_LOOKS, clean_environment, fetch, process, until
 
 DEPLOYMENTS = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
 
@@ -62,6 +62,7 @@ def test_the_deployments_are_made_and_a_worker_runs_the_one_that_a_person_starts
             PREFECT_API_URL=prefect_api,
             ANTHROPIC_BASE_URL=simulator.base_url,
             ANTHROPIC_API_KEY="simulated",
+            **WORKER_LOOKS,
         )
         prefect(env, "work-pool", "create", "weighbridge", "--type", "process")
         prefect(env, "deploy", "--all")

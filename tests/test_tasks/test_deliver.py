@@ -156,7 +156,7 @@ def test_deliveries_in_any_order_made_twice_and_killed_pay_nothing_twice_and_los
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-@settings(max_examples=examples(80))
+@settings(max_examples=examples(40))
 @given(seed=SEEDS)
 def test_the_same_holds_for_many_more_nights(tmp_path_factory, seed):
     pays_once_and_loses_nothing(tmp_path_factory, seed)
