@@ -34,6 +34,7 @@ def unsent(ledger: Ledger, run: RunKey, attempts: Sequence[AttemptId]) -> list[H
             AttemptRow.worst_case_nano_usd,
             JobRow.traits,
             JobRow.cache_ttl,
+            JobRow.payload_bytes,
             sent,
         )
         .join(JobRow, (JobRow.run_id == AttemptRow.run_id) & (JobRow.row_number == AttemptRow.row_number))
@@ -57,6 +58,7 @@ def unsent(ledger: Ledger, run: RunKey, attempts: Sequence[AttemptId]) -> list[H
             traits=Traits.from_json(row.traits),
             cache_ttl=row.cache_ttl,
             group=row.group_name,
+            payload_bytes=row.payload_bytes,
             expects=Expectation(
                 counted=row.input_tokens,
                 is_counted=row.method == Method.COUNTED,
