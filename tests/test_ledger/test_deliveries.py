@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from schemas.budget import DayCaps
 from schemas.ledger import AttemptRow, RunRow
 from schemas.outcome import Reason
-from services.ledger import deliveries, jobs, runs
+from services.ledger import deliveries, holds, jobs, runs
 from services.ledger.journal import Journal
 from services.ledger.leases import new_token
 from services.ledger.settle import LeftBefore, record_leaving
@@ -100,8 +100,9 @@ def test_only_open_attempts_that_have_not_left_are_to_be_sent_with_all_that_the_
     ids = [one.attempt_id for one in whole]
     leave(ledger, ids[:1], new_token())
     settle(ledger, failed(whole[1]))
-    assert deliveries.unsent(ledger, KEY, ids) == whole[2:]
-    assert deliveries.unsent(ledger, KEY, list(reversed(ids))) == list(reversed(whole[2:]))
+    left = holds.with_payloads(ledger, KEY.run_id, whole[2:])
+    assert deliveries.unsent(ledger, KEY, ids) == left
+    assert deliveries.unsent(ledger, KEY, list(reversed(ids))) == left[::-1]
 
 
 def test_what_lost_workers_left_ends_as_after_a_crash_and_only_that(ledger):
