@@ -37,11 +37,15 @@ WAITING = {"job_id": "heavy", "messages": json.dumps(TURNS), "max_input_tokens":
 
 
 #: answered so that nobody knows whether they were billed, in `UNKNOWN_PLAN`
-UNKNOWN = [{"job_id": f"doubtful-{n}", "prompt": f"doubtful {n}", "max_tokens": 20_000} for n in range(4)]
+UNKNOWN = [{"job_id": f"doubtful-{n}", "prompt": f"doubtful {n}", "max_tokens": 20_000} for n in range(5)]
 UNKNOWN_PLAN = """[[faults]]
 endpoint = "messages"
 kind = "malformed_body"
 match = "doubtful 3"
+[[faults]]
+endpoint = "messages"
+kind = "malformed_body"
+match = "doubtful 4"
 [[faults]]
 endpoint = "messages"
 kind = "cut_before"
@@ -54,7 +58,7 @@ class Place:
     """What all pages start from: a folder to copy, the environment of the commands, and the server that forks them.
 
     `ids` names what a page means by its ids: review 17 waits, 18 to 20 are of unknown outcome,
-    20 with a raw answer, and so is the attempt.
+    20 with a raw answer, and so are the attempts, the second with one.
     """
 
     folder: object
@@ -106,12 +110,22 @@ def place(tmp_path_factory, prefect_api, warm):
 def ids_of(yard):
     """What is in a yard's ledger for the ids of the pages."""
     [waits] = yard.rows("SELECT id FROM reviews WHERE reason <> 'unknown_outcome'")
-    first, second, third, raw = yard.rows(
+    first, second, *others = yard.rows(
         "SELECT id, job_id FROM reviews WHERE reason = 'unknown_outcome' ORDER BY id"
     )
-    attempt = yard.one("SELECT attempt_id FROM attempts WHERE job_id = ?", third["job_id"])
-    on_page = "att_0123456789abcdef0123456789abcdef"
-    return {"17": waits["id"], "18": first["id"], "19": second["id"], "20": raw["id"], on_page: attempt}
+    silent, raw, other_raw = others
+    attempts = {
+        "att_0123456789abcdef0123456789abcdef": silent,
+        "att_fedcba9876543210fedcba9876543210": other_raw,
+    }
+    of_job = "SELECT attempt_id FROM attempts WHERE job_id = ?"
+    return {
+        "17": waits["id"],
+        "18": first["id"],
+        "19": second["id"],
+        "20": raw["id"],
+        **{on_page: yard.one(of_job, review["job_id"]) for on_page, review in attempts.items()},
+    }
 
 
 @contextmanager
