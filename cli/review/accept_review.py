@@ -1,14 +1,13 @@
 """`weighbridge review accept`."""
 
 import json
-from typing import Annotated
-
-import typer
 
 from cli.options import JsonOption, LedgerOption, opened_ledger
 from cli.review.review_options import (
+    AttemptOption,
     BilledOption,
     ByOption,
+    IdOrAttemptArgument,
     NotBilledOption,
     billed_of,
     reviewer_name,
@@ -19,13 +18,8 @@ from services.ledger import reviews
 
 
 def accept(
-    review: Annotated[
-        int | None, typer.Argument(help="The id that `weighbridge review list` shows.", show_default=False)
-    ] = None,
-    attempt: Annotated[
-        str | None,
-        typer.Option(help="An attempt that `weighbridge review holds` shows, instead of a review."),
-    ] = None,
+    review: IdOrAttemptArgument = None,
+    attempt: AttemptOption = None,
     billed: BilledOption = None,
     not_billed: NotBilledOption = False,
     by: ByOption = None,

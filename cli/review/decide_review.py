@@ -10,8 +10,10 @@ import typer
 
 from cli.options import JsonOption, LedgerOption, opened_ledger, usd_amount
 from cli.review.review_options import (
+    AttemptOption,
     BilledOption,
     ByOption,
+    IdOrAttemptArgument,
     IdsArgument,
     IdsOrFilterArgument,
     NotBilledOption,
@@ -129,13 +131,8 @@ def reject(
 
 
 def book(
-    review: Annotated[
-        int | None, typer.Argument(help="The id that `weighbridge review list` shows.", show_default=False)
-    ] = None,
-    attempt: Annotated[
-        str | None,
-        typer.Option(help="An attempt that `weighbridge review holds` shows, instead of a review."),
-    ] = None,
+    review: IdOrAttemptArgument = None,
+    attempt: AttemptOption = None,
     billed: BilledOption = None,
     not_billed: NotBilledOption = False,
     by: ByOption = None,

@@ -35,6 +35,13 @@ ByOption = Annotated[
     str | None, typer.Option(help="Who decides; when left out, WEIGHBRIDGE_REVIEWER, or the OS user.")
 ]
 NoteOption = Annotated[str | None, typer.Option(help="A note for the record.")]
+IdOrAttemptArgument = Annotated[
+    int | None, typer.Argument(help="The id that `weighbridge review list` shows.", show_default=False)
+]
+AttemptOption = Annotated[
+    str | None,
+    typer.Option(help="An attempt that `weighbridge review holds` shows, instead of a review."),
+]
 BilledOption = Annotated[str | None, typer.Option(help="What the provider billed for it, in USD.")]
 NotBilledOption = Annotated[
     bool, typer.Option("--not-billed", help="The provider surely billed nothing for it.")

@@ -21,7 +21,7 @@ from schemas.errors import BadInput
 from schemas.ledger import AttemptRow, RunRow
 from services.ledger.payers import payers_of
 from services.ledger.store import Ledger
-from services.ledger.windows import add_to_windows, one_at_a_time, put_on_record
+from services.ledger.windows import OF_DAY, add_to_windows, one_at_a_time, put_on_record
 
 #: attempts that are looked at together
 _PAGE = 1_000
@@ -120,12 +120,7 @@ def _assert_no_run(connection: Connection, url: str) -> None:
 def _sent_since(connection: Connection, start: datetime) -> Iterator[Sequence[Row[Any]]]:
     """The attempts that left, or were to leave, from a moment on, in pages."""
     columns = (
-        AttemptRow.attempt_id,
-        AttemptRow.run_id,
-        AttemptRow.budget_day,
-        AttemptRow.group_name,
-        AttemptRow.split_jobs,
-        AttemptRow.held_nano_usd,
+        *OF_DAY,
         func.coalesce(AttemptRow.actual_nano_usd, 0).label("settled"),
         AttemptRow.sent_at,
         AttemptRow.opened_at,

@@ -9,13 +9,12 @@ from rules.lesson import Lesson, LessonKey, Observation, Tally, Taught, lesson
 from rules.usage_alarm import is_far_off
 from schemas.job import RunId
 from schemas.ledger import AttemptRow
-from schemas.outcome import AttemptState, Billing, Method
+from schemas.outcome import Billing, Method
 from schemas.payload.traits import PayloadClass
 from schemas.policy_sections import Margin
 from services.ledger.store import Ledger
-from services.ledger.written_out import written_out
+from services.ledger.written_out import SUCCEEDED
 
-_SUCCEEDED = AttemptRow.state == written_out(AttemptState.SUCCEEDED)
 #: a signed error means something only where the provider counted and the usage says all that was billed
 COMPLETE = and_(
     AttemptRow.method == Method.COUNTED,
@@ -71,7 +70,7 @@ def _newest(ledger: Ledger, key: LessonKey, before: datetime, most: int, *also: 
     query = (
         select(*_FIGURES)
         .where(
-            _SUCCEEDED,
+            SUCCEEDED,
             AttemptRow.model == key.model,
             AttemptRow.payload_class == key.payload_class,
             AttemptRow.effort == key.effort,  # of none: IS NULL
@@ -113,7 +112,7 @@ class Lessons:
     def _are_there(self) -> bool:
         """Whether there is any answer: a new ledger has none of some hundred kinds."""
         with self._ledger.read() as connection:
-            query = select(AttemptRow.attempt_id).where(_SUCCEEDED).limit(1)
+            query = select(AttemptRow.attempt_id).where(SUCCEEDED).limit(1)
             return connection.execute(query).first() is not None
 
 
@@ -130,7 +129,7 @@ def of_run(ledger: Ledger, run_id: RunId) -> dict[LessonKey, Taught]:
             _COMPARABLE.label("comparable"),
             *_FIGURES,
         )
-        .where(AttemptRow.run_id == run_id, _SUCCEEDED)
+        .where(AttemptRow.run_id == run_id, SUCCEEDED)
         .order_by(AttemptRow.model, AttemptRow.payload_class, AttemptRow.effort)
     )
     with ledger.read() as connection:

@@ -16,9 +16,7 @@ from schemas.saving_tables import FittedJobRow, SharedAnswerRow
 from schemas.usage import CUT_OFF
 from services.ledger.given_keys import given_keys
 from services.ledger.store import Ledger
-from services.ledger.written_out import written_out
-
-SUCCEEDED = AttemptRow.state == written_out(AttemptState.SUCCEEDED)
+from services.ledger.written_out import SUCCEEDED
 
 
 class PriorAttempt(NamedTuple):

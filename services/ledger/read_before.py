@@ -16,8 +16,8 @@ from schemas.outcome import Outcome
 from schemas.review_tables import ReviewRow
 from schemas.usage import CUT_OFF
 from services.ledger.outcomes import ending_columns
-from services.ledger.prior import SUCCEEDED
 from services.ledger.store import Ledger
+from services.ledger.written_out import SUCCEEDED
 
 #: what a row says, whichever run reads it
 _AS_READ = (

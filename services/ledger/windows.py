@@ -5,16 +5,25 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select, text, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from schemas.budget import DayCaps, Window, WindowCap
 from schemas.job import AttemptId
 from schemas.ledger import AttemptRow, BudgetRow
 from schemas.outcome import AttemptState, Scope
 from services.ledger.payers import payers_of, paying_groups
+from services.ledger.store import upsert
 
 #: any constant: the PostgreSQL advisory lock that lets one money-moving transaction at a time through
 _MONEY_LOCK = 7_190_416
+#: what moving an attempt's hold from the windows of one day to those of another takes
+OF_DAY = (
+    AttemptRow.attempt_id,
+    AttemptRow.run_id,
+    AttemptRow.budget_day,
+    AttemptRow.group_name,
+    AttemptRow.split_jobs,
+    AttemptRow.held_nano_usd,
+)
 
 
 class NoRoomToday(Exception):  # noqa: N818 - reads as what it is where it is caught
@@ -41,24 +50,13 @@ def one_at_a_time(connection: Connection) -> None:
 def open_windows(connection: Connection, caps: Sequence[WindowCap]) -> dict[Window, int]:
     """What is free in each capped window, in nano-USD, which nobody else changes until the transaction ends."""
     one_at_a_time(connection)
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    opening = dialect.insert(BudgetRow)
+    opening = upsert(connection, BudgetRow)
     connection.execute(
         opening.on_conflict_do_update(
             index_elements=["scope", "period", "group_name"],
             set_={"cap_nano_usd": opening.excluded.cap_nano_usd},
         ),
-        [
-            {
-                "scope": cap.window.scope,
-                "period": cap.window.period,
-                "group_name": cap.window.group,
-                "cap_nano_usd": cap.nano_usd,
-                "held_nano_usd": 0,
-                "settled_nano_usd": 0,
-            }
-            for cap in caps
-        ],
+        [_empty(cap.window, cap.nano_usd) for cap in caps],
     )
     taken = used(connection, [cap.window for cap in caps])
     return {
@@ -68,21 +66,22 @@ def open_windows(connection: Connection, caps: Sequence[WindowCap]) -> dict[Wind
 
 def put_on_record(connection: Connection, windows: Iterable[Window]) -> None:
     """Put windows that are not on record there, with nothing held or settled, and no cap until the next hold."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     connection.execute(
-        dialect.insert(BudgetRow).on_conflict_do_nothing(),
-        [
-            {
-                "scope": window.scope,
-                "period": window.period,
-                "group_name": window.group,
-                "cap_nano_usd": None,
-                "held_nano_usd": 0,
-                "settled_nano_usd": 0,
-            }
-            for window in sorted(windows)
-        ],
+        upsert(connection, BudgetRow).on_conflict_do_nothing(),
+        [_empty(window, None) for window in sorted(windows)],
     )
+
+
+def _empty(window: Window, cap: int | None) -> dict[str, Any]:
+    """The columns of a window with nothing held or settled; `cap`: nano-USD, or None for no cap."""
+    return {
+        "scope": window.scope,
+        "period": window.period,
+        "group_name": window.group,
+        "cap_nano_usd": cap,
+        "held_nano_usd": 0,
+        "settled_nano_usd": 0,
+    }
 
 
 def used(connection: Connection, windows: Iterable[Window]) -> dict[Window, int]:
@@ -164,14 +163,7 @@ def _held_on_another_day(connection: Connection, attempts: Sequence[AttemptId], 
     if not attempts:
         return []
     one_at_a_time(connection)
-    query = select(
-        AttemptRow.attempt_id,
-        AttemptRow.run_id,
-        AttemptRow.budget_day,
-        AttemptRow.group_name,
-        AttemptRow.split_jobs,
-        AttemptRow.held_nano_usd,
-    ).where(
+    query = select(*OF_DAY).where(
         AttemptRow.attempt_id.in_(list(attempts)),
         AttemptRow.state == AttemptState.OPEN,
         AttemptRow.budget_day != day,

@@ -5,6 +5,9 @@ from enum import StrEnum
 from sqlalchemy import literal_column
 from sqlalchemy.sql.elements import ColumnClause
 
+from schemas.ledger import AttemptRow
+from schemas.outcome import AttemptState
+
 
 def written_out(value: StrEnum) -> ColumnClause[str]:
     """A value of an enumeration of ours, for conditions on columns that say which rows an index has.
@@ -14,3 +17,7 @@ def written_out(value: StrEnum) -> ColumnClause[str]:
     parameter" at https://sqlite.org/c3ref/prepare.html.
     """
     return literal_column(f"'{value.value}'")
+
+
+#: the attempts that were answered, as the indexes of those alone have it
+SUCCEEDED = AttemptRow.state == written_out(AttemptState.SUCCEEDED)
