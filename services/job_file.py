@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import partial
@@ -31,6 +31,10 @@ _MAY_BE_EMPTY = frozenset({"job_id", "prompt", "system"})
 _PANDAS_INDEX = "__index_level_"
 _DIFFERS = Unfit("differs from the folder that its file lies in; make the two agree, or leave the column out")
 
+#: a row with its number, counted from 0 over all files
+NumberedRow = tuple[int, Row]
+#: which rows of a range are read
+Wanted = Callable[[range], Container[int]]
 _Facts = Callable[[Path, Callable[[FileFacts], None]], FileFacts]
 _Pieces = Callable[[Path, FileFacts, Sequence[str]], Iterator[RowPiece]]
 _READERS: dict[JobFormat, tuple[_Facts, _Pieces]] = {
@@ -48,6 +52,11 @@ class _Checked:
     facts: FileFacts
     columns: Sequence[str]
     stamp: tuple[int, int]
+
+
+def all_rows(numbers: range) -> Container[int]:
+    """Every row of a range is wanted."""
+    return numbers
 
 
 class JobFile:
@@ -94,27 +103,37 @@ class JobFile:
             return False
 
     def batches(self, limit: int | None = None) -> Iterator[list[Row]]:
+        """The rows of the jobs in order, without their numbers; see `numbered`."""
+        for rows in self.numbered(limit):
+            yield [row for _, row in rows]
+
+    def numbered(self, limit: int | None = None, wanted: Wanted = all_rows) -> Iterator[list[NumberedRow]]:
         """The rows of the jobs in order, at most `ROWS_PER_BATCH` at a time, and fewer where they are large.
 
         Args:
             limit: only the first rows, at most this many.
+            wanted: which of them.
 
         Raises:
             BadInput: a file is damaged, or is no longer the one that was checked.
         """
-        left = self.rows if limit is None else limit
-        rows: list[Row] = []
-        held_bytes = 0
+        end = self.rows if limit is None else min(limit, self.rows)
+        rows: list[NumberedRow] = []
+        first = held_bytes = 0
         for piece in self._pieces():
-            if left <= 0:
+            numbers = range(first, min(first + len(piece.rows), end))
+            if not numbers:
                 break
-            new = [self._mapped(row) for row in piece.rows[:left]]
-            left -= len(new)
+            first = numbers.stop
+            chosen = wanted(numbers)
+            new = [
+                (number, row) for number, row in zip(numbers, piece.rows, strict=False) if number in chosen
+            ]
             if rows and len(rows) + len(new) > ROWS_PER_BATCH:
                 yield rows
                 rows, held_bytes = [], 0
-            rows += new
-            held_bytes += piece.nbytes
+            rows += [(number, self._mapped(row)) for number, row in new]
+            held_bytes += piece.nbytes if new else 0
             if held_bytes >= BYTES_PER_BATCH:
                 yield rows
                 rows, held_bytes = [], 0

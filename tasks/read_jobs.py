@@ -10,8 +10,8 @@ from rules.read_row import checked_job, rejected_row
 from rules.reading_digest import reading_digest
 from schemas.job import Job, RejectedRow, RunId, Shard
 from schemas.payload.invalid import InvalidPayload
-from schemas.row import Row, RowFiles
-from services.job_file import JobFile
+from schemas.row import RowFiles
+from services.job_file import JobFile, NumberedRow, Wanted, all_rows
 from services.ledger import jobs, prior, read_before, reviews
 from services.whole_thread import on_whole_thread
 from tasks.draw_rows import DrawnRows
@@ -44,22 +44,27 @@ async def read_jobs(
         resubmit_approved: whether this run sends what was approved.
         drawn: only these rows; the others are left alone and not on record. None: all.
     """
-    row_number = waiting = 0
+    waiting = 0
     files = file.row_files
-    answered = await on_whole_thread(_AnsweredBefore.of, run, file, limit) if drawn is None else None
-    batches = file.batches(limit)
-    while (batch := await on_whole_thread(next, batches, None)) is not None:
-        rows = _drawn(batch, row_number, drawn)
-        row_number += len(batch)
-        if answered is not None:
-            rows = await on_whole_thread(answered.others, rows, row_number)
-        if rows:
-            waiting += await on_whole_thread(
-                _put_on_record, run, rows, files, resubmit_approved=resubmit_approved
-            )
+    batches = file.numbered(limit, await on_whole_thread(_wanted, run, file, limit, drawn))
+    while (rows := await on_whole_thread(next, batches, None)) is not None:
+        waiting += await on_whole_thread(
+            _put_on_record, run, rows, files, resubmit_approved=resubmit_approved
+        )
     if changed := await on_whole_thread(prior.paid_again, run.ledger, run.run_id):
         log.warning("%s", paid_again_line(changed))
     return waiting
+
+
+def _wanted(run: Run, file: JobFile, limit: int | None, drawn: DrawnRows | None) -> Wanted:
+    """Which rows are read: those that were drawn, or those that no earlier run read in the same way and had answered."""
+    if drawn is not None:
+        return lambda _: drawn.weights
+    digest = reading_digest(file.digest(), run.policy, run.reference.way, version("weighbridge"))
+    before = read_before.begin_reading(run.ledger, run.run_id, digest)
+    if before is None:
+        return all_rows
+    return _AnsweredBefore(run, before, file.rows if limit is None else min(limit, file.rows)).others
 
 
 @dataclass(slots=True)
@@ -70,48 +75,31 @@ class _AnsweredBefore:
         before: the earlier run.
         end: the number of rows that are read.
         upto: those below this number were looked for.
-        found: numbers of rows that were put on record, of those looked for last.
+        left: numbers of the rows that are still to be read, of those looked for last.
     """
 
     run: Run
     before: RunId
     end: int
     upto: int = 0
-    found: set[int] = field(default_factory=set)
+    left: set[int] = field(default_factory=set)
 
-    @classmethod
-    def of(cls, run: Run, file: JobFile, limit: int | None) -> "_AnsweredBefore | None":
-        """None where no run on record read the same."""
-        digest = reading_digest(file.digest(), run.policy, run.reference.way, version("weighbridge"))
-        before = read_before.begin_reading(run.ledger, run.run_id, digest)
-        end = file.rows if limit is None else min(limit, file.rows)
-        return None if before is None else cls(run, before, end)
-
-    def others(self, rows: Sequence[tuple[int, Row]], upto: int) -> list[tuple[int, Row]]:
-        """Those of some rows, which are all below a number, that are still to be read."""
-        while self.upto < upto:
+    def others(self, numbers: range) -> set[int]:
+        """The rows of a range that are still to be read, and maybe others; ranges are asked for in their order."""
+        while self.upto < numbers.stop:
             last = min(self.upto + ROWS_COPIED, self.end) - 1
-            self.found = {number for number in self.found if number >= rows[0][0]}
-            self.found |= read_before.copy_answered(
-                self.run.ledger,
-                self.run.run_id,
-                self.before,
-                Shard(self.upto, last),
-                self.run.policy.kept_answers,
+            looked_for = Shard(self.upto, last)
+            serving = self.run.policy.kept_answers
+            found = read_before.copy_answered(
+                self.run.ledger, self.run.run_id, self.before, looked_for, serving
             )
+            self.left = {number for number in self.left if number >= numbers.start}
+            self.left |= set(range(looked_for.first, looked_for.last + 1)) - found
             self.upto = last + 1
-        return [(number, row) for number, row in rows if number not in self.found]
+        return self.left
 
 
-def _drawn(batch: Sequence[Row], first: int, drawn: DrawnRows | None) -> list[tuple[int, Row]]:
-    """The rows of a batch that are read, by number; `first` is that of the batch's first row."""
-    numbered = enumerate(batch, first)
-    return [(number, row) for number, row in numbered if drawn is None or number in drawn.weights]
-
-
-def _put_on_record(
-    run: Run, rows: Sequence[tuple[int, Row]], files: RowFiles, *, resubmit_approved: bool
-) -> int:
+def _put_on_record(run: Run, rows: Sequence[NumberedRow], files: RowFiles, *, resubmit_approved: bool) -> int:
     """Put some rows on record, each with its number; how many jobs are to be weighed."""
     read: list[Job] = []
     rejected: list[RejectedRow] = []

@@ -16,7 +16,7 @@ from rules.models import Models
 from schemas.ledger import JobRow
 from schemas.row import RowFiles
 from schemas.run import RunReference
-from services.job_file import JobFile
+from services.job_file import JobFile, all_rows
 from tasks.check_models import checked_models
 from tasks.count_tokens import count_tokens
 from tasks.read_approved import read_approved
@@ -46,10 +46,17 @@ class Rows:
     def row_files(self):
         return RowFiles([self.path], [len(self._rows)])
 
-    def batches(self, limit=None):
-        rows = self._rows[:limit]
+    def numbered(self, limit=None, wanted=all_rows):
+        rows = list(enumerate(self._rows[:limit]))
         for start in range(0, len(rows), self._size):
-            yield rows[start : start + self._size]
+            piece = rows[start : start + self._size]
+            chosen = wanted(range(start, start + len(piece)))
+            if found := [(number, row) for number, row in piece if number in chosen]:
+                yield found
+
+    def batches(self, limit=None):
+        for rows in self.numbered(limit):
+            yield [row for _, row in rows]
 
 
 def a_run(

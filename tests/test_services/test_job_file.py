@@ -286,15 +286,23 @@ def test_a_file_that_changed_after_it_was_checked_is_a_sentence(tmp_path):
         list(file.batches())
 
 
+def test_the_wanted_rows_of_a_long_file_come_together(tmp_path):
+    ids = [str(number) for number in range(3_000)]
+    path = write(tmp_path / "x.parquet", {"job_id": ids, "prompt": ["x"] * 3_000})
+    batches = list(JobFile(path).numbered(None, lambda numbers: {one for one in numbers if one % 10 == 7}))
+    assert [len(batch) for batch in batches] == [300]
+
+
 @settings(max_examples=20)
 @given(
     sizes=st.lists(st.sampled_from([1, 10, 1_000, 30_000]), min_size=1, max_size=60),
     group_size=st.integers(1, 60),
     nested=st.booleans(),
     limit=st.none() | st.integers(0, 70),
+    unwanted=st.sets(st.integers(0, 60)),
 )
-def test_large_rows_come_in_small_batches_and_none_is_lost(
-    tmp_path_factory, sizes, group_size, nested, limit
+def test_large_rows_come_in_small_batches_and_none_that_is_wanted_is_lost(
+    tmp_path_factory, sizes, group_size, nested, limit, unwanted
 ):
     folder = tmp_path_factory.mktemp("large")
     texts = [f"{number}".ljust(size, "x") for number, size in enumerate(sizes)]
@@ -304,10 +312,12 @@ def test_large_rows_come_in_small_batches_and_none_is_lost(
     pq.write_table(table, folder / "x.parquet", row_group_size=group_size)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(job_file, "BYTES_PER_BATCH", 50_000)
-        batches = list(JobFile(str(folder)).batches(limit))
-    assert [row[name] for batch in batches for row in batch] == text_column[:limit]
+        batches = list(JobFile(str(folder)).numbered(limit, lambda numbers: set(numbers) - unwanted))
+    found = [(number, row[name]) for batch in batches for number, row in batch]
+    wanted = [one for one in enumerate(text_column) if one[0] not in unwanted]
+    assert found == [one for one in wanted if limit is None or one[0] < limit]
     assert all(0 < len(batch) <= ROWS_PER_BATCH for batch in batches)
-    weights = [sum(sizes[int(row["job_id"])] for row in batch) for batch in batches]
+    weights = [sum(sizes[number] for number, _ in batch) for batch in batches]
     # what is decoded together goes by the average of its row group, so a batch is passed by at most one such piece
     heaviest = max((sum(sizes[at : at + group_size]) for at in range(0, len(sizes), group_size)), default=0)
     assert max(weights, default=0) <= 50_000 + heaviest
