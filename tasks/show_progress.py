@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -91,11 +90,12 @@ class ProgressDisplay:
         await self._look(stage)
 
     async def _watch(self, stage: Stage, is_over: asyncio.Event) -> None:
-        took, last_line = 0.0, time.monotonic()
+        clock = asyncio.get_running_loop().time
+        took, last_line = 0.0, clock()
         while not await _comes_within(is_over, max(_SECONDS, took * _REST)):
-            began = time.monotonic()
+            began = clock()
             rows = await self._look(stage)
-            took = time.monotonic() - began
+            took = clock() - began
             if began - last_line >= _LINE_SECONDS:
                 last_line = began
                 run_log().info("%s: %s", self._run.run_id, progress_line(stage, rows))
