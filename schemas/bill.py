@@ -239,9 +239,3 @@ class Comparison(BaseModel):
     sentences: list[str]
     lines: list[Difference]
     held: list[Held]
-
-
-BATCH = "batch"
-
-
-STANDARD = "standard"

@@ -121,7 +121,6 @@ class NewRun:
     started_at: datetime | None = None
     owner: str | None = None
     parks_unknown: bool = True
-    workspace: str | None = None
     quote_id: str | None = None
     deadline_at: datetime | None = None
     #: whose days its money is counted under

@@ -77,11 +77,6 @@ class WorkerProcesses:
         self._threads = ThreadPoolExecutor(self.lanes, thread_name_prefix="worker")
         self._turns = asyncio.Semaphore(self.lanes)
 
-    @property
-    def pids(self) -> list[int]:
-        """The ids of the processes that are alive."""
-        return [worker.pid for worker in self._alive]
-
     async def start(self) -> None:
         """Start the processes, all at once."""
         loop = asyncio.get_running_loop()

@@ -20,7 +20,6 @@ from schemas.payload.invalid import InvalidPayload, invalid_at
 MAX_DEPTH = 254
 #: what a whole number may be, as the writer has it
 _LEAST, _MOST = -(2**63), 2**64 - 1
-_NO_LONGER_EXACT = 15
 Path = tuple[str | int, ...]
 
 
