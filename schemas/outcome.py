@@ -77,6 +77,12 @@ class AttemptState(StrEnum):
     UNKNOWN = "unknown"
 
 
+#: its hold stays: what it costs is not known yet
+UNSETTLED_STATES = (AttemptState.OPEN, AttemptState.UNKNOWN)
+#: in flight or answered: its job is not sent again
+LIVE_STATES = (AttemptState.OPEN, AttemptState.SUCCEEDED)
+
+
 class Billing(StrEnum):
     """What the usage of an answer says about its bill."""
 
@@ -206,7 +212,9 @@ class ReviewStatus(StrEnum):
 LETS_PASS = (ReviewStatus.APPROVED, ReviewStatus.EDITED)
 #: decided by a person, who is named
 DECIDED_STATUSES = (ReviewStatus.APPROVED, ReviewStatus.REJECTED, ReviewStatus.EDITED)
+#: waits for a person's decision
+WAITING_STATUSES = (ReviewStatus.PENDING, ReviewStatus.CLAIMED)
 #: closed when its job is answered
-OPEN_STATUSES = (ReviewStatus.PENDING, ReviewStatus.CLAIMED, *LETS_PASS)
+OPEN_STATUSES = (*WAITING_STATUSES, *LETS_PASS)
 #: nothing comes of it any more, unless its job is parked again
 FINAL_STATUSES = (ReviewStatus.SENT, ReviewStatus.EXPIRED)

@@ -10,7 +10,7 @@ from schemas.attempt import Charge, Expectation, Settlement, UnsettledAttempt
 from schemas.job import AttemptId, RunId
 from schemas.ledger import AttemptRow, JobRow, ResponseRow
 from schemas.money import NanoUsd
-from schemas.outcome import AttemptState, Ending, Method
+from schemas.outcome import LIVE_STATES, UNSETTLED_STATES, AttemptState, Ending, Method
 from schemas.payload.traits import Traits
 from services.ledger.outcomes import end_where
 from services.ledger.payers import payers_of
@@ -18,14 +18,13 @@ from services.ledger.settle import settle
 from services.ledger.store import Ledger
 from services.ledger.windows import add_to_windows, one_at_a_time
 
-UNSETTLED = (AttemptState.OPEN, AttemptState.UNKNOWN)
 #: ids a statement names at most
 _PAGE = 500
 
 
 def attempts_of(ledger: Ledger, batch_id: str) -> list[UnsettledAttempt]:
     """The attempts of a batch that are not settled."""
-    return _found(ledger, [AttemptRow.batch_id == batch_id, AttemptRow.state.in_(UNSETTLED)])
+    return _found(ledger, [AttemptRow.batch_id == batch_id, AttemptRow.state.in_(UNSETTLED_STATES)])
 
 
 def attempts_named(
@@ -111,7 +110,7 @@ def settle_items(ledger: Ledger, settlements: Sequence[Settlement]) -> None:
     with ledger.write() as connection:
         one_at_a_time(connection)
         with_body = [end.attempt_id for end in settlements if end.response is not None]
-        unsettled = select(AttemptRow.attempt_id).where(AttemptRow.state.in_(UNSETTLED))
+        unsettled = select(AttemptRow.attempt_id).where(AttemptRow.state.in_(UNSETTLED_STATES))
         for start in range(0, len(with_body), _PAGE):
             connection.execute(
                 delete(ResponseRow).where(
@@ -145,7 +144,7 @@ def _with_rivals(connection: Connection, attempt_ids: Sequence[str]) -> set[str]
             )
             .where(
                 AttemptRow.attempt_id.in_(attempt_ids[start : start + _PAGE]),
-                other.c.state.in_([AttemptState.OPEN, AttemptState.SUCCEEDED]),
+                other.c.state.in_(LIVE_STATES),
             )
         )
         found |= set(connection.scalars(query))

@@ -15,7 +15,7 @@ from schemas.budget import DayCaps, Window
 from schemas.job import AttemptId
 from schemas.ledger import AttemptRow
 from schemas.money import NanoUsd
-from schemas.outcome import AttemptState, Billing
+from schemas.outcome import LIVE_STATES, UNSETTLED_STATES, AttemptState, Billing
 from schemas.run import RunKey
 from services.ledger.leases import is_owned
 from services.ledger.outcomes import answer_late, end_waiting
@@ -152,7 +152,7 @@ def _standing(connection: Connection, by_id: Mapping[AttemptId, Settlement]) -> 
         AttemptRow.state,
     ).where(
         AttemptRow.attempt_id.in_(list(by_id)),
-        AttemptRow.state.in_([AttemptState.OPEN, AttemptState.UNKNOWN]) | closed,
+        AttemptRow.state.in_(UNSETTLED_STATES) | closed,
     )
     return connection.execute(query.order_by(AttemptRow.attempt_id)).all()
 
@@ -168,7 +168,7 @@ def _taken_up_again(connection: Connection, late: Sequence[str]) -> set[str]:
             other.fingerprint == AttemptRow.fingerprint,
             other.job_id == AttemptRow.job_id,
             other.attempt_id != AttemptRow.attempt_id,
-            other.state.in_([AttemptState.OPEN, AttemptState.SUCCEEDED]),
+            other.state.in_(LIVE_STATES),
         ),
     )
     return set(connection.scalars(query))

@@ -16,7 +16,7 @@ from schemas.errors import BadInput
 from schemas.job import AttemptId
 from schemas.ledger import AttemptRow, ResponseRow
 from schemas.money import NanoUsd, usd_text
-from schemas.outcome import AttemptState, ReviewStatus
+from schemas.outcome import WAITING_STATUSES, AttemptState, ReviewStatus
 from schemas.review import UnknownHold
 from schemas.review_tables import ReviewEventRow, ReviewRow
 from services.ledger.review_lines import is_an_id
@@ -44,7 +44,7 @@ _REVIEW_ID = (
     .correlate(AttemptRow)
     .scalar_subquery()
 )
-_UNDECIDED = (ReviewStatus.PENDING, ReviewStatus.CLAIMED, ReviewStatus.EXPIRED)
+_UNDECIDED = (*WAITING_STATUSES, ReviewStatus.EXPIRED)
 
 
 def book(ledger: Ledger, review_id: int, by: str, billed: NanoUsd | None) -> NanoUsd:

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, case, or_, select, update
 
 from schemas.ledger import AttemptRow, JobRow
-from schemas.outcome import LETS_PASS, OPEN_STATUSES, Outcome, Reason, ReviewStatus
+from schemas.outcome import LETS_PASS, OPEN_STATUSES, WAITING_STATUSES, Outcome, Reason, ReviewStatus
 from schemas.review import CUT_OFF_ADVICE
 from schemas.review_tables import ReviewRow
 from services.ledger.reviews.reading import in_doubt
@@ -86,7 +86,7 @@ def name_cut_off(connection: Connection, run_id: str) -> None:
                 or_(
                     ReviewRow.fingerprint == row.fingerprint, ReviewRow.edited_fingerprint == row.fingerprint
                 ),
-                ReviewRow.status.in_((ReviewStatus.PENDING, ReviewStatus.CLAIMED)),
+                ReviewRow.status.in_(WAITING_STATUSES),
                 ReviewRow.reason == Reason.UNKNOWN_OUTCOME,
                 ~in_doubt(ReviewRow.fingerprint, ReviewRow.edited_fingerprint),
             )

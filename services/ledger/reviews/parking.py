@@ -11,7 +11,7 @@ from rules.limits import tighter
 from rules.raw_answer import unknown_advice
 from schemas.job import RunId
 from schemas.ledger import AttemptRow, CountRow, JobRow, PayloadRow, ResponseRow
-from schemas.outcome import LETS_PASS, AttemptState, Outcome, Reason, ReviewStatus
+from schemas.outcome import LETS_PASS, WAITING_STATUSES, AttemptState, Outcome, Reason, ReviewStatus
 from schemas.review import JobLimits, ParkedJob
 from schemas.review_tables import ReviewPayloadRow, ReviewRow
 from services.ledger.jobs import QUEUED_COLUMNS, queued
@@ -178,7 +178,7 @@ def _upsert(connection: Connection, values: Sequence[dict[str, Any]]) -> None:
         fresh.pinned_model.is_not(None),
         fresh.pinned_model.is_distinct_from(func.coalesce(ReviewRow.pinned_model, ReviewRow.model)),
     )
-    waits = _is(ReviewStatus.PENDING, ReviewStatus.CLAIMED)
+    waits = _is(*WAITING_STATUSES)
     says_so = and_(
         ReviewRow.reason == Reason.UNKNOWN_OUTCOME,
         fresh.reason != Reason.UNKNOWN_OUTCOME,
@@ -215,7 +215,7 @@ def _keep_payloads(connection: Connection, run_id: str, rows: Sequence[Row[Any]]
     query = select(ReviewRow.job_id, ReviewRow.fingerprint, ReviewRow.id).where(
         ReviewRow.fingerprint.in_([_fingerprint(row) for row in rows]),
         ReviewRow.run_id == run_id,
-        ReviewRow.status.in_((ReviewStatus.PENDING, ReviewStatus.CLAIMED)),
+        ReviewRow.status.in_(WAITING_STATUSES),
     )
     ids = {(job_id, fingerprint): number for job_id, fingerprint, number in connection.execute(query)}
     values = [
