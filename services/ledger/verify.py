@@ -17,6 +17,7 @@ from schemas.outcome import UNSETTLED_STATES, WAITING_STATUSES, AttemptState, Ba
 from schemas.review_tables import REVIEW_STATUSES, ReviewRow
 from schemas.verification import CheckFinding, Verification
 from services.ledger.leases import is_over
+from services.ledger.reviews.reading import is_about
 from services.ledger.store import Ledger, revision
 from services.ledger.tables_version import newest_revision
 from services.ledger.verify_results import check_results
@@ -215,17 +216,7 @@ def check_reviews(connection: Connection) -> CheckFinding:
         .exists()
     )
     waits = ReviewRow.status.in_(WAITING_STATUSES)
-    its_review = (
-        select(ReviewRow.id)
-        .where(
-            ReviewRow.job_id == AttemptRow.job_id,
-            or_(
-                ReviewRow.fingerprint == AttemptRow.fingerprint,
-                ReviewRow.edited_fingerprint == AttemptRow.fingerprint,
-            ),
-        )
-        .exists()
-    )
+    its_review = select(ReviewRow.id).where(is_about(AttemptRow.job_id, AttemptRow.fingerprint)).exists()
     unseen = select(AttemptRow.attempt_id).where(AttemptRow.state == AttemptState.UNKNOWN, ~its_review)
     return verdict(
         "reviews",

@@ -18,7 +18,7 @@ from schemas.review import ReviewDetail
 from schemas.review_tables import ReviewPayloadRow, ReviewRow
 from schemas.usage import CUT_OFF
 from services.ledger.reviews.deciding import expire
-from services.ledger.reviews.reading import detail_of
+from services.ledger.reviews.reading import detail_of, is_about
 from services.ledger.store import Ledger
 
 _PAGE = 500
@@ -106,11 +106,7 @@ def _attempts(
         )
         .join(
             ReviewRow,
-            (AttemptRow.job_id == ReviewRow.job_id)
-            & or_(
-                AttemptRow.fingerprint == ReviewRow.fingerprint,
-                AttemptRow.fingerprint == ReviewRow.edited_fingerprint,
-            ),
+            is_about(AttemptRow.job_id, AttemptRow.fingerprint),
         )
         .where(of_reviews, ReviewRow.edited_fingerprint.is_not(None), AttemptRow.state != AttemptState.FAILED)
     )
