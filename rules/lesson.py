@@ -67,7 +67,7 @@ class Percentiles:
     most: int
 
 
-def ranked(ordered: Sequence[int], percent: int) -> int:
+def nearest_rank(ordered: Sequence[int], percent: int) -> int:
     """The smallest value that `percent` of the values, which are in order, do not exceed."""
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 
@@ -77,7 +77,7 @@ def percentiles(values: Iterable[int]) -> Percentiles | None:
     ordered = sorted(values)
     if not ordered:
         return None
-    return Percentiles(*(ranked(ordered, percent) for percent in (5, 50, 95, 99, 100)))
+    return Percentiles(*(nearest_rank(ordered, percent) for percent in (5, 50, 95, 99, 100)))
 
 
 class Tally:
@@ -173,11 +173,11 @@ class Outputs:
 
     def usual(self, percent: int, cap: int) -> int:
         """Their percentile under this max_tokens."""
-        return min(cap, ranked(self.tokens, percent))
+        return min(cap, nearest_rank(self.tokens, percent))
 
     def enough_for(self, percent: int, cap: int) -> int:
         """Output tokens that so many percent of them would not have exceeded, whatever had cut them off."""
-        return min(cap, ranked(self.uncut, percent))
+        return min(cap, nearest_rank(self.uncut, percent))
 
     def suffices(self, percent: int) -> int | None:
         """The max_tokens that would not have cut off so many percent of them; None when so many were cut off that it is not known."""
