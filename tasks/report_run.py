@@ -61,6 +61,7 @@ from services.ledger.deferred_sums import deferred_sums
 from services.ledger.known_rejects import known_rejects
 from services.ledger.measured import measured_answers
 from services.ledger.run_sums import ModelSums, ReasonSum
+from services.ledger.windows import used_in_windows
 from services.result_file import write_parts, write_text
 from services.whole_thread import on_whole_thread
 from tasks.announce import announce, month_projections
@@ -238,7 +239,7 @@ def _deferred_figures(run: Run) -> DeferredFigures | None:
     groups = {one.group for one in sums if one.group}
     # the next run has a window of its own, of which nothing is used
     caps = caps_of(run.policy, _NEXT_RUN, run.scale.clock(), groups, deadline=_deadline_period(run))
-    used = quotes.used_in_windows(run.ledger, [cap.window for cap in caps])
+    used = used_in_windows(run.ledger, [cap.window for cap in caps])
     return deferred_figures(sums, caps, used, run.policy, cap_from=run.reference.cap_from)
 
 
