@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-#: the longest that a batch takes, seconds (source: Anthropic batch processing page, 2026-10-08)
-BATCH_SECONDS = 24 * 60 * 60
+from rules.models import BATCH_TAKES
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ def sending_seconds(loads: Mapping[str, CallLoad], rates: Mapping[str, RatesPerM
 
 def batch_seconds(requests: int, most_queued: int) -> int:
     """Seconds that batches take at most: all that may be queued at once, as often as it takes."""
-    return BATCH_SECONDS * -(-requests // most_queued)
+    return int(BATCH_TAKES.total_seconds()) * -(-requests // most_queued)
 
 
 def _of_model(load: CallLoad, rates: RatesPerMinute) -> int:
