@@ -67,7 +67,7 @@ def _print_review(console: Console, row: ReviewDetail, events: Sequence[ReviewEv
             console.print(f"  - {escape(printable(line))}", highlight=False)
     title = "edited conversation" if row.edited_payload else "conversation"
     console.print(f"[dim]{title}:[/dim]")
-    lines = list(_lines(row.edited_payload or row.payload, console.width))
+    lines = list(_lines(row.standing, console.width))
     for line in lines if full else folded(lines):
         console.print(line, soft_wrap=True, highlight=False)
     console.print("[dim]history:[/dim]")
