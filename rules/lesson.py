@@ -216,11 +216,11 @@ class Lesson:
         return self.outputs.suffices(percent) if self.enough else None
 
 
-def lesson(kind: LessonKey, tally: Tally, given: Margin) -> Lesson:
+def lesson(key: LessonKey, tally: Tally, given: Margin) -> Lesson:
     """The lesson in a tally of one kind, beside the policy's margin."""
     margin = learned_margin(tally, given)
     return Lesson(
-        key=kind,
+        key=key,
         n=tally.n,
         error_tokens=percentiles(tally.error_tokens),
         error_share=percentiles(tally.error_share),

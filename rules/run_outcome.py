@@ -117,11 +117,11 @@ def lesson_figures(lesson: Lesson) -> LessonFigures:
     )
 
 
-def taught_figures(kind: LessonKey, seen: Taught) -> TaughtFigures:
+def taught_figures(key: LessonKey, seen: Taught) -> TaughtFigures:
     return TaughtFigures(
-        model=kind.model,
-        payload_class=kind.payload_class,
-        effort=kind.effort,
+        model=key.model,
+        payload_class=key.payload_class,
+        effort=key.effort,
         jobs=seen.jobs,
         n=seen.tally.n,
         over_bound=seen.over_bound,
@@ -150,6 +150,6 @@ def _figures(found: Percentiles | None, shown_as: Callable[[int], Decimal]) -> P
 
 
 def drifts(lessons: Mapping[LessonKey, Lesson], taught: Mapping[LessonKey, Taught]) -> Iterator[Drift]:
-    for kind, seen in taught.items():
-        if detail := drifted(lessons[kind], seen):
-            yield Drift(model=kind.model, payload_class=kind.payload_class, effort=kind.effort, detail=detail)
+    for key, seen in taught.items():
+        if detail := drifted(lessons[key], seen):
+            yield Drift(model=key.model, payload_class=key.payload_class, effort=key.effort, detail=detail)
