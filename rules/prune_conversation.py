@@ -99,7 +99,7 @@ def cuts_of(request: Request, min_turns: int) -> list[TurnCut]:
 
     Args:
         request: a checked Messages request without a model.
-        min_turns: so many of the newest turns are kept, at least 1.
+        min_turns: how many of the newest turns are kept, at least 1.
     """
     messages = request["messages"]
     starts = turn_starts(messages)

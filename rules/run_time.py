@@ -25,7 +25,7 @@ class CallLoad:
 
 
 def counting_seconds(calls: int, per_minute: int) -> int:
-    """Seconds that so many calls to count_tokens take at least."""
+    """Seconds that this many calls to count_tokens take at least."""
     return -(-60 * calls // per_minute)
 
 

@@ -129,7 +129,7 @@ EXIT_BAD_INPUT = 2
 
 
 class Reason(StrEnum):
-    """Why a job was parked, deferred, rejected or failed. The text beside it has the figures."""
+    """Why a job was parked, deferred, rejected or failed. The text next to it has the figures."""
 
     OVER_INPUT_LIMIT = "over_input_limit"
     OVER_COST_LIMIT = "over_cost_limit"

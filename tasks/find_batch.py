@@ -13,11 +13,11 @@ from tasks.run import Run
 
 log = logging.getLogger("weighbridge")
 
-#: a batch is looked for among those of so long before it went on record: clocks differ, its size and results decide
+#: a batch is looked for among those created up to this long before it went on record: clocks differ, its size and results decide
 LOOK_BACK = timedelta(hours=24)
-#: for so long the provider may say that it has no such batch before its items are left to a person
+#: how long the provider may say that it has no such batch before its items are left to a person
 MISSING_FOR = timedelta(hours=24)
-#: by so much a machine's clock may have been stepped since another process wrote a moment down
+#: how far a machine's clock may have been stepped since another process wrote a moment down
 CLOCK_MARGIN = timedelta(hours=1)
 
 

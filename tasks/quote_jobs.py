@@ -271,7 +271,7 @@ async def count_batch(quoting: Quoting, jobs: Sequence[JobOnScale]) -> None:
     for one in jobs:
         if one.failure is not None and stops_run(one.failure):
             raise RunFailed(
-                f"The jobs could not be counted: {one.failure}. What was counted is kept, nothing was sent; mend that "
+                f"The jobs could not be counted: {one.failure}. What was counted is kept, nothing was sent; fix that "
                 "and quote again."
             )
 

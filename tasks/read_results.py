@@ -28,7 +28,7 @@ from tasks.run import Run
 
 log = logging.getLogger("weighbridge")
 
-#: results that were read to their end so often, and still lack items, will not have them
+#: results that were read to their end this many times, and still lack items, will not have them
 _MOST_READINGS = 3
 #: lines that are settled together, at most, and the bytes from which on there are no more of them
 _GROUP = 500

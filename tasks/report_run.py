@@ -72,7 +72,7 @@ from tasks.step import step
 log = logging.getLogger("weighbridge")
 
 _ROWS_PER_PART = 50_000
-#: so many rows are named in the report itself
+#: rows that the report itself names, at most
 ROWS_TO_FIX = 20
 #: stands for the run that comes next, which has no window yet
 _NEXT_RUN = "the next run"
@@ -330,7 +330,7 @@ def _rejected_by_reviewer(reasons: Sequence[ReasonSum]) -> int:
 def _all_on_largest(run: Run) -> int:
     """Nano-USD that the same requests would have cost on the largest model, each priced by itself.
 
-    Code execution is left out: it costs the same beside any model.
+    Code execution is left out: it costs the same with any model.
     """
     card = run.models.price_card(run.models.largest, run.scale.clock())
     total = 0

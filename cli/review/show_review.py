@@ -78,7 +78,7 @@ def _print_review(console: Console, row: ReviewDetail, events: Sequence[ReviewEv
 
 
 def raw_values(raw: RawAnswer) -> dict[str, Any]:
-    """A raw answer as JSON values; its text is cut, and how much of it is left out is said."""
+    """A raw answer as JSON values; its text is cut, with how much of it is left out."""
     text, left_out = shown_raw(raw.body)
     return {
         "attempt_id": raw.attempt_id,

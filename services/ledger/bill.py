@@ -1,4 +1,4 @@
-"""What the ledger says was used and paid, by UTC day, model and service tier: to be laid beside the bill."""
+"""What the ledger says was used and paid, by UTC day, model and service tier: to be compared with the bill."""
 
 from collections.abc import Iterator
 from datetime import date

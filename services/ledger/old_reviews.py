@@ -11,7 +11,7 @@ from services.ledger.store import Ledger
 
 
 def old_reviews(ledger: Ledger, now: datetime, days: int) -> WaitingReviews:
-    """The reviews that nobody has decided about for longer than so many days."""
+    """The reviews that nobody has decided about for longer than this many days."""
     query = select(func.count(), func.min(ReviewRow.created_at)).where(
         ReviewRow.status.in_(WAITING_STATUSES), ReviewRow.created_at < now - timedelta(days=days)
     )
