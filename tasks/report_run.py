@@ -11,22 +11,14 @@ from prefect.context import FlowRunContext
 from rules.cache_figures import cache_figures
 from rules.caps import caps_of
 from rules.holds_to_book import HOLDS_TO_BOOK, holds_to_book
+from rules.lesson_figures import drifts, lesson_figures, taught_figures
 from rules.nothing_bought import cut_off_figures, nothing_figures
 from rules.prices import BilledTokens, Unpriced
 from rules.quote_terms import quote_outcome
 from rules.raise_caps import deferred_figures
 from rules.report_page import as_markdown, as_page
 from rules.report_text import alarm_lines
-from rules.run_outcome import (
-    RunFacts,
-    drifts,
-    failure_sentence,
-    lesson_figures,
-    passed_caps,
-    run_outcome,
-    shown,
-    taught_figures,
-)
+from rules.run_outcome import RunFacts, failure_sentence, passed_caps, run_outcome, shown_detail
 from rules.sample_figures import sample_figures
 from schemas.money import to_usd
 from schemas.outcome import Billing, Outcome, Reason, Scope
@@ -268,7 +260,7 @@ def _reason_figures(item: ReasonSum) -> ReasonFigures:
         reason=item.reason,
         jobs=item.jobs,
         example_job_id=item.example_job_id,
-        example_detail=shown(item.reason, item.example_detail),
+        example_detail=shown_detail(item.reason, item.example_detail),
     )
 
 
@@ -313,7 +305,7 @@ def _rows_to_fix(run: Run, known: Mapping[int, datetime]) -> list[RowToMend]:
                     row_number=row.row_number,
                     job_id=row.job_id,
                     outcome=row.outcome,
-                    detail=shown(row.reason, row.detail),
+                    detail=shown_detail(row.reason, row.detail),
                     known_since=since and since.date(),
                 )
             )
