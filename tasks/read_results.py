@@ -22,7 +22,7 @@ from schemas.outcome import UNSETTLED_STATES, AttemptState, Reason
 from schemas.usage import Answer
 from services.ledger import batch_attempts, batches, runs
 from services.result_lines import json_text
-from tasks.find_batch import give_up, is_gone, note_missing
+from tasks.give_up_batch import give_up, is_gone, note_missing
 from tasks.pause import Pause
 from tasks.run import Run
 
