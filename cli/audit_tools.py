@@ -5,8 +5,7 @@ from typing import Annotated
 import typer
 
 from cli.check_input import check_input
-from cli.in_flow import endpoint, places, result_of
-from cli.last_words import last_words
+from cli.in_flow import done_and_shown, endpoint, places, result_of
 from cli.options import (
     IdColumnOption,
     JobsArgument,
@@ -57,23 +56,14 @@ def audit_tools(
         "prompt_column": prompt_column,
     }
 
-    def work() -> object:
+    def work() -> ToolAudit:
         # report plain mistakes at once, before a Prefect server starts
         ToolAuditForm.checked({"jobs": jobs} | asked)
         check_input(jobs, policy, id_column, prompt_column)
         with endpoint(simulate=simulate) as base_url:
-            return result_of(audit_flow, jobs, **asked, base_url=base_url)
+            return ToolAudit.model_validate(result_of(audit_flow, jobs, **asked, base_url=base_url))
 
-    try:
-        report = ToolAudit.model_validate(work())
-    except Exception as error:
-        if as_json:
-            print(ToolAudit(error=last_words(error)).model_dump_json())
-        raise
-    if as_json:
-        print(report.model_dump_json())
-    else:
-        _print_audit(report)
+    done_and_shown(work, lambda words: ToolAudit(error=words), _print_audit, as_json=as_json)
 
 
 def _print_audit(report: ToolAudit) -> None:

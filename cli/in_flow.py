@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import typer
+from pydantic import BaseModel
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -27,6 +28,8 @@ from schemas.report import RunReport
 from services.early_server import wait_for_early_server
 from services.gateway import client_for
 from tasks.show_progress import LISTENER
+
+Report = TypeVar("Report", bound=BaseModel)
 
 _SIMULATED_RESULTS = Path("data/simulated/results")
 
@@ -107,19 +110,47 @@ def run_and_report(work: Callable[[], object], *, as_json: bool) -> NoReturn:
         Exit: with the exit code of the run's outcome.
         Exception: what ended the run early.
     """
-    try:
+
+    def with_progress() -> RunReport:
         with _progress_bar():
-            report = RunReport.model_validate(work())
+            return RunReport.model_validate(work())
+
+    def failed(words: str) -> RunReport:
+        return RunReport(run_id="", outcome=RunOutcome.FAILED, error=words)
+
+    report = done_and_shown(with_progress, failed, print_report, as_json=as_json)
+    raise typer.Exit(EXIT_CODES[report.outcome])
+
+
+def done_and_shown(
+    work: Callable[[], Report],
+    failed: Callable[[str], Report],
+    show: Callable[[Report], None],
+    *,
+    as_json: bool,
+) -> Report:
+    """The report of some work, once it is shown.
+
+    Args:
+        work: makes the report.
+        failed: a report that says only what ended the work early.
+        show: prints a report for people.
+        as_json: print one JSON object on stdout in place of that, also when the work fails.
+
+    Raises:
+        Exception: what ended the work early.
+    """
+    try:
+        report = work()
     except Exception as error:
         if as_json:
-            failed = RunReport(run_id="", outcome=RunOutcome.FAILED, error=last_words(error))
-            print(failed.model_dump_json())
+            print(failed(last_words(error)).model_dump_json())
         raise
     if as_json:
         print(report.model_dump_json())
     else:
-        print_report(report)
-    raise typer.Exit(EXIT_CODES[report.outcome])
+        show(report)
+    return report
 
 
 @contextlib.contextmanager

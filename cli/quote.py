@@ -1,14 +1,12 @@
 """`weighbridge quote`."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
 from cli.check_input import check_input
-from cli.in_flow import endpoint, places, result_of
-from cli.last_words import last_words
+from cli.in_flow import done_and_shown, endpoint, places, result_of
 from cli.options import (
     DeadlineOption,
     IdColumnOption,
@@ -82,29 +80,18 @@ def quote(
         "deadline": deadline,
     }
 
-    def work() -> object:
+    def work() -> QuoteReport:
         # report plain mistakes at once, before a Prefect server starts
         QuoteForm.checked({"jobs": jobs} | asked)
         check_input(jobs, policy, id_column, prompt_column)
         if against is not None:
             read_policy(against)
         with endpoint(simulate=simulate) as base_url:
-            return result_of(quote_flow, jobs, **asked, base_url=base_url)
+            return QuoteReport.model_validate(result_of(quote_flow, jobs, **asked, base_url=base_url))
 
-    _quote_and_show(work, as_json=as_json)
-
-
-def _quote_and_show(work: Callable[[], object], *, as_json: bool) -> NoReturn:
-    """Make the quote, print it, and end with its exit code; with JSON, one object also when it fails."""
-    try:
-        report = QuoteReport.model_validate(work())
-    except Exception as error:
-        if as_json:
-            failed = QuoteReport(quote_id="", outcome=RunOutcome.FAILED, error=last_words(error))
-            print(failed.model_dump_json())
-        raise
-    if as_json:
-        print(report.model_dump_json())
-    else:
-        print_quote(report)
+    report = done_and_shown(work, _failed, print_quote, as_json=as_json)
     raise typer.Exit(EXIT_CODES[report.outcome])
+
+
+def _failed(words: str) -> QuoteReport:
+    return QuoteReport(quote_id="", outcome=RunOutcome.FAILED, error=words)

@@ -92,31 +92,9 @@ def _print_history(found: JobHistory) -> None:
         f"\njob {printable(found.job_id)}: {spent} spent, {held} held\n", markup=False, highlight=False
     )
     if found.runs:
-        headings = (
-            "run",
-            "started (UTC)",
-            ">row",
-            "model",
-            ">tokens",
-            ">expected",
-            ">worst case",
-            "outcome",
-            "why",
-        )
-        print_table(console, headings, [_run_cells(one) for one in found.runs])
+        print_table(console, _RUN_HEADINGS, [_run_cells(one) for one in found.runs])
     if found.attempts:
-        headings = (
-            "attempt",
-            "of run",
-            "state",
-            "sent (UTC)",
-            ">input",
-            ">output",
-            ">USD",
-            ">held",
-            "stopped by",
-        )
-        print_table(console, headings, [_attempt_cells(one) for one in found.attempts])
+        print_table(console, _ATTEMPT_HEADINGS, [_attempt_cells(one) for one in found.attempts])
     if found.reviews:
         print_table(console, _REVIEW_HEADINGS, [_review_cells(one) for one in found.reviews])
 

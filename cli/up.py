@@ -237,9 +237,9 @@ def _start(plan: UpPlan, watched: _Watched, webhook: str | None, *, reset: bool)
 
 
 def _works(api: str, pool: str) -> bool:
-    from services.deploy import online_workers  # noqa: PLC0415
+    from services.cockpit import is_worked  # noqa: PLC0415
 
-    return bool(asyncio.run(online_workers(api, pool)))
+    return asyncio.run(is_worked(api, pool))
 
 
 def _answers(address: str) -> bool:

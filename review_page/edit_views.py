@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette_admin import CustomView
 from starlette_admin.routing import route
 
-from review_page.forms import text_of, whole_of
+from review_page.forms import review_id_of, text_of, whole_of
 from review_page.going_on import after_decision, origin_of, review_url
 from review_page.guard import shown
 from review_page.list_view import Reviews
@@ -156,9 +156,10 @@ class Editing(CustomView):
 
     async def _review(self, given: str | None) -> tuple[ReviewDetail, str]:
         """The review that an address names, and what would be sent as it stands."""
-        if given is None or not given.isdecimal() or len(given) > 9:
+        review_id = review_id_of(given)
+        if review_id is None:
             raise HTTPException(404)
-        review = await anyio.to_thread.run_sync(kept_review, self._ledger, int(given))
+        review = await anyio.to_thread.run_sync(kept_review, self._ledger, review_id)
         if review is None or not review.payload:
             raise HTTPException(404)
         standing = review.edited_payload or review.payload

@@ -16,6 +16,7 @@ from schemas.transitions import Verb
 #: digits, or groups of three of them parted by commas
 _WHOLE = r"[0-9]+|[1-9][0-9]{0,2}(?:,[0-9]{3})+"
 _MOST_DIGITS = 18
+_MOST_ID_DIGITS = 9
 
 
 def text_of(form: FormData, name: str) -> str:
@@ -37,6 +38,11 @@ def whole_of(form: FormData, name: str) -> int | None:
     if not re.fullmatch(_WHOLE, text) or len(digits) > _MOST_DIGITS:
         raise BadInput(f"The field {words(name)} needs a whole number; nothing was decided.")
     return int(digits)
+
+
+def review_id_of(text: str | None) -> int | None:
+    """The id of a review that an address names; None when no review can have it."""
+    return int(text) if text and text.isdecimal() and len(text) <= _MOST_ID_DIGITS else None
 
 
 def amount(text: str) -> Decimal | None:

@@ -19,7 +19,7 @@ from starlette_admin.filters import FilterGroup
 from starlette_admin.types import RequestAction
 
 from review_page import wording
-from review_page.forms import asked
+from review_page.forms import asked, review_id_of
 from review_page.shown_review import shown_review
 from schemas.money import NanoUsd
 from schemas.outcome import DECIDED_STATUSES, ReviewStatus
@@ -147,7 +147,7 @@ class Reviews(ModelView):
         return and_(true(), *matching(Filter(search=term)))
 
     async def find_by_pk(self, request: Request, pk: Any) -> Any:
-        return await super().find_by_pk(request, pk) if str(pk).isdecimal() and len(str(pk)) < 10 else None
+        return None if review_id_of(str(pk)) is None else await super().find_by_pk(request, pk)
 
     @action(name="approve", text="Approve …", custom_response=True)
     async def approve_many(self, request: Request, selection: ActionSelection) -> Response:
@@ -163,7 +163,8 @@ class Reviews(ModelView):
         if selection.is_select_all:
             totals, chosen = request.state.totals, {"which": asked(_query(request))}
         else:
-            rows = await selection.rows() if all(str(pk).isdecimal() for pk in await selection.pks()) else ()
+            are_ids = all(review_id_of(str(pk)) is not None for pk in await selection.pks())
+            rows = await selection.rows() if are_ids else ()
             totals, chosen = _summed(rows), {"versions": {row.id: row.version for row in rows}}
         if not totals.count:
             raise ActionFailed("Nothing is selected.")

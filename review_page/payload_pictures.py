@@ -14,6 +14,7 @@ from starlette_admin import CustomView
 from starlette_admin.routing import route
 
 from review_page.conversation import SHOWN_IMAGES, picture_mark
+from review_page.forms import review_id_of
 from review_page.shown_review import kept_review
 from services.ledger import Ledger
 
@@ -58,10 +59,10 @@ class Pictures(CustomView):
     @route("", methods=["GET"], name="picture")
     async def index(self, request: Request) -> Response:
         """One picture, as its own media type: a browser shows it and runs nothing in it."""
-        named, mark = request.query_params.get("pk", ""), request.query_params.get("of", "")
+        review_id, mark = review_id_of(request.query_params.get("pk")), request.query_params.get("of", "")
         found = None
-        if named.isdecimal() and len(named) < 10:
-            found = await anyio.to_thread.run_sync(self._found, int(named), mark)
+        if review_id is not None:
+            found = await anyio.to_thread.run_sync(self._found, review_id, mark)
         if found is None:
             raise HTTPException(404, "There is no such picture.")
         return Response(found[1], media_type=found[0])

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.routing import NoMatchFound
 
 from review_page.conversation import conversation
-from review_page.going_on import list_filter, list_url, origin_of, review_url
+from review_page.going_on import ORIGIN, list_filter, list_url, origin_of, review_url
 from review_page.shortcuts import TAKE, Shortcut, sentences, shortcut_of, taken
 from rules.raw_answer import RAW_LABEL, shown_raw
 from schemas.errors import RunFailed
@@ -94,7 +94,7 @@ def _advice(request: Request, review: ReviewRow) -> list[tuple[str, Shortcut | N
 def _address(request: Request, review_id: int, form: str, number: int) -> str:
     named: dict[str, int | str] = {"pk": review_id, TAKE: number}
     if origin := origin_of(request):
-        named["_origin"] = origin
+        named[ORIGIN] = origin
     if form == "approve":
         url = request.url_for("admin:detail", key="reviews")
         return f"{url.include_query_params(**named)}#approve"

@@ -8,8 +8,8 @@ _FIELDS = {
     "enabled": "whether it is on",
     "trigger": "what it listens to",
     "actions": "what it sends and where to",
+    "description": "its description",
 }
-_FIELDS["description"] = "its description"
 
 
 def differing_alert_fields(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:

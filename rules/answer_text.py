@@ -4,15 +4,28 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+
 
 def answer_text(body: str) -> str:
-    """The text of an answer's text blocks, one after the other; "" where it has none.
+    """The text of an answer for people: its text blocks, each on a line of its own; "" where it has none.
 
     Args:
         body: the answer as the API gave it, JSON; one that cannot be read, which a person accepted, is its own text.
     """
     blocks = text_blocks(_found(body))
     return body if blocks is None else "\n".join(blocks)
+
+
+def result_text(body: str) -> str:
+    """The text of an answer in the result files: its text blocks run on, as the model wrote them.
+
+    Args:
+        body: as for `answer_text`; a lone surrogate in it, which no Parquet text holds, becomes "?".
+    """
+    blocks = text_blocks(_found(body))
+    text = body if blocks is None else "".join(blocks)
+    return text.encode(errors="replace").decode()
 
 
 def text_blocks(found: Any) -> list[str] | None:
@@ -43,6 +56,12 @@ def message_of(found: Any) -> Mapping[str, Any]:
 
 
 def _found(body: str) -> Any:
+    body = body.removeprefix("\ufeff")
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        # it refuses a lone surrogate in an escape, which JSON allows
+        pass
     try:
         return json.loads(body)
     except (ValueError, RecursionError):

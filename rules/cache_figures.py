@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import TYPE_CHECKING
 
-from schemas.money import to_usd, usd_rounded
+from rules.surcharges import BATCH, ONE
+from schemas.money import NANO_PER_TOKEN, to_usd, usd_rounded
 from schemas.outcome import Mode
 from schemas.saving_figures import CacheFigures, PrefixFigures
 
@@ -16,9 +17,6 @@ if TYPE_CHECKING:  # a report is shown without prices, and without the time they
 PREFIXES_SHOWN = 20
 #: characters of a key that a report shows
 _KEY_SHOWN = 12
-#: one USD per million tokens is this many nano-USD a token
-_NANO_PER_TOKEN = Decimal(1000)
-_BATCH_SHARE = Decimal("0.5")
 
 
 def saved_nano(sums: "PrefixSums", rates: "CacheRates") -> int:
@@ -29,8 +27,8 @@ def saved_nano(sums: "PrefixSums", rates: "CacheRates") -> int:
         + short * (rates.plain - rates.write_5m)
         + sums.written_1h * (rates.plain - rates.write_1h)
     )
-    share = _BATCH_SHARE if sums.batch else Decimal(1)
-    return int((usd_per_million * share * _NANO_PER_TOKEN).to_integral_value(ROUND_HALF_EVEN))
+    factor = BATCH.value if sums.batch else ONE
+    return int((usd_per_million * factor * NANO_PER_TOKEN).to_integral_value(ROUND_HALF_EVEN))
 
 
 def cache_figures(sums: "Sequence[PrefixSums]", rates: "Mapping[str, CacheRates]") -> CacheFigures:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from decimal import ROUND_FLOOR, Decimal
 
 from rules.prices import CacheRates
+from rules.surcharges import BATCH, ONE
+from schemas.money import NANO_PER_TOKEN
 from schemas.outcome import Mode
 from schemas.payload.payload import CacheTtl
 from schemas.shared_prefix import HitRange, PlannedPrefix, SharedPrefix
@@ -20,8 +22,6 @@ DOCUMENTED_HITS = HitRange(low=300, high=980)
 #: marked answers after the first ones before their hits are believed
 FEWEST_FOLLOWERS = 30
 _THOUSAND = Decimal(1000)
-#: one USD per million tokens is this many nano-USD a token
-_NANO_PER_TOKEN = Decimal(1000)
 
 
 def prime_ttl(mode: Mode) -> CacheTtl:
@@ -59,8 +59,8 @@ def prime_surplus(prefix: SharedPrefix, rates: CacheRates, mode: Mode) -> int:
 
 def _nano(usd_per_million: Decimal, tokens: int, mode: Mode) -> int:
     """Nano-USD of tokens in a mode, rounded down."""
-    price = Decimal("0.5") if mode is Mode.BATCHES else Decimal(1)
-    return int((usd_per_million * tokens * price * _NANO_PER_TOKEN).to_integral_value(ROUND_FLOOR))
+    factor = BATCH.value if mode is Mode.BATCHES else ONE
+    return int((usd_per_million * tokens * factor * NANO_PER_TOKEN).to_integral_value(ROUND_FLOOR))
 
 
 def plan(

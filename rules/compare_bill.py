@@ -205,7 +205,7 @@ def _verdict(ours: BillSide, theirs: BillSide, tolerance: Decimal) -> Finding:
 
 
 def _compared_use(ours: Use | None, theirs: Use | None) -> list[tuple[str, int, int]]:
-    """(name, the ledger's figure, the report's) of what both say was used; writes by life where both tell it."""
+    """(name, the ledger's figure, the report's) of what both say was used; writes by life where both state them."""
     if ours is None or theirs is None:
         return []
     if ours.cache_writes_1h is None or theirs.cache_writes_1h is None:

@@ -7,7 +7,7 @@ from schemas.money import to_usd, usd_exact
 from schemas.report import HoldToBook, RunReport
 from schemas.review import UnknownHold
 
-#: so many are listed one by one
+#: at most this many are listed one by one
 HOLDS_TO_BOOK = 20
 
 

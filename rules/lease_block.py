@@ -15,7 +15,7 @@ SECOND = 1_000_000
 MINUTE = 60 * SECOND
 #: how far ahead turns go to the only process
 ALONE = 6 * SECOND
-#: how far ahead they go to several: for so long a lease may take, or nobody ask, and no turn is lost
+#: how far ahead they go to several: a lease may take this long, or nobody ask for it, and no turn is lost
 AHEAD = 3 * SECOND
 #: how much of that a process gets at a time, at least, and its part of what nobody has where that is more
 SHARED = SECOND // 2
@@ -25,7 +25,7 @@ SPAN = SECOND // 4
 LIVE = 8 * SECOND
 #: how long the tokens of a block may be used
 HELD = 10 * SECOND
-#: a rate of so many seconds' minute leaves room for turns that are used late
+#: a rate of a minute with this many seconds leaves room for turns that are used late
 PACED_MINUTE = 61 * SECOND
 #: how late turns are used at most and at least, and what is kept of the API's second for delays on the way to it
 _LATEST = 3 * SECOND // 4
@@ -132,7 +132,7 @@ class Block:
         until: to when it may use them.
         again: when to ask again, if there were no turns.
         others: processes that share.
-        paused_until: as any of them was told.
+        paused_until: the latest moment that any of them was asked to wait for.
         stated: what the API's headers last stated.
     """
 
@@ -288,7 +288,7 @@ def _sums(allowance: Allowance, holder: str) -> Tokens:
 
 
 def _freed(allowance: Allowance, kind: int, tokens: int, now: int) -> int:
-    """When so many tokens will count as used no more."""
+    """When this many tokens will no longer count as used."""
     for span in sorted(allowance.taken):
         tokens -= allowance.taken[span][kind]
         if tokens <= 0:

@@ -17,15 +17,15 @@ from typing import NamedTuple
 from schemas.payload.traits import PayloadClass, Traits
 from schemas.policy_sections import Margin
 
-#: below so many counted tokens an error is taken for a fixed overhead, from there on for a rate
+#: below this many counted tokens an error is taken for a fixed overhead, from there on for a rate
 SMALL_TOKENS = 1_000
-#: a run must have seen so many of a class before their middle can be out of line
+#: a run must have seen at least this many of a class before their middle can be out of line
 DRIFT_SAMPLES = 20
 #: an answer that its own max_tokens cut off: how long it would have been is not known
 _ENDLESS = 2**62
 #: a rate is kept in billionths
 _RATE = 10**9
-#: one observed error in so many, and always one, is an outlier: it is an alarm, and no lesson
+#: one observed error in this many, and always one, is an outlier: it is an alarm, and no lesson
 OUTLIER_IN = 100
 
 
@@ -47,7 +47,7 @@ class LessonKey(NamedTuple):
 
 
 class Observation(NamedTuple):
-    """One answer beside its estimate, in tokens. `thinking` is the part of the output that was, if it is known."""
+    """One answer and its estimate, in tokens. `thinking` is the part of the output that was, if it is known."""
 
     counted: int
     billed: int
@@ -67,7 +67,7 @@ class Percentiles:
     most: int
 
 
-def ranked(ordered: Sequence[int], percent: int) -> int:
+def nearest_rank(ordered: Sequence[int], percent: int) -> int:
     """The smallest value that `percent` of the values, which are in order, do not exceed."""
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 
@@ -77,7 +77,7 @@ def percentiles(values: Iterable[int]) -> Percentiles | None:
     ordered = sorted(values)
     if not ordered:
         return None
-    return Percentiles(*(ranked(ordered, percent) for percent in (5, 50, 95, 99, 100)))
+    return Percentiles(*(nearest_rank(ordered, percent) for percent in (5, 50, 95, 99, 100)))
 
 
 class Tally:
@@ -127,7 +127,7 @@ class Tally:
 
     @property
     def thinking_share(self) -> Decimal | None:
-        """The part of the output that was thinking, where the usage told."""
+        """The part of the output that was thinking, where the usage stated it."""
         if not self.output_beside_thinking:
             return None
         return (Decimal(self.thinking) / self.output_beside_thinking).quantize(Decimal("0.001"))
@@ -139,7 +139,7 @@ class Outputs:
 
     Attributes:
         tokens: as billed.
-        sums: of the first so many of them, from none on.
+        sums: of the first n of them, from n = 0 on.
         squares: the same of their squares.
         uncut: the same, with those that their own max_tokens cut off taken as endless.
     """
@@ -173,14 +173,14 @@ class Outputs:
 
     def usual(self, percent: int, cap: int) -> int:
         """Their percentile under this max_tokens."""
-        return min(cap, ranked(self.tokens, percent))
+        return min(cap, nearest_rank(self.tokens, percent))
 
     def enough_for(self, percent: int, cap: int) -> int:
-        """Output tokens that so many percent of them would not have exceeded, whatever had cut them off."""
-        return min(cap, ranked(self.uncut, percent))
+        """Output tokens that this percentage of them would not have exceeded, whatever had cut them off."""
+        return min(cap, nearest_rank(self.uncut, percent))
 
     def suffices(self, percent: int) -> int | None:
-        """The max_tokens that would not have cut off so many percent of them; None when so many were cut off that it is not known."""
+        """The max_tokens that would not have cut off this percentage of them; None when too many were cut off for it to be known."""
         found = self.enough_for(percent, _ENDLESS)
         return None if found == _ENDLESS else found
 
@@ -198,7 +198,7 @@ class Lesson:
         thinking_share: the part of the output that was thinking, if known.
         margin: what the input bound is made with.
         margin_is_observed: it differs from the policy's by what was observed.
-        enough: so many were observed that the output is expected, and may be held, by them.
+        enough: enough were observed that the output is expected, and may be held, by them.
     """
 
     key: LessonKey
@@ -212,15 +212,15 @@ class Lesson:
     enough: bool
 
     def suffices(self, percent: int) -> int | None:
-        """The max_tokens that so many percent of the answers would have fitted into; None while it is not known."""
+        """The max_tokens that this percentage of the answers would have fitted into; None while it is not known."""
         return self.outputs.suffices(percent) if self.enough else None
 
 
-def lesson(kind: LessonKey, tally: Tally, given: Margin) -> Lesson:
-    """The lesson in a tally of one kind, beside the policy's margin."""
+def lesson(key: LessonKey, tally: Tally, given: Margin) -> Lesson:
+    """The lesson in a tally of one kind, with the policy's margin."""
     margin = learned_margin(tally, given)
     return Lesson(
-        key=kind,
+        key=key,
         n=tally.n,
         error_tokens=percentiles(tally.error_tokens),
         error_share=percentiles(tally.error_share),

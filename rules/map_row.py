@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from decimal import Decimal
 from typing import Any
 
-from schemas.payload.exact_json import HALF_A_PAIR, Unfit
+from schemas.payload.exact_json import HALF_A_PAIR, NOT_UTF8, Unfit
 from schemas.policy_sections import JobColumns
 from schemas.prompt_template import PromptTemplate
 from schemas.row import Row
@@ -21,7 +21,6 @@ _TOO_LONG = Unfit(
 _NO_TEXT = Unfit(
     "is not text, a number, a boolean, a date or a time, which is what a template and results.keep take"
 )
-_NOT_UTF8 = Unfit("is not valid UTF-8 text")
 _EMPTY = Unfit("has no text: every column that the template names is empty in this row")
 
 
@@ -91,7 +90,7 @@ def _text(value: Any) -> str | Unfit | None:
         case Decimal():
             return f"{value:f}"
         case bytes():
-            return _NOT_UTF8
+            return NOT_UTF8
     return _NO_TEXT
 
 

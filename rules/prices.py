@@ -30,7 +30,7 @@ class Unpriced(LookupError):  # noqa: N818 - reads as what it is where it is cau
 
 @dataclass(frozen=True, slots=True)
 class BilledTokens:
-    """What one request is billed for: its tokens by rate, and what is billed beside them.
+    """What one request is billed for: its tokens by rate, and what is billed in addition to them.
 
     Total input is all tokens but `output`. A container is billed for five minutes at least.
     """
@@ -186,8 +186,8 @@ class PriceCard:
             for rates, ceiling in zip(self._rates, ceilings, strict=False)
             if rates.above < input_bound or rates.above == 0
         )
-        beside = BilledTokens(0, 0, web_searches=web_searches, container_seconds=container_seconds)
-        return self._cost(dearest * factor, beside, batch=batch)
+        extras = BilledTokens(0, 0, web_searches=web_searches, container_seconds=container_seconds)
+        return self._cost(dearest * factor, extras, batch=batch)
 
     @property
     def cache_rates(self) -> CacheRates:

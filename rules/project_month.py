@@ -4,6 +4,7 @@ from calendar import monthrange
 from collections.abc import Mapping
 from datetime import date, timedelta
 
+from rules.lesson import nearest_rank
 from schemas.money import NanoUsd, to_usd
 from schemas.month_projection import MonthProjection
 
@@ -42,7 +43,7 @@ def project_month(
     if len(days) < fewest_days:
         return found
     mean = -(-sum(days) // len(days))
-    low, high = min(mean, _nearest_rank(days, _LOW_PERCENT)), max(mean, _nearest_rank(days, _HIGH_PERCENT))
+    low, high = min(mean, nearest_rank(days, _LOW_PERCENT)), max(mean, nearest_rank(days, _HIGH_PERCENT))
     so_far, left = settled.get(today, 0), monthrange(today.year, today.month)[1] - today.day
     ends = [total + max(0, day - so_far) + day * left for day in (low, mean, high)]
     found.low_usd, found.expected_usd, found.high_usd = map(to_usd, ends)
@@ -59,8 +60,3 @@ def _whole_days(settled: Mapping[date, int], today: date) -> list[int]:
         return []
     first = min(spent_on)
     return sorted(settled.get(first + timedelta(days=n), 0) for n in range((today - first).days))
-
-
-def _nearest_rank(values: list[int], percent: int) -> int:
-    """The value that this share of the values does not exceed."""
-    return values[max(0, -(-len(values) * percent // 100) - 1)]

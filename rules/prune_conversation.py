@@ -9,7 +9,7 @@ Sources: Messages API, "Citations" (`document_index` and `search_result_index` c
 results of the whole request from 0); "Extended thinking" (messages with thinking are sent back as they came).
 """
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -99,7 +99,7 @@ def cuts_of(request: Request, min_turns: int) -> list[TurnCut]:
 
     Args:
         request: a checked Messages request without a model.
-        min_turns: so many of the newest turns are kept, at least 1.
+        min_turns: how many of the newest turns are kept, at least 1.
     """
     messages = request["messages"]
     starts = turn_starts(messages)
@@ -157,30 +157,6 @@ def cut_search(cuts: Sequence[TurnCut], budget: Budget) -> CutSearch:
         else:
             low, over = at + 1, (cuts[at].weight, counted.tokens)
     return found
-
-
-def pruned(
-    request: Request, min_turns: int, whole_tokens: int, allowed_tokens: int, count: Callable[[Request], int]
-) -> tuple[TurnCut, Counted] | None:
-    """What pruning makes of a request, by an oracle; None when it fits as it is, or no cut fits.
-
-    Args:
-        request: a checked Messages request without a model.
-        min_turns: so many of the newest turns are kept.
-        whole_tokens: its input tokens under the model that it would go to.
-        allowed_tokens: the most input tokens within its budgets (see `rules.fit_budget.allowance`).
-        count: input tokens of a request under that model.
-    """
-    if whole_tokens <= allowed_tokens:
-        return None
-    search = cut_search(cuts_of(request, min_turns), Budget(whole_tokens, weight_of(request), allowed_tokens))
-    try:
-        cut = next(search)
-        while True:
-            tokens = count(cut.request())
-            cut = search.send(Counted(tokens, tokens <= allowed_tokens))
-    except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
 
 
 def _pointed_at(cuts: Sequence[TurnCut], allowed: int, under: tuple[int, int], over: tuple[int, int]) -> int:

@@ -48,7 +48,7 @@ class QuoteSum:
     _lessons: dict[LessonKey, _OfLesson] = field(default_factory=dict)
 
     def add(self, quote: JobQuote, weight: int = 1) -> None:
-        """Add one job, which stands for so many of the file."""
+        """Add one job, which stands for this many of the file."""
         self.jobs += weight
         self.input_tokens += weight * quote.estimate.input_tokens
         self.expected += weight * quote.estimate.expected
@@ -100,5 +100,5 @@ class QuoteSums:
         self.by_name: defaultdict[str, QuoteSum] = defaultdict(QuoteSum)
 
     def add(self, name: str, quote: JobQuote, weight: int = 1) -> None:
-        """Add one job under a name, which stands for so many of the file."""
+        """Add one job under a name, which stands for this many of the file."""
         self.by_name[name].add(quote, weight)

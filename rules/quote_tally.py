@@ -1,7 +1,7 @@
 """The tally of a quote: what a run would make of each row, summed up."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -13,7 +13,7 @@ from rules.run_time import CallLoad
 from rules.sample_range import SampleInterval
 from rules.thinking_ways import ThinkingWays
 from schemas.job import QueuedJob
-from schemas.outcome import Outcome, Reason
+from schemas.outcome import AttemptState, Outcome, Reason
 from schemas.payload.prefix import PromptCut
 
 
@@ -36,6 +36,24 @@ class QuotedRow:
     detail: str | None
     quote: JobQuote | None = None
     is_shared: bool = False
+
+
+def ending_by_attempts(
+    states: Collection[AttemptState], *, parks_unknown: bool
+) -> tuple[Outcome, Reason | None] | None:
+    """What earlier attempts make of a job, by the states that they are in; None: it would be sent.
+
+    Args:
+        states: of the attempts, those that failed left out.
+        parks_unknown: whether a job whose attempt may have been billed waits for a person.
+    """
+    if AttemptState.SUCCEEDED in states:
+        return Outcome.SUCCEEDED, None
+    if AttemptState.OPEN in states:
+        return Outcome.DEFERRED, Reason.IN_FLIGHT_ELSEWHERE
+    if AttemptState.UNKNOWN in states and parks_unknown:
+        return Outcome.REVIEW, Reason.UNKNOWN_OUTCOME
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """The quote as people read it: the same rows for the terminal, the Markdown file and the Prefect artifact."""
 
-from collections.abc import Sequence
-
+from rules.markdown_table import markdown_table
 from rules.thinking_ways import WAY_HEADINGS, measuring_lines, way_rows
 from schemas.money import usd_most, usd_rounded
 from schemas.quote import QuotedDeadline, QuotedPolicy, QuotedSample, QuotedUsd, QuoteReport
@@ -126,17 +125,17 @@ def as_quote_markdown(report: QuoteReport) -> str:
     parts = [f"# {quote_title(report)}"]
     if report.sample is not None:
         parts.append(sample_line(report.sample))
-    parts.append(_table(("rows", "", ""), quoted_job_rows(report)))
-    parts.append(_table(POLICY_HEADINGS, policy_rows(report)))
+    parts.append(markdown_table(("rows", "", ""), quoted_job_rows(report)))
+    parts.append(markdown_table(POLICY_HEADINGS, policy_rows(report)))
     if report.models:
-        parts.append(_table(PART_HEADINGS, part_rows(report)))
+        parts.append(markdown_table(PART_HEADINGS, part_rows(report)))
     if reasons := quoted_reason_rows(report):
-        parts.append(_table(("rows", "why", "jobs"), reasons))
+        parts.append(markdown_table(("rows", "why", "jobs"), reasons))
     if report.thinking:
-        parts.append(_table(WAY_HEADINGS, way_rows(report.thinking)))
+        parts.append(markdown_table(WAY_HEADINGS, way_rows(report.thinking)))
         parts += measuring_lines(report.thinking)
     if caps := cap_rows(report):
-        parts.append(_table(CAP_HEADINGS, caps))
+        parts.append(markdown_table(CAP_HEADINGS, caps))
     if report.deadline is not None:
         parts.append(quoted_deadline_line(report.deadline))
     parts.append(quoted_time_line(report))
@@ -167,8 +166,3 @@ def _duration(seconds: int) -> str:
         return f"{seconds} s"
     minutes = -(-seconds // 60)
     return f"{minutes} min" if minutes < 120 else f"{-(-minutes // 60)} h"
-
-
-def _table(headings: Sequence[str], rows: QuoteRows) -> str:
-    lines = [headings, ["---"] * len(headings), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from rules.over_hold import over_hold
 from schemas.review import ACCEPT_ADVICE, UNKNOWN_ADVICE, RawAnswer
 
-#: so much of it is shown
+#: bytes of a raw answer that are shown, at most
 SHOWN_BYTES = 8_000
 RAW_LABEL = "What the provider sent for this job, which Weighbridge could not read"
 
@@ -19,7 +19,7 @@ class ShownRaw(NamedTuple):
 
 
 def shown_raw(body: str, most: int = SHOWN_BYTES) -> ShownRaw:
-    """A raw answer as it is shown: at most so many bytes of UTF-8, and no part of a character.
+    """A raw answer as it is shown: at most this many bytes of UTF-8, and no part of a character.
 
     Args:
         body: what came, as text.

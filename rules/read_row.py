@@ -16,7 +16,16 @@ from schemas.model_facts import MODEL_NAME, ModelFacts
 from schemas.money import NanoUsd, to_nano
 from schemas.outcome import Mode
 from schemas.payload.api_rules import refusal, sentences
-from schemas.payload.exact_json import MAX_DEPTH, NO_JSON, NOT_A_NUMBER, Path, Unfit, exact_json, exact_number
+from schemas.payload.exact_json import (
+    MAX_DEPTH,
+    NO_JSON,
+    NOT_A_NUMBER,
+    NOT_UTF8,
+    Path,
+    Unfit,
+    exact_json,
+    exact_number,
+)
 from schemas.payload.invalid import InvalidPayload, invalid_at
 from schemas.payload.payload import Payload
 from schemas.policy import Policy
@@ -70,7 +79,7 @@ def job_from_row(
         if isinstance(value, Unfit):
             raise InvalidPayload(column, value.reason)
         if isinstance(value, bytes):
-            raise InvalidPayload(column, "is not valid UTF-8 text")
+            raise InvalidPayload(column, NOT_UTF8.reason)
     job_id = _job_id(row.get("job_id"))
     payload = Payload.checked(with_way(_request(row, {**others, "max_tokens": default_max_tokens}), way))
     group = _text(row, "group")

@@ -37,7 +37,7 @@ _MODEL_HEADINGS = ("model", "jobs", "input counted, billed (error)", "output bil
 _PREFIX_HEADINGS = ("shared prefix", "model, mode", "tokens, jobs", "written, read", "hits", "saved")
 _LESSON_HEADINGS = ("model", "payload", "jobs", "error p5, p50, p95, most", "margin used", "learned from")
 
-#: characters a line in a table of so many columns: the first version of Prefect's UI breaks no line by itself
+#: characters a line in a table, by its number of columns: the first version of Prefect's UI breaks no line by itself
 _LONGEST_LINE = {2: 64, 3: 40, 4: 34, 5: 24, 6: 16}
 
 

@@ -28,7 +28,7 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """The job goes to this model, under which it weighs so many input tokens."""
+    """The job goes to this model, under which it weighs this many input tokens."""
 
     model: str
     input_tokens: int

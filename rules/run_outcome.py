@@ -1,22 +1,14 @@
-"""What a run ended as, and how its sums read as figures of its report."""
+"""What a run ended as: its outcome, the caps that it passed, and what is said of its rows."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 
-from rules.lesson import Lesson, LessonKey, Percentiles, Taught, as_percent, drifted, percentiles
 from schemas.budget import Window
 from schemas.money import to_usd
 from schemas.outcome import MONEY_REASONS, Outcome, Reason, RunOutcome
 from schemas.policy import Policy
 from schemas.report import (
-    Drift,
-    LessonFigures,
-    MarginFigures,
-    OutputFigures,
     PassedCap,
-    PercentileFigures,
-    TaughtFigures,
 )
 
 #: why a run failed as a whole, by the reason that its rows were deferred for
@@ -84,72 +76,8 @@ def passed_caps(policy: Policy, settled: Mapping[Window, int]) -> list[PassedCap
     return found
 
 
-def shown(reason: str | None, detail: str | None) -> str | None:
+def shown_detail(reason: str | None, detail: str | None) -> str | None:
     """A detail as the report shows it: without the API's own words, which may quote the payload."""
     if detail and reason == Reason.REFUSED_BY_API:
         return detail.split(": ", maxsplit=1)[0] + " (its words are in the ledger)"
     return detail[:300] if detail else None
-
-
-def lesson_figures(lesson: Lesson) -> LessonFigures:
-    """A lesson as the report shows it."""
-    answers = percentiles(lesson.outputs.tokens)
-    return LessonFigures(
-        model=lesson.key.model,
-        payload_class=lesson.key.payload_class,
-        effort=lesson.key.effort,
-        n=lesson.n,
-        enough=lesson.enough,
-        input_error=_percent_figures(lesson.error_share),
-        output_tokens=answers
-        and OutputFigures(
-            p5=answers.p5,
-            p50=answers.p50,
-            p95=answers.p95,
-            mean=lesson.outputs.mean(answers.most),
-            thinking_share=lesson.thinking_share,
-        ),
-        margin=MarginFigures(
-            percent=lesson.margin.input_percent,
-            tokens=lesson.margin.input_tokens,
-            source="observed" if lesson.margin_is_observed else "policy",
-        ),
-    )
-
-
-def taught_figures(kind: LessonKey, seen: Taught) -> TaughtFigures:
-    return TaughtFigures(
-        model=kind.model,
-        payload_class=kind.payload_class,
-        effort=kind.effort,
-        jobs=seen.jobs,
-        n=seen.tally.n,
-        over_bound=seen.over_bound,
-        far_off=seen.far_off,
-        without_input=seen.without_input,
-        over_output=seen.over_output,
-        input_error=_percent_figures(percentiles(seen.tally.error_share)),
-        input_error_tokens=_figures(percentiles(seen.tally.error_tokens), Decimal),
-    )
-
-
-def _percent_figures(found: Percentiles | None) -> PercentileFigures | None:
-    return _figures(found, as_percent)
-
-
-def _figures(found: Percentiles | None, shown_as: Callable[[int], Decimal]) -> PercentileFigures | None:
-    if found is None:
-        return None
-    return PercentileFigures(
-        p5=shown_as(found.p5),
-        p50=shown_as(found.p50),
-        p95=shown_as(found.p95),
-        p99=shown_as(found.p99),
-        max=shown_as(found.most),
-    )
-
-
-def drifts(lessons: Mapping[LessonKey, Lesson], taught: Mapping[LessonKey, Taught]) -> Iterator[Drift]:
-    for kind, seen in taught.items():
-        if detail := drifted(lessons[kind], seen):
-            yield Drift(model=kind.model, payload_class=kind.payload_class, effort=kind.effort, detail=detail)

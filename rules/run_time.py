@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-#: the longest that a batch takes, seconds (source: Anthropic batch processing page, 2026-10-08)
-BATCH_SECONDS = 24 * 60 * 60
+from rules.models import BATCH_TAKES
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,7 @@ class CallLoad:
 
 
 def counting_seconds(calls: int, per_minute: int) -> int:
-    """Seconds that so many calls to count_tokens take at least."""
+    """Seconds that this many calls to count_tokens take at least."""
     return -(-60 * calls // per_minute)
 
 
@@ -37,7 +36,7 @@ def sending_seconds(loads: Mapping[str, CallLoad], rates: Mapping[str, RatesPerM
 
 def batch_seconds(requests: int, most_queued: int) -> int:
     """Seconds that batches take at most: all that may be queued at once, as often as it takes."""
-    return BATCH_SECONDS * -(-requests // most_queued)
+    return int(BATCH_TAKES.total_seconds()) * -(-requests // most_queued)
 
 
 def _of_model(load: CallLoad, rates: RatesPerMinute) -> int:

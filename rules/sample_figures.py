@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from rules.lesson import ranked
+from rules.lesson import nearest_rank
 from schemas.attempt import MeasuredAnswer
 from schemas.money import to_usd
 from schemas.run import SampleOptions, Way
@@ -26,10 +26,10 @@ def sample_figures(
         rows=rows, seed=asked.seed, effort=way.effort, thinking_budget=way.budget, answers=len(answers)
     )
     if outputs:
-        figures.mean_output, figures.p95_output = _mean(outputs), ranked(outputs, 95)
+        figures.mean_output, figures.p95_output = _mean(outputs), nearest_rank(outputs, 95)
         figures.usd_per_job = to_usd(_mean([one.cost for one in answers]))
     if thinking:
-        figures.mean_thinking, figures.p95_thinking = _mean(thinking), ranked(thinking, 95)
+        figures.mean_thinking, figures.p95_thinking = _mean(thinking), nearest_rank(thinking, 95)
     return figures
 
 

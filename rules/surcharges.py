@@ -1,4 +1,4 @@
-"""Surcharges: what Anthropic bills beside and on top of the rates of a model, and when it bills nothing.
+"""Surcharges: what Anthropic bills in addition to the rates of a model, and when it bills nothing.
 
 `genai-prices` has none of this, so it stands here as dated data, each figure with its source and the day from which it
 is known to hold. What is not in a table has no price.
@@ -56,12 +56,12 @@ FAST = {
 WEB_SEARCH = Surcharge(Decimal("0.01"), "Anthropic pricing page, 2026-10-10")
 #: USD an hour of a code execution container; the account's 1,550 free hours a month are not reckoned with
 CONTAINER_HOUR = Surcharge(Decimal("0.05"), "Anthropic pricing page, 2026-10-10")
-#: a container is billed for so many seconds at least (source: Anthropic pricing page, 2026-10-10)
+#: a container is billed for at least this many seconds (source: Anthropic pricing page, 2026-10-10)
 SHORTEST_CONTAINER_SECONDS = 300
 #: neither a request nor its usage says how long its container runs; taken for each, and said to be a bound of ours
 ASSUMED_CONTAINER_SECONDS = 3_600
-#: from this version of the web tools on, code execution beside them is free (source: Anthropic pricing page, 2026-10-10)
-_FREE_BESIDE = 20_260_209
+#: from this version of the web tools on, code execution next to them is free (source: Anthropic pricing page, 2026-10-10)
+_FREE_WITH_WEB_TOOLS = 20_260_209
 
 #: refusals before any output, by `stop_details.category`, from this day on (source: Anthropic release notes, 2026-10-10)
 REFUSALS_SINCE = date(2026, 9, 24)
@@ -103,8 +103,9 @@ def container_seconds(tools: Iterable[str]) -> int:
     named = " ".join(tools)
     if "code_execution_" not in named:
         return 0
-    beside = re.findall(r"\bweb_(?:search|fetch)_(\d{8})\b", named)
-    return 0 if any(int(version) >= _FREE_BESIDE for version in beside) else ASSUMED_CONTAINER_SECONDS
+    web_tools = re.findall(r"\bweb_(?:search|fetch)_(\d{8})\b", named)
+    is_free = any(int(version) >= _FREE_WITH_WEB_TOOLS for version in web_tools)
+    return 0 if is_free else ASSUMED_CONTAINER_SECONDS
 
 
 def refusal_is_billed(category: object, day: date) -> bool | None:

@@ -1,5 +1,6 @@
 """The audit of tools as people read it: the same rows for the terminal, the Markdown file and the Prefect artifact."""
 
+from rules.markdown_table import markdown_table
 from schemas.money import usd_rounded
 from schemas.tool_audit import AuditedToolSet, ToolAudit
 
@@ -58,7 +59,5 @@ def as_audit_markdown(report: ToolAudit) -> str:
     """The whole audit as Markdown."""
     parts = [f"# {audit_title(report)}", *audit_lines(report)]
     for one in report.tool_sets:
-        rows = [AUDITED_HEADINGS, ("---",) * len(AUDITED_HEADINGS), *audited_rows(one)]
-        table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
-        parts += [set_line(one), table]
+        parts += [set_line(one), markdown_table(AUDITED_HEADINGS, audited_rows(one))]
     return "\n\n".join(parts) + "\n"

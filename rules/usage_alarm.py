@@ -6,7 +6,7 @@ from schemas.attempt import Expectation, Settlement
 from schemas.money import NanoUsd, usd_text
 from schemas.outcome import Billing, Reason
 
-#: a run whose bills were out of line so often sends no more: its holds bound nothing
+#: a run whose bills were out of line this many times sends no more: its holds bound nothing
 MOST_OUT_OF_LINE = 3
 #: from this factor on, up or down, a bill has little to do with its count
 FAR = 2

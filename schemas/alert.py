@@ -32,7 +32,7 @@ class AlertEvent:
 
 @dataclass(frozen=True, slots=True)
 class WaitingReviews:
-    """Reviews that wait for longer than so many days.
+    """Reviews that wait for longer than this many days.
 
     Attributes:
         oldest: since when the oldest waits; None: there are none.

@@ -213,7 +213,7 @@ class Difference(BaseModel):
 
 
 class Comparison(BaseModel):
-    """The ledger compared with the bill. `reconcile --json` prints exactly this.
+    """The ledger compared with the bill. `check-bill --json` prints exactly this.
 
     Attributes:
         matches: no line differs beyond the tolerance.
@@ -239,9 +239,3 @@ class Comparison(BaseModel):
     sentences: list[str]
     lines: list[Difference]
     held: list[Held]
-
-
-BATCH = "batch"
-
-
-STANDARD = "standard"

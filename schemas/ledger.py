@@ -2,14 +2,18 @@
 
 runs ─┬─ jobs ── payloads      one row per input row; its payload only until the row has ended
       ├─ fitted_jobs           jobs that were brought within a budget, and by what
+      ├─ cache_prefixes        beginnings that jobs have in common, marked so that the provider caches them
       ├─ batches               one provider Message Batch of many attempts
       ├─ attempts ── responses  one paid try; its hold, then its bill; the answer until it is published
       │     └─ cost_shares      whose groups bear it, where that is split
       └─ budgets                settled + held of each window
+quotes                          what a job file would have cost; a run may be held to one
 reviews ─┬─ review_payloads     jobs that wait for a person; what they would send
          └─ review_events       each change of one
 counts                          the provider's counts, by payload and model
 history                         what was paid for, by day, of attempts that were pruned
+shared_answers                  jobs that another job's attempt answered: they are not sent again
+day_zones                       the time zone that days and months are of, and since when
 allowances                      how much of a rate of an account is used, and by which processes
 """
 

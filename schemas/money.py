@@ -6,6 +6,8 @@ from typing import NewType
 NanoUsd = NewType("NanoUsd", int)
 
 NANO_PER_USD = 1_000_000_000
+#: one USD per million tokens is this many nano-USD a token
+NANO_PER_TOKEN = Decimal(1000)
 #: sums of amounts of any number of digits; what it cannot hold exactly is an error, not a rounding
 EXACT = Context(prec=200, traps=[Inexact, InvalidOperation])
 #: sums of amounts of any number of digits, rounded to where people stop reading

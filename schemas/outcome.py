@@ -77,6 +77,12 @@ class AttemptState(StrEnum):
     UNKNOWN = "unknown"
 
 
+#: its hold stays: what it costs is not known yet
+UNSETTLED_STATES = (AttemptState.OPEN, AttemptState.UNKNOWN)
+#: in flight or answered: its job is not sent again
+LIVE_STATES = (AttemptState.OPEN, AttemptState.SUCCEEDED)
+
+
 class Billing(StrEnum):
     """What the usage of an answer says about its bill."""
 
@@ -123,7 +129,7 @@ EXIT_BAD_INPUT = 2
 
 
 class Reason(StrEnum):
-    """Why a job was parked, deferred, rejected or failed. The text beside it has the figures."""
+    """Why a job was parked, deferred, rejected or failed. The text next to it has the figures."""
 
     OVER_INPUT_LIMIT = "over_input_limit"
     OVER_COST_LIMIT = "over_cost_limit"
@@ -206,7 +212,9 @@ class ReviewStatus(StrEnum):
 LETS_PASS = (ReviewStatus.APPROVED, ReviewStatus.EDITED)
 #: decided by a person, who is named
 DECIDED_STATUSES = (ReviewStatus.APPROVED, ReviewStatus.REJECTED, ReviewStatus.EDITED)
+#: waits for a person's decision
+WAITING_STATUSES = (ReviewStatus.PENDING, ReviewStatus.CLAIMED)
 #: closed when its job is answered
-OPEN_STATUSES = (ReviewStatus.PENDING, ReviewStatus.CLAIMED, *LETS_PASS)
+OPEN_STATUSES = (*WAITING_STATUSES, *LETS_PASS)
 #: nothing comes of it any more, unless its job is parked again
 FINAL_STATUSES = (ReviewStatus.SENT, ReviewStatus.EXPIRED)

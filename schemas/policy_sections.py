@@ -150,7 +150,7 @@ class Prune(PolicySection):
     """
 
     on_over_budget: Literal["review", "prune", "downgrade"] = "review"
-    #: so many of the newest turns are never dropped
+    #: how many of the newest turns are never dropped
     min_turns: Annotated[int, Field(ge=1)] = 2
 
 
@@ -217,11 +217,11 @@ class BatchLimits(PolicySection):
     max_queued_requests: Annotated[int, Field(ge=1)] = 200_000
     #: the longest pause between two looks at a batch, seconds
     poll_seconds: Annotated[Decimal, BeforeValidator(exact_decimal), Field(gt=0)] = Decimal(60)
-    #: a batch whose creation brought no answer counts as never made when the provider has listed none for so long
+    #: a batch whose creation brought no answer counts as never made when the provider has listed none for this long
     absent_after_seconds: Annotated[Decimal, BeforeValidator(exact_decimal), Field(gt=0)] = Decimal(300)
     #: when the answers are due, by the clocks of the policy's time zone: the next such moment after a run's start
     deadline: TimeOfDay | None = None
-    #: so long before it what has not been answered goes out in Messages mode, minutes
+    #: how long before it what has not been answered goes out in Messages mode, minutes
     deadline_lead_minutes: Annotated[int, Field(ge=0, le=1440)] = 30
     #: the most that may be held and settled for that, over all runs that are due at the same moment
     deadline_budget_usd: Usd | None = None
@@ -256,7 +256,7 @@ class AlertRules(PolicySection):
 
     Attributes:
         review_days: a review that waits for longer is old.
-        projection_days: the end of the month is projected from so many whole days with spending, and not from fewer.
+        projection_days: the end of the month is projected from at least this many whole days with spending.
     """
 
     review_days: Annotated[int, Field(ge=1, le=365)] = 3

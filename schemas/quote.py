@@ -146,7 +146,8 @@ class QuotedSample(_QuotePart):
     """That only some rows were looked at, and how far the expected cost of the whole file may lie. USD.
 
     Attributes:
-        rows: that were drawn, of so many.
+        rows: that were drawn.
+        of: the rows of the file.
         seed: which ones.
         low_usd, high_usd: the ends of the 95 % confidence interval of the expected cost.
     """

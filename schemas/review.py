@@ -42,7 +42,7 @@ CUT_OFF_ADVICE = (
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """One row of the review table, as `schemas.ledger.ReviewRow` describes it. Tokens, nano-USD and moments in UTC."""
+    """One row of the review table, as `schemas.review_tables.ReviewRow` describes it. Tokens, nano-USD and moments in UTC."""
 
     id: int
     job_id: str

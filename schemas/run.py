@@ -121,7 +121,6 @@ class NewRun:
     started_at: datetime | None = None
     owner: str | None = None
     parks_unknown: bool = True
-    workspace: str | None = None
     quote_id: str | None = None
     deadline_at: datetime | None = None
     #: whose days its money is counted under
@@ -174,9 +173,9 @@ class RunOptions:
         policy: a policy file.
         ledger: a SQLAlchemy URL.
         results: the folder that the run's own results folder goes into.
-        max_input_tokens: a job over so many goes to review.
+        max_input_tokens: a job over this many goes to review.
         run_budget_usd: decimal text: the most this run may hold and settle.
-        limit: only the first so many rows.
+        limit: only the first rows, at most this many.
         mode: "messages" or "batches".
         base_url: the API's endpoint.
         prefect_flow_run_id: the flow run that shows it.

@@ -11,7 +11,7 @@ class SharedPrefix:
 
     Attributes:
         key: of the prefix and its model.
-        where: where it ends; see `schemas.payload.prefix.Cut`.
+        where: where it ends; see `schemas.payload.prefix.PromptCut`.
         tokens: its weight.
         jobs: how many begin with it.
     """

@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from schemas.outcome import DECIDED_STATUSES, FINAL_STATUSES, LETS_PASS, OPEN_STATUSES, ReviewStatus
+from schemas.outcome import (
+    DECIDED_STATUSES,
+    FINAL_STATUSES,
+    LETS_PASS,
+    OPEN_STATUSES,
+    WAITING_STATUSES,
+    ReviewStatus,
+)
 
 
 class Verb(StrEnum):
@@ -116,7 +123,7 @@ def why_not(verb: Verb, review: Standing, name: str) -> str | None:
 def _standing_as_it_is(verb: Verb, review: Standing) -> str:
     if review.status == ReviewStatus.SENT:
         return "it was sent"
-    if review.status in (ReviewStatus.PENDING, ReviewStatus.CLAIMED):
+    if review.status in WAITING_STATUSES:
         return "nobody has claimed it" if verb == Verb.RELEASE else "nobody has decided about it yet"
     if review.status == ReviewStatus.EXPIRED:
         return "its approval has expired; reopen it first"

@@ -1,1 +1,1 @@
-"""The outside world: the API, the ledger, Parquet, prices, the simulator."""
+"""The outside world: the API, the ledger, job and result files, Prefect, Dask, processes."""

@@ -12,20 +12,30 @@ from schemas.usage import Answer
 from services.result_lines import json_or_none, kept_text
 
 #: more than any request can have; a larger number is an error of what counted
-MOST_TOKENS = 10**9
+_MOST_COUNTED = 10**9
 
 
 def counted_tokens(raw: bytes) -> int:
+    """The figure of an answer of count_tokens.
+
+    Raises:
+        Transient: it has none that a request can have.
+    """
     try:
         tokens = orjson.loads(raw)["input_tokens"]
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise Transient("the count could not be read") from error
-    if not isinstance(tokens, int) or isinstance(tokens, bool) or not 0 <= tokens <= MOST_TOKENS:
+    if not isinstance(tokens, int) or isinstance(tokens, bool) or not 0 <= tokens <= _MOST_COUNTED:
         raise Transient("the count is no number of tokens")
     return tokens
 
 
 def paid_answer(raw: bytes, request_id: str | None) -> tuple[Answer, str, str | None]:
+    """A paid answer as it is read, as it came, and the id of its request.
+
+    Raises:
+        MayBeBilled: it cannot be read; the error has what came.
+    """
     try:
         return Answer.model_validate(json_or_none(raw)), raw.decode("utf-8-sig"), request_id
     except (UnicodeDecodeError, ValidationError):
@@ -37,6 +47,7 @@ def paid_answer(raw: bytes, request_id: str | None) -> tuple[Answer, str, str | 
 
 
 def provider_batch(batch: Any) -> ProviderBatch:
+    """A batch as the SDK gives it."""
     counts = batch.request_counts.model_dump()
     return ProviderBatch(
         batch.id,
@@ -50,6 +61,7 @@ def provider_batch(batch: Any) -> ProviderBatch:
 
 
 def model_facts(name: str, info: Any) -> ModelFacts:
+    """What the provider says of a model; what it does not say is None."""
     stated = info.capabilities
     return ModelFacts(
         name,

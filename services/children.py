@@ -112,7 +112,7 @@ def _terminate(members: Sequence[psutil.Process], patience: float) -> None:
 
 
 def _await_ends(members: Sequence[psutil.Process], seconds: float) -> None:
-    """Wait until all of them have ended, at most so long."""
+    """Wait until all of them have ended, at most this long."""
     deadline = time.monotonic() + seconds
     while any(_runs(member) for member in members) and time.monotonic() < deadline:
         time.sleep(_LOOK_SECONDS)

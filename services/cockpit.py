@@ -2,7 +2,7 @@
 
 import asyncio
 
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.objects import WorkerStatus
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
@@ -52,6 +52,18 @@ def named_server() -> str:
     return address
 
 
+async def online_workers(client: PrefectClient, pool: str) -> tuple[str, ...]:
+    """The names of the workers of a pool that a server takes for online."""
+    workers = await client.read_workers_for_work_pool(pool)
+    return tuple(one.name for one in workers if one.status is WorkerStatus.ONLINE)
+
+
+async def is_worked(api: str, pool: str) -> bool:
+    """Whether a worker of a pool is online on a server."""
+    async with PrefectClient(api) as client:
+        return bool(await online_workers(client, pool))
+
+
 async def read_cockpit(pool: str) -> Cockpit:
     """What the server that the settings name has.
 
@@ -66,7 +78,7 @@ async def read_cockpit(pool: str) -> Cockpit:
         deployments = {one.name: spec_on_server(one) for one in await client.read_deployments()}
         try:
             found = await client.read_work_pool(pool)
-            workers = await client.read_workers_for_work_pool(pool)
+            workers = await online_workers(client, pool)
         except ObjectNotFound:
             return Cockpit(server_address() or "", version, pool, deployments=deployments)
     return Cockpit(
@@ -75,6 +87,6 @@ async def read_cockpit(pool: str) -> Cockpit:
         pool=pool,
         pool_type=found.type,
         pool_paused=found.is_paused,
-        workers=tuple(one.name for one in workers if one.status is WorkerStatus.ONLINE),
+        workers=workers,
         deployments=deployments,
     )

@@ -77,13 +77,6 @@ async def deploy(
     return report
 
 
-async def online_workers(api: str, pool: str) -> list[str]:
-    """The names of the workers of a pool that a server takes for online."""
-    async with PrefectClient(api) as client:
-        workers = await client.read_workers_for_work_pool(pool)
-    return [one.name for one in workers if one.status.value == "ONLINE"]
-
-
 async def _pool(client: PrefectClient, name: str) -> None:
     try:
         await client.read_work_pool(name)

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient, get_client
@@ -43,30 +44,37 @@ async def show_crashed(flow_runs: Iterable[str], sentence: str) -> None:
     ids = list(flow_runs)
     if not ids:
         return
+    away = f"Prefect could not be informed that {len(ids)} flow run(s) died (%s). Their books are closed all the same."
+    with _only_logged(away):
+        async with asyncio.timeout(_PATIENCE_SECONDS), get_client() as client:
+            await _set_crashed(client, ids, sentence)
+
+
+@contextmanager
+def _only_logged(away: str) -> Iterator[None]:
+    """Whatever is wrong with Prefect's server stops nobody: it is logged.
+
+    Args:
+        away: the sentence for the log, with a place for the error.
+    """
     try:
-        async with asyncio.timeout(_PATIENCE_SECONDS):
-            await _set_crashed(ids, sentence)
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with the display, the books are closed
-        log.warning(
-            "Prefect could not be informed that %s flow run(s) died (%s). Their books are closed all the same.",
-            len(ids),
-            type(error).__name__,
-        )
+        yield
+    except Exception as error:  # noqa: BLE001 - no run fails for want of a display
+        log.warning(away, type(error).__name__)
 
 
-async def _set_crashed(ids: list[str], sentence: str) -> None:
+async def _set_crashed(client: PrefectClient, ids: list[str], sentence: str) -> None:
     known = []
-    async with get_client() as client:
-        for flow_run_id in ids:
-            try:
-                shown = await client.read_flow_run(UUID(flow_run_id))
-            except ObjectNotFound:
-                continue  # another server showed it, or somebody deleted it
-            known.append(UUID(flow_run_id))
-            if shown.state is None or not shown.state.is_final():
-                await client.set_flow_run_state(flow_run_id, Crashed(message=sentence), force=True)
-        for flow_run in known:
-            await _set_task_runs_crashed(client, flow_run, sentence)
+    for flow_run_id in ids:
+        try:
+            shown = await client.read_flow_run(UUID(flow_run_id))
+        except ObjectNotFound:
+            continue  # another server showed it, or somebody deleted it
+        known.append(UUID(flow_run_id))
+        if shown.state is None or not shown.state.is_final():
+            await client.set_flow_run_state(flow_run_id, Crashed(message=sentence), force=True)
+    for flow_run in known:
+        await _set_task_runs_crashed(client, flow_run, sentence)
 
 
 async def _set_task_runs_crashed(client: PrefectClient, flow_run: UUID, sentence: str) -> None:
@@ -93,16 +101,12 @@ async def is_being_cancelled(flow_run: str | None) -> bool:
     """
     if flow_run is None:
         return False
-    try:
+    state = None
+    away = "Prefect could not be asked whether this run was cancelled (%s). It has ended as its report says."
+    with _only_logged(away):
         async with asyncio.timeout(_PATIENCE_SECONDS), get_client() as client:
-            shown = await client.read_flow_run(UUID(flow_run))
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with the display, the run has ended
-        log.warning(
-            "Prefect could not be asked whether this run was cancelled (%s). It has ended as its report says.",
-            type(error).__name__,
-        )
-        return False
-    return shown.state is not None and shown.state.is_cancelling()
+            state = (await client.read_flow_run(UUID(flow_run))).state
+    return state is not None and state.is_cancelling()
 
 
 async def add_tags(flow_run: str | None, tags: Iterable[str]) -> None:
@@ -116,15 +120,10 @@ async def add_tags(flow_run: str | None, tags: Iterable[str]) -> None:
     """
     if flow_run is None:
         return
-    try:
+    with _only_logged("Prefect could not be informed of the tags of this run (%s). The run goes on."):
         async with asyncio.timeout(_PATIENCE_SECONDS), get_client() as client:
             shown = await client.read_flow_run(UUID(flow_run))
             await client.update_flow_run(shown.id, tags=list(dict.fromkeys([*shown.tags, *tags])))
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with the display, the run goes on
-        log.warning(
-            "Prefect could not be informed of the tags of this run (%s). The run goes on.",
-            type(error).__name__,
-        )
 
 
 async def show_page(flow_run: str, stem: str, markdown: str, description: str) -> None:
@@ -138,7 +137,8 @@ async def show_page(flow_run: str, stem: str, markdown: str, description: str) -
         markdown: the page.
         description: what it is.
     """
-    try:
+    away = "Prefect could not be given the report of this run (%s); it is in the results and in the ledger."
+    with _only_logged(away):
         async with asyncio.timeout(_PATIENCE_SECONDS), get_client() as client:
             key = artifact_key(stem, await _deployment_of(client, flow_run))
             await client.create_artifact(
@@ -150,11 +150,6 @@ async def show_page(flow_run: str, stem: str, markdown: str, description: str) -
                     flow_run_id=UUID(flow_run),
                 )
             )
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with the display, the run goes on
-        log.warning(
-            "Prefect could not be given the report of this run (%s); it is in the results and in the ledger.",
-            type(error).__name__,
-        )
 
 
 async def _deployment_of(client: PrefectClient, flow_run: str) -> str | None:

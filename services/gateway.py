@@ -185,7 +185,7 @@ class Gateway:
         self, body: Mapping[str, Any], limiter: EndpointLimiter
     ) -> tuple[Answer, str, str | None]:
         seconds = self._limits.request_timeout_seconds
-        # the read time-out runs anew with every byte, so that the whole call has one of its own
+        # the read time-out starts again with every byte, so that the whole call has one of its own
         async with asyncio.timeout(seconds + CONNECT_SECONDS):
             answer = await self._paid_calls.post("/v1/messages", json_bytes(body))
         limiter.observe(answer.headers)

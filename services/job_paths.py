@@ -84,7 +84,7 @@ def _found(path: str) -> list[Path]:
         return [place]
     literal = set(place.parts)
     matches = [Path(match) for match in glob.glob(path, recursive=True)]  # noqa: PTH207 - any path
-    matches = [match for match in matches if not any(_is_hidden(p) for p in match.parts if p not in literal)]
+    matches = [match for match in matches if not any(is_hidden(p) for p in match.parts if p not in literal)]
     files = sorted({file for match in matches for file in (_below(match) if match.is_dir() else [match])})
     if not files:
         raise NoJobs(
@@ -106,7 +106,7 @@ def _nothing_in(folder: Path) -> NoJobs:
     shown = ", ".join(names[:_MOST_SHOWN])
     more = f" and {len(names) - _MOST_SHOWN} more" if len(names) > _MOST_SHOWN else ""
     has = f" It has {shown}{more}." if names else " It is empty."
-    others = (entry for entry in sorted(folder.iterdir()) if entry.is_file() and not _is_hidden(entry.name))
+    others = (entry for entry in sorted(folder.iterdir()) if entry.is_file() and not is_hidden(entry.name))
     first = next((entry for entry in others if entry.name not in _NOT_DATA), None)
     hint = f" {described_file(first)}" if first is not None else ""
     return NoJobs(
@@ -126,7 +126,7 @@ def _below(folder: Path) -> Iterator[Path]:
         seen.add(real)
         with os.scandir(place) as entries:
             for entry in entries:
-                if _is_hidden(entry.name):
+                if is_hidden(entry.name):
                     continue
                 if entry.is_dir():
                     pending.append(place / entry.name)
@@ -134,7 +134,8 @@ def _below(folder: Path) -> Iterator[Path]:
                     yield place / entry.name
 
 
-def _is_hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
+    """Whether a file or a folder of this name is never read as input."""
     return name.startswith(("_", ".")) and name not in (".", "..")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from schemas.errors import BadInput
-from schemas.payload.exact_json import Unfit, exact_json
+from schemas.payload.exact_json import NOT_UTF8, Unfit, exact_json
 from schemas.payload.invalid import InvalidPayload
 from schemas.row import ParsedJson
 from services.row_pieces import (
@@ -32,7 +32,6 @@ _LINES_LOOKED_AT = 1_000
 #: of this many first lines, one must be an object
 _FIRST_LINES = 10
 _NO_OBJECT = Unfit("is JSON, but not an object; write one object a line, with the columns as its names")
-_NOT_UTF8 = Unfit("is not valid UTF-8 text")
 
 
 def json_facts(path: Path, check: Callable[[FileFacts], None]) -> FileFacts:
@@ -105,7 +104,7 @@ def _row(number: int, line: bytes, columns: Sequence[str]) -> dict[str, Any]:
     try:
         value = exact_json(place, line.decode())
     except UnicodeDecodeError:
-        return {place: _NOT_UTF8}
+        return {place: NOT_UTF8}
     except InvalidPayload as error:
         return {place: Unfit(error.reason)}
     if not isinstance(value, dict):

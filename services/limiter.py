@@ -120,7 +120,7 @@ class TokenWindow:
         self._sum = 0
 
     def wait(self, tokens: int, now: float) -> float:
-        """Seconds until there is room for so many. What is more than a whole minute's goes alone."""
+        """Seconds until there is room for this many. What is more than a whole minute's goes alone."""
         self._forget(now)
         if self.per_minute is None or not tokens:
             return 0.0
@@ -138,7 +138,7 @@ class TokenWindow:
         return taken
 
     def correct(self, taken: _Taken, tokens: int, now: float) -> None:
-        """Count so many in place of those that were taken, for as long as they count at all."""
+        """Count this many in place of those that were taken, for as long as they count at all."""
         self._forget(now)
         if taken.until > now:
             self._sum += tokens - taken.tokens
@@ -192,7 +192,7 @@ class TurnSource(Protocol):
         """Take note of limits that the API has stated, and of the tokens that everybody has used."""
 
     def pause(self, seconds: float) -> None:
-        """Hold every caller of every process back for so long."""
+        """Hold every caller of every process back for this long."""
 
 
 @dataclass(slots=True)
@@ -275,7 +275,7 @@ class EndpointLimiter:
         return self.pace.careful_per_minute, inputs, outputs
 
     def pause(self, seconds: float) -> None:
-        """Hold every caller back for so long: the API said so to one of them, and means all."""
+        """Hold every caller back for this long: the API said so to one of them, and means all."""
         if self.shared is not None:
             self.shared.pause(seconds)
         self._paused_until = max(self._paused_until, asyncio.get_running_loop().time() + seconds)

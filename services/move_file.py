@@ -9,8 +9,8 @@ from itertools import count
 from pathlib import Path
 
 from schemas.errors import BadInput
-
-_PACKED = (".gz", ".bz2", ".zst")
+from services.job_paths import is_hidden
+from services.row_pieces import COMPRESSIONS
 
 
 def done_folder(folder: str, jobs: str, files: list[Path]) -> Path:
@@ -97,7 +97,7 @@ def _copy(file: Path, target: Path) -> None:
 def _reserved(wanted: Path) -> Path:
     """A name that nobody else has, as an empty file of ours."""
     ending = wanted.suffix
-    if ending in _PACKED:
+    if ending.lower() in COMPRESSIONS:
         ending = Path(wanted.stem).suffix + ending
     stem = wanted.name.removesuffix(ending)
     for number in count(1):
@@ -124,4 +124,4 @@ def _is_input(file: Path, jobs: str) -> bool:
     else:
         parts = file.parts if fnmatch(str(file), str(place)) else None
         parts = parts and tuple(part for part in parts if part not in place.parts)
-    return parts is not None and not any(part.startswith(("_", ".")) for part in parts)
+    return parts is not None and not any(is_hidden(part) for part in parts)

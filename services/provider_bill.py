@@ -143,7 +143,7 @@ def _json_object(raw: bytes, report: str) -> dict[str, Any]:
 
 
 def save_reports(pages: Pages, path: Path) -> None:
-    """Keep pages in a file that `read_file` reads.
+    """Keep pages in a file that `read_reports` reads.
 
     Raises:
         BadInput: the file cannot be written.

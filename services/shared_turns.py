@@ -127,7 +127,7 @@ class SharedTurns:
             self._in_background(self._block())
 
     def pause(self, seconds: float) -> None:
-        """Hold every caller of every process back for so long."""
+        """Hold every caller of every process back for this long."""
         now = asyncio.get_running_loop().time()
         if now + seconds > self._paused_until:
             self._paused_until = now + seconds
@@ -135,7 +135,7 @@ class SharedTurns:
             self._in_background(self._block())
 
     def correct(self, span: int, tokens: Tokens) -> None:
-        """Count so many tokens more, or fewer, than were taken."""
+        """Count this many tokens more, or fewer, than were taken."""
         before = self._used.get(span, NO_TOKENS)
         self._used[span] = (before[0] + tokens[0], before[1] + tokens[1])
 

@@ -32,7 +32,7 @@ class DatabaseClock:
         return int(moment * SECOND + self._high) + 1
 
     def reached(self, shown: int) -> float:
-        """When it surely shows so much, seconds of the loop's clock."""
+        """When it surely shows this much, seconds of the loop's clock."""
         return (shown - self._low) / SECOND
 
 

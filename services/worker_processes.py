@@ -77,11 +77,6 @@ class WorkerProcesses:
         self._threads = ThreadPoolExecutor(self.lanes, thread_name_prefix="worker")
         self._turns = asyncio.Semaphore(self.lanes)
 
-    @property
-    def pids(self) -> list[int]:
-        """The ids of the processes that are alive."""
-        return [worker.pid for worker in self._alive]
-
     async def start(self) -> None:
         """Start the processes, all at once."""
         loop = asyncio.get_running_loop()
@@ -147,7 +142,7 @@ class WorkerProcesses:
 
 
 def _begin(orphaned: Callable[[], None]) -> None:
-    """What a worker process does first: it ends when it is told to or its parent is gone, not when a terminal says so."""
+    """What a worker process does first: it ends when it is asked to or its parent is gone, not when a terminal says so."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, args=(orphaned,), name="parent", daemon=True).start()

@@ -9,7 +9,7 @@ from rules.limits import over_limits
 from rules.prices import Unpriced
 from schemas.attempt import Admission, WeighedJob
 from schemas.job import JobUpdate, QueuedJob
-from schemas.outcome import Mode, Outcome, Reason
+from schemas.outcome import Ending, Mode, Outcome, Reason
 from services.ledger import holds, jobs
 from services.ledger.jobs import SHARD_BYTES
 from services.ledger.payers import sharing_payers
@@ -139,14 +139,7 @@ def _split(run: Run, weighed: Sequence[WeighedJob]) -> tuple[list[WeighedJob], l
         if why is None:
             within.append(item)
             continue
-        over.append(
-            JobUpdate(
-                item.job.row_number,
-                ending=parked(*why),
-                expected=item.estimate.expected,
-                worst_case=item.estimate.worst_case,
-            )
-        )
+        over.append(_ended(item, parked(*why)))
     return within, over
 
 
@@ -155,17 +148,15 @@ def _without_cut_off(
 ) -> tuple[list[WeighedJob], list[JobUpdate]]:
     """The same without the jobs whose answer was cut off, which wait for a person."""
     cut = holds.cut_off_before(run.ledger, [item.job for item in within])
-    parks = [
-        JobUpdate(
-            item.job.row_number,
-            ending=cut[item.job.row_number],
-            expected=item.estimate.expected,
-            worst_case=item.estimate.worst_case,
-        )
-        for item in within
-        if item.job.row_number in cut
-    ]
+    parks = [_ended(item, cut[item.job.row_number]) for item in within if item.job.row_number in cut]
     return [item for item in within if item.job.row_number not in cut], over + parks
+
+
+def _ended(item: WeighedJob, ending: Ending) -> JobUpdate:
+    estimate = item.estimate
+    return JobUpdate(
+        item.job.row_number, ending=ending, expected=estimate.expected, worst_case=estimate.worst_case
+    )
 
 
 def _admit_many(

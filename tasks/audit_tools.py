@@ -176,7 +176,7 @@ def _audited(
 
 
 def _cost_of(card: PriceCard, jobs: Sequence[int], tokens: int, *, batch: bool) -> int:
-    """Nano-USD that jobs of these weights cost less when each weighs so many tokens less."""
+    """Nano-USD that jobs of these weights cost less when each weighs this many tokens less."""
     return sum(
         card.price(BilledTokens(weight, 0), batch=batch)
         - card.price(BilledTokens(max(0, weight - tokens), 0), batch=batch)

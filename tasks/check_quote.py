@@ -11,6 +11,7 @@ from schemas.quote import QuoteTerms
 from schemas.run import RunOptions
 from services.job_file import JobFile
 from services.ledger import quotes
+from services.ledger.windows import used_in_windows
 from tasks.run import Run
 
 
@@ -61,7 +62,7 @@ def check_quote(run: Run, quote_id: str, file: JobFile | None, options: RunOptio
             f"The quote {quote_id} does not hold for this run: {'; '.join(broken)}. Quote again; nothing was sent."
         )
     caps = caps_of(run.policy, run.run_id, now)
-    used = quotes.used_in_windows(run.ledger, [cap.window for cap in caps])
+    used = used_in_windows(run.ledger, [cap.window for cap in caps])
     if below := caps_below(quote, caps, used):
         raise BadInput(
             f"A cap would cut the run of quote {quote_id} short: {'; '.join(below)}. Raise it, or run without --quote "

@@ -1,4 +1,4 @@
-"""Draw a quote: what the file costs by policy, and how heavy its jobs are, as PNG files beside the quote."""
+"""Draw a quote: what the file costs by policy, and how heavy its jobs are, as PNG files next to the quote."""
 
 from base64 import b64encode
 from pathlib import Path

@@ -21,7 +21,7 @@ log = logging.getLogger("weighbridge")
 def end_early(run: Run) -> None:
     """Close the books of a run, publish its answers and make its report, each as far as it can be done.
 
-    Runs on the caller's thread to its end, so that a cancellation does not stop it half-way. Whatever fails is said; the
+    Runs on the caller's thread to its end, so that a cancellation does not stop it half-way. Whatever fails is logged; the
     ledger is true in any case, and `weighbridge collect` or the next run does the rest.
     """
     try:

@@ -38,7 +38,7 @@ from tasks.shards import SHARD_SIZE
 
 log = logging.getLogger("weighbridge")
 
-#: attempts of one delivery, at most: so much is looked at again when a worker is lost
+#: attempts of one delivery, at most: all of them are looked at again when a worker is lost
 PART = 100
 #: how often one part is handed out, at most, when its worker is lost each time
 _MOST_DELIVERIES = 4

@@ -17,7 +17,7 @@ class Pause:
         self._next = min(_FIRST_PAUSE, self._longest)
 
     async def wait(self, at_most: float | None = None) -> None:
-        """Wait, but no longer than so many seconds where that is said."""
+        """Wait, but at most this many seconds where a limit is given."""
         seconds = self._next if at_most is None else min(self._next, at_most)
         await asyncio.sleep(seconds)
         self._next = min(self._next * 1.5, self._longest)

@@ -7,13 +7,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from rules.answer_text import text_blocks
+from rules.answer_text import result_text
 from schemas.money import to_usd_or_none
 from schemas.outcome import Outcome
 from schemas.policy import Policy
 from services.ledger import run_sums
 from services.result_file import USD, write_parts
-from services.result_lines import json_or_none
 from tasks.run import Run
 from tasks.step import step
 
@@ -77,7 +76,7 @@ def _rows(run: Run) -> Iterator[dict[str, Any]]:
             "row_number": row.row_number,
             "model": row.model,
             "stop_reason": row.stop_reason,
-            "text": answer_text(row.body) if row.body else None,
+            "text": result_text(row.body) if row.body else None,
             "input_tokens": row.actual_input_tokens,
             "output_tokens": row.actual_output_tokens,
             "cost_usd": to_usd_or_none(row.cost),
@@ -86,13 +85,3 @@ def _rows(run: Run) -> Iterator[dict[str, Any]]:
             "paid_in_run": row.run_id,
             "simulated": run.gateway.simulated,
         }
-
-
-def answer_text(body: str) -> str:
-    """The text blocks of an answer's JSON, joined; a lone surrogate in it, which no Parquet text holds, as "?".
-
-    An answer that cannot be read, which a person accepted, is its own text.
-    """
-    blocks = text_blocks(json_or_none(body.encode()))
-    text = body if blocks is None else "".join(blocks)
-    return text.encode(errors="replace").decode()

@@ -17,7 +17,7 @@ from rules.lesson import LessonKey, Tally
 from rules.limits import over_limits
 from rules.prefix_tree import FEWEST_BYTES
 from rules.prices import Unpriced
-from rules.quote_tally import QuotedRow, QuoteTally
+from rules.quote_tally import QuotedRow, QuoteTally, ending_by_attempts
 from rules.quoted_sharing import Lead, QuotedSharing
 from rules.read_row import checked_job
 from rules.scale import Scale
@@ -25,7 +25,7 @@ from rules.thinking_ways import ThinkingWays
 from schemas.errors import RunFailed
 from schemas.job import Job, QueuedJob
 from schemas.money import to_usd
-from schemas.outcome import AttemptState, Method, Outcome, Reason
+from schemas.outcome import Method, Outcome, Reason
 from schemas.payload.invalid import InvalidPayload
 from schemas.payload.prefix import cuts_of
 from schemas.row import Row
@@ -244,17 +244,10 @@ def _undecided(
             quoting.scale.policy.kept_answers,
         )
     quoted += [_ended(waiting.pop(number)[0], Outcome.SUCCEEDED, None) for number in kept]
-    for number, standing in ((number, earlier[number]) for number in list(waiting)):
-        one, _ = waiting[number]
-        if AttemptState.SUCCEEDED in standing:
-            quoted.append(_ended(one, Outcome.SUCCEEDED, None))
-        elif AttemptState.OPEN in standing:
-            quoted.append(_ended(one, Outcome.DEFERRED, Reason.IN_FLIGHT_ELSEWHERE))
-        elif AttemptState.UNKNOWN in standing and quoting.scale.policy.parks_unknown:
-            quoted.append(_ended(one, Outcome.REVIEW, Reason.UNKNOWN_OUTCOME))
-        else:
-            continue
-        del waiting[number]
+    for number in list(waiting):
+        ending = ending_by_attempts(earlier[number], parks_unknown=quoting.scale.policy.parks_unknown)
+        if ending is not None:
+            quoted.append(_ended(waiting.pop(number)[0], *ending))
     for number in waiting.keys() & again.keys():
         tally.again[again[number]] += quoting.weight(number)
     return [JobOnScale(one, job.payload) for one, job in waiting.values()], quoted
@@ -271,7 +264,7 @@ async def count_batch(quoting: Quoting, jobs: Sequence[JobOnScale]) -> None:
     for one in jobs:
         if one.failure is not None and stops_run(one.failure):
             raise RunFailed(
-                f"The jobs could not be counted: {one.failure}. What was counted is kept, nothing was sent; mend that "
+                f"The jobs could not be counted: {one.failure}. What was counted is kept, nothing was sent; fix that "
                 "and quote again."
             )
 

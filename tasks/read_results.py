@@ -18,23 +18,23 @@ from schemas.attempt import Settlement, UnsettledAttempt
 from schemas.batch import RESULTS_KEPT, OpenBatch, ProviderBatch, ResultLine
 from schemas.failures import CallFailed, Transient
 from schemas.job import AttemptId
-from schemas.outcome import AttemptState, Reason
+from schemas.outcome import UNSETTLED_STATES, AttemptState, Reason
 from schemas.usage import Answer
 from services.ledger import batch_attempts, batches, runs
 from services.result_lines import json_text
-from tasks.find_batch import give_up, is_gone, note_missing
+from tasks.give_up_batch import give_up, is_gone, note_missing
 from tasks.pause import Pause
 from tasks.run import Run
 
 log = logging.getLogger("weighbridge")
 
-#: results that were read to their end so often, and still lack items, will not have them
+#: results that were read to their end this many times, and still lack items, will not have them
 _MOST_READINGS = 3
 #: lines that are settled together, at most, and the bytes from which on there are no more of them
 _GROUP = 500
 _GROUP_BYTES = 4_000_000
 #: the attempts that a line of the results may be about
-_READ = (*batch_attempts.UNSETTLED, AttemptState.FAILED)
+_READ = (*UNSETTLED_STATES, AttemptState.FAILED)
 
 
 async def ingest(run: Run, batch: OpenBatch, seen: ProviderBatch) -> bool:
@@ -114,9 +114,7 @@ class _Reading:
                         await self._settle(full)
             finally:
                 await self._settle(lines)
-        unsettled = await self._run.ledger.off_loop(
-            batch_attempts.ids_of, self._batch_id, batch_attempts.UNSETTLED
-        )
+        unsettled = await self._run.ledger.off_loop(batch_attempts.ids_of, self._batch_id, UNSETTLED_STATES)
         self.waiting = unsettled - self.judged
 
     async def _settle(self, lines: Sequence[ResultLine]) -> None:

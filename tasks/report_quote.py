@@ -19,6 +19,7 @@ from schemas.money import to_usd
 from schemas.outcome import Scope
 from schemas.quote import QuotedDeadline, QuotedSample, QuoteOnRecord, QuoteReport, QuoteTerms
 from services.ledger import quotes
+from services.ledger.windows import used_in_windows
 from services.result_file import write_text
 from tasks.check_quote import terms_of
 from tasks.draw_quote import as_markdown_images, draw_quote
@@ -43,7 +44,7 @@ async def report_quote(quoting: Quoting, tally: QuoteTally, flow_run_id: str | N
     now = datetime.now(UTC)
     groups = {need.group for need in tally.needs if need.group}
     caps = caps_of(policy, _NO_RUN, now, groups)
-    used = await quoting.ledger.off_loop(quotes.used_in_windows, [cap.window for cap in caps])
+    used = await quoting.ledger.off_loop(used_in_windows, [cap.window for cap in caps])
     _, in_the_way = deferred_by_caps(tally.needs, caps, used)
     rates = AccountRates(
         quoting.gateway.counts_per_minute, {model: quoting.gateway.rates(model) for model in tally.loads}
@@ -80,7 +81,7 @@ async def _deadline(quoting: Quoting, tally: QuoteTally, now: datetime) -> Quote
     if deadline is None:
         return None
     window = Window(Scope.DEADLINE, deadline.period)
-    used = await quoting.ledger.off_loop(quotes.used_in_windows, [window])
+    used = await quoting.ledger.off_loop(used_in_windows, [window])
     return quoted_deadline(tally, deadline, policy, used.get(window, 0))
 
 

@@ -11,22 +11,14 @@ from prefect.context import FlowRunContext
 from rules.cache_figures import cache_figures
 from rules.caps import caps_of
 from rules.holds_to_book import HOLDS_TO_BOOK, holds_to_book
+from rules.lesson_figures import drifts, lesson_figures, taught_figures
 from rules.nothing_bought import cut_off_figures, nothing_figures
 from rules.prices import BilledTokens, Unpriced
 from rules.quote_terms import quote_outcome
 from rules.raise_caps import deferred_figures
 from rules.report_page import as_markdown, as_page
 from rules.report_text import alarm_lines
-from rules.run_outcome import (
-    RunFacts,
-    drifts,
-    failure_sentence,
-    lesson_figures,
-    passed_caps,
-    run_outcome,
-    shown,
-    taught_figures,
-)
+from rules.run_outcome import RunFacts, failure_sentence, passed_caps, run_outcome, shown_detail
 from rules.sample_figures import sample_figures
 from schemas.money import to_usd
 from schemas.outcome import Billing, Outcome, Reason, Scope
@@ -61,6 +53,7 @@ from services.ledger.deferred_sums import deferred_sums
 from services.ledger.known_rejects import known_rejects
 from services.ledger.measured import measured_answers
 from services.ledger.run_sums import ModelSums, ReasonSum
+from services.ledger.windows import used_in_windows
 from services.result_file import write_parts, write_text
 from services.whole_thread import on_whole_thread
 from tasks.announce import announce, month_projections
@@ -71,7 +64,7 @@ from tasks.step import step
 log = logging.getLogger("weighbridge")
 
 _ROWS_PER_PART = 50_000
-#: so many rows are named in the report itself
+#: rows that the report itself names, at most
 ROWS_TO_FIX = 20
 #: stands for the run that comes next, which has no window yet
 _NEXT_RUN = "the next run"
@@ -238,7 +231,7 @@ def _deferred_figures(run: Run) -> DeferredFigures | None:
     groups = {one.group for one in sums if one.group}
     # the next run has a window of its own, of which nothing is used
     caps = caps_of(run.policy, _NEXT_RUN, run.scale.clock(), groups, deadline=_deadline_period(run))
-    used = quotes.used_in_windows(run.ledger, [cap.window for cap in caps])
+    used = used_in_windows(run.ledger, [cap.window for cap in caps])
     return deferred_figures(sums, caps, used, run.policy, cap_from=run.reference.cap_from)
 
 
@@ -267,7 +260,7 @@ def _reason_figures(item: ReasonSum) -> ReasonFigures:
         reason=item.reason,
         jobs=item.jobs,
         example_job_id=item.example_job_id,
-        example_detail=shown(item.reason, item.example_detail),
+        example_detail=shown_detail(item.reason, item.example_detail),
     )
 
 
@@ -312,7 +305,7 @@ def _rows_to_fix(run: Run, known: Mapping[int, datetime]) -> list[RowToMend]:
                     row_number=row.row_number,
                     job_id=row.job_id,
                     outcome=row.outcome,
-                    detail=shown(row.reason, row.detail),
+                    detail=shown_detail(row.reason, row.detail),
                     known_since=since and since.date(),
                 )
             )
@@ -329,7 +322,7 @@ def _rejected_by_reviewer(reasons: Sequence[ReasonSum]) -> int:
 def _all_on_largest(run: Run) -> int:
     """Nano-USD that the same requests would have cost on the largest model, each priced by itself.
 
-    Code execution is left out: it costs the same beside any model.
+    Code execution is left out: it costs the same with any model.
     """
     card = run.models.price_card(run.models.largest, run.scale.clock())
     total = 0

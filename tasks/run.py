@@ -26,7 +26,7 @@ from services.ledger.journal import Journal
 from services.ledger.lessons import Lessons
 from tasks.caching import Caching
 
-#: a healthy endpoint does not fail so often in a row, each time after all tries
+#: a healthy endpoint does not fail this many times in a row, each time after all tries
 MOST_IN_A_ROW = 20
 #: while one batch waits for the provider, another can be put together, or settled
 _BATCHES_AT_ONCE = 2

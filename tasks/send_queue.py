@@ -27,7 +27,7 @@ log = logging.getLogger("weighbridge")
 
 #: how long calls in flight may take to end after an interruption, seconds
 GRACE_SECONDS = 20
-#: once answers are at risk, it is looked at least so often whether a batch has left something, seconds
+#: once answers are at risk, it is looked at least at this interval whether a batch has left something, seconds
 _LOOK_SECONDS = 5.0
 
 

@@ -26,9 +26,9 @@ from tasks.step import run_log
 #: called with what is done, the rows that have come so far, and all rows; a terminal sets it
 LISTENER: ContextVar[Callable[[str, int, int], None] | None] = ContextVar("progress listener", default=None)
 _SECONDS = 2
-#: counting the rows takes this share of the time at most: one part counting, so many parts rest
+#: counting the rows takes this share of the time at most: one part counting, this many parts rest
 _REST = 20
-#: a line of progress in the log, at most so often, seconds
+#: the least time between two lines of progress in the log, seconds
 _LINE_SECONDS = 60.0
 #: how long Prefect may take for one look, seconds: nothing waits for a display
 _PATIENCE_SECONDS = 20
@@ -48,7 +48,7 @@ class Stage(StrEnum):
 class ProgressDisplay:
     """What Prefect shows of a run under way: a bar for each stage, and one table of outcomes for both.
 
-    It follows the run beside it: only who leaves the display waits until all of it is shown. A display that is gone is
+    It follows the run from outside: only who leaves the display waits until all of it is shown. A display that is gone is
     given up, and the run goes on.
 
     Args:

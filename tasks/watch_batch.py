@@ -10,7 +10,8 @@ from schemas.failures import CallFailed
 from schemas.outcome import Reason
 from services.ledger import batch_attempts, batches
 from services.ledger.store import NotOwner
-from tasks.find_batch import elsewhere, find, is_gone, note_missing
+from tasks.find_batch import elsewhere, find
+from tasks.give_up_batch import is_gone, note_missing
 from tasks.pause import Pause
 from tasks.read_results import ingest
 from tasks.run import Run

@@ -25,6 +25,7 @@ from schemas.payload.edit import Edit
 from schemas.payload.exact_json import exact_request
 from schemas.payload.invalid import InvalidPayload
 from schemas.policy import Policy, validated
+from schemas.review import ReviewDetail
 from services.gateway import open_gateway
 from services.ledger import Ledger, reviews, runs
 from services.policy_file import read_policy
@@ -63,7 +64,7 @@ def edit_review(
     whole = None if payload is None else _parsed(_read(payload), str(payload))
     change = Edit(whole, max_tokens, system, drop_tools, keep_turns, prune)
     if change == Edit():
-        change = Edit(_edited_by_hand(row.edited_payload or row.payload))
+        change = Edit(_edited_by_hand(row.standing))
     edited = asyncio.run(_edit(opened, row, name, change, note, policy_of(opened, row, policy)))
     if as_json:
         _print_json(edited)
@@ -107,14 +108,14 @@ def _print_figures(edited: Edited) -> None:
 
 
 async def _edit(
-    opened: Ledger, row: Any, name: str, change: Edit, note: str | None, policy: Policy
+    opened: Ledger, row: ReviewDetail, name: str, change: Edit, note: str | None, policy: Policy
 ) -> Edited:
     async with edit_scale(opened, row, policy) as on:
         return await weigh_edit.edit_review(on, row.id, name, change, note=note, version=row.version)
 
 
 @asynccontextmanager
-async def edit_scale(opened: Ledger, row: Any, policy: Policy) -> AsyncIterator[EditScale]:
+async def edit_scale(opened: Ledger, row: ReviewDetail, policy: Policy) -> AsyncIterator[EditScale]:
     """What an edit of this review is counted and priced with."""
     async with open_gateway(policy.limits, ledger=opened) as gateway:
         await gateway.models()
@@ -128,7 +129,7 @@ async def edit_scale(opened: Ledger, row: Any, policy: Policy) -> AsyncIterator[
         yield await EditScale.of(opened, gateway, policy)
 
 
-def policy_of(opened: Ledger, row: Any, path: Path | None) -> Policy:
+def policy_of(opened: Ledger, row: ReviewDetail, path: Path | None) -> Policy:
     """The policy in a file, or, without one, that of the review's run.
 
     Raises:

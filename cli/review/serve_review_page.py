@@ -4,7 +4,7 @@ import ipaddress
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 import uvicorn
@@ -15,7 +15,7 @@ from review_page.app import make_app
 from review_page.people import ReviewSettings, clean_name, hashed_password
 from schemas.errors import BadInput
 from schemas.payload.payload import Payload
-from schemas.review import EditEstimate
+from schemas.review import EditEstimate, ReviewDetail
 from services.ledger import Ledger
 from tasks.weigh_edit import prune_edit, weigh_edit
 
@@ -69,20 +69,22 @@ def password(
     print(f"{name}:{hashed_password(chosen)}")
 
 
-def _weighing(ledger: Ledger, policy: Path | None) -> Callable[[Any, Payload], Awaitable[EditEstimate]]:
+def _weighing(
+    ledger: Ledger, policy: Path | None
+) -> Callable[[ReviewDetail, Payload], Awaitable[EditEstimate]]:
     """What counts and prices an edit on the page, as `weighbridge review edit` does."""
 
-    async def weigh(review: Any, payload: Payload) -> EditEstimate:
+    async def weigh(review: ReviewDetail, payload: Payload) -> EditEstimate:
         async with edit_scale(ledger, review, policy_of(ledger, review, policy)) as on:
             return await weigh_edit(on, review, payload)
 
     return weigh
 
 
-def _pruning(ledger: Ledger, policy: Path | None) -> Callable[[Any, Payload], Awaitable[Payload]]:
+def _pruning(ledger: Ledger, policy: Path | None) -> Callable[[ReviewDetail, Payload], Awaitable[Payload]]:
     """What prunes an edit on the page, as `weighbridge review edit --prune` does."""
 
-    async def prune(review: Any, payload: Payload) -> Payload:
+    async def prune(review: ReviewDetail, payload: Payload) -> Payload:
         async with edit_scale(ledger, review, policy_of(ledger, review, policy)) as on:
             return await prune_edit(on, review, payload)
 

@@ -67,7 +67,7 @@ def _print_review(console: Console, row: ReviewDetail, events: Sequence[ReviewEv
             console.print(f"  - {escape(printable(line))}", highlight=False)
     title = "edited conversation" if row.edited_payload else "conversation"
     console.print(f"[dim]{title}:[/dim]")
-    lines = list(_lines(row.edited_payload or row.payload, console.width))
+    lines = list(_lines(row.standing, console.width))
     for line in lines if full else folded(lines):
         console.print(line, soft_wrap=True, highlight=False)
     console.print("[dim]history:[/dim]")
@@ -78,7 +78,7 @@ def _print_review(console: Console, row: ReviewDetail, events: Sequence[ReviewEv
 
 
 def raw_values(raw: RawAnswer) -> dict[str, Any]:
-    """A raw answer as JSON values; its text is cut, and how much of it is left out is said."""
+    """A raw answer as JSON values; its text is cut, with how much of it is left out."""
     text, left_out = shown_raw(raw.body)
     return {
         "attempt_id": raw.attempt_id,

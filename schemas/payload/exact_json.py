@@ -20,7 +20,6 @@ from schemas.payload.invalid import InvalidPayload, invalid_at
 MAX_DEPTH = 254
 #: what a whole number may be, as the writer has it
 _LEAST, _MOST = -(2**63), 2**64 - 1
-_NO_LONGER_EXACT = 15
 Path = tuple[str | int, ...]
 
 
@@ -45,6 +44,7 @@ TOO_DEEP = Unfit(f"is nested more than {MAX_DEPTH} levels deep")
 HALF_A_PAIR = Unfit(
     "is text with half of a surrogate pair, which UTF-8 does not have; write the whole character"
 )
+NOT_UTF8 = Unfit("is not valid UTF-8 text")
 NO_NAME = Unfit("is an object with a name that is not text")
 NO_JSON = Unfit("is of a type that JSON does not have; write it as text")
 

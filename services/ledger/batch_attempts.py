@@ -10,22 +10,21 @@ from schemas.attempt import Charge, Expectation, Settlement, UnsettledAttempt
 from schemas.job import AttemptId, RunId
 from schemas.ledger import AttemptRow, JobRow, ResponseRow
 from schemas.money import NanoUsd
-from schemas.outcome import AttemptState, Ending, Method
+from schemas.outcome import UNSETTLED_STATES, AttemptState, Ending, Method
 from schemas.payload.traits import Traits
 from services.ledger.outcomes import end_where
 from services.ledger.payers import payers_of
-from services.ledger.settle import settle
+from services.ledger.settle import settle, taken_up_again
 from services.ledger.store import Ledger
 from services.ledger.windows import add_to_windows, one_at_a_time
 
-UNSETTLED = (AttemptState.OPEN, AttemptState.UNKNOWN)
 #: ids a statement names at most
 _PAGE = 500
 
 
 def attempts_of(ledger: Ledger, batch_id: str) -> list[UnsettledAttempt]:
     """The attempts of a batch that are not settled."""
-    return _found(ledger, [AttemptRow.batch_id == batch_id, AttemptRow.state.in_(UNSETTLED)])
+    return _found(ledger, [AttemptRow.batch_id == batch_id, AttemptRow.state.in_(UNSETTLED_STATES)])
 
 
 def attempts_named(
@@ -111,7 +110,7 @@ def settle_items(ledger: Ledger, settlements: Sequence[Settlement]) -> None:
     with ledger.write() as connection:
         one_at_a_time(connection)
         with_body = [end.attempt_id for end in settlements if end.response is not None]
-        unsettled = select(AttemptRow.attempt_id).where(AttemptRow.state.in_(UNSETTLED))
+        unsettled = select(AttemptRow.attempt_id).where(AttemptRow.state.in_(UNSETTLED_STATES))
         for start in range(0, len(with_body), _PAGE):
             connection.execute(
                 delete(ResponseRow).where(
@@ -120,36 +119,14 @@ def settle_items(ledger: Ledger, settlements: Sequence[Settlement]) -> None:
                 )
             )
         answered = [end.attempt_id for end in settlements if end.state == AttemptState.SUCCEEDED]
-        rivals = _with_rivals(connection, answered)
-        settle(connection, [_beaten(end) if end.attempt_id in rivals else end for end in settlements])
+        taken_up = taken_up_again(connection, answered)
+        settle(connection, [_beaten(end) if end.attempt_id in taken_up else end for end in settlements])
 
 
 def _beaten(end: Settlement) -> Settlement:
     if end.charge is None:
         return end
     return answered_too_late(end.attempt_id, end.charge)
-
-
-def _with_rivals(connection: Connection, attempt_ids: Sequence[str]) -> set[str]:
-    """Those of some attempts whose job has another attempt that is in flight or was answered."""
-    other = AttemptRow.__table__.alias("other")
-    found: set[str] = set()
-    for start in range(0, len(attempt_ids), _PAGE):
-        query = (
-            select(AttemptRow.attempt_id)
-            .join(
-                other,
-                (other.c.fingerprint == AttemptRow.fingerprint)
-                & (other.c.job_id == AttemptRow.job_id)
-                & (other.c.attempt_id != AttemptRow.attempt_id),
-            )
-            .where(
-                AttemptRow.attempt_id.in_(attempt_ids[start : start + _PAGE]),
-                other.c.state.in_([AttemptState.OPEN, AttemptState.SUCCEEDED]),
-            )
-        )
-        found |= set(connection.scalars(query))
-    return found
 
 
 def book_closed(ledger: Ledger, settlements: Sequence[Settlement]) -> int:
@@ -160,10 +137,10 @@ def book_closed(ledger: Ledger, settlements: Sequence[Settlement]) -> int:
     booked = 0
     with ledger.write() as connection:
         one_at_a_time(connection)
-        rivals = _with_rivals(connection, [end.attempt_id for end in settlements])
+        taken_up = taken_up_again(connection, [end.attempt_id for end in settlements])
         for end in settlements:
             if end.charge is not None:
-                late = _beaten(end) if end.attempt_id in rivals else end
+                late = _beaten(end) if end.attempt_id in taken_up else end
                 booked += _book_closed(connection, late, end.charge)
     return booked
 

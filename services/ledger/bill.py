@@ -1,4 +1,4 @@
-"""What the ledger says was used and paid, by UTC day, model and service tier: to be laid beside the bill."""
+"""What the ledger says was used and paid, by UTC day, model and service tier: to be compared with the bill."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -21,7 +21,7 @@ from schemas.bill import (
 )
 from schemas.ledger import AttemptRow, HistoryRow, RunRow
 from schemas.money import to_nano, to_usd
-from schemas.outcome import AttemptState, Billing
+from schemas.outcome import UNSETTLED_STATES, Billing
 from services.ledger.store import Ledger
 
 
@@ -138,7 +138,7 @@ def _holding(ledger: Ledger) -> Any:
             _sum(AttemptRow.held_nano_usd).label("held"),
         )
         .where(
-            AttemptRow.state.in_([AttemptState.OPEN, AttemptState.UNKNOWN]),
+            AttemptRow.state.in_(UNSETTLED_STATES),
             AttemptRow.held_nano_usd > 0,
             _SENT.is_not(None),
         )

@@ -15,6 +15,7 @@ from uuid import uuid4
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from rules.endings import answered_before, cut_off, deferred, unknown_before
+from rules.informed_decision import SHOWN_REASONS, was_informed
 from schemas.attempt import Admission, Expectation, HeldAttempt, WeighedJob
 from schemas.budget import Payers, Window, WindowCap
 from schemas.job import AttemptId, QueuedJob, RunId
@@ -318,8 +319,6 @@ def _undecided(ledger: Ledger, queued: Sequence[QueuedJob], state: AttemptState)
     }
 
 
-#: what a review shows to whoever approves it, by the state of the attempt that it is about
-_SHOWN = {AttemptState.UNKNOWN: Reason.UNKNOWN_OUTCOME, AttemptState.SUCCEEDED: Reason.CUT_OFF}
 #: of reviews that were approved: what they said, and when they were
 _Approvals = Mapping[int, tuple[str, datetime]]
 
@@ -332,7 +331,7 @@ def _approvals(connection: Connection, queued: Sequence[QueuedJob]) -> _Approval
     query = select(ReviewRow.id, ReviewRow.reason, ReviewRow.decided_at).where(
         ReviewRow.id.in_(ids),
         ReviewRow.status.in_(LETS_PASS),
-        ReviewRow.reason.in_(tuple(_SHOWN.values())),
+        ReviewRow.reason.in_(tuple(SHOWN_REASONS.values())),
     )
     return {number: (reason, at) for number, reason, at in connection.execute(query) if at}
 
@@ -341,9 +340,7 @@ def _knew(job: QueuedJob, prior: Prior, approvals: _Approvals, state: AttemptSta
     """Whether who approved a job was shown that an attempt at it may have been billed, or that its answer was cut off."""
     attempt = prior.get(state)
     reason, approved_at = approvals.get(job.review_id or 0, (None, None))
-    if attempt is None or attempt.ended_at is None or approved_at is None or reason != _SHOWN[state]:
-        return False
-    return approved_at > attempt.ended_at
+    return attempt is not None and was_informed(state, attempt, reason, approved_at)
 
 
 def _already_ended(
@@ -351,7 +348,7 @@ def _already_ended(
 ) -> tuple[Ending, str | None] | None:
     """What a job's earlier attempts make of it, with the attempt that answered it; None when it may be sent."""
     succeeded = prior.get(AttemptState.SUCCEEDED)
-    if succeeded and not (succeeded.was_cut_off and _knew(job, prior, approvals, AttemptState.SUCCEEDED)):
+    if succeeded and not _knew(job, prior, approvals, AttemptState.SUCCEEDED):
         return answered_before(), succeeded.attempt_id
     if flying := prior.get(AttemptState.OPEN):
         detail = f"in flight in {flying.run_id}; the next run takes it up"

@@ -246,7 +246,7 @@ def next_in_queue(
     Args:
         ledger: the ledger.
         run_id: the run.
-        size: at most so many jobs.
+        size: at most this many jobs.
         without: groups whose jobs are passed over.
         without_prefixes: shared prefixes whose jobs are passed over.
     """

@@ -21,8 +21,8 @@ from services.ledger.windows import NoRoomToday
 
 log = logging.getLogger("weighbridge")
 
-#: how long a group gathers, seconds: short beside any answer's latency, long beside a commit, most of whose cost is the
-#: same for one attempt and for many
+#: how long a group gathers, seconds: short compared with any answer's latency, long compared with a commit, most of
+#: whose cost is the same for one attempt and for many
 _GATHER_SECONDS = 0.025
 #: the pause before a group that could not be written is tried again, seconds
 _RETRY_SECONDS = 2

@@ -37,7 +37,7 @@ def known_rejects(ledger: Ledger, run_id: RunId) -> dict[int, datetime]:
             JobRow.reason != Reason.REJECTED_BY_REVIEWER,
             other_run.run_id != run_id,
             other_run.started_at < this_run.started_at,
-            # one that was killed has told nobody
+            # one that was killed has informed nobody
             other_run.report.is_not(None),
         )
         .group_by(JobRow.row_number)

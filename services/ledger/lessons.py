@@ -39,7 +39,9 @@ _FIGURES = (
 )
 
 
-def observed(ledger: Ledger, key: LessonKey, before: datetime, most: int) -> Tally:
+def observed(
+    ledger: Ledger, key: LessonKey, before: datetime, most: int, *also: ColumnElement[bool]
+) -> Tally:
     """The last answers of one kind that ended before a moment, so that whoever asks again learns the same.
 
     Args:
@@ -47,26 +49,8 @@ def observed(ledger: Ledger, key: LessonKey, before: datetime, most: int) -> Tal
         key: the model, the class of payloads and the effort.
         before: only answers that ended before it.
         most: at most this many answers.
+        also: only answers of which all of this holds, too.
     """
-    return _newest(ledger, key, before, most)
-
-
-def observed_way(ledger: Ledger, key: LessonKey, budget: int | None, before: datetime, most: int) -> Tally:
-    """The last answers at one way to think that ended before a moment.
-
-    Args:
-        ledger: the ledger.
-        key: the model, the class of payloads and the effort.
-        budget: where no effort is named, only answers at this thinking budget, in tokens; None: at none.
-        before: only answers that ended before it.
-        most: at most this many answers.
-    """
-    if key.effort is not None:
-        return _newest(ledger, key, before, most)
-    return _newest(ledger, key, before, most, AttemptRow.thinking_budget == budget)
-
-
-def _newest(ledger: Ledger, key: LessonKey, before: datetime, most: int, *also: ColumnElement[bool]) -> Tally:
     query = (
         select(*_FIGURES)
         .where(
@@ -84,6 +68,21 @@ def _newest(ledger: Ledger, key: LessonKey, before: datetime, most: int, *also: 
     )
     with ledger.read() as connection:
         return Tally(Observation(*row) for row in connection.execute(query))
+
+
+def observed_way(ledger: Ledger, key: LessonKey, budget: int | None, before: datetime, most: int) -> Tally:
+    """The last answers at one way to think that ended before a moment.
+
+    Args:
+        ledger: the ledger.
+        key: the model, the class of payloads and the effort.
+        budget: where no effort is named, only answers at this thinking budget, in tokens; None: at none.
+        before: only answers that ended before it.
+        most: at most this many answers.
+    """
+    if key.effort is not None:
+        return observed(ledger, key, before, most)
+    return observed(ledger, key, before, most, AttemptRow.thinking_budget == budget)
 
 
 class Lessons:

@@ -11,11 +11,10 @@ from sqlalchemy import ColumnElement, and_, bindparam, exists, false, func, or_,
 from sqlalchemy.orm import aliased
 
 from schemas.ledger import AttemptRow, BatchRow, BudgetRow, JobRow, PayloadRow, RunRow
-from schemas.outcome import FINAL_STATUSES, AttemptState, BatchState, ReviewStatus, Scope
+from schemas.outcome import FINAL_STATUSES, UNSETTLED_STATES, AttemptState, BatchState, ReviewStatus, Scope
 from schemas.review_tables import ReviewEventRow, ReviewPayloadRow, ReviewRow
 from schemas.table import UtcDateTime
 
-_IN_DOUBT = (AttemptState.OPEN, AttemptState.UNKNOWN)
 #: what a succeeded attempt loses: only people look at it
 ASIDE = (AttemptRow.usage, AttemptRow.error, AttemptRow.request_id)
 
@@ -44,12 +43,12 @@ class Prunable:
     def job(self, job: Any) -> ColumnElement[bool]:
         attempt = aliased(AttemptRow)
         in_doubt = exists().where(
-            attempt.state.in_(_IN_DOUBT),
+            attempt.state.in_(UNSETTLED_STATES),
             attempt.run_id == job.run_id,
             attempt.row_number == job.row_number,
         )
         joined = aliased(AttemptRow)
-        waits = exists().where(joined.attempt_id == job.attempt_id, joined.state.in_(_IN_DOUBT))
+        waits = exists().where(joined.attempt_id == job.attempt_id, joined.state.in_(UNSETTLED_STATES))
         return and_(self.over(job.run_id), ~in_doubt, ~waits)
 
     def payload(self, payload: Any) -> ColumnElement[bool]:
@@ -71,7 +70,7 @@ class Prunable:
         attempt = aliased(AttemptRow)
         return exists().where(
             attempt.attempt_id == response.attempt_id,
-            attempt.state.not_in(_IN_DOUBT),
+            attempt.state.not_in(UNSETTLED_STATES),
             attempt.ended_at < self.before,
             self.over(attempt.run_id),
             ~_wanted(attempt.attempt_id),
@@ -143,7 +142,7 @@ class Prunable:
         in_doubt = exists().where(
             doubtful.fingerprint == review.fingerprint,
             doubtful.job_id == review.job_id,
-            doubtful.state.in_(_IN_DOUBT),
+            doubtful.state.in_(UNSETTLED_STATES),
         )
         return and_(
             review.status.in_(FINAL_STATUSES),

@@ -4,12 +4,10 @@ from dataclasses import asdict, fields
 
 from sqlalchemy import Connection, insert, select
 
-from schemas.budget import Window
 from schemas.errors import BadInput
 from schemas.ledger import QuoteRow, RunRow
 from schemas.quote import QuoteOnRecord, QuoteTerms
 from services.ledger.store import Ledger
-from services.ledger.windows import used
 
 
 def add(ledger: Ledger, quote: QuoteOnRecord) -> None:
@@ -49,12 +47,6 @@ def find(ledger: Ledger, quote_id: str) -> QuoteOnRecord | None:
         worst_case=row["worst_case_nano_usd"],
         report=row["report"],
     )
-
-
-def used_in_windows(ledger: Ledger, windows: list[Window]) -> dict[Window, int]:
-    """Nano-USD settled and held in each of the windows that is on record."""
-    with ledger.read() as connection:
-        return used(connection, windows)
 
 
 def assert_same_kind(connection: Connection, url: str, *, simulated: bool) -> None:

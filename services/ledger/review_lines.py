@@ -48,7 +48,7 @@ SELECT a.attempt_id, a.run_id, a.ended_at, a.held_nano_usd, responses.body
 FROM attempts a JOIN responses ON responses.attempt_id = a.attempt_id
 WHERE a.attempt_id = :attempt AND a.state = 'unknown'
 """
-#: of the raw answers of one review, the last so many
+#: of the raw answers of one review, the last ones, at most
 _MOST_RAW = 3
 _LIKE = " OR ".join(
     f"lower(reviews.{column}) LIKE '%' || lower(:asked_search) || '%' ESCAPE '/'"

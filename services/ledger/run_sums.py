@@ -351,22 +351,12 @@ def answers(ledger: Ledger, run_id: RunId) -> Iterator[AnsweredRow]:
     yield from (AnsweredRow(*row) for row in _streamed(ledger, query))
 
 
-def unanswered(
-    ledger: Ledger, run_id: RunId, outcomes: Sequence[Outcome], limit: int | None = None
-) -> Iterator[UnansweredRow]:
-    """Rows of a run that ended as one of these outcomes, and why, streamed.
-
-    Args:
-        ledger: the ledger.
-        run_id: the run.
-        outcomes: which.
-        limit: only this many rows, the first of the input.
-    """
+def unanswered(ledger: Ledger, run_id: RunId, outcomes: Sequence[Outcome]) -> Iterator[UnansweredRow]:
+    """Rows of a run that ended as one of these outcomes, and why, in the order of the input, streamed."""
     query = (
         select(JobRow.row_number, JobRow.job_id, JobRow.outcome, JobRow.reason, JobRow.detail, JobRow.kept)
         .where(JobRow.run_id == run_id, JobRow.outcome.in_(outcomes))
         .order_by(JobRow.row_number)
-        .limit(limit)
     )
     yield from (UnansweredRow(*row) for row in _streamed(ledger, query))
 

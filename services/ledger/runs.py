@@ -46,7 +46,6 @@ def begin(ledger: Ledger, run: NewRun) -> None:
                 endpoint=run.endpoint,
                 simulated=run.simulated,
                 prefect_flow_run_id=run.prefect_flow_run_id,
-                workspace=run.workspace,
                 parks_unknown=run.parks_unknown,
                 owner=run.owner,
                 quote_id=run.quote_id,

@@ -15,13 +15,16 @@ from schemas.budget import DayCaps, Window
 from schemas.job import AttemptId
 from schemas.ledger import AttemptRow
 from schemas.money import NanoUsd
-from schemas.outcome import AttemptState, Billing
+from schemas.outcome import LIVE_STATES, UNSETTLED_STATES, AttemptState, Billing
 from schemas.run import RunKey
 from services.ledger.leases import is_owned
 from services.ledger.outcomes import answer_late, end_waiting
 from services.ledger.payers import payers_of
 from services.ledger.store import Ledger, storable
 from services.ledger.windows import add_to_windows, move_to_today, one_at_a_time
+
+#: ids a statement names at most
+_PAGE = 500
 
 
 class LeftBefore(Exception):  # noqa: N818 - reads as what it is where it is caught
@@ -114,7 +117,7 @@ def settle(connection: Connection, settlements: Sequence[Settlement]) -> list[st
     by_id = {settlement.attempt_id: settlement for settlement in settlements}
     standing = _standing(connection, by_id)
     late = [row.attempt_id for row in standing if row.state == AttemptState.FAILED]
-    taken = _taken_up_again(connection, late)
+    taken = taken_up_again(connection, late)
     ends = [(row, _as_late(by_id[row.attempt_id], row, taken)) for row in standing]
     if not ends:
         return []
@@ -152,26 +155,25 @@ def _standing(connection: Connection, by_id: Mapping[AttemptId, Settlement]) -> 
         AttemptRow.state,
     ).where(
         AttemptRow.attempt_id.in_(list(by_id)),
-        AttemptRow.state.in_([AttemptState.OPEN, AttemptState.UNKNOWN]) | closed,
+        AttemptRow.state.in_(UNSETTLED_STATES) | closed,
     )
     return connection.execute(query.order_by(AttemptRow.attempt_id)).all()
 
 
-def _taken_up_again(connection: Connection, late: Sequence[str]) -> set[str]:
-    """Those of the attempts answered late whose job another attempt is at, or has answered."""
-    if not late:
-        return set()
+def taken_up_again(connection: Connection, attempt_ids: Sequence[str]) -> set[str]:
+    """Those of some attempts whose job another attempt is at, or has answered."""
     other = aliased(AttemptRow)
-    query = select(AttemptRow.attempt_id).where(
-        AttemptRow.attempt_id.in_(late),
-        exists().where(
-            other.fingerprint == AttemptRow.fingerprint,
-            other.job_id == AttemptRow.job_id,
-            other.attempt_id != AttemptRow.attempt_id,
-            other.state.in_([AttemptState.OPEN, AttemptState.SUCCEEDED]),
-        ),
+    has_other = exists().where(
+        other.fingerprint == AttemptRow.fingerprint,
+        other.job_id == AttemptRow.job_id,
+        other.attempt_id != AttemptRow.attempt_id,
+        other.state.in_(LIVE_STATES),
     )
-    return set(connection.scalars(query))
+    found: set[str] = set()
+    for start in range(0, len(attempt_ids), _PAGE):
+        page = AttemptRow.attempt_id.in_(attempt_ids[start : start + _PAGE])
+        found |= set(connection.scalars(select(AttemptRow.attempt_id).where(page, has_other)))
+    return found
 
 
 def _as_late(end: Settlement, row: Row[Any], taken: set[str]) -> Settlement:

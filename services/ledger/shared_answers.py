@@ -12,13 +12,12 @@ from sqlalchemy.orm import aliased
 
 from schemas.job import RunId
 from schemas.ledger import AttemptRow, JobRow, ResponseRow
-from schemas.outcome import AttemptState, Outcome
+from schemas.outcome import UNSETTLED_STATES, AttemptState, Outcome
 from schemas.review_tables import ReviewRow
 from schemas.saving_tables import SharedAnswerRow
 from services.ledger.jobs import QUEUED
 from services.ledger.store import Ledger, upsert
 
-IN_DOUBT = (AttemptState.OPEN, AttemptState.UNKNOWN)
 #: what a row that shares has of its representative, once that has ended
 _ENDING = ("decision", "outcome", "reason", "detail", "attempt_id")
 
@@ -113,7 +112,7 @@ def _has_own_attempt(job: Any) -> ColumnElement[bool]:
     return exists().where(
         AttemptRow.fingerprint == job.fingerprint,
         AttemptRow.job_id == job.job_id,
-        or_(AttemptRow.state.in_(IN_DOUBT), and_(AttemptRow.state == AttemptState.SUCCEEDED, serves)),
+        or_(AttemptRow.state.in_(UNSETTLED_STATES), and_(AttemptRow.state == AttemptState.SUCCEEDED, serves)),
     )
 
 

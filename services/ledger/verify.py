@@ -13,15 +13,15 @@ from sqlalchemy.orm import aliased
 from rules.endings import ACCEPTED
 from rules.verdict import Fact, verdict
 from schemas.ledger import AttemptRow, BatchRow, JobRow, ResponseRow, RunRow
-from schemas.outcome import AttemptState, BatchState, ReviewStatus
+from schemas.outcome import UNSETTLED_STATES, WAITING_STATUSES, AttemptState, BatchState
 from schemas.review_tables import REVIEW_STATUSES, ReviewRow
 from schemas.verification import CheckFinding, Verification
 from services.ledger.leases import is_over
+from services.ledger.reviews.reading import is_about
 from services.ledger.store import Ledger, revision
 from services.ledger.tables_version import newest_revision
 from services.ledger.verify_results import check_results
 from services.ledger.verify_rows import (
-    IN_DOUBT,
     RESTORE,
     check_rows,
     examples,
@@ -68,7 +68,7 @@ def check_holds(connection: Connection) -> CheckFinding:
     open_of = attempt.join(RunRow, RunRow.run_id == AttemptRow.run_id).where(
         AttemptRow.state == AttemptState.OPEN
     )
-    ended_and_holds = and_(AttemptRow.state.not_in(IN_DOUBT), AttemptRow.held_nano_usd != 0)
+    ended_and_holds = and_(AttemptRow.state.not_in(UNSETTLED_STATES), AttemptRow.held_nano_usd != 0)
     abandoned = open_of.where(RunRow.ended_at.is_(None), is_over(connection))
     return verdict(
         "holds",
@@ -215,18 +215,8 @@ def check_reviews(connection: Connection) -> CheckFinding:
         )
         .exists()
     )
-    waits = ReviewRow.status.in_((ReviewStatus.PENDING, ReviewStatus.CLAIMED))
-    its_review = (
-        select(ReviewRow.id)
-        .where(
-            ReviewRow.job_id == AttemptRow.job_id,
-            or_(
-                ReviewRow.fingerprint == AttemptRow.fingerprint,
-                ReviewRow.edited_fingerprint == AttemptRow.fingerprint,
-            ),
-        )
-        .exists()
-    )
+    waits = ReviewRow.status.in_(WAITING_STATUSES)
+    its_review = select(ReviewRow.id).where(is_about(AttemptRow.job_id, AttemptRow.fingerprint)).exists()
     unseen = select(AttemptRow.attempt_id).where(AttemptRow.state == AttemptState.UNKNOWN, ~its_review)
     return verdict(
         "reviews",

@@ -7,11 +7,10 @@ from sqlalchemy.orm import aliased
 
 from rules.verdict import Examples, Fact, verdict
 from schemas.ledger import AttemptRow, HistoryRow, JobRow, RunRow
-from schemas.outcome import AttemptState, Outcome
+from schemas.outcome import UNSETTLED_STATES, AttemptState, Outcome
 from schemas.review_tables import ReviewRow
 from schemas.verification import CheckFinding
 
-IN_DOUBT = (AttemptState.OPEN, AttemptState.UNKNOWN)
 #: what to do about a ledger that contradicts itself
 RESTORE = "Keep a copy of the ledger, restore the last one that verified, and report it."
 _MOST_EXAMPLES = 3
@@ -71,7 +70,7 @@ def has_its_rows(run_id: Any) -> ColumnElement[bool]:
 
 
 def _doubtful(attempt: Any, run: Any) -> ColumnElement[bool]:
-    return or_(attempt.state.in_(IN_DOUBT), attempt.ended_at > run.ended_at)
+    return or_(attempt.state.in_(UNSETTLED_STATES), attempt.ended_at > run.ended_at)
 
 
 def check_rows(connection: Connection) -> CheckFinding:
@@ -81,7 +80,7 @@ def check_rows(connection: Connection) -> CheckFinding:
     unknown_word = and_(JobRow.outcome.is_not(None), JobRow.outcome.not_in(tuple(Outcome)))
     with_attempt = row.outerjoin(AttemptRow, AttemptRow.attempt_id == JobRow.attempt_id)
     waits = and_(JobRow.outcome.is_(None), JobRow.attempt_id.is_not(None))
-    waits_for_nothing = or_(AttemptRow.attempt_id.is_(None), AttemptRow.state.not_in(IN_DOUBT))
+    waits_for_nothing = or_(AttemptRow.attempt_id.is_(None), AttemptRow.state.not_in(UNSETTLED_STATES))
     return verdict(
         "rows",
         "every row of an ended run has one outcome, and no row is lost",

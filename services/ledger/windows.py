@@ -11,7 +11,7 @@ from schemas.job import AttemptId
 from schemas.ledger import AttemptRow, BudgetRow
 from schemas.outcome import AttemptState, Scope
 from services.ledger.payers import payers_of, paying_groups
-from services.ledger.store import upsert
+from services.ledger.store import Ledger, upsert
 
 #: any constant: the PostgreSQL advisory lock that lets one money-moving transaction at a time through
 _MONEY_LOCK = 7_190_416
@@ -93,6 +93,12 @@ def used(connection: Connection, windows: Iterable[Window]) -> dict[Window, int]
     return {
         Window(Scope(scope), period, group): used for scope, period, group, used in connection.execute(query)
     }
+
+
+def used_in_windows(ledger: Ledger, windows: Iterable[Window]) -> dict[Window, int]:
+    """As `used`, in a transaction of its own."""
+    with ledger.read() as connection:
+        return used(connection, windows)
 
 
 def move_day(

@@ -5,7 +5,7 @@ import json
 import pytest
 from hypothesis import given
 
-from rules.answer_text import answer_text, stop_reason_of
+from rules.answer_text import answer_text, result_text, stop_reason_of
 from tests.strategies import odd_values
 
 
@@ -16,6 +16,13 @@ def test_the_text_blocks_are_joined_and_others_left_out():
         {"type": "text", "text": "b"},
     ]
     assert answer_text(json.dumps({"content": blocks})) == "a\nb"
+    assert result_text(json.dumps({"content": blocks})) == "ab"
+
+
+def test_a_result_has_a_lone_surrogate_as_a_question_mark():
+    body = json.dumps({"content": [{"type": "text", "text": "\ud800!"}]})
+    assert result_text(body) == "?!"
+    assert result_text("\ud800 no JSON") == "? no JSON"
 
 
 @pytest.mark.parametrize("body", ["", "no JSON", "[]", "{}", '{"content": 5}', '{"content": ["a"]}'])

@@ -6,7 +6,7 @@ import math
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from rules.prune_conversation import cuts_of, most_counts, pruned
+from rules.prune_conversation import Budget, Counted, cut_search, cuts_of, most_counts, weight_of
 from schemas.payload.edit import turn_starts
 from schemas.payload.payload import Payload
 from simulator.billing.counting import count_tokens
@@ -32,6 +32,20 @@ class Scales:
     def __call__(self, request):
         self.asked.append(request)
         return counted(request)
+
+
+def pruned(request, min_turns, whole_tokens, allowed_tokens, count):
+    """What pruning makes of a request; None when it fits as it is, or no cut fits."""
+    if whole_tokens <= allowed_tokens:
+        return None
+    search = cut_search(cuts_of(request, min_turns), Budget(whole_tokens, weight_of(request), allowed_tokens))
+    try:
+        cut = next(search)
+        while True:
+            tokens = count(cut.request())
+            cut = search.send(Counted(tokens, tokens <= allowed_tokens))
+    except StopIteration as end:
+        return end.value
 
 
 shares = st.integers(1, 99)

@@ -2,15 +2,16 @@
 
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.cache_plan import prime_surplus, saving
 from rules.prefix_tree import CacheTerms
 from rules.prices import CacheRates
-from rules.quote_tally import CachedSum, QuoteTally
+from rules.quote_tally import CachedSum, QuoteTally, ending_by_attempts
 from rules.thinking_ways import ThinkingWays
-from schemas.outcome import Mode
+from schemas.outcome import AttemptState, Mode, Outcome, Reason
 from schemas.payload.prefix import PromptCut
 from schemas.shared_prefix import HitRange, SharedPrefix
 
@@ -26,6 +27,20 @@ def terms(low=300, high=980, mode=Mode.MESSAGES):
 
 def nothing_observed(*_):
     raise AssertionError("no way to think is asked about")
+
+
+@pytest.mark.parametrize(
+    ("states", "parks_unknown", "ending"),
+    [
+        ((), True, None),
+        ((AttemptState.OPEN, AttemptState.SUCCEEDED), True, (Outcome.SUCCEEDED, None)),
+        ((AttemptState.UNKNOWN, AttemptState.OPEN), True, (Outcome.DEFERRED, Reason.IN_FLIGHT_ELSEWHERE)),
+        ((AttemptState.UNKNOWN,), True, (Outcome.REVIEW, Reason.UNKNOWN_OUTCOME)),
+        ((AttemptState.UNKNOWN,), False, None),
+    ],
+)
+def test_an_answer_comes_before_a_flight_and_that_before_a_doubt(states, parks_unknown, ending):
+    assert ending_by_attempts(states, parks_unknown=parks_unknown) == ending
 
 
 def tallied(**jobs):

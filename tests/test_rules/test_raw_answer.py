@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rules.answer_text import result_text
 from rules.endings import ACCEPTED, accepted
 from rules.raw_answer import shown_raw, why_not_accepted
 from schemas.attempt import SentTry
 from schemas.job import AttemptId
 from schemas.outcome import Billing, Outcome
 from schemas.review import RawAnswer
-from tasks.publish import answer_text
 
 RAW = RawAnswer("att_1", "run-1", None, 100, "half")
 
@@ -55,4 +55,4 @@ def test_an_accepted_answer_has_its_cost_keeps_what_came_and_can_be_published(bo
     )
     assert (end.tries, end.request_id, end.response) == (3, "req_1", None)
     assert end.error.startswith(ACCEPTED)
-    assert isinstance(answer_text(body), str)
+    assert isinstance(result_text(body), str)

@@ -9,7 +9,8 @@ from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 
 from schemas.deployment import DeploymentSpec, ScheduleSpec
-from services.deploy import FlowForm, deploy, online_workers
+from services.cockpit import is_worked
+from services.deploy import FlowForm, deploy
 from services.deployments import spec_on_server
 
 pytestmark = pytest.mark.prefect
@@ -50,7 +51,7 @@ async def test_what_is_missing_is_made_with_its_pool_and_a_second_time_nothing_i
         {"prefect.deployments.steps.set_working_directory": {"directory": "/srv/night"}}
     ]
     assert (await server.read_work_pool(SPEC.work_pool)).type == "process"
-    assert await online_workers(prefect_api, SPEC.work_pool) == []
+    assert not await is_worked(prefect_api, SPEC.work_pool)
     second = await deploy(prefect_api, [(SPEC, FORM)], FOLDER)
     assert (second.made, second.reset, second.differences) == ([], [], [])
     assert (await on_server(server)).updated == found.updated

@@ -16,7 +16,7 @@ from schemas.errors import BadInput
 from schemas.job import AttemptId, RunId
 from schemas.ledger import AttemptRow, JobRow, RunRow
 from schemas.money import NanoUsd, usd_text
-from schemas.outcome import AttemptState, Reason, ReviewStatus
+from schemas.outcome import LIVE_STATES, AttemptState, Reason, ReviewStatus
 from schemas.review import AcceptedAnswer, RawAnswer
 from schemas.review_tables import ReviewEventRow, ReviewRow
 from schemas.transitions import TRANSITIONS, Verb, why_not
@@ -28,7 +28,6 @@ from services.ledger.store import Ledger, values_of
 from services.ledger.windows import one_at_a_time
 
 _PAGE = 500
-_LIVE = (AttemptState.OPEN, AttemptState.SUCCEEDED)
 
 
 def accept(
@@ -150,7 +149,7 @@ def _why_not(
         AttemptRow.fingerprint.in_([review.fingerprint, review.edited_fingerprint]),
     )
     unknown = select(func.count()).where(*at_job, AttemptRow.state == AttemptState.UNKNOWN)
-    rivals = select(AttemptRow.attempt_id).where(*at_job, AttemptRow.state.in_(_LIVE))
+    rivals = select(AttemptRow.attempt_id).where(*at_job, AttemptRow.state.in_(LIVE_STATES))
     return why_not_accepted(
         connection.scalar(unknown) or 0,
         raw,

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, case, func, null, or_, select
 
 from rules.endings import answered_before, cut_off, deferred, parked, rejected, unknown_outcome
 from rules.identity import same_model
+from rules.informed_decision import was_informed
 from schemas.job import Approval, EndedJob, Job, RunId
 from schemas.ledger import AttemptRow, JobRow
 from schemas.money import NanoUsd
@@ -17,7 +18,7 @@ from schemas.review import ReviewDetail
 from schemas.review_tables import ReviewPayloadRow, ReviewRow
 from schemas.usage import CUT_OFF
 from services.ledger.reviews.deciding import expire
-from services.ledger.reviews.reading import detail_of
+from services.ledger.reviews.reading import detail_of, is_about
 from services.ledger.store import Ledger
 
 _PAGE = 500
@@ -105,11 +106,7 @@ def _attempts(
         )
         .join(
             ReviewRow,
-            (AttemptRow.job_id == ReviewRow.job_id)
-            & or_(
-                AttemptRow.fingerprint == ReviewRow.fingerprint,
-                AttemptRow.fingerprint == ReviewRow.edited_fingerprint,
-            ),
+            is_about(AttemptRow.job_id, AttemptRow.fingerprint),
         )
         .where(of_reviews, ReviewRow.edited_fingerprint.is_not(None), AttemptRow.state != AttemptState.FAILED)
     )
@@ -170,20 +167,8 @@ def _as_it_was_read(job: Job, review: ReviewDetail, attempts: _Attempts) -> Job 
 def _original_went_out(job: Job, review: ReviewDetail, attempts: _Attempts) -> EndedJob | None:
     """Why an edit is not sent: the job's own payload went out, and who decided did not know."""
     own = attempts.get((job.job_id, review.fingerprint), ())
-    return _taken(job, [attempt for attempt in own if not _knew(review, attempt)])
-
-
-def _knew(review: ReviewDetail, attempt: _Attempt) -> bool:
-    """Whether who decided about a review had read that this attempt may have been billed, or was cut off."""
-    shown = {AttemptState.UNKNOWN: Reason.UNKNOWN_OUTCOME}
-    if attempt.was_cut_off:
-        shown[AttemptState.SUCCEEDED] = Reason.CUT_OFF
-    return (
-        review.reason == shown.get(attempt.state)
-        and attempt.ended_at is not None
-        and review.decided_at is not None
-        and review.decided_at > attempt.ended_at
-    )
+    unseen = [one for one in own if not was_informed(one.state, one, review.reason, review.decided_at)]
+    return _taken(job, unseen)
 
 
 def _taken(job: Job, attempts: Sequence[_Attempt]) -> EndedJob | None:

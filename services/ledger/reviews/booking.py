@@ -7,7 +7,7 @@ decided about first, because an undecided one is sent again once nothing of it i
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, insert, select
 
 from rules.endings import booked
 from rules.over_hold import over_hold
@@ -16,11 +16,12 @@ from schemas.errors import BadInput
 from schemas.job import AttemptId
 from schemas.ledger import AttemptRow, ResponseRow
 from schemas.money import NanoUsd, usd_text
-from schemas.outcome import AttemptState, ReviewStatus
+from schemas.outcome import WAITING_STATUSES, AttemptState, ReviewStatus
 from schemas.review import UnknownHold
 from schemas.review_tables import ReviewEventRow, ReviewRow
 from services.ledger.review_lines import is_an_id
 from services.ledger.reviews.deciding import checked_name
+from services.ledger.reviews.reading import is_about
 from services.ledger.settle import settle
 from services.ledger.store import Ledger
 from services.ledger.windows import one_at_a_time
@@ -34,17 +35,11 @@ _REVIEW = (
 )
 _REVIEW_ID = (
     select(func.min(ReviewRow.id))
-    .where(
-        ReviewRow.job_id == AttemptRow.job_id,
-        or_(
-            ReviewRow.fingerprint == AttemptRow.fingerprint,
-            ReviewRow.edited_fingerprint == AttemptRow.fingerprint,
-        ),
-    )
+    .where(is_about(AttemptRow.job_id, AttemptRow.fingerprint))
     .correlate(AttemptRow)
     .scalar_subquery()
 )
-_UNDECIDED = (ReviewStatus.PENDING, ReviewStatus.CLAIMED, ReviewStatus.EXPIRED)
+_UNDECIDED = (*WAITING_STATUSES, ReviewStatus.EXPIRED)
 
 
 def book(ledger: Ledger, review_id: int, by: str, billed: NanoUsd | None) -> NanoUsd:
@@ -108,13 +103,7 @@ def book_attempt(ledger: Ledger, attempt_id: str, by: str, billed: NanoUsd | Non
             raise BadInput(f"{why}; nothing was booked.")
         [attempt] = unknown
         review = connection.execute(
-            select(*_REVIEW).where(
-                ReviewRow.job_id == attempt.job_id,
-                or_(
-                    ReviewRow.fingerprint == attempt.fingerprint,
-                    ReviewRow.edited_fingerprint == attempt.fingerprint,
-                ),
-            )
+            select(*_REVIEW).where(is_about(attempt.job_id, attempt.fingerprint))
         ).first()
         return _book(connection, unknown, review, name, billed)
 

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, or_, select, update
+from sqlalchemy import Connection, and_, case, select, update
 
 from schemas.ledger import AttemptRow, JobRow
-from schemas.outcome import LETS_PASS, OPEN_STATUSES, Outcome, Reason, ReviewStatus
+from schemas.outcome import LETS_PASS, OPEN_STATUSES, WAITING_STATUSES, Outcome, Reason, ReviewStatus
 from schemas.review import CUT_OFF_ADVICE
 from schemas.review_tables import ReviewRow
-from services.ledger.reviews.reading import in_doubt
+from services.ledger.reviews.reading import in_doubt, is_about
 from services.ledger.windows import one_at_a_time
 
 #: how a job under an approval may end without having been answered: a person looks again
@@ -82,11 +82,8 @@ def name_cut_off(connection: Connection, run_id: str) -> None:
         connection.execute(
             update(ReviewRow)
             .where(
-                ReviewRow.job_id == row.job_id,
-                or_(
-                    ReviewRow.fingerprint == row.fingerprint, ReviewRow.edited_fingerprint == row.fingerprint
-                ),
-                ReviewRow.status.in_((ReviewStatus.PENDING, ReviewStatus.CLAIMED)),
+                is_about(row.job_id, row.fingerprint),
+                ReviewRow.status.in_(WAITING_STATUSES),
                 ReviewRow.reason == Reason.UNKNOWN_OUTCOME,
                 ~in_doubt(ReviewRow.fingerprint, ReviewRow.edited_fingerprint),
             )

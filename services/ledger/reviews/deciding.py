@@ -1,7 +1,7 @@
 """Deciding about reviews: by a person, optimistically, in one transaction each.
 
 A review that somebody else changed, claimed or decided is left as it is and named among the refused; it is never an
-exception. Who may do what is said once, in `schemas.review.TRANSITIONS`; the database's own rules say the same.
+exception. Who may do what is said once, in `schemas.transitions.TRANSITIONS`; the database's own rules say the same.
 """
 
 from collections.abc import Mapping, Sequence
@@ -125,7 +125,7 @@ class _Change:
 
 
 def _may(verb: Verb, name: str) -> ColumnElement[bool]:
-    """Whether this person may do this to a review: `schemas.review.why_not` as a condition."""
+    """Whether this person may do this to a review: `schemas.transitions.why_not` as a condition."""
     transition = TRANSITIONS[verb]
     return or_(
         ReviewRow.status.in_(transition.statuses(Who.ANYBODY)),

@@ -7,10 +7,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, exists, func, not_, or_, select
 
+from rules.limits import tighter
 from rules.raw_answer import unknown_advice
 from schemas.job import RunId
 from schemas.ledger import AttemptRow, CountRow, JobRow, PayloadRow, ResponseRow
-from schemas.outcome import LETS_PASS, AttemptState, Outcome, Reason, ReviewStatus
+from schemas.outcome import LETS_PASS, WAITING_STATUSES, AttemptState, Outcome, Reason, ReviewStatus
 from schemas.review import JobLimits, ParkedJob
 from schemas.review_tables import ReviewPayloadRow, ReviewRow
 from services.ledger.jobs import QUEUED_COLUMNS, queued
@@ -124,6 +125,7 @@ def _values(row: Row[Any], parking: _Parking, counted: Mapping[str, int], now: d
     job = queued(row)
     parked = ParkedJob(job, reason, row.worst_case_nano_usd, row.body, counted, row.has_raw)
     fingerprint = _fingerprint(row)
+    limits = tighter(parking.limits, job)
     return {
         "job_id": row.job_id,
         "run_id": parking.run_id,
@@ -139,8 +141,8 @@ def _values(row: Row[Any], parking: _Parking, counted: Mapping[str, int], now: d
         "payload_class": job.traits.payload_class,
         "input_tokens": row.input_tokens,
         "max_tokens": row.max_tokens,
-        "limit_tokens": _tighter(job.own_max_input_tokens, parking.limits.tokens),
-        "limit_nano_usd": _tighter(job.own_max_cost, parking.limits.cost),
+        "limit_tokens": limits.tokens,
+        "limit_nano_usd": limits.cost,
         "worst_case_nano_usd": row.worst_case_nano_usd,
         "group_name": row.group_name,
         "priority": row.priority,
@@ -152,11 +154,6 @@ def _values(row: Row[Any], parking: _Parking, counted: Mapping[str, int], now: d
 def _fingerprint(row: Row[Any]) -> str:
     """An approved job belongs to the review that approved it, also when what was sent is an edit of its payload."""
     return str(row.review_fingerprint or row.fingerprint)
-
-
-def _tighter(own: int | None, policy: int | None) -> int | None:
-    given = [limit for limit in (own, policy) if limit is not None]
-    return min(given) if given else None
 
 
 _FRESH = (
@@ -181,7 +178,7 @@ def _upsert(connection: Connection, values: Sequence[dict[str, Any]]) -> None:
         fresh.pinned_model.is_not(None),
         fresh.pinned_model.is_distinct_from(func.coalesce(ReviewRow.pinned_model, ReviewRow.model)),
     )
-    waits = _is(ReviewStatus.PENDING, ReviewStatus.CLAIMED)
+    waits = _is(*WAITING_STATUSES)
     says_so = and_(
         ReviewRow.reason == Reason.UNKNOWN_OUTCOME,
         fresh.reason != Reason.UNKNOWN_OUTCOME,
@@ -218,7 +215,7 @@ def _keep_payloads(connection: Connection, run_id: str, rows: Sequence[Row[Any]]
     query = select(ReviewRow.job_id, ReviewRow.fingerprint, ReviewRow.id).where(
         ReviewRow.fingerprint.in_([_fingerprint(row) for row in rows]),
         ReviewRow.run_id == run_id,
-        ReviewRow.status.in_((ReviewStatus.PENDING, ReviewStatus.CLAIMED)),
+        ReviewRow.status.in_(WAITING_STATUSES),
     )
     ids = {(job_id, fingerprint): number for job_id, fingerprint, number in connection.execute(query)}
     values = [

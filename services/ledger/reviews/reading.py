@@ -8,6 +8,7 @@ from sqlalchemy import (
     Connection,
     Row,
     TextClause,
+    and_,
     func,
     literal_column,
     or_,
@@ -111,11 +112,8 @@ def one_review(ledger: Ledger, review_id: int) -> ReviewDetail | None:
 
 def detail_of(row: Row[Any]) -> ReviewDetail:
     """A row of all columns of `reviews`, then payload and edited_payload."""
-    return ReviewDetail(**_values(row))
-
-
-def _values(row: Row[Any]) -> dict[str, Any]:
-    return {**row._mapping, "status": ReviewStatus(row.status)}  # noqa: SLF001 - the public name of a Row's mapping
+    values = {**row._mapping, "status": ReviewStatus(row.status)}  # noqa: SLF001 - the public name of a Row's mapping
+    return ReviewDetail(**values)
 
 
 def events(ledger: Ledger, review_id: int) -> list[ReviewEvent]:
@@ -128,6 +126,14 @@ def raw_answers(ledger: Ledger, review_id: int) -> list[RawAnswer]:
     """What came for the attempts of unknown outcome at a review's job and could not be read, the newest first."""
     with ledger.read() as connection:
         return raw_answers_by(values_of(connection), review_id)
+
+
+def is_about(job_id: Any, fingerprint: Any) -> ColumnElement[bool]:
+    """Whether a review is about the job with this id and payload, which is its own or the edit of it."""
+    return and_(
+        ReviewRow.job_id == job_id,
+        or_(ReviewRow.fingerprint == fingerprint, ReviewRow.edited_fingerprint == fingerprint),
+    )
 
 
 def _of_the_row(column: InstrumentedAttribute[Any]) -> ColumnElement[Any]:

@@ -12,7 +12,7 @@ from alembic import op
 revision = "0006"
 down_revision = "0005"
 
-#: what SQLite says as text, as `schemas.ledger.UtcDateTime` writes it
+#: what SQLite says as text, as `schemas.table.UtcDateTime` writes it
 _SQLITE_NOW = "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
 _SQLITE_IN_14_DAYS = "strftime('%Y-%m-%d %H:%M:%f000', 'now', '+14 days')"
 
