@@ -82,7 +82,8 @@ class _AnsweredBefore:
     @classmethod
     def of(cls, run: Run, file: JobFile, limit: int | None) -> "_AnsweredBefore | None":
         """None where no run on record read the same."""
-        digest = reading_digest(file.digest(), run.policy, run.reference.way, version("weighbridge"))
+        models, way = run.models, run.reference.way
+        digest = reading_digest(file.digest(), run.policy, models, way, version("weighbridge"))
         before = read_before.begin_reading(run.ledger, run.run_id, digest)
         end = file.rows if limit is None else min(limit, file.rows)
         return None if before is None else cls(run, before, end)
