@@ -100,7 +100,7 @@ class UnsettledAttempt:
     """An attempt of a batch that is not settled: what settling it needs.
 
     Attributes:
-        opened_at: when its hold was taken; its price is of that day.
+        left_at: when its batch was put on record, as about to leave.
         tried: how often its job was tried in the run, this attempt included.
         expects: what its bill is compared with; None: with nothing.
         state: open or unknown; or failed, when it was closed as not sent.
@@ -110,7 +110,7 @@ class UnsettledAttempt:
 
     attempt_id: AttemptId
     model: str
-    opened_at: datetime
+    left_at: datetime
     cache_ttl: CacheTtl | None
     traits: Traits
     tried: int

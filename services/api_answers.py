@@ -1,5 +1,6 @@
 """The answers of the API, taken apart: what cannot be read is a failure, never a guess."""
 
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -38,6 +39,8 @@ def paid_answer(raw: bytes, request_id: str | None) -> tuple[Answer, str, str | 
 
 def provider_batch(batch: Any) -> ProviderBatch:
     counts = batch.request_counts.model_dump()
+    # answers are not validated
+    ended_at = batch.ended_at if isinstance(batch.ended_at, datetime) else None
     return ProviderBatch(
         batch.id,
         batch.processing_status == "ended",
@@ -46,6 +49,7 @@ def provider_batch(batch: Any) -> ProviderBatch:
         batch.created_at,
         batch.expires_at,
         batch.results_url,
+        ended_at,
     )
 
 

@@ -3,16 +3,16 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import ValidationError
 
 from rules.call_failures import ApiError, failure_of_item
-from rules.endings import answered, batch_left_it, item_failed, stops_run, unknown
+from rules.endings import answered, batch_left_it, dearest, item_failed, stops_run, unknown
 from rules.models import Models
 from rules.policy_on_record import policy_on_record
-from rules.prices import Unpriced
+from rules.prices import PriceCard, Unpriced
 from rules.usage_cost import billing_terms
 from schemas.attempt import Settlement, UnsettledAttempt
 from schemas.batch import RESULTS_KEPT, OpenBatch, ProviderBatch, ResultLine
@@ -145,14 +145,14 @@ class _Reading:
             return []
         self.judged.add(attempt.attempt_id)
         self.broken.pop(attempt.attempt_id, None)
-        return [line_end(self._run, attempt, line, self._models)]
+        return [self._line_end(attempt, line)]
 
     async def _book(self, attempt: UnsettledAttempt, line: ResultLine) -> None:
         """An answer of an attempt that was closed as never sent: it is booked, and named."""
         result = line.found.get("result") if isinstance(line.found, dict) else None
         if not isinstance(result, dict) or result.get("type") != "succeeded":
             return
-        end = line_end(self._run, attempt, line, self._models)
+        end = self._line_end(attempt, line)
         if await self._run.ledger.off_loop(batch_attempts.book_closed, [end]):
             log.error(
                 "Attempt %s of batch %s was closed as not sent, and was answered after all: its cost is booked.",
@@ -160,27 +160,29 @@ class _Reading:
                 self._batch_id,
             )
 
+    def _line_end(self, attempt: UnsettledAttempt, line: ResultLine) -> Settlement:
+        """The end of one item from its line; whatever is odd about the line concerns this item only."""
+        ended_at = self._seen.ended_at or datetime.now(UTC)
+        try:
+            result = line.found.get("result") if isinstance(line.found, dict) else None
+            end = item_end(self._run, attempt, result, self._models, ended_at)
+        except Exception as error:  # noqa: BLE001 - the boundary of a line
+            log.error(  # noqa: TRY400 - a traceback may quote the line
+                "The result of attempt %s could not be judged (%s).", attempt.attempt_id, type(error).__name__
+            )
+            end = unknown(attempt.attempt_id, f"its result cannot be judged ({type(error).__name__})")
+        return replace(end, response=line.raw) if end.state is AttemptState.UNKNOWN else end
 
-def line_end(run: Run, attempt: UnsettledAttempt, line: ResultLine, models: Models) -> Settlement:
-    """The end of one item from its line; whatever is odd about the line concerns this item only."""
-    try:
-        result = line.found.get("result") if isinstance(line.found, dict) else None
-        end = item_end(run, attempt, result, models)
-    except Exception as error:  # noqa: BLE001 - the boundary of a line
-        log.error(  # noqa: TRY400 - a traceback may quote the line
-            "The result of attempt %s could not be judged (%s).", attempt.attempt_id, type(error).__name__
-        )
-        end = unknown(attempt.attempt_id, f"its result cannot be judged ({type(error).__name__})")
-    return replace(end, response=line.raw) if end.state is AttemptState.UNKNOWN else end
 
-
-def item_end(run: Run, attempt: UnsettledAttempt, result: Any, models: Models) -> Settlement:
-    """The end of one item. Only `succeeded` is billed (source: Anthropic batch processing page, 2026-10-08)."""
+def item_end(
+    run: Run, attempt: UnsettledAttempt, result: Any, models: Models, ended_at: datetime
+) -> Settlement:
+    """The end of one item of a batch that ended then. Only `succeeded` is billed (source: Anthropic batch processing page, 2026-10-08)."""
     if not isinstance(result, dict):
         return unknown(attempt.attempt_id, "its result is not an object")
     match result.get("type"):
         case "succeeded":
-            end = run.judged(_answered(attempt, result.get("message"), models), attempt.expects)
+            end = run.judged(_answered(attempt, result.get("message"), models, ended_at), attempt.expects)
             if end.charge is not None:
                 run.caching.measured(attempt.prefix_key, end.charge, is_prime=attempt.is_prime)
             return end
@@ -204,14 +206,28 @@ def _errored(run: Run, attempt: UnsettledAttempt, error: Any) -> Settlement:
     return item_failed(attempt, failure)
 
 
-def _answered(attempt: UnsettledAttempt, message: Any, models: Models) -> Settlement:
+def _answered(attempt: UnsettledAttempt, message: Any, models: Models, ended_at: datetime) -> Settlement:
     try:
         answer = Answer.model_validate(message)
     except ValidationError:
         return unknown(attempt.attempt_id, "its answer or usage cannot be read (billing partial)")
     try:
-        card = models.price_card(attempt.model, attempt.opened_at)
+        cards = _cards(attempt, models, ended_at)
     except Unpriced as error:
         return unknown(attempt.attempt_id, str(error))
     terms = billing_terms(attempt.traits, attempt.cache_ttl, batch=True)
-    return answered(attempt.attempt_id, card, answer, json_text(message), terms)
+    body = json_text(message)
+    return dearest([answered(attempt.attempt_id, card, answer, body, terms) for card in cards])
+
+
+def _cards(attempt: UnsettledAttempt, models: Models, ended_at: datetime) -> list[PriceCard]:
+    """The prices on each UTC day that an item may have been billed on: it is answered within 24 hours after it left.
+
+    Raises:
+        Unpriced: no price is known on one of them.
+    """
+    left_at = attempt.left_at.astimezone(UTC)
+    days = [left_at]
+    if ended_at.astimezone(UTC).date() > left_at.date():
+        days.append(left_at + timedelta(1))
+    return [models.price_card(attempt.model, day) for day in days]

@@ -51,7 +51,7 @@ def _found(ledger: Ledger, which: Sequence[ColumnElement[bool]]) -> list[Unsettl
         select(
             AttemptRow.attempt_id,
             AttemptRow.model,
-            AttemptRow.opened_at,
+            func.coalesce(AttemptRow.sent_at, AttemptRow.opened_at).label("left_at"),
             func.coalesce(AttemptRow.cache_ttl, JobRow.cache_ttl).label("cache_ttl"),
             JobRow.traits,
             tried.c.tried,
@@ -75,7 +75,7 @@ def _unsettled(row: Row[Any]) -> UnsettledAttempt:
     return UnsettledAttempt(
         attempt_id=AttemptId(row.attempt_id),
         model=row.model,
-        opened_at=row.opened_at,
+        left_at=row.left_at,
         cache_ttl=row.cache_ttl,
         traits=Traits.from_json(row.traits),
         tried=row.tried,
