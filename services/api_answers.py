@@ -38,19 +38,28 @@ def paid_answer(raw: bytes, request_id: str | None) -> tuple[Answer, str, str | 
 
 
 def provider_batch(batch: Any) -> ProviderBatch:
+    """A batch as the SDK has read it, which validates nothing.
+
+    Raises:
+        ValueError: it has no id, so that nobody could ask for it again.
+    """
+    if not isinstance(batch.id, str) or not batch.id:
+        raise ValueError("a batch without an id")
     counts = batch.request_counts.model_dump()
-    # answers are not validated
-    ended_at = batch.ended_at if isinstance(batch.ended_at, datetime) else None
     return ProviderBatch(
         batch.id,
         batch.processing_status == "ended",
         sum(counts.values()),
         counts,
         batch.created_at,
-        batch.expires_at,
+        _moment(batch.expires_at),
         batch.results_url,
-        ended_at,
+        _moment(batch.ended_at),
     )
+
+
+def _moment(value: Any) -> datetime | None:
+    return value if isinstance(value, datetime) else None
 
 
 def model_facts(name: str, info: Any) -> ModelFacts:
