@@ -86,6 +86,7 @@ class _Reading:
     Attributes:
         waiting: attempts that the last reading left unsettled.
         judged: attempts whose line was read, whatever it says.
+        answered: those of them whose line says that they were answered.
         broken: lines that are not JSON, by attempt.
     """
 
@@ -94,6 +95,7 @@ class _Reading:
         self._models = models
         self.waiting: set[str] = set()
         self.judged: set[str] = set()
+        self.answered: set[str] = set()
         self.broken: dict[str, str] = {}
 
     async def read(self) -> None:
@@ -120,23 +122,35 @@ class _Reading:
         self.waiting = unsettled - self.judged
 
     async def _settle(self, lines: Sequence[ResultLine]) -> None:
-        """Settle what some lines say of attempts of the batch that were not judged before."""
-        if not lines:
+        """Settle what some lines say of attempts of the batch that were not judged before.
+
+        An answer is billed, whatever another line says of its item: it is taken in before the others of these lines, and
+        booked after one of earlier ones.
+        """
+        lines = sorted(lines, key=lambda line: not _is_answer(line))
+        new = [line for line in lines if line.custom_id and self._is_new(line, line.custom_id)]
+        ids = {line.custom_id for line in new if line.custom_id}
+        if not ids:
             return
-        ids = {line.custom_id for line in lines if line.custom_id} - self.judged
         found = await self._run.ledger.off_loop(batch_attempts.attempts_named, self._batch_id, ids, _READ)
         of_lines = {attempt.attempt_id: attempt for attempt in found}
         group: list[Settlement] = []
-        for line in lines:
+        for line in new:
             attempt = of_lines.get(AttemptId(line.custom_id or ""))
-            if attempt is None or attempt.attempt_id in self.judged:
+            if attempt is None or not self._is_new(line, attempt.attempt_id):
                 continue
+            if _is_answer(line):
+                self.answered.add(attempt.attempt_id)
             if attempt.state is AttemptState.FAILED:
                 self.judged.add(attempt.attempt_id)
                 await self._book(attempt, line)
             else:
                 group += self._judged(attempt, line)
         await self._run.ledger.off_loop(batch_attempts.settle_items, group)
+
+    def _is_new(self, line: ResultLine, attempt_id: str) -> bool:
+        """Whether a line says something of an attempt that is not known yet."""
+        return attempt_id not in self.judged or (_is_answer(line) and attempt_id not in self.answered)
 
     def _judged(self, attempt: UnsettledAttempt, line: ResultLine) -> list[Settlement]:
         """The settlement of an item; none of a line that may have been cut on its way."""
@@ -148,14 +162,13 @@ class _Reading:
         return [self._line_end(attempt, line)]
 
     async def _book(self, attempt: UnsettledAttempt, line: ResultLine) -> None:
-        """An answer of an attempt that was closed as never sent: it is booked, and named."""
-        result = line.found.get("result") if isinstance(line.found, dict) else None
-        if not isinstance(result, dict) or result.get("type") != "succeeded":
+        """An answer of an attempt that was closed as not billed: it is booked, and named."""
+        if not _is_answer(line):
             return
         end = self._line_end(attempt, line)
         if await self._run.ledger.off_loop(batch_attempts.book_closed, [end]):
             log.error(
-                "Attempt %s of batch %s was closed as not sent, and was answered after all: its cost is booked.",
+                "Attempt %s of batch %s was closed as not billed, and was answered after all: its cost is booked.",
                 attempt.attempt_id,
                 self._batch_id,
             )
@@ -164,14 +177,23 @@ class _Reading:
         """The end of one item from its line; whatever is odd about the line concerns this item only."""
         ended_at = self._seen.ended_at or datetime.now(UTC)
         try:
-            result = line.found.get("result") if isinstance(line.found, dict) else None
-            end = item_end(self._run, attempt, result, self._models, ended_at)
+            end = item_end(self._run, attempt, _result_of(line), self._models, ended_at)
         except Exception as error:  # noqa: BLE001 - the boundary of a line
             log.error(  # noqa: TRY400 - a traceback may quote the line
                 "The result of attempt %s could not be judged (%s).", attempt.attempt_id, type(error).__name__
             )
             end = unknown(attempt.attempt_id, f"its result cannot be judged ({type(error).__name__})")
         return replace(end, response=line.raw) if end.state is AttemptState.UNKNOWN else end
+
+
+def _result_of(line: ResultLine) -> Any:
+    return line.found.get("result") if isinstance(line.found, dict) else None
+
+
+def _is_answer(line: ResultLine) -> bool:
+    """Whether a line says that its item was answered, which alone is billed."""
+    result = _result_of(line)
+    return isinstance(result, dict) and result.get("type") == "succeeded"
 
 
 def item_end(

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, update
 
 from rules.endings import answered_too_late
 from schemas.attempt import Charge, Expectation, Settlement, UnsettledAttempt
@@ -14,7 +14,7 @@ from schemas.outcome import AttemptState, Ending, Method
 from schemas.payload.traits import Traits
 from services.ledger.outcomes import end_where
 from services.ledger.payers import payers_of
-from services.ledger.settle import settle
+from services.ledger.settle import keep_answers, settle
 from services.ledger.store import Ledger
 from services.ledger.windows import add_to_windows, one_at_a_time
 
@@ -153,7 +153,7 @@ def _with_rivals(connection: Connection, attempt_ids: Sequence[str]) -> set[str]
 
 
 def book_closed(ledger: Ledger, settlements: Sequence[Settlement]) -> int:
-    """Put what attempts cost into the books that were closed as not sent, and were answered after all; how many.
+    """Put what attempts cost into the books that were closed as not billed, and were answered after all; how many.
 
     Where the job has no other attempt in flight or answered, the answer counts: the next admission finds it.
     """
@@ -188,8 +188,7 @@ def _book_closed(connection: Connection, end: Settlement, charge: Charge) -> boo
     connection.execute(
         update(AttemptRow).where(AttemptRow.attempt_id == end.attempt_id).values(_closed_values(end, charge))
     )
-    if end.response is not None:
-        connection.execute(insert(ResponseRow).values(attempt_id=end.attempt_id, body=end.response))
+    keep_answers(connection, [end])
     payers = payers_of(connection, [row])[row.attempt_id]
     shares = payers.in_windows(row.run_id, row.budget_day, charge.cost, row.deadline)
     add_to_windows(connection, {window: (0, share) for window, share in shares.items()})
