@@ -24,6 +24,7 @@ class Charge:
         input_tokens: all of them, cached ones included.
         thinking_tokens: the part of the output that was thinking, if the usage says so.
         usage: as it came.
+        lacks_output: the answer says something, and its usage has no output at all.
     """
 
     cost: NanoUsd
@@ -38,6 +39,7 @@ class Charge:
     service_tier: str | None = None
     inference_geo: str | None = None
     usage: dict[str, Any] | None = None
+    lacks_output: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
