@@ -4,6 +4,7 @@ Every ending of a job is made here, whatever step it happens in and whatever mod
 refusal ends the same way everywhere.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import assert_never
 
@@ -145,6 +146,19 @@ def answered(
         stop_reason=answer.stop_reason,
         response=body,
     )
+
+
+def dearest(ends: Sequence[Settlement]) -> Settlement:
+    """The end of an answered attempt that may have been billed at the prices of several days.
+
+    Args:
+        ends: its end at the prices of each of them, one or more.
+    """
+    costs = [end.charge.cost if end.charge else 0 for end in ends]
+    end = ends[costs.index(max(costs))]
+    if end.charge is None or min(costs) == max(costs):
+        return end
+    return replace(end, charge=replace(end.charge, billing=Billing.PARTIAL))
 
 
 def cut_off_parked(settlement: Settlement) -> Settlement:

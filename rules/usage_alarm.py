@@ -15,13 +15,15 @@ FAR = 2
 def believed(settlement: Settlement, expects: Expectation | None) -> Settlement:
     """A settlement as far as its usage can be believed.
 
-    Usage without a single input token, of a payload that weighs some, says nothing about the bill: it is settled at the
-    worst case, which bounds it, and marked as partial.
+    Usage without a single input token, of a payload that weighs some, says nothing about the bill, and neither does
+    usage without a single output token, of an answer that says something: it is settled at the worst case, which
+    bounds it, and marked as partial.
     """
     charge = settlement.charge
     if expects is None or charge is None or charge.billing is Billing.NOT_BILLED:
         return settlement
-    if charge.input_tokens != 0 or expects.counted == 0:
+    lacks_input = charge.input_tokens == 0 and expects.counted > 0
+    if not lacks_input and not charge.lacks_output:
         return settlement
     cost = NanoUsd(max(charge.cost, expects.worst_case))
     return replace(settlement, charge=replace(charge, cost=cost, billing=Billing.PARTIAL))

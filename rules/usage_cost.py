@@ -132,7 +132,13 @@ def charge_of(card: PriceCard, answer: Answer, terms: BillingTerms) -> Charge:
         service_tier=_word(usage.service_tier),
         inference_geo=_word(usage.inference_geo),
         usage=usage.model_dump(mode="json", exclude_unset=True),
+        lacks_output=not tokens.output and _says_something(answer),
     )
+
+
+def _says_something(answer: Answer) -> bool:
+    """Whether an answer has a block that is more than an empty text."""
+    return any(block.get("type") != "text" or block.get("text") for block in answer.content)
 
 
 def _word(value: str | None) -> str | None:

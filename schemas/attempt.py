@@ -24,6 +24,7 @@ class Charge:
         input_tokens: all of them, cached ones included.
         thinking_tokens: the part of the output that was thinking, if the usage says so.
         usage: as it came.
+        lacks_output: the answer says something, and its usage has no output at all.
     """
 
     cost: NanoUsd
@@ -38,6 +39,7 @@ class Charge:
     service_tier: str | None = None
     inference_geo: str | None = None
     usage: dict[str, Any] | None = None
+    lacks_output: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,17 +102,17 @@ class UnsettledAttempt:
     """An attempt of a batch that is not settled: what settling it needs.
 
     Attributes:
-        opened_at: when its hold was taken; its price is of that day.
+        left_at: when its batch was put on record, as about to leave.
         tried: how often its job was tried in the run, this attempt included.
         expects: what its bill is compared with; None: with nothing.
-        state: open or unknown; or failed, when it was closed as not sent.
+        state: open or unknown; or failed, when it was closed as not billed.
         prefix_key: the shared prefix that it was marked for.
         is_prime: others wait for it.
     """
 
     attempt_id: AttemptId
     model: str
-    opened_at: datetime
+    left_at: datetime
     cache_ttl: CacheTtl | None
     traits: Traits
     tried: int

@@ -81,6 +81,7 @@ class ProviderBatch:
         requests: how many items it has.
         counts: items by end; all but `processing` stay 0 until the batch has ended.
         results_url: where its results are; None: it names none, as before it has ended.
+        ended_at: when it had its last answer; None: it does not say, as before it has ended.
     """
 
     provider_batch_id: str
@@ -90,6 +91,7 @@ class ProviderBatch:
     created_at: datetime
     expires_at: datetime | None
     results_url: str | None = None
+    ended_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

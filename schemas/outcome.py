@@ -151,6 +151,7 @@ class Reason(StrEnum):
     ACCESS_DENIED = "access_denied"
     ENDPOINT_UNUSABLE = "endpoint_unusable"
     IN_FLIGHT_ELSEWHERE = "in_flight_elsewhere"
+    DECIDED_MEANWHILE = "decided_meanwhile"
     INVALID_ROW = "invalid_row"
     REFUSED_BY_API = "refused_by_api"
     API_UNAVAILABLE = "api_unavailable"

@@ -1,5 +1,6 @@
 """The answers of the API, taken apart: what cannot be read is a failure, never a guess."""
 
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -47,7 +48,13 @@ def paid_answer(raw: bytes, request_id: str | None) -> tuple[Answer, str, str | 
 
 
 def provider_batch(batch: Any) -> ProviderBatch:
-    """A batch as the SDK gives it."""
+    """A batch as the SDK has read it, which validates nothing.
+
+    Raises:
+        ValueError: it has no id, so that nobody could ask for it again.
+    """
+    if not isinstance(batch.id, str) or not batch.id:
+        raise ValueError("a batch without an id")
     counts = batch.request_counts.model_dump()
     return ProviderBatch(
         batch.id,
@@ -55,9 +62,14 @@ def provider_batch(batch: Any) -> ProviderBatch:
         sum(counts.values()),
         counts,
         batch.created_at,
-        batch.expires_at,
+        _moment(batch.expires_at),
         batch.results_url,
+        _moment(batch.ended_at),
     )
+
+
+def _moment(value: Any) -> datetime | None:
+    return value if isinstance(value, datetime) else None
 
 
 def model_facts(name: str, info: Any) -> ModelFacts:

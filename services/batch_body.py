@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import suppress
 from tempfile import SpooledTemporaryFile
 from types import TracebackType
 from typing import Any, Self
@@ -75,6 +76,8 @@ class BatchBody:
         try:
             self._file.seek(self._end)
             self._file.write(item)
+            # what stays in a buffer might not find room either, and only be missed while the request leaves
+            self._file.flush()
         except OSError as error:
             raise RunFailed(
                 f"The request of a batch could not be written to the folder for temporary files ({error.strerror}). It was "
@@ -113,7 +116,7 @@ class BatchBody:
             return self._file.read(length)
 
     def close(self) -> None:
-        """Give up its file."""
-        with self._reading:
+        """Give up its file, also where what it was to hold found no room."""
+        with self._reading, suppress(OSError):
             self._items.clear()
             self._file.close()

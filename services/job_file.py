@@ -1,6 +1,7 @@
 """Job files: Parquet, CSV or JSON Lines in, as rows of plain values. Memory grows neither with the rows nor with the files."""
 
 import hashlib
+import json
 import math
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
@@ -141,7 +142,9 @@ class JobFile:
             yield rows
 
     def digest(self, limit: int | None = None) -> str:
-        """SHA-256 of the files' contents, in order, and of the limit: the same rows have the same.
+        """SHA-256 of the files' contents, in order, of what their folders say of them, and of the limit.
+
+        The same rows have the same.
 
         Raises:
             BadInput: a file cannot be read any more.
@@ -153,6 +156,8 @@ class JobFile:
                     whole.update(hashlib.file_digest(file, "sha256").digest())
             except OSError as error:
                 raise BadInput(f"{checked.file.path} cannot be read ({error.strerror}).") from error
+            if checked.file.folder_values:
+                whole.update(json.dumps(checked.file.folder_values, sort_keys=True).encode())
         return whole.hexdigest()
 
     def _mapped(self, row: Row) -> Row:

@@ -10,7 +10,7 @@ from rules.prices import Unpriced
 from schemas.attempt import Admission, WeighedJob
 from schemas.job import JobUpdate, QueuedJob
 from schemas.outcome import Ending, Mode, Outcome, Reason
-from services.ledger import holds, jobs
+from services.ledger import holds, jobs, reviews
 from services.ledger.jobs import SHARD_BYTES
 from services.ledger.payers import sharing_payers
 from tasks.caching import without_mark
@@ -49,11 +49,12 @@ def admit_next(run: Run, size: int, *, may_defer: bool, without: Collection[str]
     if not queued:
         return None
     queued = run.caching.in_turn(queued)
-    weighed, unpriced = _priced(run, queued)
+    standing, withdrawn = reviews.as_approved_now(run.ledger, queued)
+    weighed, unpriced = _priced(run, standing)
     within, over = _split(run, weighed)
     if run.policy.parks_cut_off:
         within, over = _without_cut_off(run, within, over)
-    jobs.record(run.ledger, run.run_id, in_doubt_first(run, queued, unpriced + over))
+    jobs.record(run.ledger, run.run_id, in_doubt_first(run, queued, unpriced + over + withdrawn))
     within = _with_payers(run, within)
     if may_defer:
         within = [_with_unmarked(run, item) for item in within]

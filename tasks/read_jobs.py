@@ -60,7 +60,8 @@ def _wanted(run: Run, file: JobFile, limit: int | None, drawn: DrawnRows | None)
     """Which rows are read: those that were drawn, or those that no earlier run read in the same way and had answered."""
     if drawn is not None:
         return lambda _: drawn.weights
-    digest = reading_digest(file.digest(), run.policy, run.reference.way, version("weighbridge"))
+    models, way = run.models, run.reference.way
+    digest = reading_digest(file.digest(), run.policy, models, way, version("weighbridge"))
     before = read_before.begin_reading(run.ledger, run.run_id, digest)
     if before is None:
         return all_rows

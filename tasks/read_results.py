@@ -3,16 +3,16 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import ValidationError
 
 from rules.call_failures import ApiError, failure_of_item
-from rules.endings import answered, batch_left_it, item_failed, stops_run, unknown
+from rules.endings import answered, batch_left_it, dearest, item_failed, stops_run, unknown
 from rules.models import Models
 from rules.policy_on_record import policy_on_record
-from rules.prices import Unpriced
+from rules.prices import PriceCard, Unpriced
 from rules.usage_cost import billing_terms
 from schemas.attempt import Settlement, UnsettledAttempt
 from schemas.batch import RESULTS_KEPT, OpenBatch, ProviderBatch, ResultLine
@@ -86,6 +86,7 @@ class _Reading:
     Attributes:
         waiting: attempts that the last reading left unsettled.
         judged: attempts whose line was read, whatever it says.
+        answered: those of them whose line says that they were answered.
         broken: lines that are not JSON, by attempt.
     """
 
@@ -94,6 +95,7 @@ class _Reading:
         self._models = models
         self.waiting: set[str] = set()
         self.judged: set[str] = set()
+        self.answered: set[str] = set()
         self.broken: dict[str, str] = {}
 
     async def read(self) -> None:
@@ -118,23 +120,35 @@ class _Reading:
         self.waiting = unsettled - self.judged
 
     async def _settle(self, lines: Sequence[ResultLine]) -> None:
-        """Settle what some lines say of attempts of the batch that were not judged before."""
-        if not lines:
+        """Settle what some lines say of attempts of the batch that were not judged before.
+
+        An answer is billed, whatever another line says of its item: it is taken in before the others of these lines, and
+        booked after one of earlier ones.
+        """
+        lines = sorted(lines, key=lambda line: not _is_answer(line))
+        new = [line for line in lines if line.custom_id and self._is_new(line, line.custom_id)]
+        ids = {line.custom_id for line in new if line.custom_id}
+        if not ids:
             return
-        ids = {line.custom_id for line in lines if line.custom_id} - self.judged
         found = await self._run.ledger.off_loop(batch_attempts.attempts_named, self._batch_id, ids, _READ)
         of_lines = {attempt.attempt_id: attempt for attempt in found}
         group: list[Settlement] = []
-        for line in lines:
+        for line in new:
             attempt = of_lines.get(AttemptId(line.custom_id or ""))
-            if attempt is None or attempt.attempt_id in self.judged:
+            if attempt is None or not self._is_new(line, attempt.attempt_id):
                 continue
+            if _is_answer(line):
+                self.answered.add(attempt.attempt_id)
             if attempt.state is AttemptState.FAILED:
                 self.judged.add(attempt.attempt_id)
                 await self._book(attempt, line)
             else:
                 group += self._judged(attempt, line)
         await self._run.ledger.off_loop(batch_attempts.settle_items, group)
+
+    def _is_new(self, line: ResultLine, attempt_id: str) -> bool:
+        """Whether a line says something of an attempt that is not known yet."""
+        return attempt_id not in self.judged or (_is_answer(line) and attempt_id not in self.answered)
 
     def _judged(self, attempt: UnsettledAttempt, line: ResultLine) -> list[Settlement]:
         """The settlement of an item; none of a line that may have been cut on its way."""
@@ -143,42 +157,52 @@ class _Reading:
             return []
         self.judged.add(attempt.attempt_id)
         self.broken.pop(attempt.attempt_id, None)
-        return [line_end(self._run, attempt, line, self._models)]
+        return [self._line_end(attempt, line)]
 
     async def _book(self, attempt: UnsettledAttempt, line: ResultLine) -> None:
-        """An answer of an attempt that was closed as never sent: it is booked, and named."""
-        result = line.found.get("result") if isinstance(line.found, dict) else None
-        if not isinstance(result, dict) or result.get("type") != "succeeded":
+        """An answer of an attempt that was closed as not billed: it is booked, and named."""
+        if not _is_answer(line):
             return
-        end = line_end(self._run, attempt, line, self._models)
+        end = self._line_end(attempt, line)
         if await self._run.ledger.off_loop(batch_attempts.book_closed, [end]):
             log.error(
-                "Attempt %s of batch %s was closed as not sent, and was answered after all: its cost is booked.",
+                "Attempt %s of batch %s was closed as not billed, and was answered after all: its cost is booked.",
                 attempt.attempt_id,
                 self._batch_id,
             )
 
+    def _line_end(self, attempt: UnsettledAttempt, line: ResultLine) -> Settlement:
+        """The end of one item from its line; whatever is odd about the line concerns this item only."""
+        ended_at = self._seen.ended_at or datetime.now(UTC)
+        try:
+            end = item_end(self._run, attempt, _result_of(line), self._models, ended_at)
+        except Exception as error:  # noqa: BLE001 - the boundary of a line
+            log.error(  # noqa: TRY400 - a traceback may quote the line
+                "The result of attempt %s could not be judged (%s).", attempt.attempt_id, type(error).__name__
+            )
+            end = unknown(attempt.attempt_id, f"its result cannot be judged ({type(error).__name__})")
+        return replace(end, response=line.raw) if end.state is AttemptState.UNKNOWN else end
 
-def line_end(run: Run, attempt: UnsettledAttempt, line: ResultLine, models: Models) -> Settlement:
-    """The end of one item from its line; whatever is odd about the line concerns this item only."""
-    try:
-        result = line.found.get("result") if isinstance(line.found, dict) else None
-        end = item_end(run, attempt, result, models)
-    except Exception as error:  # noqa: BLE001 - the boundary of a line
-        log.error(  # noqa: TRY400 - a traceback may quote the line
-            "The result of attempt %s could not be judged (%s).", attempt.attempt_id, type(error).__name__
-        )
-        end = unknown(attempt.attempt_id, f"its result cannot be judged ({type(error).__name__})")
-    return replace(end, response=line.raw) if end.state is AttemptState.UNKNOWN else end
+
+def _result_of(line: ResultLine) -> Any:
+    return line.found.get("result") if isinstance(line.found, dict) else None
 
 
-def item_end(run: Run, attempt: UnsettledAttempt, result: Any, models: Models) -> Settlement:
-    """The end of one item. Only `succeeded` is billed (source: Anthropic batch processing page, 2026-10-08)."""
+def _is_answer(line: ResultLine) -> bool:
+    """Whether a line says that its item was answered, which alone is billed."""
+    result = _result_of(line)
+    return isinstance(result, dict) and result.get("type") == "succeeded"
+
+
+def item_end(
+    run: Run, attempt: UnsettledAttempt, result: Any, models: Models, ended_at: datetime
+) -> Settlement:
+    """The end of one item of a batch that ended then. Only `succeeded` is billed (source: Anthropic batch processing page, 2026-10-08)."""
     if not isinstance(result, dict):
         return unknown(attempt.attempt_id, "its result is not an object")
     match result.get("type"):
         case "succeeded":
-            end = run.judged(_answered(attempt, result.get("message"), models), attempt.expects)
+            end = run.judged(_answered(attempt, result.get("message"), models, ended_at), attempt.expects)
             if end.charge is not None:
                 run.caching.measured(attempt.prefix_key, end.charge, is_prime=attempt.is_prime)
             return end
@@ -202,14 +226,28 @@ def _errored(run: Run, attempt: UnsettledAttempt, error: Any) -> Settlement:
     return item_failed(attempt, failure)
 
 
-def _answered(attempt: UnsettledAttempt, message: Any, models: Models) -> Settlement:
+def _answered(attempt: UnsettledAttempt, message: Any, models: Models, ended_at: datetime) -> Settlement:
     try:
         answer = Answer.model_validate(message)
     except ValidationError:
         return unknown(attempt.attempt_id, "its answer or usage cannot be read (billing partial)")
     try:
-        card = models.price_card(attempt.model, attempt.opened_at)
+        cards = _cards(attempt, models, ended_at)
     except Unpriced as error:
         return unknown(attempt.attempt_id, str(error))
     terms = billing_terms(attempt.traits, attempt.cache_ttl, batch=True)
-    return answered(attempt.attempt_id, card, answer, json_text(message), terms)
+    body = json_text(message)
+    return dearest([answered(attempt.attempt_id, card, answer, body, terms) for card in cards])
+
+
+def _cards(attempt: UnsettledAttempt, models: Models, ended_at: datetime) -> list[PriceCard]:
+    """The prices on each UTC day that an item may have been billed on: it is answered within 24 hours after it left.
+
+    Raises:
+        Unpriced: no price is known on one of them.
+    """
+    left_at = attempt.left_at.astimezone(UTC)
+    days = [left_at]
+    if ended_at.astimezone(UTC).date() > left_at.date():
+        days.append(left_at + timedelta(1))
+    return [models.price_card(attempt.model, day) for day in days]

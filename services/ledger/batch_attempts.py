@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, update
 
 from rules.endings import answered_too_late
 from schemas.attempt import Charge, Expectation, Settlement, UnsettledAttempt
@@ -14,7 +14,7 @@ from schemas.outcome import UNSETTLED_STATES, AttemptState, Ending, Method
 from schemas.payload.traits import Traits
 from services.ledger.outcomes import end_where
 from services.ledger.payers import payers_of
-from services.ledger.settle import settle, taken_up_again
+from services.ledger.settle import keep_answers, settle, taken_up_again
 from services.ledger.store import Ledger
 from services.ledger.windows import add_to_windows, one_at_a_time
 
@@ -50,7 +50,7 @@ def _found(ledger: Ledger, which: Sequence[ColumnElement[bool]]) -> list[Unsettl
         select(
             AttemptRow.attempt_id,
             AttemptRow.model,
-            AttemptRow.opened_at,
+            func.coalesce(AttemptRow.sent_at, AttemptRow.opened_at).label("left_at"),
             func.coalesce(AttemptRow.cache_ttl, JobRow.cache_ttl).label("cache_ttl"),
             JobRow.traits,
             tried.c.tried,
@@ -74,7 +74,7 @@ def _unsettled(row: Row[Any]) -> UnsettledAttempt:
     return UnsettledAttempt(
         attempt_id=AttemptId(row.attempt_id),
         model=row.model,
-        opened_at=row.opened_at,
+        left_at=row.left_at,
         cache_ttl=row.cache_ttl,
         traits=Traits.from_json(row.traits),
         tried=row.tried,
@@ -130,7 +130,7 @@ def _beaten(end: Settlement) -> Settlement:
 
 
 def book_closed(ledger: Ledger, settlements: Sequence[Settlement]) -> int:
-    """Put what attempts cost into the books that were closed as not sent, and were answered after all; how many.
+    """Put what attempts cost into the books that were closed as not billed, and were answered after all; how many.
 
     Where the job has no other attempt in flight or answered, the answer counts: the next admission finds it.
     """
@@ -165,8 +165,7 @@ def _book_closed(connection: Connection, end: Settlement, charge: Charge) -> boo
     connection.execute(
         update(AttemptRow).where(AttemptRow.attempt_id == end.attempt_id).values(_closed_values(end, charge))
     )
-    if end.response is not None:
-        connection.execute(insert(ResponseRow).values(attempt_id=end.attempt_id, body=end.response))
+    keep_answers(connection, [end])
     payers = payers_of(connection, [row])[row.attempt_id]
     shares = payers.in_windows(row.run_id, row.budget_day, charge.cost, row.deadline)
     add_to_windows(connection, {window: (0, share) for window, share in shares.items()})

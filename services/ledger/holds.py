@@ -71,14 +71,14 @@ def take(
         taken = _Taken(run.run_id, periods[Scope.DAY], periods.get(Scope.DEADLINE))
         for item in _within_reach(weighed, caps, at_most):
             earlier = prior[item.job.row_number]
-            if (flying := earlier.get(AttemptState.OPEN)) and flying.batch_id:
-                taken.join(item, flying.attempt_id)
+            if (flying := earlier.get(AttemptState.OPEN)) and flying[-1].batch_id:
+                taken.join(item, flying[-1].attempt_id)
             elif end := _already_ended(item.job, earlier, approvals, resend_unknown=resend_unknown):
                 taken.end(item, *end)
             elif item.job.group in admission.short_groups:
                 continue
             elif not (lacking := _lacking(caps, free, item)):
-                taken.hold(item, earlier.get(AttemptState.SUCCEEDED))
+                taken.hold(item, earlier.get(AttemptState.SUCCEEDED, ()))
                 _reduce(free, caps, item)
             elif may_defer and (never := _lacking(caps, at_most, item)):
                 taken.end(item, deferred(never.reason, _short_text(never, at_most, item)))
@@ -109,13 +109,12 @@ class _Taken:
         self.superseded: list[str] = []
         self.payers: dict[str, Payers] = {}
 
-    def hold(self, item: WeighedJob, cut_off: PriorAttempt | None = None) -> None:
-        """Hold the money for a job; its answer that was cut off, if there is one, gives way to the one to come."""
+    def hold(self, item: WeighedJob, cut_off: Sequence[PriorAttempt] = ()) -> None:
+        """Hold the money for a job; its answers that were cut off, of whichever model, give way to the one to come."""
         job, estimate = item.job, item.estimate
         attempt_id = AttemptId(f"att_{uuid4().hex}")
         self.payers[attempt_id] = item.payers
-        if cut_off is not None:
-            self.superseded.append(cut_off.attempt_id)
+        self.superseded += [answer.attempt_id for answer in cut_off]
         self.attempts.append(
             {
                 "attempt_id": attempt_id,
@@ -291,7 +290,7 @@ def _short_text(cap: WindowCap, free: dict[Window, int], item: WeighedJob) -> st
 def in_doubt(ledger: Ledger, queued: Sequence[QueuedJob]) -> dict[int, Ending]:
     """What jobs end as, by row, while an attempt at them may have been billed and nobody has decided about that."""
     return {
-        row_number: unknown_before(unknown.attempt_id, unknown.run_id)
+        row_number: unknown_before(unknown[-1].attempt_id, unknown[-1].run_id)
         for row_number, unknown in _undecided(ledger, queued, AttemptState.UNKNOWN).items()
     }
 
@@ -299,24 +298,23 @@ def in_doubt(ledger: Ledger, queued: Sequence[QueuedJob]) -> dict[int, Ending]:
 def cut_off_before(ledger: Ledger, queued: Sequence[QueuedJob]) -> dict[int, Ending]:
     """What jobs end as, by row, whose answer was cut off and nobody has decided about that."""
     return {
-        row_number: cut_off(answer.attempt_id)
-        for row_number, answer in _undecided(ledger, queued, AttemptState.SUCCEEDED).items()
-        if answer.was_cut_off
+        row_number: cut_off(answers[-1].attempt_id)
+        for row_number, answers in _undecided(ledger, queued, AttemptState.SUCCEEDED).items()
+        if all(answer.was_cut_off for answer in answers)
     }
 
 
-def _undecided(ledger: Ledger, queued: Sequence[QueuedJob], state: AttemptState) -> dict[int, PriorAttempt]:
+def _undecided(
+    ledger: Ledger, queued: Sequence[QueuedJob], state: AttemptState
+) -> dict[int, list[PriorAttempt]]:
     """The earlier attempts in a state, by row, but those that who approved the job had been shown."""
     if not queued:
         return {}
     with ledger.read() as connection:
         prior = prior_attempts(connection, queued)
         approvals = _approvals(connection, queued)
-    return {
-        job.row_number: prior[job.row_number][state]
-        for job in queued
-        if state in prior[job.row_number] and not _knew(job, prior[job.row_number], approvals, state)
-    }
+    unseen = {job.row_number: _unseen(job, prior[job.row_number], approvals, state) for job in queued}
+    return {row_number: attempts for row_number, attempts in unseen.items() if attempts}
 
 
 #: of reviews that were approved: what they said, and when they were
@@ -336,26 +334,27 @@ def _approvals(connection: Connection, queued: Sequence[QueuedJob]) -> _Approval
     return {number: (reason, at) for number, reason, at in connection.execute(query) if at}
 
 
-def _knew(job: QueuedJob, prior: Prior, approvals: _Approvals, state: AttemptState) -> bool:
-    """Whether who approved a job was shown that an attempt at it may have been billed, or that its answer was cut off."""
-    attempt = prior.get(state)
+def _unseen(job: QueuedJob, prior: Prior, approvals: _Approvals, state: AttemptState) -> list[PriorAttempt]:
+    """The attempts in a state but those that who approved the job was shown: as perhaps billed, or as cut off."""
     reason, approved_at = approvals.get(job.review_id or 0, (None, None))
-    return attempt is not None and was_informed(state, attempt, reason, approved_at)
+    return [
+        attempt for attempt in prior.get(state, ()) if not was_informed(state, attempt, reason, approved_at)
+    ]
 
 
 def _already_ended(
     job: QueuedJob, prior: Prior, approvals: _Approvals, *, resend_unknown: bool
 ) -> tuple[Ending, str | None] | None:
     """What a job's earlier attempts make of it, with the attempt that answered it; None when it may be sent."""
-    succeeded = prior.get(AttemptState.SUCCEEDED)
-    if succeeded and not _knew(job, prior, approvals, AttemptState.SUCCEEDED):
-        return answered_before(), succeeded.attempt_id
+    if answers := _unseen(job, prior, approvals, AttemptState.SUCCEEDED):
+        whole = [answer for answer in answers if not answer.was_cut_off]
+        return answered_before(), (whole or answers)[-1].attempt_id
     if flying := prior.get(AttemptState.OPEN):
-        detail = f"in flight in {flying.run_id}; the next run takes it up"
+        detail = f"in flight in {flying[-1].run_id}; the next run takes it up"
         return deferred(Reason.IN_FLIGHT_ELSEWHERE, detail), None
-    resend_unknown = resend_unknown or _knew(job, prior, approvals, AttemptState.UNKNOWN)
-    if (unknown := prior.get(AttemptState.UNKNOWN)) and not resend_unknown:
-        return unknown_before(unknown.attempt_id, unknown.run_id), None
+    unknown = _unseen(job, prior, approvals, AttemptState.UNKNOWN)
+    if unknown and not resend_unknown:
+        return unknown_before(unknown[-1].attempt_id, unknown[-1].run_id), None
     return None
 
 

@@ -35,8 +35,8 @@ class PriorAttempt(NamedTuple):
         return self.stop_reason == CUT_OFF
 
 
-#: one attempt for each way in which earlier ones at a job stand
-Prior = dict[AttemptState, PriorAttempt]
+#: earlier attempts at a job by how they stand, the latest last; none stands under a state that no attempt has
+Prior = dict[AttemptState, list[PriorAttempt]]
 #: a job, and one of the payloads that it was sent with
 _Key = tuple[str, str]
 
@@ -58,7 +58,7 @@ def prior_attempts(connection: Connection, queued: Sequence[QueuedJob]) -> dict[
             for state, attempt in found.get(key, ()):
                 serves = key == own and same_model(job.pinned_model, attempt.model)
                 if state == AttemptState.UNKNOWN or serves:
-                    standing[state] = attempt
+                    standing.setdefault(state, []).append(attempt)
     return prior
 
 

@@ -197,14 +197,19 @@ def _write(connection: Connection, ends: Sequence[tuple[Row[Any], Settlement]]) 
         settled.update(bears.in_windows(*when, cost, row.deadline))
     now = datetime.now(UTC)
     connection.execute(_SETTLE, [_settle_values(end, row.held_nano_usd, now) for row, end in ends])
+    keep_answers(connection, [end for _, end in ends])
+    add_to_windows(connection, {window: (held[window], settled[window]) for window in held})
+
+
+def keep_answers(connection: Connection, ends: Sequence[Settlement]) -> None:
+    """Keep what came of attempts, in place of what was kept of them before."""
     answers = [
         {"attempt_id": end.attempt_id, "body": storable(end.response)}
-        for _, end in ends
+        for end in ends
         if end.response is not None
     ]
     if answers:
         connection.execute(_KEEP_ANSWER, answers)
-    add_to_windows(connection, {window: (held[window], settled[window]) for window in held})
 
 
 def _settle_values(end: Settlement, held: int, now: datetime) -> dict[str, Any]:

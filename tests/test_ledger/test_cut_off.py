@@ -1,9 +1,10 @@
 """Answers that were cut off: their jobs wait for a person, and are paid for again only when that person saw it."""
 
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from rules.endings import cut_off, cut_off_parked
 from schemas.job import Approval, KeptAnswers
@@ -107,6 +108,48 @@ def test_who_approves_it_as_it_is_pays_again_and_only_one_attempt_answers_the_jo
     assert budgets(ledger)["day"] == (0, 12)
     assert len(rows(ledger, ResponseRow, ResponseRow.attempt_id)) == 2
     assert_true(ledger)
+
+
+def of_model(ledger, attempt_id, model):
+    with ledger.write() as connection:
+        connection.execute(update(AttemptRow).where(AttemptRow.attempt_id == attempt_id).values(model=model))
+
+
+def cut_off_under_two_models(ledger):
+    """A job whose answer was cut off under one model, and then under another that it was pinned to; both attempts."""
+    first = first_night(ledger)
+    of_model(ledger, first, "claude-opus-5-5")
+    next_night(ledger, model="claude-haiku-5-5")
+    [held] = take(ledger, [100], "run-2").held
+    write_down(ledger, [held.attempt_id], [cut(held)])
+    return first, held.attempt_id
+
+
+@pytest.mark.parametrize("latest", ["claude-haiku-5-5", "claude-opus-5-5"])
+def test_answers_that_were_cut_off_under_several_models_all_give_way_to_the_one_to_come(ledger, latest):
+    first, second = cut_off_under_two_models(ledger)
+    if latest == "claude-opus-5-5":
+        of_model(ledger, second, "claude-sonnet-5-5")
+        of_model(ledger, first, "claude-haiku-5-5")
+        of_model(ledger, second, latest)
+    next_night(ledger, "run-3", approval=approved(ledger))
+    [held] = take(ledger, [100], "run-3").held
+    assert states(ledger) == {first: "failed", second: "failed", held.attempt_id: "open"}
+    write_down(ledger, [held.attempt_id], [whole(held)])
+    assert outcomes(ledger, "run-3") == [("succeeded", None)]
+    assert budgets(ledger)["day"] == (0, 17)
+
+
+def test_who_approved_after_one_of_two_answers_was_cut_off_does_not_pay_again(ledger):
+    first, second = cut_off_under_two_models(ledger)
+    approval = approved(ledger)
+    with ledger.write() as connection:
+        later = update(AttemptRow).where(AttemptRow.attempt_id == first)
+        connection.execute(later.values(ended_at=datetime.now(UTC) + timedelta(hours=1)))
+    queued = next_night(ledger, "run-3", approval=approval)
+    assert holds.cut_off_before(ledger, queued) == {0: cut_off(first)}
+    assert take(ledger, [100], "run-3").held == []
+    assert states(ledger) == {first: "succeeded", second: "succeeded"}
 
 
 def test_an_approval_from_before_the_answer_does_not_pay_again(ledger):

@@ -61,6 +61,30 @@ def test_usage_without_input_is_settled_at_the_worst_case_and_other_usage_as_it_
     assert believed(plain, expecting(0)) == plain
 
 
+SAID = [{"type": "text", "text": "yes"}]
+
+
+@pytest.mark.parametrize(
+    ("content", "output", "is_believed"),
+    [
+        (SAID, 0, False),
+        ([{"type": "tool_use", "id": "t", "name": "n", "input": {}}], 0, False),
+        (SAID, 1, True),
+        ([], 0, True),
+        ([{"type": "text", "text": ""}], 0, True),
+    ],
+)
+def test_usage_without_output_is_settled_at_the_worst_case_where_the_answer_says_something(
+    content, output, is_believed
+):
+    plain = answer(10, output, content=content)
+    found = believed(plain, expecting(10, worst_case=10**12))
+    if is_believed:
+        assert found == plain
+    else:
+        assert (found.charge.cost, found.charge.billing) == (10**12, Billing.PARTIAL)
+
+
 def test_a_refusal_that_is_not_billed_costs_nothing_whatever_its_usage():
     refusal = {"stop_reason": "refusal", "stop_details": {"category": "cyber"}}
     plain = answer(0, 0, **refusal)

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import json
+import resource
 import tempfile
 
 import orjson
@@ -31,7 +32,7 @@ def sent_of(body):
     return asyncio.run(chunks())
 
 
-@given(item_lists, st.integers(1, 3_000), st.sampled_from([0, 1_000_000]))
+@given(item_lists, st.integers(1, 3_000), st.sampled_from([1, 1_000_000]))
 def test_what_is_sent_has_its_size_and_is_the_items_in_their_order(items, piece, spool):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(batch_body, "PIECE_BYTES", piece)
@@ -87,3 +88,18 @@ def test_a_disk_that_is_full_is_a_sentence_and_nothing_was_sent(monkeypatch):
         with pytest.raises(RunFailed, match=r"No space left on device.*not sent.*TMPDIR"):
             body.add("att_0", b"{}")
         assert (len(body), body.size) == (0, before)
+
+
+def test_a_disk_that_is_full_by_the_end_of_the_last_item_is_noticed_before_anything_is_sent(monkeypatch):
+    monkeypatch.setattr(batch_body, "_SPOOL_BYTES", 1)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with BatchBody() as body:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+        try:
+            body.add("att_0", b"x" * 90)
+            with pytest.raises(RunFailed, match="not sent"):
+                body.add("att_1", b"x" * 90)
+            assert body.ids == ["att_0"]
+            body.close()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -83,6 +83,14 @@ def test_usage_of_nothing_holds_its_worst_case_under_the_cap(tmp_path):
     assert "came with a usage of no input at all" in report.drift[0].detail
 
 
+def test_answers_whose_usage_has_no_output_hold_their_worst_case_and_teach_nothing(tmp_path):
+    report, attempts = one_night(tmp_path, Odd(output=0))
+    assert report.jobs.succeeded == 12
+    for row in attempts:
+        assert (row.actual_nano_usd, row.billing) == (row.worst_case_nano_usd, "partial")
+    assert all(lesson.n == 0 for lesson in report.lessons)
+
+
 def test_a_bill_far_below_its_count_is_an_alarm_on_the_first_night(tmp_path):
     class Small(Odd):
         def usage(self, body):

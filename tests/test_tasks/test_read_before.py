@@ -3,8 +3,11 @@
 import asyncio
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,9 +15,11 @@ from sqlalchemy import select, update
 
 from schemas.ledger import AttemptRow, JobRow, RunRow
 from schemas.payload.payload import Payload
+from services.job_file import JobFile
 from services.ledger import reviews
 from tasks import read_jobs
-from tests.nights import KINDS, Rows, a_run_on_record, night, text_row
+from tests import fakes
+from tests.nights import KINDS, Rows, a_run_on_record, ended, night, text_row
 from tests.strategies import examples, quick_ledger, request
 from tests.test_ledger.test_reviews.table import FIGURES
 
@@ -137,6 +142,7 @@ def test_what_was_answered_is_not_checked_again_and_what_waits_for_a_person_is(l
         (ROWS, {"output": {"default_max_tokens": 77}}),
         (ROWS, {"jobs": {"max_tokens": 77}}),
         (ROWS, {"results": {"keep": ["ticket"]}}),
+        (ROWS, {"routes": [{"name": "one", "model": "claude-opus-5-5", "up_to_input_tokens": 10_000}]}),
     ],
 )
 def test_rows_that_are_read_from_something_else_or_in_another_way_are_all_checked(
@@ -203,3 +209,34 @@ def test_a_job_with_answers_of_two_models_is_read_again(ledger, tmp_path, checke
 def test_a_job_that_got_the_answer_to_another_is_read_again(ledger, tmp_path, checked):
     rows = [{"job_id": job_id} | text_row("the same for both") for job_id in ("a", "b")]
     assert checked_in_the_last_of(ledger, tmp_path, checked, (rows, {}), (rows, {})) == ["b"]
+
+
+def test_an_answered_row_that_a_batch_does_not_take_is_rejected_as_any_other_is(ledger, tmp_path, checked):
+    rows = [{"job_id": "fast"} | text_row("x", model="claude-opus-5-5", params='{"speed": "fast"}')]
+    assert checked_in_the_last_of(ledger, tmp_path, checked, (rows, {}), (rows, {"mode": "batches"})) == [
+        "fast"
+    ]
+    assert ended(ledger, "run-2") == {0: "rejected"}
+
+
+def test_what_a_model_no_longer_takes_is_checked_again(ledger, tmp_path, checked, monkeypatch):
+    asyncio.run(night(ledger, tmp_path, 1, ROWS))
+    checked.clear()
+    for name, facts in fakes.MODELS.items():
+        monkeypatch.setitem(fakes.MODELS, name, replace(facts, max_tokens=49))
+    asyncio.run(night(ledger, tmp_path, 2, ROWS))
+    assert len(checked) == 5
+    assert set(ended(ledger, "run-2").values()) == {"rejected"}
+
+
+def test_rows_whose_folder_says_something_else_of_them_are_read_again(ledger, tmp_path):
+    for number, (group, model) in enumerate([("a", "claude-opus-5-5"), ("b", "claude-sonnet-5-5")], 1):
+        folder = tmp_path / f"in-{number}" / f"group={group}" / f"model={model}"
+        folder.mkdir(parents=True)
+        pq.write_table(pa.Table.from_pylist([{"job_id": "one", "prompt": "hello"}]), folder / "part.parquet")
+        file = JobFile(str(tmp_path / f"in-{number}"))
+        gateway, _ = asyncio.run(night(ledger, tmp_path, number, file))
+        assert [body["model"] for body in gateway.sent] == [model]
+        with ledger.read() as connection:
+            groups = select(JobRow.group_name).where(JobRow.run_id == f"run-{number}")
+            assert connection.scalars(groups).all() == [group]

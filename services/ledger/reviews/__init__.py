@@ -27,6 +27,7 @@ from services.ledger.reviews.reading import (
     raw_answers,
     totals,
 )
+from services.ledger.reviews.standing import as_approved_now
 
 __all__ = [
     "Advise",
@@ -37,6 +38,7 @@ __all__ = [
     "apply_decisions",
     "approve",
     "approved_jobs",
+    "as_approved_now",
     "book",
     "book_attempt",
     "claim",

@@ -1,0 +1,99 @@
+"""What people decide about a job that a run has read and not sent yet: the run acts on what holds when its turn comes."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import update
+
+from flows.nightly_batch import weigh_and_send
+from schemas.payload.payload import Payload
+from schemas.review_tables import ReviewRow
+from services.ledger import jobs, reviews
+from services.ledger.verify import verify
+from tasks.read_approved import read_approved
+from tasks.read_jobs import read_jobs
+from tasks.shards import Sizes
+from tests.fakes import FakeGateway
+from tests.nights import Rows, a_run_on_record, night, text_row
+from tests.strategies import quick_ledger, request
+from tests.test_ledger.test_reviews.table import FIGURES
+from tests.test_tasks.test_resubmit_approved import TIGHT, outcomes, standing
+
+ROWS = [{"job_id": "heavy"} | text_row("h" * 80)]
+EDITED = Payload.checked(request("e" * 90))
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    opened = quick_ledger(f"sqlite:///{tmp_path}/ledger.db")
+    yield opened
+    opened.close()
+
+
+async def approved(ledger, folder):
+    """The review of a parked job, which Ana has approved."""
+    await night(ledger, folder, 1, ROWS, **TIGHT)
+    [review] = reviews.listed(ledger)
+    assert reviews.approve(ledger, [review.id], "ana").changed == 1
+    return review.id
+
+
+async def sent_after(ledger, folder, decide, *, from_file):
+    """What a run sends that read what was approved before something was decided; and its report."""
+    gateway = FakeGateway()
+    run = await a_run_on_record(ledger, gateway, folder, "run-2", **TIGHT)
+    if from_file:
+        await read_jobs(run, Rows(ROWS), None, resubmit_approved=True)
+    else:
+        await read_approved(run)
+    decide()
+    report = await weigh_and_send(run, Sizes(count=2, admit=2))
+    found = verify(ledger)
+    assert found.ok, found
+    return [body["messages"][0]["content"] for body in gateway.sent], report
+
+
+def lapse(ledger, number):
+    with ledger.write() as connection:
+        gone = datetime.now(UTC) - timedelta(hours=1)
+        connection.execute(update(ReviewRow).where(ReviewRow.id == number).values(expires_at=gone))
+
+
+def edited_after_all(ledger, number):
+    reviews.reopen(ledger, [number], "ana")
+    assert reviews.edit(ledger, number, "ana", EDITED, FIGURES)
+
+
+LATER = {
+    "rejected": (lambda one, number: reviews.reject(one, [number], "ana"), "rejected", "rejected"),
+    "taken back": (lambda one, number: reviews.reopen(one, [number], "ben"), "review", "pending"),
+    "lapsed": (lapse, "review", "pending"),
+    "edited": (edited_after_all, "deferred", "edited"),
+    "approved again": (lambda one, number: reviews.approve(one, [number], "ana"), "succeeded", "sent"),
+}
+
+
+@pytest.mark.parametrize("from_file", [True, False], ids=["of a file", "of the reviews"])
+@pytest.mark.parametrize("later", LATER)
+async def test_a_run_sends_what_is_approved_when_its_turn_comes(ledger, tmp_path, later, from_file):
+    number = await approved(ledger, tmp_path)
+    decide, outcome, status = LATER[later]
+    sent, _ = await sent_after(ledger, tmp_path, lambda: decide(ledger, number), from_file=from_file)
+    assert outcomes(ledger, "run-2")["heavy"][0] == outcome
+    assert len(sent) == (outcome == "succeeded")
+    assert standing(ledger)["heavy"].status == status
+
+
+async def test_the_ceilings_are_those_of_the_last_approval(ledger, tmp_path):
+    await night(ledger, tmp_path, 1, ROWS, **TIGHT)
+    [review] = reviews.listed(ledger)
+    reviews.approve(ledger, [review.id], "ana", ceiling_usd=Decimal(5), ceiling_tokens=9_000)
+    run = await a_run_on_record(ledger, None, tmp_path, "run-2", **TIGHT)
+    await read_approved(run)
+    reviews.approve(ledger, [review.id], "ana")
+    queued = jobs.next_in_queue(ledger, "run-2", 10)
+    assert [(job.ceiling, job.ceiling_tokens) for job in queued] == [(5 * 10**9, 9_000)]
+    [job], ended = reviews.as_approved_now(ledger, queued)
+    assert ended == []
+    assert (job.ceiling, job.ceiling_tokens) == (review.worst_case_nano_usd, review.input_tokens)

@@ -1,0 +1,70 @@
+"""At which prices the items of a batch are settled: at those of the day that it left on, or the dearest that may hold."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from rules.prices import BilledTokens, PriceCard
+from schemas.ledger import AttemptRow
+from tasks.watch_batch import watch
+from tests.fake_batches import BatchGateway, all_rows, assert_budgets_add_up, begun, submitted_all
+from tests.strategies import quick_ledger
+from tests.test_rules.test_scale import contract
+from tests.test_tasks.test_collect import change
+
+NOW = datetime.now(UTC).replace(hour=12)
+DAY = timedelta(1)
+MODEL = "claude-haiku-5-5"
+
+
+class Ended(BatchGateway):
+    """Batches that ended at a moment."""
+
+    def __init__(self, ended_at):
+        super().__init__()
+        self.ended_at = ended_at
+
+    def seen(self, made):
+        return replace(super().seen(made), ended_at=self.ended_at)
+
+
+async def settled(folder, *, opened_at, left_at, ended_at):
+    """The attempts of a batch over a change of prices today: 1 USD per million tokens until yesterday, 3 USD since."""
+    ledger = quick_ledger(f"sqlite:///{folder}/ledger.db")
+    prices = [
+        contract(1, model=MODEL, until=(NOW - DAY).date()),
+        contract(3, model=MODEL, since=NOW.date()),
+    ]
+    run = await begun(ledger, Ended(ended_at), folder, prices=prices)
+    [batch] = await submitted_all(run)
+    change(ledger, AttemptRow, opened_at=opened_at, sent_at=left_at)
+    await watch(run, batch)
+    assert_budgets_add_up(ledger)
+    attempts = all_rows(ledger, AttemptRow)
+    ledger.close()
+    assert len(attempts) == 3
+    for attempt in attempts:
+        tokens = BilledTokens(attempt.actual_input_tokens, attempt.actual_output_tokens)
+        by_day = [PriceCard(MODEL, day, run.policy).price(tokens, batch=True) for day in (NOW - DAY, NOW)]
+        yield attempt, by_day
+
+
+@pytest.mark.parametrize(
+    ("opened_at", "left_at", "ended_at", "day", "billing"),
+    [
+        (NOW - DAY, NOW - DAY, NOW - DAY, 0, "full"),
+        (NOW - DAY, NOW, NOW, 1, "full"),
+        (NOW - DAY, NOW - DAY, NOW, 1, "partial"),
+        (NOW - DAY, NOW - DAY, None, 1, "partial"),
+        (NOW, NOW, NOW + DAY, 1, "full"),
+        (NOW - 3 * DAY, NOW - 3 * DAY, NOW, 0, "full"),
+    ],
+)
+async def test_an_item_is_settled_at_the_dearest_day_that_it_may_have_been_billed_on(
+    tmp_path, opened_at, left_at, ended_at, day, billing
+):
+    moments = {"opened_at": opened_at, "left_at": left_at, "ended_at": ended_at}
+    async for attempt, by_day in settled(tmp_path, **moments):
+        assert (attempt.actual_nano_usd, attempt.billing) == (by_day[day], billing)
+        assert by_day[0] < by_day[1]
