@@ -7,16 +7,17 @@ from pathlib import Path
 
 from simulator.process import RunningSimulator, starting_simulator
 
-_LOG = Path("data/simulated/billed.jsonl")
+#: where the simulator of a command writes what it billed, below the current folder
+SIMULATED_LOG = Path("data/simulated/billed.jsonl")
 #: those that nobody has asked for yet: what waits for each, and what ends it
 _started: list[tuple[Callable[[], RunningSimulator], ExitStack]] = []
 
 
 def start_early_simulator() -> None:
     """Start the simulator that a command with --simulate asks for; it ends with this process at the latest."""
-    _LOG.parent.mkdir(parents=True, exist_ok=True)
+    SIMULATED_LOG.parent.mkdir(parents=True, exist_ok=True)
     ends = ExitStack()
-    _started.append((ends.enter_context(starting_simulator(_LOG)), ends))
+    _started.append((ends.enter_context(starting_simulator(SIMULATED_LOG)), ends))
     atexit.register(ends.close)
 
 

@@ -7,7 +7,9 @@ from rules.quote_text import (
     CAP_HEADINGS,
     PART_HEADINGS,
     POLICY_HEADINGS,
+    WAY_HEADINGS,
     cap_rows,
+    measuring_lines,
     part_rows,
     policy_rows,
     quote_title,
@@ -16,8 +18,8 @@ from rules.quote_text import (
     quoted_reason_rows,
     quoted_time_line,
     sample_line,
+    way_rows,
 )
-from rules.thinking_ways import WAY_HEADINGS, measuring_lines, way_rows
 from schemas.quote import QuoteReport
 
 _WORDS = ("policy", "of it", "rests on", "cap", "model", "payload", "way to think")

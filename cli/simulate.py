@@ -5,18 +5,19 @@ from typing import Annotated
 
 import typer
 
+from cli.early_simulator import SIMULATED_LOG
 from schemas.errors import BadInput
 from simulator.plan import PlanError
 from simulator.server import serve
-
-_LOG = Path("data/simulated/billed.jsonl")
 
 
 def simulate(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="The port to listen on; 0 chooses a free one.")
     ] = 8787,
-    log: Annotated[Path, typer.Option(help="A JSON-lines file for every request that was billed.")] = _LOG,
+    log: Annotated[
+        Path, typer.Option(help="A JSON-lines file for every request that was billed.")
+    ] = SIMULATED_LOG,
     plan: Annotated[Path | None, typer.Option(help="Faults, latency and limits (TOML).")] = None,
 ) -> None:
     """Serve a simulated Anthropic API on this machine until it is interrupted."""

@@ -1,9 +1,5 @@
 """The policies that a quote compares: the run's own, and what routing and batches save against it."""
 
-from datetime import datetime
-from hashlib import sha256
-
-from rules.models import Models
 from schemas.outcome import Mode
 from schemas.policy import Policy
 
@@ -43,18 +39,3 @@ def other_name(policy: Policy) -> str:
 
 def _other_mode(policy: Policy) -> Mode:
     return Mode.MESSAGES if policy.mode is Mode.BATCHES else Mode.BATCHES
-
-
-#: where calls are made changes neither what is sent nor what it costs
-_WHERE = {"runner", "workers", "dask_address"}
-
-
-def policy_digest(policy: Policy) -> str:
-    """SHA-256 of all that a policy says."""
-    return sha256(policy.model_dump_json(exclude={"run": _WHERE}).encode()).hexdigest()
-
-
-def prices_digest(models: Models, now: datetime) -> str:
-    """SHA-256 of the prices, at a moment, of the models that a run may call by its routes."""
-    text = "\n".join(models.price_terms(now))
-    return sha256(text.encode()).hexdigest()

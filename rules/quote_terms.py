@@ -1,11 +1,29 @@
-"""The terms of a quote: whether a run may be held to it, and whether its cost fell inside."""
+"""The terms of a quote: what they are, whether a run may be held to them, and whether its cost fell inside."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from hashlib import sha256
 
+from rules.models import Models
 from schemas.budget import Window, WindowCap
 from schemas.money import to_usd, usd_text
+from schemas.policy import Policy
 from schemas.quote import QuoteOnRecord, QuoteTerms
 from schemas.report import QuoteFigures
+
+#: where calls are made changes neither what is sent nor what it costs
+_WHERE = {"runner", "workers", "dask_address"}
+
+
+def policy_digest(policy: Policy) -> str:
+    """SHA-256 of all that a policy says."""
+    return sha256(policy.model_dump_json(exclude={"run": _WHERE}).encode()).hexdigest()
+
+
+def prices_digest(models: Models, now: datetime) -> str:
+    """SHA-256 of the prices, at a moment, of the models that a run may call by its routes."""
+    text = "\n".join(models.price_terms(now))
+    return sha256(text.encode()).hexdigest()
 
 
 def broken_terms(quote: QuoteOnRecord, now: QuoteTerms) -> list[str]:

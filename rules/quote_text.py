@@ -1,14 +1,29 @@
 """The quote as people read it: the same rows for the terminal, the Markdown file and the Prefect artifact."""
 
+from collections.abc import Sequence
+
 from rules.markdown_table import markdown_table
-from rules.thinking_ways import WAY_HEADINGS, measuring_lines, way_rows
+from rules.thinking_ways import MEASURED_ROWS
 from schemas.money import usd_most, usd_rounded
-from schemas.quote import QuotedDeadline, QuotedPolicy, QuotedSample, QuotedUsd, QuoteReport
+from schemas.quote import QuotedDeadline, QuotedPolicy, QuotedSample, QuotedUsd, QuotedWay, QuoteReport
 
 QuoteRows = list[tuple[str, ...]]
 POLICY_HEADINGS = ("policy", "jobs", "expected", "p10 to p90", "worst case", "+ caching", "rests on", "ratio")
 PART_HEADINGS = ("of it", "jobs", "input tokens", "expected", "p10 to p90", "worst case", "rests on")
 CAP_HEADINGS = ("cap", "used", "of", "jobs deferred", "a cap that lets all through")
+WAY_HEADINGS = (
+    "model",
+    "payload",
+    "way to think",
+    "jobs",
+    "ask for it",
+    "answers",
+    "output",
+    "p95",
+    "thinking",
+    "expected",
+    "worst case",
+)
 
 _MEANINGS = {
     "priced": "would be sent",
@@ -87,6 +102,51 @@ def cap_rows(report: QuoteReport) -> QuoteRows:
         )
         for one in report.caps
     ]
+
+
+def way_rows(ways: Sequence[QuotedWay]) -> list[tuple[str, ...]]:
+    """The ways as a table; what was not observed is stated, and no figure stands in its place."""
+    return [
+        (
+            one.model,
+            one.payload_class,
+            _way_name(one),
+            f"{one.jobs:,}",
+            f"{one.as_asked:,}",
+            *_observed_cells(one),
+            usd_most(one.worst_usd),
+        )
+        for one in ways
+    ]
+
+
+def _observed_cells(one: QuotedWay) -> tuple[str, ...]:
+    if one.expected_usd is None:
+        return ("none", "", "", "", "not observed")
+    answers = f"{one.answers:,}, {one.cut_off:,} cut off" if one.cut_off else f"{one.answers:,}"
+    share = "" if one.thinking_share is None else f"{one.thinking_share:.0%}"
+    return answers, f"{one.mean_output:,}", f"{one.p95_output:,}", share, usd_rounded(one.expected_usd)
+
+
+def _way_name(one: QuotedWay) -> str:
+    if one.effort is not None:
+        return f"effort {one.effort}"
+    return "no effort named" if one.budget_tokens is None else f"budget {one.budget_tokens:,}"
+
+
+def measuring_lines(ways: Sequence[QuotedWay]) -> list[str]:
+    """That some ways were not observed, and then a line for each command that measures them; none where all were."""
+    wanted: dict[str, list[str]] = {}
+    for one in ways:
+        if one.measure is not None:
+            wanted.setdefault(one.measure, []).append(f"{one.model}, {one.payload_class}, {_way_name(one)}")
+    if not wanted:
+        return []
+    how = (
+        f"What was not observed is not known, and no other way shows it. Each command measures it on {MEASURED_ROWS} rows, "
+        "and pays for them; the run of the whole file pays again for a row that was measured in another way than its own."
+    )
+    return [how, *(f"{'; '.join(names)}: {command}" for command, names in wanted.items())]
 
 
 def sample_line(sample: QuotedSample) -> str:

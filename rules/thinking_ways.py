@@ -15,7 +15,7 @@ from rules.lesson import LessonKey, Outputs, Tally
 from rules.scale import Scale
 from schemas.job import QueuedJob
 from schemas.model_facts import ModelFacts
-from schemas.money import to_usd, usd_most, usd_rounded
+from schemas.money import to_usd
 from schemas.outcome import Mode
 from schemas.payload.api_rules import RULES, refusal
 from schemas.payload.traits import PayloadClass, Traits
@@ -199,63 +199,3 @@ def _figures(key: LessonKey, budget: int | None, sums: _WaySum) -> QuotedWay:
         figures.thinking_share = sums.seen.thinking_share
         figures.expected_usd = to_usd(sums.expected)
     return figures
-
-
-WAY_HEADINGS = (
-    "model",
-    "payload",
-    "way to think",
-    "jobs",
-    "ask for it",
-    "answers",
-    "output",
-    "p95",
-    "thinking",
-    "expected",
-    "worst case",
-)
-
-
-def way_rows(ways: Sequence[QuotedWay]) -> list[tuple[str, ...]]:
-    """The ways as a table; what was not observed is stated, and no figure stands in its place."""
-    return [
-        (
-            one.model,
-            one.payload_class,
-            _named(one),
-            f"{one.jobs:,}",
-            f"{one.as_asked:,}",
-            *_observed_cells(one),
-            usd_most(one.worst_usd),
-        )
-        for one in ways
-    ]
-
-
-def _observed_cells(one: QuotedWay) -> tuple[str, ...]:
-    if one.expected_usd is None:
-        return ("none", "", "", "", "not observed")
-    answers = f"{one.answers:,}, {one.cut_off:,} cut off" if one.cut_off else f"{one.answers:,}"
-    share = "" if one.thinking_share is None else f"{one.thinking_share:.0%}"
-    return answers, f"{one.mean_output:,}", f"{one.p95_output:,}", share, usd_rounded(one.expected_usd)
-
-
-def _named(one: QuotedWay) -> str:
-    if one.effort is not None:
-        return f"effort {one.effort}"
-    return "no effort named" if one.budget_tokens is None else f"budget {one.budget_tokens:,}"
-
-
-def measuring_lines(ways: Sequence[QuotedWay]) -> list[str]:
-    """That some ways were not observed, and then a line for each command that measures them; none where all were."""
-    wanted: dict[str, list[str]] = {}
-    for one in ways:
-        if one.measure is not None:
-            wanted.setdefault(one.measure, []).append(f"{one.model}, {one.payload_class}, {_named(one)}")
-    if not wanted:
-        return []
-    how = (
-        f"What was not observed is not known, and no other way shows it. Each command measures it on {MEASURED_ROWS} rows, "
-        "and pays for them; the run of the whole file pays again for a row that was measured in another way than its own."
-    )
-    return [how, *(f"{'; '.join(names)}: {command}" for command, names in wanted.items())]

@@ -3,8 +3,7 @@
 from datetime import UTC, datetime
 
 from rules.caps import caps_of
-from rules.quote_policies import policy_digest, prices_digest
-from rules.quote_terms import broken_terms, caps_below
+from rules.quote_terms import broken_terms, caps_below, policy_digest, prices_digest
 from rules.scale import Scale
 from schemas.errors import BadInput
 from schemas.quote import QuoteTerms

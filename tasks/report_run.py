@@ -327,25 +327,32 @@ def _all_on_largest(run: Run) -> int:
     card = run.models.price_card(run.models.largest, run.scale.clock())
     total = 0
     for row in run_sums.paid(run.ledger, run.run_id):
-        if row.billing == Billing.NOT_BILLED:
+        tokens = _billed_tokens(row)
+        if tokens is None:
             continue
-        if row.actual_input_tokens is None or row.actual_output_tokens is None:
-            continue
-        write, write_1h = row.cache_write_tokens or 0, row.cache_write_1h_tokens or 0
-        read = row.cache_read_tokens or 0
-        tokens = BilledTokens(
-            row.actual_input_tokens - write - read,
-            row.actual_output_tokens,
-            cache_write_5m=write - write_1h,
-            cache_write_1h=write_1h,
-            cache_read=read,
-            web_searches=row.web_searches or 0,
-        )
         # another model may have no fast mode to compare with
         speed = (row.usage or {}).get("speed") if row.model == card.model else None
         cost, _ = card.bill(tokens, batch=row.batch_id is not None, geo=row.inference_geo, speed=speed)
         total += cost
     return total
+
+
+def _billed_tokens(paid: run_sums.PaidAttempt) -> BilledTokens | None:
+    """What an attempt was billed for; None where it was not billed, or its usage is not known."""
+    if paid.billing == Billing.NOT_BILLED:
+        return None
+    if paid.actual_input_tokens is None or paid.actual_output_tokens is None:
+        return None
+    write, write_1h = paid.cache_write_tokens or 0, paid.cache_write_1h_tokens or 0
+    read = paid.cache_read_tokens or 0
+    return BilledTokens(
+        paid.actual_input_tokens - write - read,
+        paid.actual_output_tokens,
+        cache_write_5m=write - write_1h,
+        cache_write_1h=write_1h,
+        cache_read=read,
+        web_searches=paid.web_searches or 0,
+    )
 
 
 def _model_figures(sums: ModelSums) -> ModelFigures:

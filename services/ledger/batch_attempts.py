@@ -13,13 +13,11 @@ from schemas.money import NanoUsd
 from schemas.outcome import UNSETTLED_STATES, AttemptState, Ending, Method
 from schemas.payload.traits import Traits
 from services.ledger.outcomes import end_where
+from services.ledger.pages import pages
 from services.ledger.payers import payers_of
 from services.ledger.settle import keep_answers, settle, taken_up_again
 from services.ledger.store import Ledger
 from services.ledger.windows import add_to_windows, one_at_a_time
-
-#: ids a statement names at most
-_PAGE = 500
 
 
 def attempts_of(ledger: Ledger, batch_id: str) -> list[UnsettledAttempt]:
@@ -111,10 +109,10 @@ def settle_items(ledger: Ledger, settlements: Sequence[Settlement]) -> None:
         one_at_a_time(connection)
         with_body = [end.attempt_id for end in settlements if end.response is not None]
         unsettled = select(AttemptRow.attempt_id).where(AttemptRow.state.in_(UNSETTLED_STATES))
-        for start in range(0, len(with_body), _PAGE):
+        for page in pages(with_body):
             connection.execute(
                 delete(ResponseRow).where(
-                    ResponseRow.attempt_id.in_(with_body[start : start + _PAGE]),
+                    ResponseRow.attempt_id.in_(page),
                     ResponseRow.attempt_id.in_(unsettled),
                 )
             )

@@ -9,10 +9,8 @@ from schemas.budget import Payers
 from schemas.job import RunId
 from schemas.ledger import AttemptRow, JobRow
 from schemas.saving_tables import CostShareRow
+from services.ledger.pages import pages
 from services.ledger.store import Ledger
-
-#: ids a statement names at most
-_PAGE = 500
 
 
 def sharing_payers(ledger: Ledger, run_id: RunId, rows: Sequence[int]) -> dict[int, Payers]:
@@ -27,8 +25,7 @@ def sharing_payers(ledger: Ledger, run_id: RunId, rows: Sequence[int]) -> dict[i
     first: dict[int, str] = {}
     group = func.coalesce(JobRow.group_name, "")
     with ledger.read() as connection:
-        for start in range(0, len(rows), _PAGE):
-            page = rows[start : start + _PAGE]
+        for page in pages(rows):
             sharers = select(JobRow.shares_with_row, group, func.count()).where(
                 JobRow.run_id == run_id, JobRow.shares_with_row.in_(page), JobRow.outcome.is_(None)
             )
@@ -62,9 +59,9 @@ def payers_of(connection: Connection, attempts: Collection[Row[Any]]) -> dict[st
     payers = {row.attempt_id: Payers.alone(row.group_name) for row in attempts}
     split = [row.attempt_id for row in attempts if row.split_jobs is not None]
     groups: dict[str, dict[str, int]] = {}
-    for start in range(0, len(split), _PAGE):
+    for page in pages(split):
         query = select(CostShareRow.attempt_id, CostShareRow.group_name, CostShareRow.jobs).where(
-            CostShareRow.attempt_id.in_(split[start : start + _PAGE])
+            CostShareRow.attempt_id.in_(page)
         )
         for attempt_id, group, jobs in connection.execute(query):
             groups.setdefault(attempt_id, {})[group] = jobs

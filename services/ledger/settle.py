@@ -19,12 +19,10 @@ from schemas.outcome import LIVE_STATES, UNSETTLED_STATES, AttemptState, Billing
 from schemas.run import RunKey
 from services.ledger.leases import is_owned
 from services.ledger.outcomes import answer_late, end_waiting
+from services.ledger.pages import pages
 from services.ledger.payers import payers_of
 from services.ledger.store import Ledger, storable
 from services.ledger.windows import add_to_windows, move_to_today, one_at_a_time
-
-#: ids a statement names at most
-_PAGE = 500
 
 
 class LeftBefore(Exception):  # noqa: N818 - reads as what it is where it is caught
@@ -170,9 +168,9 @@ def taken_up_again(connection: Connection, attempt_ids: Sequence[str]) -> set[st
         other.state.in_(LIVE_STATES),
     )
     found: set[str] = set()
-    for start in range(0, len(attempt_ids), _PAGE):
-        page = AttemptRow.attempt_id.in_(attempt_ids[start : start + _PAGE])
-        found |= set(connection.scalars(select(AttemptRow.attempt_id).where(page, has_other)))
+    for page in pages(attempt_ids):
+        query = select(AttemptRow.attempt_id).where(AttemptRow.attempt_id.in_(page), has_other)
+        found |= set(connection.scalars(query))
     return found
 
 
@@ -299,6 +297,6 @@ def end_open_attempts(
         left_open.append(AttemptRow.attempt_id.in_(among))
     rows = connection.execute(select(AttemptRow.attempt_id, AttemptRow.sent_at).where(*left_open)).all()
     ends = [interrupted(AttemptId(row.attempt_id), sent=row.sent_at is not None) for row in rows]
-    for start in range(0, len(ends), 500):
-        settle(connection, ends[start : start + 500])
+    for page in pages(ends):
+        settle(connection, page)
     return [end.attempt_id for end in ends]

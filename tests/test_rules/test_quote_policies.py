@@ -1,19 +1,8 @@
-"""The policies that a quote compares, and the digests that a run is held to."""
+"""The policies that a quote compares."""
 
-from datetime import UTC, datetime
-
-from rules.models import Models
-from rules.quote_policies import (
-    compared_policies,
-    own_name,
-    policy_digest,
-    prices_digest,
-    unfitted_policy,
-)
+from rules.quote_policies import compared_policies, own_name, unfitted_policy
 from schemas.outcome import Mode
 from tests.strategies import policy
-
-NOW = datetime(2026, 11, 20, tzinfo=UTC)
 
 
 def test_the_largest_model_and_the_other_mode_are_compared():
@@ -35,14 +24,3 @@ def test_pruning_is_in_the_name_and_what_it_saves_is_compared():
     assert own_name(rules) == "test, messages + pruning"
     assert own_name(unfitted_policy(rules)) == "test, messages"
     assert unfitted_policy(policy()) is None
-
-
-def test_a_digest_changes_with_what_is_said_and_with_nothing_else():
-    assert policy_digest(policy()) == policy_digest(policy())
-    assert policy_digest(policy()) != policy_digest(policy(request={"max_input_tokens": 5}))
-    dearer = policy(prices=[{"model": policy().routes[0].model, "input_usd_per_mtok": "9"}])
-    one, other = (prices_digest(Models(rules), NOW) for rules in (policy(), dearer))
-    assert one != other
-    assert one == prices_digest(Models(policy(on_unknown="resend")), NOW)
-    # what all jobs may be pinned to has a price too
-    assert one != prices_digest(Models(policy(jobs={"model": "claude-opus-4-8"})), NOW)

@@ -7,11 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.quote_terms import broken_terms, caps_below, quote_outcome
+from rules.models import Models
+from rules.quote_terms import broken_terms, caps_below, policy_digest, prices_digest, quote_outcome
 from schemas.budget import Window, WindowCap
 from schemas.outcome import Reason, Scope
 from schemas.quote import QuoteOnRecord, QuoteTerms
+from tests.strategies import policy
 
+NIGHT = datetime(2026, 11, 20, tzinfo=UTC)
 TERMS = QuoteTerms(jobs="rows", policy="rules", prices="rates")
 QUOTE = QuoteOnRecord(
     quote_id="quote-1",
@@ -66,3 +69,14 @@ def test_a_cost_is_inside_from_the_10th_to_the_90th_percentile(actual):
     found = quote_outcome(QUOTE, actual)
     assert found.inside is (400 <= actual <= 700)
     assert (found.quote_id, f"{found.p90_usd:f}") == ("quote-1", "0.000000700")
+
+
+def test_a_digest_changes_with_what_is_said_and_with_nothing_else():
+    assert policy_digest(policy()) == policy_digest(policy())
+    assert policy_digest(policy()) != policy_digest(policy(request={"max_input_tokens": 5}))
+    dearer = policy(prices=[{"model": policy().routes[0].model, "input_usd_per_mtok": "9"}])
+    one, other = (prices_digest(Models(rules), NIGHT) for rules in (policy(), dearer))
+    assert one != other
+    assert one == prices_digest(Models(policy(on_unknown="resend")), NIGHT)
+    # what all jobs may be pinned to has a price too
+    assert one != prices_digest(Models(policy(jobs={"model": "claude-opus-4-8"})), NIGHT)

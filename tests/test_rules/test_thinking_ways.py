@@ -8,14 +8,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from rules.lesson import Observation, Tally
-from rules.quote_text import as_quote_markdown
+from rules.quote_text import as_quote_markdown, measuring_lines
 from rules.read_row import check_models
 from rules.thinking_ways import (
     MEASURED_ROWS,
     Measuring,
     ThinkingWays,
     asked_way,
-    measuring_lines,
     ways_of,
 )
 from schemas.job import Job

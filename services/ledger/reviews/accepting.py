@@ -20,14 +20,13 @@ from schemas.outcome import LIVE_STATES, AttemptState, Reason, ReviewStatus
 from schemas.review import AcceptedAnswer, RawAnswer
 from schemas.review_tables import ReviewEventRow, ReviewRow
 from schemas.transitions import TRANSITIONS, Verb, why_not
+from services.ledger.pages import pages
 from services.ledger.review_lines import is_an_id, raw_answer_of, raw_answers_by
 from services.ledger.reviews.booking import review_of
 from services.ledger.reviews.deciding import checked_name
 from services.ledger.settle import settle
 from services.ledger.store import Ledger, values_of
 from services.ledger.windows import one_at_a_time
-
-_PAGE = 500
 
 
 def accept(
@@ -209,14 +208,12 @@ def runs_to_publish(ledger: Ledger) -> list[RunId]:
     found: set[str] = set()
     with ledger.read() as connection:
         ids = list(connection.scalars(accepted_ones))
-        for start in range(0, len(ids), _PAGE):
+        for page in pages(ids):
             late = (
                 select(JobRow.run_id)
                 .join(AttemptRow, AttemptRow.attempt_id == JobRow.attempt_id)
                 .join(RunRow, RunRow.run_id == JobRow.run_id)
-                .where(
-                    JobRow.attempt_id.in_(ids[start : start + _PAGE]), AttemptRow.ended_at > RunRow.ended_at
-                )
+                .where(JobRow.attempt_id.in_(page), AttemptRow.ended_at > RunRow.ended_at)
             )
             found |= set(connection.scalars(late))
     return [RunId(run_id) for run_id in sorted(found)]

@@ -17,11 +17,10 @@ from schemas.payload.payload import Payload
 from schemas.review import ReviewDetail
 from schemas.review_tables import ReviewPayloadRow, ReviewRow
 from schemas.usage import CUT_OFF
+from services.ledger.pages import pages
 from services.ledger.reviews.deciding import expire
 from services.ledger.reviews.reading import detail_of, is_about
 from services.ledger.store import Ledger
-
-_PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,10 +221,10 @@ def approved_jobs(ledger: Ledger, run_id: RunId, first_row: int) -> Iterator[lis
     with ledger.read() as connection:
         waiting = sorted(connection.scalars(_LATEST_APPROVED))
     row_number = first_row
-    for start in range(0, len(waiting), _PAGE):
-        page = list(_jobs_of(ledger, run_id, waiting[start : start + _PAGE], row_number))
-        yield page
-        row_number += len(page)
+    for page in pages(waiting):
+        jobs = list(_jobs_of(ledger, run_id, page, row_number))
+        yield jobs
+        row_number += len(jobs)
 
 
 #: of each job, the approval of the payload parked last; one look at all of them, because a page has no way to tell

@@ -43,13 +43,12 @@ from schemas.review import (
 from schemas.review_tables import ReviewPayloadRow, ReviewRow
 from schemas.transitions import TRANSITIONS, Verb, Who, why_not
 from schemas.words import printable
+from services.ledger.pages import pages
 from services.ledger.review_lines import is_an_id
 from services.ledger.reviews.reading import matching, totals_within
 from services.ledger.store import Ledger, storable
 from services.ledger.windows import one_at_a_time
 
-#: reviews named one by one, in one statement
-_PAGE = 500
 _STANDING = (
     ReviewRow.id,
     ReviewRow.status,
@@ -318,8 +317,8 @@ def _changed(ledger: Ledger, which: Sequence[int] | Filter, change: _Change) -> 
             return _by_filter(connection, which, change)
         changed, refused = 0, list[RefusedDecision]()
         wanted = list(dict.fromkeys(which))
-        for start in range(0, len(wanted), _PAGE):
-            part = _by_id(connection, wanted[start : start + _PAGE], change)
+        for page in pages(wanted):
+            part = _by_id(connection, page, change)
             changed += part.changed
             refused += part.refused
     return Decided(changed, tuple(refused))

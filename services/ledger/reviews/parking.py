@@ -15,6 +15,7 @@ from schemas.outcome import LETS_PASS, WAITING_STATUSES, AttemptState, Outcome, 
 from schemas.review import JobLimits, ParkedJob
 from schemas.review_tables import ReviewPayloadRow, ReviewRow
 from services.ledger.jobs import QUEUED_COLUMNS, queued
+from services.ledger.pages import PAGE
 from services.ledger.reviews.reading import in_doubt
 from services.ledger.store import Ledger, upsert
 from services.ledger.windows import one_at_a_time
@@ -39,7 +40,6 @@ _COLUMNS = (
     ReviewRow.fingerprint.label("review_fingerprint"),
     _HAS_RAW.label("has_raw"),
 )
-_PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ def _park_page(connection: Connection, parking: _Parking, after: int) -> tuple[i
             JobRow.shares_with_row.is_(None),
         )
         .order_by(JobRow.row_number)
-        .limit(_PAGE)
+        .limit(PAGE)
     )
     rows = connection.execute(query).all()
     if not rows:
@@ -268,7 +268,7 @@ def drop_payloads(ledger: Ledger, run_id: str) -> None:
     while True:
         rest = and_(PayloadRow.run_id == run_id, row > after)
         with ledger.write() as connection:
-            end = connection.scalar(select(row).where(rest).order_by(row).offset(_PAGE - 1).limit(1))
+            end = connection.scalar(select(row).where(rest).order_by(row).offset(PAGE - 1).limit(1))
             piece = rest if end is None else and_(rest, row <= end)
             connection.execute(delete(PayloadRow).where(piece, ended))
         if end is None:

@@ -178,7 +178,7 @@ def test_payloads_of_what_has_ended_are_dropped_and_those_in_review_kept_with_it
 
 
 def test_the_payloads_of_a_large_run_are_dropped_in_pieces_and_the_undecided_stay(ledger, monkeypatch):
-    monkeypatch.setattr(parking, "_PAGE", 3)
+    monkeypatch.setattr(parking, "PAGE", 3)
     begin(ledger)
     begin(ledger, "run-2")
     for run_id in ("run-1", "run-2"):
