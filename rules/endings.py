@@ -149,10 +149,10 @@ def answered(
 
 
 def dearest(ends: Sequence[Settlement]) -> Settlement:
-    """The end of an answered attempt that may have been billed at the prices of several days.
+    """The end of an answered attempt that may have been billed at one of several prices.
 
     Args:
-        ends: its end at the prices of each of them, one or more.
+        ends: its end at each of them, one or more.
     """
     costs = [end.charge.cost if end.charge else 0 for end in ends]
     end = ends[costs.index(max(costs))]

@@ -200,6 +200,10 @@ class PriceCard:
             write_1h=lowest.cache_write_1h,
         )
 
+    def costs_as(self, other: "PriceCard") -> bool:
+        """Whether both cards have the same rates."""
+        return self._rates == other._rates  # noqa: SLF001 - of the same class
+
     @property
     def terms(self) -> str:
         """All that a price of it follows from, its day left aside, as text."""

@@ -22,7 +22,7 @@ from services.job_format import JobFormat
 from services.job_paths import InputFile, find_files
 from services.json_rows import json_facts, json_pieces
 from services.parquet_rows import parquet_facts, parquet_pieces
-from services.row_pieces import BYTES_PER_BATCH, FileFacts, RowPiece, file_stamp
+from services.row_pieces import BYTES_PER_BATCH, FileFacts, RowPiece, changed, file_stamp
 
 #: the most rows handed on together
 ROWS_PER_BATCH = 500
@@ -53,6 +53,14 @@ class _Checked:
     facts: FileFacts
     columns: Sequence[str]
     stamp: tuple[int, int]
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether it is still the file that was looked at."""
+        try:
+            return file_stamp(self.file.path) == self.stamp
+        except OSError:
+            return False
 
 
 def all_rows(numbers: range) -> Container[int]:
@@ -97,11 +105,7 @@ class JobFile:
 
     def is_unchanged(self, path: Path) -> bool:
         """Whether one of the files is still the one that was looked at."""
-        stamps = {checked.file.path: checked.stamp for checked in self._files}
-        try:
-            return file_stamp(path) == stamps[path]
-        except OSError:
-            return False
+        return next(checked for checked in self._files if checked.file.path == path).is_unchanged
 
     def batches(self, limit: int | None = None) -> Iterator[list[Row]]:
         """The rows of the jobs in order, without their numbers; see `numbered`."""
@@ -168,6 +172,9 @@ class JobFile:
         for checked in self._files:
             pieces = _READERS[checked.file.format][1]
             for piece in pieces(checked.file.path, checked.facts, checked.columns):
+                # else rows of another content would stand under the digest of this one
+                if not checked.is_unchanged:
+                    raise changed(checked.file.path)
                 for row in piece.rows:
                     self._complete(row, checked.file)
                 yield piece

@@ -135,11 +135,11 @@ def settle(connection: Connection, settlements: Sequence[Settlement]) -> list[st
 def _standing(connection: Connection, by_id: Mapping[AttemptId, Settlement]) -> Sequence[Row[Any]]:
     """Those of the attempts that can be settled: open, unknown, or closed as unbilled and answered all the same."""
     answered = [end.attempt_id for end in by_id.values() if end.state == AttemptState.SUCCEEDED]
-    closed = (
-        AttemptRow.attempt_id.in_(answered)
-        & (AttemptRow.state == AttemptState.FAILED)
-        & AttemptRow.actual_nano_usd.is_(None)
+    # a person who books that nothing was billed may be wrong, and what they book has no billing
+    unbilled = AttemptRow.actual_nano_usd.is_(None) | (
+        (AttemptRow.actual_nano_usd == 0) & AttemptRow.billing.is_(None)
     )
+    closed = AttemptRow.attempt_id.in_(answered) & (AttemptRow.state == AttemptState.FAILED) & unbilled
     query = select(
         AttemptRow.attempt_id,
         AttemptRow.run_id,

@@ -1,5 +1,6 @@
 """At which prices the items of a batch are settled: at those of the day that it left on, or the dearest that may hold."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -68,3 +69,22 @@ async def test_an_item_is_settled_at_the_dearest_day_that_it_may_have_been_bille
     async for attempt, by_day in settled(tmp_path, **moments):
         assert (attempt.actual_nano_usd, attempt.billing) == (by_day[day], billing)
         assert by_day[0] < by_day[1]
+
+
+async def test_an_item_whose_answer_names_a_dearer_model_is_settled_at_its_price(tmp_path):
+    def named(line):
+        line["result"]["message"]["model"] = "claude-opus-5-5"
+        return json.dumps(line).encode()
+
+    ledger = quick_ledger(f"sqlite:///{tmp_path}/ledger.db")
+    gateway = BatchGateway()
+    gateway.lines[0] = named
+    run = await begun(ledger, gateway, tmp_path, count=1)
+    [batch] = await submitted_all(run)
+    await watch(run, batch)
+    [row] = all_rows(ledger, AttemptRow)
+    tokens = BilledTokens(row.actual_input_tokens, row.actual_output_tokens)
+    assert row.model == MODEL
+    assert row.actual_nano_usd == PriceCard("claude-opus-5-5", row.sent_at).price(tokens, batch=True)
+    assert row.billing == "partial"
+    ledger.close()

@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import select
 
+from rules.prices import BilledTokens, PriceCard
 from rules.report_text import alarm_lines
 from schemas.ledger import AttemptRow
 from schemas.outcome import RunOutcome
@@ -15,7 +17,7 @@ from tests.fakes import FakeGateway, tokens_of
 from tests.nights import night, text_row
 from tests.strategies import quick_ledger
 
-MODEL = "claude-opus-5-5"
+MODEL, CHEAP = "claude-opus-5-5", "claude-haiku-5-5"
 IN_A_SHARD = 1
 ROWS = [{"job_id": f"job-{n}"} | text_row(f"job {n} " + "x" * 500, model=MODEL) for n in range(12)]
 
@@ -36,9 +38,9 @@ class Odd(FakeGateway):
         return {"input_tokens": tokens_of(body) * self.factor, "output_tokens": self.output}
 
 
-def one_night(folder, gateway, **changes):
+def one_night(folder, gateway, rows=ROWS, **changes):
     ledger = quick_ledger(f"sqlite:///{folder}/ledger.db")
-    _, report = asyncio.run(night(ledger, folder, 1, ROWS, (12, 12, IN_A_SHARD), gateway, **changes))
+    _, report = asyncio.run(night(ledger, folder, 1, rows, (12, 12, IN_A_SHARD), gateway, **changes))
     with ledger.read() as connection:
         attempts = connection.execute(select(AttemptRow.__table__)).all()
     ledger.close()
@@ -89,6 +91,52 @@ def test_answers_whose_usage_has_no_output_hold_their_worst_case_and_teach_nothi
     for row in attempts:
         assert (row.actual_nano_usd, row.billing) == (row.worst_case_nano_usd, "partial")
     assert all(lesson.n == 0 for lesson in report.lessons)
+
+
+class Naming(FakeGateway):
+    """Its answers name a model."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    async def send(self, body, **how):
+        reply = await super().send(body, **how)
+        return replace(reply, answer=reply.answer.model_copy(update={"model": self.model}))
+
+
+@pytest.mark.parametrize(
+    ("named", "billed_as", "billing"),
+    [
+        (CHEAP, CHEAP, "full"),
+        (f"{CHEAP}-20260101", CHEAP, "full"),
+        ("a-model-of-no-price", CHEAP, "full"),
+        ("", CHEAP, "full"),
+        (MODEL, MODEL, "partial"),
+    ],
+)
+def test_an_answer_that_names_a_dearer_model_is_booked_at_its_price(tmp_path, named, billed_as, billing):
+    rows = [{"job_id": "one"} | text_row("one", model=CHEAP)]
+    _, [row] = one_night(tmp_path, Naming(named), rows)
+    tokens = BilledTokens(row.actual_input_tokens, row.actual_output_tokens)
+    assert row.actual_nano_usd == PriceCard(billed_as, row.sent_at).price(tokens)
+    assert (row.model, row.billing) == (CHEAP, billing)
+
+
+def test_another_name_of_the_model_that_was_asked_does_not_lose_its_contract_price(tmp_path):
+    rows = [{"job_id": "one"} | text_row("one", model=CHEAP)]
+    prices = [{"model": CHEAP, "discount_percent": "50"}]
+    _, [row] = one_night(tmp_path, Naming(f"{CHEAP}@20260101"), rows, prices=prices)
+    tokens = BilledTokens(row.actual_input_tokens, row.actual_output_tokens)
+    assert row.actual_nano_usd * 2 == PriceCard(CHEAP, row.sent_at).price(tokens)
+    assert row.billing == "full"
+
+
+def test_an_answer_that_names_a_cheaper_model_is_booked_at_the_price_that_was_asked(tmp_path):
+    rows = [{"job_id": "one"} | text_row("one", model=MODEL)]
+    _, [row] = one_night(tmp_path, Naming(CHEAP), rows)
+    tokens = BilledTokens(row.actual_input_tokens, row.actual_output_tokens)
+    assert row.actual_nano_usd == PriceCard(MODEL, row.sent_at).price(tokens)
 
 
 def test_a_bill_far_below_its_count_is_an_alarm_on_the_first_night(tmp_path):

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
+from schemas.errors import BadInput
 from schemas.ledger import AttemptRow, JobRow, RunRow
 from schemas.payload.payload import Payload
 from services.job_file import JobFile
@@ -240,3 +241,25 @@ def test_rows_whose_folder_says_something_else_of_them_are_read_again(ledger, tm
         with ledger.read() as connection:
             groups = select(JobRow.group_name).where(JobRow.run_id == f"run-{number}")
             assert connection.scalars(groups).all() == [group]
+
+
+def test_a_file_that_is_replaced_after_its_digest_was_taken_is_read_for_neither(ledger, tmp_path):
+    path = tmp_path / "jobs.parquet"
+
+    def write(text):
+        pq.write_table(pa.Table.from_pylist([{"job_id": "one", "prompt": text}]), tmp_path / "new")
+        (tmp_path / "new").rename(path)
+
+    class Replaced(JobFile):
+        def digest(self, limit=None):
+            found = super().digest(limit)
+            write("another question")
+            return found
+
+    write("a question")
+    with pytest.raises(BadInput, match="changed while it was read"):
+        asyncio.run(night(ledger, tmp_path, 1, Replaced(str(path))))
+    assert on_record(ledger, "run-1") == []
+    write("a question")
+    gateway, _ = asyncio.run(night(ledger, tmp_path, 2, JobFile(str(path))))
+    assert [body["messages"][0]["content"] for body in gateway.sent] == ["a question"]

@@ -7,11 +7,12 @@ from sqlalchemy import select
 
 from schemas.errors import BadInput
 from schemas.ledger import AttemptRow
+from schemas.outcome import AttemptState, Billing, Outcome
 from schemas.review_tables import ReviewEventRow
 from services.ledger import jobs, reviews
 from services.ledger.windows import one_at_a_time
 from tests.ledgers import unknown
-from tests.strategies import begin, job, take, write_down
+from tests.strategies import begin, job, settlement, take, write_down
 from tests.test_ledger.test_reviews.table import (
     NO_LIMITS,
     attempt_states,
@@ -157,3 +158,25 @@ def test_the_holds_of_one_run_are_listed_up_to_a_number_and_counted(ledger):
     assert len(reviews.unknown_holds(ledger, "run-1", 1)) == 1
     assert reviews.count_unknown_holds(ledger, "run-1") == 2
     assert len(reviews.unknown_holds(ledger)) == 3
+
+
+@pytest.mark.parametrize("billed", [None, 0])
+def test_an_answer_that_comes_after_it_was_booked_as_not_billed_is_booked(ledger, billed):
+    attempt_id = unanswered(ledger)
+    reviews.book_attempt(ledger, attempt_id, "ana", billed)
+    late = settlement(
+        attempt_id, AttemptState.SUCCEEDED, Outcome.SUCCEEDED, cost=70, billing=Billing.FULL, response="{}"
+    )
+    write_down(ledger, [], [late])
+    assert (attempt_states(ledger), money(ledger)["day"]) == (["succeeded"], (0, 70))
+    # once, however often it is settled
+    write_down(ledger, [], [late])
+    assert money(ledger)["day"] == (0, 70)
+
+
+def test_an_answer_that_comes_after_it_was_booked_with_a_cost_changes_nothing(ledger):
+    attempt_id = unanswered(ledger)
+    reviews.book_attempt(ledger, attempt_id, "ana", 50)
+    late = settlement(attempt_id, AttemptState.SUCCEEDED, Outcome.SUCCEEDED, cost=70, billing=Billing.FULL)
+    write_down(ledger, [], [late])
+    assert (attempt_states(ledger), money(ledger)["day"]) == (["failed"], (0, 50))
