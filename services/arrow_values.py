@@ -20,7 +20,7 @@ from schemas.row import Entries, JsonText
 #: levels of nested types that are followed
 _MAX_LEVELS = 100
 _TOO_DEEP = Unfit(f"has a type of more than {_MAX_LEVELS} levels; write it as JSON text")
-_NOT_UTF8 = Unfit("is not valid UTF-8 text")
+NOT_UTF8 = Unfit("is not valid UTF-8 text")
 _NO_DATE = Unfit("is a date or a time that cannot be written (out of range, or of an unknown time zone)")
 _Values = list[Any]
 
@@ -82,7 +82,7 @@ def _texts(array: pa.Array) -> _Values:
     try:
         return list(array.to_pylist())
     except UnicodeDecodeError:  # one bad value must not stop the others
-        return _each(array, lambda value: value, UnicodeDecodeError, _NOT_UTF8)
+        return _each(array, lambda value: value, UnicodeDecodeError, NOT_UTF8)
 
 
 def _moments(array: pa.Array) -> _Values:
@@ -202,7 +202,7 @@ def _maps(array: pa.MapArray, level: int) -> _Values:
 
 def _entries(names: Sequence[Any], items: Sequence[Any]) -> Entries | Unfit:
     if not all(isinstance(name, str) for name in names):
-        return _NOT_UTF8 if _NOT_UTF8 in names else NO_NAME
+        return NOT_UTF8 if NOT_UTF8 in names else NO_NAME
     if len(set(names)) < len(names):
         return TWICE
     return Entries(dict(zip(names, items, strict=True)))

@@ -15,6 +15,7 @@ from schemas.errors import BadInput, NoJobs
 from schemas.payload.exact_json import Unfit
 from schemas.policy_sections import JobColumns
 from schemas.row import Row, RowFiles
+from services.arrow_values import NOT_UTF8
 from services.csv_rows import csv_facts, csv_pieces
 from services.job_columns import COLUMNS, WHOLE_NUMBERS, InputColumns
 from services.job_format import JobFormat
@@ -29,6 +30,7 @@ ROWS_PER_BATCH = 500
 _MAY_BE_EMPTY = frozenset({"job_id", "prompt", "system"})
 #: how pandas calls the column that it writes the numbers of its rows to
 _PANDAS_INDEX = "__index_level_"
+_OTHER_ENCODING = Unfit(f"{NOT_UTF8.reason}; save the file as CSV UTF-8")
 _DIFFERS = Unfit("differs from the folder that its file lies in; make the two agree, or leave the column out")
 
 _Facts = Callable[[Path, Callable[[FileFacts], None]], FileFacts]
@@ -161,6 +163,8 @@ class JobFile:
 
 def _csv_value(name: str, written: Any) -> Any:
     """What a text stands for in a column of a job; other columns are text."""
+    if written is NOT_UTF8:
+        return _OTHER_ENCODING
     if not isinstance(written, str) or name not in COLUMNS or name in _MAY_BE_EMPTY:
         return written
     if not written.strip():
