@@ -68,7 +68,7 @@ def test_requests_for_the_batches_of_openai_are_known_and_the_page_that_converts
         json.dumps({"custom_id": "1", "method": "POST", "url": "/v1", "body": {"x": "SECRET"}})
     )
     with pytest.raises(
-        BadInput, match="in the form of OpenAI's batches .*docs/your-data.md.*nothing was sent"
+        BadInput, match=r"in the form of OpenAI's batches .*docs/your-data.md.*nothing was sent"
     ) as refused:
         JobFile(str(tmp_path / "x.jsonl"), JobColumns(**names))
     assert "SECRET" not in str(refused.value)
