@@ -198,7 +198,7 @@ def test_the_database_of_another_program_is_refused_and_left_as_it_is(ledger_url
         for statement in statements:
             connection.execute(text(statement))
         before = sorted(inspect(connection).get_table_names())
-    with pytest.raises(BadInput, match="is the database of another program: .* Nothing was changed"):
+    with pytest.raises(BadInput, match=r"is the database of another program: .* Nothing was changed"):
         open_ledger(ledger_url)
     with engine.connect() as connection:
         assert sorted(inspect(connection).get_table_names()) == before
