@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from schemas.errors import BadInput
 from simulator.process import RunningSimulator, starting_simulator
 
 _LOG = Path("data/simulated/billed.jsonl")
@@ -13,8 +14,19 @@ _started: list[tuple[Callable[[], RunningSimulator], ExitStack]] = []
 
 
 def start_early_simulator() -> None:
-    """Start the simulator that a command with --simulate asks for; it ends with this process at the latest."""
-    _LOG.parent.mkdir(parents=True, exist_ok=True)
+    """Start the simulator that a command with --simulate asks for; it ends with this process at the latest.
+
+    Raises:
+        BadInput: what it bills cannot be written down.
+    """
+    try:
+        _LOG.parent.mkdir(parents=True, exist_ok=True)
+        _LOG.open("a").close()
+    except OSError as error:
+        raise BadInput(
+            f"The simulator writes down what it bills in {_LOG.absolute()}, which cannot be made or written "
+            f"({error.strerror}). Call the command in a folder that can be written. Nothing was counted or sent."
+        ) from error
     ends = ExitStack()
     _started.append((ends.enter_context(starting_simulator(_LOG)), ends))
     atexit.register(ends.close)
