@@ -24,10 +24,12 @@ def deploy(
     from services.cockpit import named_server  # noqa: PLC0415 - Prefect takes seconds to import
     from services.deployments import deployments_of  # noqa: PLC0415
 
-    bring_deployments(named_server(), deployments_of(), Path.cwd(), reset=reset)
+    specs = deployments_of()
+    if not bring_deployments(named_server(), specs, Path.cwd(), reset=reset):
+        print(f"All {len(specs)} deployments are there, as prefect.yaml has them. Nothing was changed.")
 
 
-def bring_deployments(api: str, specs: Sequence[DeploymentSpec], folder: Path, *, reset: bool) -> None:
+def bring_deployments(api: str, specs: Sequence[DeploymentSpec], folder: Path, *, reset: bool) -> bool:
     """Bring deployments to a server, and say what was done.
 
     Args:
@@ -35,6 +37,9 @@ def bring_deployments(api: str, specs: Sequence[DeploymentSpec], folder: Path, *
         specs: the deployments.
         folder: the current folder of their runs.
         reset: also take back what was changed on the server.
+
+    Returns:
+        Whether there was something to say.
     """
     from services.deploy import FlowForm, deploy  # noqa: PLC0415 - as above
 
@@ -53,3 +58,4 @@ def bring_deployments(api: str, specs: Sequence[DeploymentSpec], folder: Path, *
         print(f"Not brought: {line}")
     if report.differences:
         print("With --reset, `weighbridge up` and `weighbridge deploy` take what the file has.")
+    return bool(report.made or report.reset or report.differences or report.left_out)

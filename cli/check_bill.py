@@ -9,10 +9,9 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from cli.options import JsonOption, LedgerOption, opened_ledger
-from cli.screen import screen
+from cli.screen import print_table, screen
 from rules.compare_bill import compare, line_name
 from rules.read_bill import bill_of
 from schemas.bill import BillSide, Comparison, Difference, Finding, LedgerBill
@@ -23,6 +22,17 @@ from services import provider_bill as reports
 from services.ledger.bill import bill
 
 _API = "api"
+_HEADINGS = (
+    "day",
+    "model",
+    "tier",
+    ">tokens ledger",
+    ">tokens report",
+    ">USD ledger",
+    ">USD report",
+    ">ledger - report",
+    "verdict",
+)
 _STYLES = {Finding.REPORT_LACKS: "red", Finding.NOT_IN_LEDGER: "yellow"}
 
 
@@ -131,22 +141,10 @@ def _print(compared: Comparison) -> None:
         soft_wrap=True,
     )
     if compared.lines:
-        console.print(_table(compared))
-        console.print()
+        styles = [_STYLES.get(line.verdict) for line in compared.lines]
+        print_table(console, _HEADINGS, [_cells(line) for line in compared.lines], styles)
     for sentence in compared.sentences:
         console.print(escape(sentence), highlight=False, soft_wrap=True)
-
-
-def _table(compared: Comparison) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in ("day", "model", "tier"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("tokens ledger", "tokens report", "USD ledger", "USD report", "ledger - report"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("verdict")
-    for line in compared.lines:
-        table.add_row(*(escape(cell) for cell in _cells(line)), style=_STYLES.get(line.verdict))
-    return table
 
 
 def _cells(line: Difference) -> tuple[str, ...]:

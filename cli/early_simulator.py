@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from schemas.errors import BadInput
 from simulator.process import RunningSimulator, starting_simulator
 
 #: where the simulator of a command writes what it billed, below the current folder
@@ -14,8 +15,19 @@ _started: list[tuple[Callable[[], RunningSimulator], ExitStack]] = []
 
 
 def start_early_simulator() -> None:
-    """Start the simulator that a command with --simulate asks for; it ends with this process at the latest."""
-    SIMULATED_LOG.parent.mkdir(parents=True, exist_ok=True)
+    """Start the simulator that a command with --simulate asks for; it ends with this process at the latest.
+
+    Raises:
+        BadInput: what it bills cannot be written down.
+    """
+    try:
+        SIMULATED_LOG.parent.mkdir(parents=True, exist_ok=True)
+        SIMULATED_LOG.open("a").close()
+    except OSError as error:
+        raise BadInput(
+            f"The simulator writes down what it bills in {SIMULATED_LOG.absolute()}, which cannot be made or written "
+            f"({error.strerror}). Call the command in a folder that can be written. Nothing was counted or sent."
+        ) from error
     ends = ExitStack()
     _started.append((ends.enter_context(starting_simulator(SIMULATED_LOG)), ends))
     atexit.register(ends.close)

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
 #: where a simulated run keeps its ledger when nothing else is named, below the current folder
 SIMULATED_LEDGER = Path("data/simulated/ledger.db")
+#: where else a ledger may be, below the current folder, and whose it is
+_OTHER_LEDGERS = {
+    SIMULATED_LEDGER: "simulated runs",
+    Path("data/up/ledger.db"): "`weighbridge up`",
+    Path("data/up-simulated/ledger.db"): "`weighbridge up --simulate`",
+}
 _MOST_USD = 1_000_000
 #: what `Decimal` reads besides, such as 1_0 or 1e-9, is more likely a slip than an amount
 _PLAIN_DECIMAL = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)")
@@ -167,12 +173,11 @@ def require_ledger(address: str) -> None:
     file = _sqlite_file(address)
     if file is None or file.exists():
         return
-    simulated = ""
-    if SIMULATED_LEDGER.exists():
-        simulated = f" The ledger of simulated runs is sqlite:///{SIMULATED_LEDGER}."
+    here = ", ".join(f"sqlite:///{path} ({whose})" for path, whose in _OTHER_LEDGERS.items() if path.exists())
+    others = f" Here is: {here}." if here else ""
     raise BadInput(
         f"There is no ledger at {file.absolute()}. Name another one with --ledger or WEIGHBRIDGE_LEDGER; the first "
-        f"`weighbridge run` makes it.{simulated} Nothing was changed."
+        f"`weighbridge run` makes it.{others} Nothing was changed."
     )
 
 

@@ -5,10 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from cli.options import JsonOption, LedgerOption, opened_ledger
-from cli.screen import screen
+from cli.screen import print_table, screen
 from schemas.errors import BadInput
 from services.ledger import pruning
 
@@ -107,11 +106,6 @@ def _print_json(
 
 
 def _print_table(pruned: dict[str, int], *, dry_run: bool) -> None:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("rows")
-    heading = "would be pruned" if dry_run else "pruned"
-    table.add_column(heading, justify="right")
-    table.add_column("what they are")
-    for name, rows in pruned.items():
-        table.add_row(name, f"{rows:,}", _MEANINGS[name])
-    screen().print(table)
+    heading = ">would be pruned" if dry_run else ">pruned"
+    rows = [(name, f"{number:,}", _MEANINGS[name]) for name, number in pruned.items()]
+    print_table(screen(), ("rows", heading, "what they are"), rows)

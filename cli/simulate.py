@@ -32,6 +32,10 @@ def simulate(
     except PlanError as error:
         raise BadInput(str(error)) from error
     except OSError as error:
+        if error.filename is not None:
+            raise BadInput(
+                f"The simulator cannot write {error.filename} ({error.strerror}); choose another --log."
+            ) from error
         raise BadInput(
             f"The simulator cannot listen on port {port} ({error.strerror}); choose another --port."
         ) from error

@@ -20,6 +20,7 @@ from cli.bring_deployments import bring_deployments
 from cli.up_plan import UpPlan, UpPorts
 from schemas.alert import AlertChannels
 from schemas.errors import BadInput, RunFailed
+from schemas.words import masked_url
 from services.children import ChildCommand, Children, hold_folder
 from services.early_server import ADDRESS_FILE
 from services.prefect_home import make_database
@@ -258,12 +259,13 @@ def _answers(address: str) -> bool:
 
 def _say_where(plan: UpPlan) -> None:
     simulated = f"\nsimulator    {plan.simulator} (no real API, no real money)" if plan.simulate else ""
+    exports = "\n".join(f"  {line}" for line in plan.shell_lines)
     print(
         f"\nPrefect UI   {plan.prefect_ui}\nreview page  {plan.review_page}{simulated}\n"
-        f"ledger       {plan.ledger_url}\nresults      {plan.results}\njob files    {plan.folder / 'data/incoming'}\n"
+        f"ledger       {masked_url(plan.ledger_url)}\nresults      {plan.results}\njob files    {plan.folder / 'data/incoming'}\n"
         f"logs         {plan.logs}\n\n"
         "For commands in another shell:\n"
-        f"  export PREFECT_API_URL={plan.prefect_api} WEIGHBRIDGE_LEDGER={plan.ledger_url}\n\n"
+        f"{exports}\n\n"
         "Ctrl-C stops all of it.",
         flush=True,
     )

@@ -1,11 +1,13 @@
 """What `weighbridge up` starts: the commands, their environments, and where all of it is kept."""
 
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from schemas.ledger_place import plain_sqlite_file
+from schemas.words import masked_url
 from services.children import ChildCommand
 
 _LOOPBACK = "127.0.0.1"
@@ -113,6 +115,17 @@ class UpPlan:
         if self.simulate:
             own |= {"ANTHROPIC_BASE_URL": self.simulator, "ANTHROPIC_API_KEY": "simulated"}
         return own
+
+    @property
+    def shell_lines(self) -> list[str]:
+        """What commands in another shell need to see and do what these processes do; no real key and no password."""
+        names = ["PREFECT_API_URL", "WEIGHBRIDGE_LEDGER", "WEIGHBRIDGE_RESULTS"]
+        if self.simulate:
+            names += ["ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY"]
+        values = {name: self.environment[name] for name in names}
+        if masked_url(self.ledger_url) != self.ledger_url:
+            del values["WEIGHBRIDGE_LEDGER"]  # the caller has set it
+        return [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
 
     def simulator_process(self) -> ChildCommand:
         log = str(self.home / "billed.jsonl")

@@ -81,18 +81,17 @@ def job_from_row(
         if isinstance(value, bytes):
             raise InvalidPayload(column, NOT_UTF8.reason)
     job_id = _job_id(row.get("job_id"))
-    payload = Payload.checked(with_way(_request(row, {**others, "max_tokens": default_max_tokens}), way))
+    params = _nested(row, "params") or {}
+    others = {**others, "max_tokens": default_max_tokens}
+    payload = Payload.checked(with_way(_request(row, params, others), way))
     group = _text(row, "group")
     if group and (len(group) > MAX_GROUP_CHARACTERS or not group.isprintable()):
         raise InvalidPayload("group", f"must be printable text of at most {MAX_GROUP_CHARACTERS} characters")
-    model = _text(row, "model")
-    if model and not MODEL_NAME.fullmatch(model):
-        raise InvalidPayload("model", "is not a model id")
     return Job(
         row_number=row_number,
         job_id=job_id,
         payload=payload,
-        model=model,
+        model=_model(row, params),
         max_input_tokens=_whole(row, "max_input_tokens", least=1),
         max_cost=_cost(row.get("max_cost_usd")),
         group=group,
@@ -177,8 +176,10 @@ def _job_id(value: object) -> str:
 # --- the request -----------------------------------------------------------------------------------------------
 
 
-def _request(row: Row, others: Mapping[str, Any]) -> dict[str, Any]:
-    request: dict[str, Any] = {"messages": _messages(row)}
+def _request(row: Row, params: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+    request: dict[str, Any] = {"messages": _messages(row, params)}
+    if _is_whole(row, params):
+        params = {name: value for name, value in params.items() if name not in ("messages", "model")}
     for column in _PARAMETER_COLUMNS:
         value = _system(row) if column == "system" else _nested(row, column)
         if value is not None:
@@ -186,15 +187,31 @@ def _request(row: Row, others: Mapping[str, Any]) -> dict[str, Any]:
     max_tokens = _whole(row, "max_tokens")
     if max_tokens is not None:
         request["max_tokens"] = max_tokens
-    more = _nested(row, "params")
-    if more is not None:
-        if twice := request.keys() & more.keys():
-            raise InvalidPayload("params", f"names {min(twice)}, which has a column of its own in this row")
-        request |= more
+    if twice := request.keys() & params.keys():
+        raise InvalidPayload("params", f"names {min(twice)}, which has a column of its own in this row")
+    request |= params
     return request | {name: value for name, value in others.items() if name not in request}
 
 
-def _messages(row: Row) -> Any:
+def _is_whole(row: Row, params: Mapping[str, Any]) -> bool:
+    """Whether the params of a row are a whole request, with its model, as in a line for the provider's own batches."""
+    return row.get("prompt") is None and row.get("messages") is None and params.get("messages") is not None
+
+
+def _model(row: Row, params: Mapping[str, Any]) -> str | None:
+    model = _text(row, "model")
+    if _is_whole(row, params) and params.get("model") is not None:
+        if model:
+            raise InvalidPayload("params", "names model, which has a column of its own in this row")
+        model = _text(params, "model") or ""
+    if model is not None and not MODEL_NAME.fullmatch(model):
+        raise InvalidPayload("model", "is not a model id")
+    return model
+
+
+def _messages(row: Row, params: Mapping[str, Any]) -> Any:
+    if _is_whole(row, params):
+        return params["messages"]
     prompt, messages = row.get("prompt"), _nested(row, "messages")
     if prompt is not None and messages is not None:
         raise InvalidPayload("messages", "stands next to a prompt; give one of the two")

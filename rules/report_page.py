@@ -27,6 +27,7 @@ from rules.report_text import (
     place_rows,
     reason_rows,
     sample_line,
+    somebody_decides,
     title,
 )
 from rules.shown_state import StateName, shown_state
@@ -183,18 +184,16 @@ def _short_places(report: RunReport) -> Rows:
 
 
 def _code_places(report: RunReport) -> list[str]:
-    """The ledger, and the command that lists what waits in it: to be copied, so each on a line of its own, as code."""
+    """The ledger, and the command that lists what waits in it, if anything does: to be copied, so each on a line of its own, as code."""
     if report.places is None:
         return []
     ledger = report.places.ledger
     option = ledger_option(ledger)
     command = "weighbridge review list" + (f" \\\n {option}" if option else "")
-    return [
-        "The ledger:",
-        f"```text\n{ledger}\n```",
-        "What waits for review is in its table reviews; or:",
-        f"```sh\n{command}\n```",
-    ]
+    places = ["The ledger:", f"```text\n{ledger}\n```"]
+    if somebody_decides(report):
+        places += ["What waits for review is in its table reviews; or:", f"```sh\n{command}\n```"]
+    return places
 
 
 def _joined(parts: list[str]) -> str:

@@ -329,6 +329,11 @@ def _why(row: RowToMend) -> str:
     return (row.detail or "") + known
 
 
+def somebody_decides(report: RunReport) -> bool:
+    """Whether a job of the run waits for a person."""
+    return report.jobs.review + report.jobs.unknown > 0
+
+
 def place_rows(report: RunReport) -> Rows:
     if report.places is None:
         return []
@@ -338,11 +343,10 @@ def place_rows(report: RunReport) -> Rows:
         ("reconciliation", f"{report.places.results}/reconciliation-*.parquet"),
         ("report", report.places.report),
         ("ledger", report.places.ledger),
-        (
-            WAITING,
-            f"table reviews in the ledger; or: weighbridge review list{ledger_option(report.places.ledger)}",
-        ),
     ]
+    if somebody_decides(report):
+        command = f"weighbridge review list{ledger_option(report.places.ledger)}"
+        rows.append((WAITING, f"table reviews in the ledger; or: {command}"))
     if report.places.review_page:
         rows.append(("review page", report.places.review_page))
     if report.prefect_flow_run_id:

@@ -7,6 +7,7 @@ a file that it does not take is refused as a whole: where a quotation mark is mi
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,8 @@ _LEAST_BLOCK, _MOST_BLOCK = 4_000_000, 512_000_000
 #: what may stand between values, the likeliest first
 _DELIMITERS = ",;\t|"
 _HEADER_BYTES = 1_000_000
+#: a first line such as sep=; that only Excel reads
+_EXCEL_SEPARATOR = re.compile(rb'"?sep=.?"?\r?\n', re.IGNORECASE)
 _QUOTES = (
     "A value with a comma, a line break or a quotation mark stands in quotation marks, and each of those inside it is "
     "written twice. Write the file again with a CSV library; nothing was sent."
@@ -43,7 +46,7 @@ def csv_facts(path: Path, check: Callable[[FileFacts], None]) -> FileFacts:
         stamp = file_stamp(path)
         names, delimiter = _header(path)
         check(FileFacts(names, 0))
-        rows, longest = _counted(path, len(names), delimiter)
+        rows, blank_rows, longest = _counted(path, len(names), delimiter)
     except (pa.ArrowException, OSError) as error:
         raise damaged(path, error) from error
     # twice, for values in which each quotation mark is written twice; and a row may begin anywhere in a block
@@ -52,7 +55,14 @@ def csv_facts(path: Path, check: Callable[[FileFacts], None]) -> FileFacts:
         raise BadInput(
             f"{path} has a row of {longest:,} bytes, more than any request may have. Shorten it; nothing was sent."
         )
-    return FileFacts(names, rows, stamp=stamp, block_bytes=block_bytes, delimiter=delimiter)
+    return FileFacts(
+        names,
+        rows,
+        stamp=stamp,
+        block_bytes=block_bytes,
+        delimiter=delimiter,
+        blank_rows=blank_rows,
+    )
 
 
 def csv_pieces(path: Path, facts: FileFacts, columns: Sequence[str]) -> Iterator[RowPiece]:
@@ -72,14 +82,17 @@ def csv_pieces(path: Path, facts: FileFacts, columns: Sequence[str]) -> Iterator
             raise changed(path)
         with _reader(path, facts, columns) as reader:
             for batch in reader:
+                wanted = batch.slice(0, max(0, facts.rows - rows))
                 rows += batch.num_rows
-                for start in range(0, batch.num_rows, ROWS_DECODED):
-                    part = batch.slice(start, ROWS_DECODED)
+                for start in range(0, wanted.num_rows, ROWS_DECODED):
+                    part = wanted.slice(start, ROWS_DECODED)
                     yield RowPiece(rows_of(part), part.nbytes)
     except (pa.ArrowException, OSError) as error:
         raise damaged(path, error) from error
-    if rows != facts.rows:
-        raise BadInput(f"{path} has {facts.rows:,} rows, and {rows:,} were read. {_QUOTES}")
+    if rows != facts.rows + facts.blank_rows:
+        raise BadInput(
+            f"{path} has {facts.rows + facts.blank_rows:,} rows, and {rows:,} were read. {_QUOTES}"
+        )
 
 
 def _header(path: Path) -> tuple[list[str], str]:
@@ -98,6 +111,11 @@ def _header(path: Path) -> tuple[list[str], str]:
         raise BadInput(
             f"{path} has a header that cannot be read ({type(error).__name__}). Save it as CSV UTF-8; nothing was sent."
         ) from None
+    if _EXCEL_SEPARATOR.match(head):
+        raise BadInput(
+            f"{path} begins with a line that names the separator for Excel (sep=). Delete that line: the separator is "
+            "found without it; nothing was sent."
+        )
     if not any(name.strip() for name in read[delimiter]):
         raise BadInput(
             f"{path} has no header: its first line must name the columns, such as job_id,prompt. Nothing was sent."
@@ -105,13 +123,13 @@ def _header(path: Path) -> tuple[list[str], str]:
     return read[delimiter], delimiter
 
 
-def _counted(path: Path, columns: int, delimiter: str) -> tuple[int, int]:
-    """How many rows it has, and how many bytes the values of the longest are.
+def _counted(path: Path, columns: int, delimiter: str) -> tuple[int, int, int]:
+    """How many rows it has up to the last with a value, how many after it, and how many bytes the values of the longest are.
 
     Raises:
         BadInput: a row has another number of values, or a quotation mark stands where none may be.
     """
-    rows = longest = 0
+    rows = last = longest = 0
     csv.field_size_limit(_MOST_BLOCK)
     # a character a byte: all that structures CSV is ASCII, and what a value is of is looked at later
     with (
@@ -127,13 +145,16 @@ def _counted(path: Path, columns: int, delimiter: str) -> tuple[int, int]:
                         f"names {columns} columns. {_QUOTES}"
                     )
                 rows += bool(row)
-                longest = max(longest, sum(map(len, row)))
+                value_bytes = sum(map(len, row))
+                if value_bytes:
+                    last = rows
+                longest = max(longest, value_bytes)
         except csv.Error:
             raise BadInput(
                 f"{path} has a quotation mark that is not closed, or one inside a value, up to line "
                 f"{reader.line_num:,}. {_QUOTES}"
             ) from None
-    return rows - 1, longest
+    return last - 1, rows - last, longest
 
 
 @contextmanager

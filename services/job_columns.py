@@ -1,6 +1,7 @@
 """The columns of a job file: which are read, what they may hold, and the refusal of a file that does not have them."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
@@ -88,6 +89,8 @@ _ROLES = {"job_id": "the job's id", "prompt": "the prompt"}
 #: names that ids and prompts often have, for a suggestion
 _IDS = ("job_id", "id", "uuid", "key", "number", "ticket", "case", "custom_id", "index")
 _PROMPTS = ("prompt", "text", "body", "question", "input", "content", "message", "instruction", "query")
+#: the columns of a line for OpenAI's batches
+_OF_OPENAI = frozenset({"custom_id", "method", "url", "body"})
 _MOST_SHOWN = 20
 _MOST_CHARACTERS = 40
 
@@ -143,8 +146,10 @@ class InputColumns:
             BadInput: with what it has, and how another column is named.
         """
         names = {*facts.names, *file.folder_values}
-        if len(set(facts.names)) < len(facts.names):
-            twice = next(name for name in facts.names if list(facts.names).count(name) > 1)
+        # columns without a name cannot be named, so they are never read
+        named = [name for name in facts.names if name.strip()]
+        if len(set(named)) < len(named):
+            twice = next(name for name in named if named.count(name) > 1)
             raise BadInput(
                 f"{file.path} has two columns of the same name ({_shown(twice)}). Give one of them another name; "
                 "nothing was sent."
@@ -159,17 +164,18 @@ class InputColumns:
                     f"is {one.role}. Convert it, or name another column; nothing was sent."
                 )
 
-    def _check_needed(self, file: InputFile, names: Collection[str]) -> None:
+    def _check_needed(self, file: InputFile, names: AbstractSet[str]) -> None:
         id_column, prompt = self.columns.id_column, self.columns.prompt_column
         if id_column not in names:
-            lack = f"no column {_shown(id_column)}"
-            raise _no_column(file, names, lack, _IDS, ("--id-column", "[jobs] id"))
+            raise _of_openai(file, names) or _no_id(file, names, id_column)
         is_named = self.columns.prompt is not None
-        if prompt is not None and prompt not in names and (is_named or "messages" not in names):
+        # params may be a whole request, which is seen row by row
+        has_others = "messages" in names or "params" in names
+        if prompt is not None and prompt not in names and (is_named or not has_others):
             lack = "neither a column prompt nor a column messages"
             if is_named:
                 lack = f"no column {_shown(prompt)}"
-            raise _no_column(file, names, lack, _PROMPTS, ("--prompt-column", "[jobs] prompt"))
+            raise _of_openai(file, names) or _no_prompt(file, names - {id_column}, lack)
         for one in self._read:
             if one.is_needed and one.name not in names:
                 like = _closest(names, (one.name,))
@@ -201,23 +207,53 @@ _JSON_NAMES = {
 }
 
 
+def _of_openai(file: InputFile, names: AbstractSet[str]) -> BadInput | None:
+    if not names >= _OF_OPENAI:
+        return None
+    return BadInput(
+        f"{file.path} has requests in the form of OpenAI's batches (custom_id, method, url, body). Write them in the form "
+        "of the Messages API: docs/your-data.md has a script for it; nothing was sent."
+    )
+
+
+def _no_id(file: InputFile, names: AbstractSet[str], id_column: str) -> BadInput:
+    lack, options = f"no column {_shown(id_column)}", ("--id-column", "[jobs] id")
+    # a column of texts would make bad ids, however much its name is like one
+    likely = {name for name in names if _score(name, _IDS) >= _score(name, _PROMPTS)}
+    closest = _closest(likely - COLUMNS.keys(), _IDS) or _closest(likely, _IDS)
+    others = "" if closest else "; a file without ids gets a column of them first (docs/your-data.md)"
+    return _no_column(file, names, lack, options, closest, others)
+
+
+def _no_prompt(file: InputFile, names: AbstractSet[str], lack: str) -> BadInput:
+    closest = _closest(names - COLUMNS.keys(), _PROMPTS) or _closest(names, _PROMPTS)
+    return _no_column(file, names, lack, ("--prompt-column", "[jobs] prompt"), closest)
+
+
 def _no_column(
-    file: InputFile, names: Collection[str], lack: str, like: Sequence[str], options: tuple[str, str]
+    file: InputFile,
+    names: Collection[str],
+    lack: str,
+    options: tuple[str, str],
+    closest: str | None,
+    others: str = "",
 ) -> BadInput:
     option, field = options
-    closest = _closest(set(names) - COLUMNS.keys(), like) or _closest(names, like)
-    fix = f"{option} {_quoted(closest)}" if closest else f"{option} NAME"
     return BadInput(
-        f"{file.path} has {lack}. It has {_listed(names)}. Name the right one: {fix}, or "
-        f'{field} = "{closest or "NAME"}" in the policy; nothing was sent.'
+        f"{file.path} has {lack}. It has {_listed(names)}. Name the right one: {option} {_quoted(closest or 'NAME')}, or "
+        f'{field} = "{closest or "NAME"}" in the policy{others}; nothing was sent.'
     )
 
 
 def _closest(names: Collection[str], like: Sequence[str]) -> str | None:
     """The name that is most like one of some words; None: none is."""
-    scores = {name: max(_likeness(name.lower(), word.lower()) for word in like) for name in names}
+    scores = {name: _score(name, like) for name in names}
     best = max(sorted(scores), key=lambda name: scores[name], default=None)
     return best if best is not None and scores[best] > 0.5 and best == _shown(best) else None
+
+
+def _score(name: str, like: Sequence[str]) -> float:
+    return max(_likeness(name.lower(), word.lower()) for word in like)
 
 
 def _likeness(name: str, word: str) -> float:
@@ -238,5 +274,5 @@ def _shown(name: str) -> str:
     return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}…"
 
 
-def _quoted(name: str | None) -> str:
-    return f'"{name}"' if name and " " in name else f"{name}"
+def _quoted(name: str) -> str:
+    return f'"{name}"' if " " in name else name

@@ -13,7 +13,7 @@ from typing import Any
 
 from rules.map_row import mapped_row
 from schemas.errors import BadInput, NoJobs
-from schemas.payload.exact_json import Unfit
+from schemas.payload.exact_json import NOT_UTF8, Unfit
 from schemas.policy_sections import JobColumns
 from schemas.row import Row, RowFiles
 from services.csv_rows import csv_facts, csv_pieces
@@ -30,6 +30,7 @@ ROWS_PER_BATCH = 500
 _MAY_BE_EMPTY = frozenset({"job_id", "prompt", "system"})
 #: how pandas calls the column that it writes the numbers of its rows to
 _PANDAS_INDEX = "__index_level_"
+_OTHER_ENCODING = Unfit(f"{NOT_UTF8.reason}; save the file as CSV UTF-8")
 _DIFFERS = Unfit("differs from the folder that its file lies in; make the two agree, or leave the column out")
 
 #: a row with its number, counted from 0 over all files
@@ -192,6 +193,8 @@ class JobFile:
 
 def _csv_value(name: str, written: Any) -> Any:
     """What a text stands for in a column of a job; other columns are text."""
+    if written is NOT_UTF8:
+        return _OTHER_ENCODING
     if not isinstance(written, str) or name not in COLUMNS or name in _MAY_BE_EMPTY:
         return written
     if not written.strip():

@@ -75,7 +75,7 @@ def checked_format(path: Path) -> JobFormat:
         BadInput: with what was found, what is wanted, and what to do.
     """
     if not path.is_file():
-        raise BadInput(f"{path} is not a file. {_WANTED}")
+        raise BadInput(f"{path} is not a file. {_WANTED} Nothing was sent.")
     named = format_by_name(path)
     try:
         raw = text = _head(path)
@@ -83,7 +83,8 @@ def checked_format(path: Path) -> JobFormat:
             text = _text_head(path)
     except (OSError, pa.ArrowException) as error:
         raise BadInput(
-            f"{path} cannot be read ({type(error).__name__}): it is damaged, cut off, or may not be opened. {_WANTED}"
+            f"{path} cannot be read ({type(error).__name__}): it is damaged, cut off, or may not be opened. {_WANTED} Nothing "
+            "was sent."
         ) from error
     if not raw:
         raise BadInput(f"{path} is empty: it has no bytes. Write it again; nothing was sent.")
@@ -91,7 +92,7 @@ def checked_format(path: Path) -> JobFormat:
     if named is None:
         if text.startswith(_MAGIC):
             return JobFormat.PARQUET
-        raise BadInput(f"{path} is {found}, by its first bytes. {_WANTED} {fix}.")
+        raise BadInput(f"{path} is {found}, by its first bytes. {_WANTED} {fix}; nothing was sent.")
     if not _fits(named, text, found):
         raise BadInput(
             f"{path} is called {path.suffix.lower()}, but by its first bytes it is {found}. {fix}; nothing was sent."

@@ -27,6 +27,7 @@ class FileFacts:
         stamp: its size and the moment of its last change, by which a change is noticed.
         block_bytes: how much of it is parsed together, so that its longest row fits.
         delimiter: what stands between the values of a row.
+        blank_rows: how many rows without any value stand at its end; they are none of its rows.
     """
 
     names: Sequence[str]
@@ -35,6 +36,7 @@ class FileFacts:
     stamp: tuple[int, int] | None = None
     block_bytes: int = 0
     delimiter: str = ","
+    blank_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The pages against the code: what they name exists, what they must name is there, and their examples run."""
 
 import asyncio
+import json
 import re
 import subprocess
 import tomllib
@@ -11,6 +12,7 @@ import yaml
 from click.testing import CliRunner
 from sqlalchemy import CheckConstraint
 
+from rules.read_row import job_from_row
 from rules.shown_state import StateName
 from schemas.bill import Finding
 from schemas.outcome import Billing, Outcome, Reason, RunOutcome
@@ -115,11 +117,22 @@ def test_the_examples_of_the_notebook_run_and_add_up(tmp_path, monkeypatch):
     assert names["joined"]["text"].isna().tolist() == [False] * 3 + [True] * 2
 
 
+def _write_what_has_to_be_converted() -> None:
+    Path("reviews.csv").write_text("prompt\nFine\nBad\n")
+    Path("letters").mkdir()
+    Path("letters/a.txt").write_text("Dear all")
+    turns = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hello"}]
+    body = {"model": "gpt", "messages": turns, "max_tokens": 7}
+    line = {"custom_id": "r-1", "method": "POST", "url": "/v1/chat/completions", "body": body}
+    Path("requests.jsonl").write_text(f"{json.dumps(line)}\n")
+
+
 def test_the_example_with_data_of_ones_own_runs_and_its_results_join(tmp_path, monkeypatch):
     page = (ROOT / "docs" / "your-data.md").read_text()
     monkeypatch.chdir(tmp_path)
     [table] = fences(page, "csv")
     Path("tickets.csv").write_text(table)
+    _write_what_has_to_be_converted()
     sections = tomllib.loads("\n".join(fences(page, "toml")))
     rules = policy(**sections)
     ledger = quick_ledger(f"sqlite:///{tmp_path}/data/ledger.db")
@@ -134,6 +147,20 @@ def test_the_example_with_data_of_ones_own_runs_and_its_results_join(tmp_path, m
     assert [body["tools"][0]["name"] for body in gateway.sent] == ["find_order"] * 2
     names: dict[str, object] = {}
     assert list(faults_of_python(page, names)) == []
+    jobs = [
+        job_from_row(number, row, 1_024)
+        for name in ("reviews.parquet", "letters.jsonl", "jobs.jsonl")
+        for batch in JobFile(name).batches()
+        for number, row in enumerate(batch)
+    ]
+    assert [(job.job_id, job.payload.request["messages"][0]["content"]) for job in jobs] == [
+        ("0", "Fine"),
+        ("1", "Bad"),
+        ("letters/a.txt", "Dear all"),
+        ("r-1", "Hello"),
+    ]
+    assert jobs[-1].payload.request["system"] == "Be kind."
+    assert jobs[-1].payload.max_tokens == 7
     assert names["joined"][["ticket", "country"]].values.tolist() == [["T-1", "DE"], ["T-2", "FR"]]
     assert names["joined"]["text"].notna().all()
 

@@ -1,23 +1,22 @@
 """`weighbridge review holds`."""
 
 import json
-from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from cli.options import JsonOption, LedgerOption, looked_at, opened_ledger
 from cli.review.show_review import print_raw_text, raw_values
-from cli.screen import screen, shown_most
+from cli.screen import print_table, screen, shown_most
 from schemas.errors import BadInput
 from schemas.money import usd_text
 from schemas.review import UnknownHold
-from schemas.words import masked_url, printable
+from schemas.words import masked_url
 from services.ledger import reviews
 from services.ledger.asking import asking
 from services.ledger.review_lines import raw_answer_of
+
+_HEADINGS = ("attempt", "job", "run", "model", ">held", "since (UTC)", "review", "came")
 
 
 def list_holds(
@@ -40,7 +39,7 @@ def list_holds(
     if as_json:
         print(json.dumps([_as_json(hold) for hold in holds]))
     elif holds:
-        _print_holds(holds)
+        print_table(screen(), _HEADINGS, [_cells(hold) for hold in holds])
         total = shown_most(sum(hold.held for hold in holds))
         print(f"{len(holds):,} attempt(s), {total} held in total.")
         print("`weighbridge review book --attempt ID` with --billed USD or --not-billed ends a hold.")
@@ -80,18 +79,14 @@ def _as_json(hold: UnknownHold) -> dict[str, str | int | bool | None]:
     }
 
 
-def _print_holds(holds: Sequence[UnknownHold]) -> None:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in ("attempt", "job", "run", "model"):
-        table.add_column(heading)
-    table.add_column("held", justify="right")
-    for heading in ("since", "review", "came"):
-        table.add_column(heading)
-    for hold in holds:
-        since = "" if hold.since is None else f"{hold.since:%Y-%m-%d %H:%M}"
-        review = "" if hold.review_id is None else str(hold.review_id)
-        came = "yes" if hold.has_raw else ""
-        named = (hold.attempt_id, hold.job_id, hold.run_id, hold.model)
-        cells = (*named, shown_most(hold.held), since, review, came)
-        table.add_row(*(escape(printable(cell)) for cell in cells))
-    screen().print(table)
+def _cells(hold: UnknownHold) -> tuple[str, ...]:
+    return (
+        hold.attempt_id,
+        hold.job_id,
+        hold.run_id,
+        hold.model,
+        shown_most(hold.held),
+        "" if hold.since is None else f"{hold.since:%Y-%m-%d %H:%M}",
+        "" if hold.review_id is None else str(hold.review_id),
+        "yes" if hold.has_raw else "",
+    )

@@ -1,22 +1,21 @@
 """`weighbridge review list`."""
 
 import json
-from collections.abc import Iterable
 from typing import Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from cli.options import JsonOption, LedgerOption, looked_at
 from cli.review.review_options import with_filter
 from cli.review.review_values import as_json_values, totals_sentence
-from cli.screen import screen, shown_most, shown_tokens
+from cli.screen import print_table, screen, shown_most, shown_tokens
 from schemas.forms.bounds import MOST_WHOLE
 from schemas.review import Filter, Order, Review
-from schemas.words import masked_url, printable
+from schemas.words import masked_url
 from services.ledger.asking import asking
 from services.ledger.review_lines import listed_by, totals_by
+
+_HEADINGS = ("id", "job", "reason", "model", ">tokens", ">worst case", "detail", "status")
 
 
 @with_filter
@@ -35,32 +34,22 @@ def list_reviews(
     if as_json:
         print(json.dumps([as_json_values(row) for row in rows]))
     elif rows:
-        _print_list(rows)
+        print_table(screen(), _HEADINGS, [_cells(row) for row in rows])
         print(totals_sentence(total))
     else:
         kind = f"{which.status} review" if which.status else "review"
         print(f"No {kind} matches in {masked_url(url)}.")
 
 
-def _print_list(rows: Iterable[Review]) -> None:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in ("id", "job", "reason", "model"):
-        table.add_column(heading)
-    for heading in ("tokens", "worst case"):
-        table.add_column(heading, justify="right")
-    for heading in ("detail", "status"):
-        table.add_column(heading)
-    for row in rows:
-        status = f"{row.status} ({row.claimed_by})" if row.status == "claimed" else row.status
-        cells = (
-            str(row.id),
-            row.job_id,
-            row.reason,
-            row.model or "",
-            shown_tokens(row.input_tokens),
-            shown_most(row.worst_case_nano_usd),
-            row.detail,
-            status,
-        )
-        table.add_row(*(escape(printable(cell)) for cell in cells))
-    screen().print(table)
+def _cells(row: Review) -> tuple[str, ...]:
+    status = f"{row.status} ({row.claimed_by})" if row.status == "claimed" else row.status
+    return (
+        str(row.id),
+        row.job_id,
+        row.reason,
+        row.model or "",
+        shown_tokens(row.input_tokens),
+        shown_most(row.worst_case_nano_usd),
+        row.detail,
+        status,
+    )

@@ -5,16 +5,23 @@
 writes their statements down again after there is a new migration. Without that, a new ledger is migrated as before.
 """
 
+import re
 import sqlite3
 import tempfile
 from pathlib import Path
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
 
+from schemas.errors import BadInput
+from schemas.words import printable
 from services.ledger.tables_version import ASK_VERSION, newest_revision
 
 STATEMENTS = Path(__file__).with_name("new_tables.sql")
 _BETWEEN = ";\n\n"
+_TABLE = re.compile(r"^CREATE TABLE (\w+)", re.MULTILINE)
+#: where Alembic keeps the version of the tables, for every program that uses it
+_VERSIONS = "alembic_version"
+_OWN_VERSION = re.compile(r"[0-9]{4}")
 
 
 def make_tables(connection: Connection) -> bool:
@@ -29,6 +36,34 @@ def make_tables(connection: Connection) -> bool:
     for statement in statements:
         connection.exec_driver_sql(statement)
     return True
+
+
+def refuse_others(connection: Connection, found: str | None) -> None:
+    """Check that a database is not another program's: an empty one, or with a ledger in it.
+
+    In a file of SQLite nothing but a ledger may be. In a database of PostgreSQL other tables may stand next to it, as long
+    as none has the name of one of the ledger's.
+
+    Args:
+        connection: to the database.
+        found: the version that its tables state, if they do.
+
+    Raises:
+        BadInput: with the name of a table that is another program's.
+    """
+    others = {_VERSIONS}
+    if found is None:
+        others = set(inspect(connection).get_table_names()) - {_VERSIONS}
+        if connection.dialect.name != "sqlite":
+            others &= set(_TABLE.findall(STATEMENTS.read_text()))
+    elif _OWN_VERSION.fullmatch(found):
+        return
+    if others:
+        shown = connection.engine.url.render_as_string(hide_password=True)
+        raise BadInput(
+            f"{shown} is the database of another program: it has a table {printable(min(others))} that is none of a "
+            "ledger's. Name another one with --ledger or WEIGHBRIDGE_LEDGER. Nothing was changed or sent."
+        )
 
 
 def _version_line() -> str:

@@ -20,7 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from schemas.errors import BadInput, RunFailed
 from schemas.table import Table
 from services.ledger.asking import Asked
-from services.ledger.new_tables import make_tables
+from services.ledger.new_tables import make_tables, refuse_others
 from services.ledger.tables_version import ASK_VERSION, MIGRATIONS, newest_revision
 from services.whole_thread import on_whole_thread
 
@@ -222,7 +222,7 @@ def open_ledger(url: str) -> Ledger:
         url: any SQLAlchemy URL, such as sqlite:////srv/weighbridge/ledger.db or postgresql+psycopg://...
 
     Raises:
-        BadInput: the URL is no database URL, or its driver is not installed.
+        BadInput: the URL is no database URL, its driver is not installed, or it is another program's database.
         RunFailed: the database does not answer, or was made by a newer version.
     """
     engine = _engine_at(url, _engine)
@@ -290,8 +290,12 @@ def _reading_engine(url: URL) -> Engine:
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
         return create_engine(url, pool_pre_ping=True, **_DISCREET)
-    if url.database and url.database != ":memory:":
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    if url.database in (None, "", ":memory:"):
+        raise BadInput(
+            "A ledger in memory is gone with its command, and with it what was paid for. Name a file, such as "
+            "sqlite:////folder/ledger.db. Nothing was sent."
+        )
+    Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, **_DISCREET)
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin_sqlite)
@@ -355,6 +359,7 @@ def _migrate(engine: Engine) -> None:
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+        refuse_others(connection, revision(connection))
         if not make_tables(connection):
             _upgrade(connection)
 

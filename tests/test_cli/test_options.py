@@ -67,11 +67,19 @@ def test_the_ledger_that_an_option_or_the_environment_names_is_looked_for(weighb
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_ledger_of_simulated_runs_is_pointed_at_when_it_is_the_only_one(weighbridge, tmp_path):
-    quick_ledger(f"sqlite:///{tmp_path}/data/simulated/ledger.db").close()
+@pytest.mark.parametrize(
+    ("folder", "whose"),
+    [
+        ("simulated", "simulated runs"),
+        ("up", "`weighbridge up`"),
+        ("up-simulated", "`weighbridge up --simulate`"),
+    ],
+)
+def test_a_ledger_that_is_elsewhere_below_the_folder_is_pointed_at(weighbridge, tmp_path, folder, whose):
+    quick_ledger(f"sqlite:///{tmp_path}/data/{folder}/ledger.db").close()
     ended = weighbridge("report")
-    assert "sqlite:///data/simulated/ledger.db" in ended.sentence
-    assert "has no runs" in weighbridge("report", "--ledger", "sqlite:///data/simulated/ledger.db").sentence
+    assert f" Here is: sqlite:///data/{folder}/ledger.db ({whose})." in ended.sentence
+    assert "has no runs" in weighbridge("report", "--ledger", f"sqlite:///data/{folder}/ledger.db").sentence
 
 
 @pytest.mark.parametrize(

@@ -42,3 +42,11 @@ def test_a_log_below_a_file_is_bad_input(weighbridge, tmp_path):
 @pytest.mark.parametrize("port", ["-1", "65536", "http"])
 def test_a_port_that_cannot_be_ends_with_2(weighbridge, port):
     assert weighbridge("simulate", "--port", port).code == 2
+
+
+def test_a_log_that_cannot_be_written_is_not_called_a_port_that_is_taken(weighbridge, tmp_path):
+    (tmp_path / "billed.jsonl").mkdir()
+    ended = weighbridge("simulate", "--port", 0, "--log", "billed.jsonl")
+    assert ended.code == 2
+    assert "cannot write" in ended.sentence
+    assert "choose another --log" in ended.sentence

@@ -70,3 +70,20 @@ def test_every_process_listens_on_this_machine_alone():
 def test_a_review_page_that_the_caller_names_is_the_one_that_reports_lead_to():
     named = plan(WEIGHBRIDGE_REVIEW_URL="https://review.example")
     assert named.worker_process("pool").environment["WEIGHBRIDGE_REVIEW_URL"] == "https://review.example"
+
+
+def test_another_shell_is_told_all_that_it_needs_and_no_password():
+    assert plan(simulate=True).shell_lines == [
+        "export PREFECT_API_URL=http://127.0.0.1:1/api",
+        "export WEIGHBRIDGE_LEDGER=sqlite:////srv/night/data/up/ledger.db",
+        "export WEIGHBRIDGE_RESULTS=/srv/night/data/up/results",
+        "export ANTHROPIC_BASE_URL=http://127.0.0.1:3",
+        "export ANTHROPIC_API_KEY=simulated",
+    ]
+    named = plan(
+        WEIGHBRIDGE_LEDGER="postgresql://ana:SECRET@db/l", WEIGHBRIDGE_RESULTS="my results"
+    ).shell_lines
+    assert named == [
+        "export PREFECT_API_URL=http://127.0.0.1:1/api",
+        "export WEIGHBRIDGE_RESULTS='/srv/night/my results'",
+    ]

@@ -30,6 +30,7 @@ QUICK: dict[str, tuple[str, ...]] = {
     "test_quote.py": ("a_quote_spends_nothing",),
     "test_review_page.py": ("from_the_first_look", "are_refused"),
     "test_reviews.py": ("what_waits_is_drained",),
+    "test_shown_report.py": (),
     "test_worker_processes.py": ("two_workers_bring",),
     "test_your_data.py": ("a_csv_file",),
 }

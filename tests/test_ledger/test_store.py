@@ -182,6 +182,49 @@ def test_a_ledger_of_a_newer_version_is_refused(ledger, ledger_url):
 
 
 @pytest.mark.parametrize(
+    "statements",
+    [
+        ("CREATE TABLE jobs (id INT)",),
+        (
+            "CREATE TABLE alembic_version (version_num TEXT)",
+            "INSERT INTO alembic_version VALUES ('5952a5498b51')",
+        ),
+    ],
+    ids=["a table of the same name", "the versions of another program"],
+)
+def test_the_database_of_another_program_is_refused_and_left_as_it_is(ledger_url, statements):
+    engine = create_engine(ledger_url)
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+        before = sorted(inspect(connection).get_table_names())
+    with pytest.raises(BadInput, match=r"is the database of another program: .* Nothing was changed"):
+        open_ledger(ledger_url)
+    with engine.connect() as connection:
+        assert sorted(inspect(connection).get_table_names()) == before
+    engine.dispose()
+
+
+def test_a_file_with_tables_of_something_else_is_no_place_for_a_ledger_and_a_database_on_a_server_is(
+    tmp_path, postgres_url
+):
+    for url in (f"sqlite:///{tmp_path}/users.db", postgres_url):
+        engine = create_engine(url)
+        with engine.begin() as connection:
+            connection.execute(text("CREATE TABLE users (id INT)"))
+        engine.dispose()
+    with pytest.raises(BadInput, match="it has a table users"):
+        open_ledger(f"sqlite:///{tmp_path}/users.db")
+    open_ledger(postgres_url).close()
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite:///:memory:"])
+def test_a_ledger_in_memory_is_refused(url):
+    with pytest.raises(BadInput, match="gone with its command"):
+        open_ledger(url)
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "",

@@ -14,7 +14,7 @@ from schemas.job import Job
 from schemas.model_facts import ModelFacts
 from schemas.outcome import Mode
 from schemas.payload.payload import InvalidPayload, Payload
-from schemas.row import Entries
+from schemas.row import Entries, ParsedJson
 from services.job_columns import COLUMNS
 from tests.strategies import json_values, requests, texts
 
@@ -65,7 +65,7 @@ def test_every_row_is_a_job_or_a_rejection_with_a_column_and_a_reason(row):
         assert -(2**63) <= job.priority < 2**63
 
 
-@given(requests, st.sampled_from(["columns", "json", "params"]))
+@given(requests, st.sampled_from(["columns", "json", "params", "whole"]))
 def test_a_request_comes_through_unchanged_in_whichever_columns_it_is_written(sent, written):
     if written == "columns":
         own = {
@@ -77,12 +77,26 @@ def test_a_request_comes_through_unchanged_in_whichever_columns_it_is_written(se
         # a column's null fields mean "not there", so nested values travel as JSON
         row = {k: v if isinstance(v, int) or (k == "system" and isinstance(v, str)) else orjson.dumps(v).decode() for k, v in own.items()}  # fmt: skip
         row |= {"params": orjson.dumps(rest).decode()} if rest else {}
+    elif written == "whole":
+        row = {"params": orjson.dumps(sent).decode()}
     elif written == "json":
         row = {"messages": orjson.dumps(sent["messages"]).decode()}
         row |= {"params": orjson.dumps({k: v for k, v in sent.items() if k != "messages"}).decode()}
     else:
         row = {"messages": sent["messages"], "params": orjson.dumps({k: v for k, v in sent.items() if k != "messages"}).decode()}  # fmt: skip
     assert read({"job_id": "a"} | row).payload.request == sent
+
+
+def test_a_line_for_the_batches_of_the_provider_is_a_job_that_is_pinned_to_its_model():
+    request = {"max_tokens": 7, "system": "Be kind.", "messages": [{"role": "user", "content": "hi"}]}
+    for params in (
+        orjson.dumps({"model": "claude-x", **request}).decode(),
+        ParsedJson({"model": "claude-x", **request}),
+    ):
+        job = read({"job_id": "a", "params": params})
+        assert (job.payload.request, job.model) == (request, "claude-x")
+    job = read({"job_id": "a", "model": "claude-y", "params": ParsedJson(request)})
+    assert (job.payload.request, job.model) == (request, "claude-y")
 
 
 @given(texts.filter(str.strip))
@@ -110,6 +124,25 @@ def test_a_system_text_is_sent_as_the_text_it_is(text):
         ("params", HI | {"max_tokens": 5, "params": '{"max_tokens": 6}'}),
         ("temperature", HI | {"params": '{"temperature": 1}'}),
         ("model", HI | {"params": '{"model": "SECRET"}'}),
+        (
+            "model",
+            {
+                "job_id": "a",
+                "params": '{"model": "SECRET !", "messages": [{"role": "user", "content": "x"}]}',
+            },
+        ),
+        ("model", {"job_id": "a", "params": '{"model": 5, "messages": [{"role": "user", "content": "x"}]}'}),
+        (
+            "params",
+            {
+                "job_id": "a",
+                "model": "m",
+                "params": '{"model": "SECRET", "messages": [{"role": "user", "content": "x"}]}',
+            },
+        ),
+        ("params", {"job_id": "a", "max_tokens": 5, "params": '{"max_tokens": 6, "messages": ["SECRET"]}'}),
+        ("messages", {"job_id": "a", "params": '{"messages": "SECRET"}'}),
+        ("messages", {"job_id": "a", "params": '{"max_tokens": 5}'}),
         ("max_tokens", HI | {"max_tokens": 0}),
         ("max_tokens", HI | {"max_tokens": 1.5}),
         ("max_tokens", HI | {"max_tokens": math.inf}),

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.report_page import as_markdown, as_page, money_line
+from rules.report_text import place_rows
 from rules.shown_state import shown_state
 from schemas.outcome import RunOutcome
 from schemas.report import (
@@ -122,6 +123,13 @@ def test_the_ledger_and_the_command_that_lists_its_reviews_stand_whole_on_lines_
     assert lines[lines.index("weighbridge review list \\") + 1] == f"  --ledger {ledger}"
     assert lines.count("```") == 2
     assert "sqlite:" not in "".join(line for line in lines if line.startswith("|"))
+
+
+def test_the_list_of_reviews_is_named_only_where_somebody_waits():
+    for jobs, waits in (({"review": 2}, True), ({"unknown": 2}, True), ({"failed": 2}, False), ({}, False)):
+        report = a_report(jobs=JobFigures(read=10, succeeded=8, **jobs))
+        assert ("review list" in as_page(report)) == ("review list" in as_markdown(report)) == waits
+        assert any("review list" in where for _, where in place_rows(report)) == waits
 
 
 def test_links_that_are_not_known_are_left_out():

@@ -55,7 +55,10 @@ def test_what_is_no_whole_number_spoils_its_own_row_only(path, written):
 
 def test_bytes_that_are_no_utf8_spoil_their_own_row_only(path):
     found = rows(path, b"job_id,prompt\n1,caf\xe9\n2,y\n")
-    assert [row["prompt"] for row in found] == [Unfit("is not valid UTF-8 text"), "y"]
+    assert [row["prompt"] for row in found] == [
+        Unfit("is not valid UTF-8 text; save the file as CSV UTF-8"),
+        "y",
+    ]
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
@@ -64,6 +67,38 @@ def test_bytes_that_are_no_utf8_spoil_their_own_row_only(path):
 def test_separators_line_ends_and_the_mark_of_other_programs_are_understood(path, separator, end, mark):
     lines = [separator.join(["job_id", "prompt"]), "", separator.join(["1", f'"a{end}b;,\t|"']), ""]
     assert rows(path, (mark + end.join(lines)).encode()) == [{"job_id": "1", "prompt": f"a{end}b;,\t|"}]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("blank", ["", ";;;;{0}", ";;;;{0}{0};;;;{0};;;;"])
+def test_columns_without_a_name_and_rows_without_a_value_at_the_end_are_left_out_as_excel_writes_them(
+    path, end, blank
+):
+    lines = ["\ufeffjob_id;prompt;;group;", "1;x;;g;", ";;;;", '2;"y;";note;;', blank.format(end)]
+    assert rows(path, end.join(lines).encode()) == [
+        {"job_id": "1", "prompt": "x", "group": "g"},
+        {"job_id": None, "prompt": None, "group": None},
+        {"job_id": "2", "prompt": "y;", "group": None},
+    ]
+
+
+@given(
+    data=st.data(),
+    kept=st.lists(st.sampled_from(["1,x", "2,", ",z", ","]), max_size=30),
+    blank=st.integers(0, 300),
+)
+@settings(max_examples=examples(40))
+def test_rows_without_a_value_are_left_out_only_behind_the_last_one_that_has_one(
+    tmp_path_factory, data, kept, blank
+):
+    path = tmp_path_factory.mktemp("csv") / "x.csv"
+    lines = ["job_id,prompt", *kept, "9,end", *[","] * blank]
+    found = rows(path, "\n".join(lines).encode())
+    assert [(row["job_id"] or "", row["prompt"] or "") for row in found] == [
+        tuple(line.split(",")) for line in [*kept, "9,end"]
+    ]
+    limit = data.draw(st.integers(1, len(kept) + 2))
+    assert sum(map(len, JobFile(str(path)).batches(limit))) == min(limit, len(kept) + 1)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +123,8 @@ def test_a_packed_file_that_was_cut_off_is_a_sentence(tmp_path):
         (b"job_id,prompt\n1,SECRET,y\n", "the row that ends in line 2 has 3 values, and the header names 2 columns"),
         (b"job_id,prompt\n1\n", "the row that ends in line 2 has 1 values"),
         (b"\n\n", "has no header"),
+        (b"job_id;prompt;\r\n;;\r\n;;\r\n", "has no rows"),
+        (b"\xef\xbb\xbfsep=;\r\njob_id;prompt\r\n1;SECRET\r\n", "names the separator for Excel (sep=). Delete that line"),
         (b"job_id,prompt\n", "has no rows"),
         (b"job_id,prompt,prompt\n1,x,SECRET\n", "two columns of the same name (prompt)"),
         ("jöb,prompt\n".encode("latin-1"), "a header that cannot be read (UnicodeEncodeError). Save it as CSV UTF-8"),
@@ -119,7 +156,15 @@ texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 
 
 @settings(max_examples=examples(60))
-@given(st.lists(st.tuples(texts, texts), min_size=1, max_size=8), st.sampled_from(["\n", "\r\n"]))
+@given(
+    # the last row has a value: those behind it that have none are no rows
+    st.builds(
+        lambda rows, last: [*rows, last],
+        st.lists(st.tuples(texts, texts), max_size=7),
+        st.tuples(texts, texts).filter(any),
+    ),
+    st.sampled_from(["\n", "\r\n"]),
+)
 def test_what_a_csv_library_writes_comes_back(tmp_path_factory, table, end):
     path = tmp_path_factory.mktemp("csv") / "x.csv"
     written = io.StringIO(newline="")

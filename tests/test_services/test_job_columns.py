@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from rules.read_row import job_from_row
 from schemas.errors import BadInput
 from schemas.policy_sections import JobColumns
 from services.job_file import JobFile
@@ -31,6 +32,12 @@ def refusal(path, columns, keep=(), **names):
         (["Ticket ID", "body"], '--id-column "Ticket ID"'),
         (["__index_level_0__", "prompt"], "--id-column __index_level_0__"),
         (["zzzz", "qqqq"], "--id-column NAME"),
+        (
+            ["text"],
+            '[jobs] id = "NAME" in the policy; a file without ids gets a column of them first (docs/your-data.md)',
+        ),
+        (["instruction", "input", "output"], "--id-column NAME"),
+        (["custom_id", "params"], "--id-column custom_id"),
     ],
 )
 def test_a_missing_id_is_refused_with_the_columns_and_the_likeliest(tmp_path, columns, suggestion):
@@ -51,6 +58,31 @@ def test_a_missing_prompt_is_refused_with_the_columns_and_the_likeliest(tmp_path
     words = refusal(tmp_path / "x.parquet", {name: ["1"] for name in columns})
     assert "has neither a column prompt nor a column messages. It has the columns " in words
     assert suggestion in words
+
+
+@pytest.mark.parametrize("names", [{}, {"id": "custom_id"}])
+def test_requests_for_the_batches_of_openai_are_known_and_the_page_that_converts_them_is_named(
+    tmp_path, names
+):
+    (tmp_path / "x.jsonl").write_text(
+        json.dumps({"custom_id": "1", "method": "POST", "url": "/v1", "body": {"x": "SECRET"}})
+    )
+    with pytest.raises(
+        BadInput, match=r"in the form of OpenAI's batches .*docs/your-data.md.*nothing was sent"
+    ) as refused:
+        JobFile(str(tmp_path / "x.jsonl"), JobColumns(**names))
+    assert "SECRET" not in str(refused.value)
+
+
+def test_requests_for_the_batches_of_the_provider_need_only_the_name_of_their_id(tmp_path):
+    row = {
+        "custom_id": "1",
+        "params": {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "x"}]},
+    }
+    (tmp_path / "x.jsonl").write_text(json.dumps(row))
+    [[found]] = JobFile(str(tmp_path / "x.jsonl"), JobColumns(id="custom_id")).batches()
+    job = job_from_row(0, found, 9)
+    assert (job.job_id, job.model, job.payload.max_tokens) == ("1", "m", 5)
 
 
 @pytest.mark.parametrize(
