@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from rules.endings import answered, failed, stops_run, unpriced, withheld
 from rules.prices import PriceCard, Unpriced
@@ -76,7 +77,12 @@ async def _sent(run: Run, attempt: HeldAttempt) -> Settlement:
         cards.append(run.models.price_card(attempt.model, run.scale.clock()))
 
     try:
-        reply = await run.gateway.send(body, leaving=leaving, weight=_weight(attempt))
+        reply = await run.gateway.send(
+            body,
+            leaving=leaving,
+            came_back=partial(run.journal.came_back, attempt.attempt_id),
+            weight=_weight(attempt),
+        )
     except CallFailed as error:
         failure = error.as_failure()
         run.brake.seen(failure, run.halt)
