@@ -262,8 +262,8 @@ def _settle_values(end: Settlement, held: int, now: datetime) -> dict[str, Any]:
         "v_billing": billing,
         "v_cost": end.charge.cost if end.charge else None,
         "v_usage": charge.usage,
-        "v_stop": end.stop_reason,
-        "v_request": end.request_id,
+        "v_stop": storable(end.stop_reason),
+        "v_request": storable(end.request_id),
         "v_error": storable(end.error),
     }
 

@@ -385,5 +385,5 @@ def upsert(connection: Connection, table: type[Table]) -> postgresql.Insert | sq
 
 
 def storable(detail: str | None) -> str | None:
-    """A detail may quote the API's words; no database text holds a NUL."""
-    return detail and detail.replace("\0", "?")
+    """A text that came from outside as one that every database stores: no NUL, and no half of a surrogate pair."""
+    return detail and detail.replace("\0", "?").encode("utf-8", "replace").decode("utf-8")
