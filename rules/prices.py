@@ -106,9 +106,17 @@ class PriceCard:
     def __init__(self, model: str, on: datetime, policy: Policy | None = None) -> None:
         self.model = model
         self.day: date = on.date()
+        self._on, self._policy = on, policy
         self._home = policy.pricing.workspace_geo if policy else "global"
         contract = [price for price in (policy.prices if policy else ()) if price.holds_for(model, self.day)]
         self._rates = _bands(model, _listed(model, on), contract)
+
+    def of(self, model: str) -> "PriceCard | None":
+        """The prices of another model on the same day, or None where none is known."""
+        try:
+            return PriceCard(model, self._on, self._policy)
+        except Unpriced:
+            return None
 
     def price(
         self, tokens: BilledTokens, *, batch: bool = False, geo: str | None = None, speed: str | None = None
