@@ -1,10 +1,8 @@
 """Which models may be called in a run, what they read and take, and at what price."""
 
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from datetime import date, datetime, timedelta
 
-from rules.identity import same_model
 from rules.prices import PriceCard, Unpriced
 from schemas.model_facts import ModelFacts
 from schemas.outcome import Mode
@@ -84,26 +82,6 @@ class Models:
         if key not in self._cards:
             self._cards[key] = PriceCard(model, on, self._policy)
         return self._cards[key]
-
-    def cards_of_answer(self, asked: str, named: str, on: datetime) -> list[PriceCard]:
-        """The prices that an answer may be billed at: those of the model that was asked, and of another that it names.
-
-        Args:
-            asked: the model of the request.
-            named: the model that the answer says it is of; of one that has no price, nothing is known.
-            on: the moment of the call.
-
-        Raises:
-            Unpriced: no price is known for the model that was asked.
-        """
-        cards = [self.price_card(asked, on)]
-        if same_model(asked, named):
-            return cards
-        with suppress(Unpriced):
-            # by the list, since a contract may not know each name of a model
-            if not PriceCard(named, on).costs_as(PriceCard(asked, on)):
-                cards.append(self.price_card(named, on))
-        return cards
 
     def price_terms(self, now: datetime) -> list[str]:
         """What the prices of the models that the policy names are at a moment, as text, in the order of their names.

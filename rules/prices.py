@@ -106,9 +106,24 @@ class PriceCard:
     def __init__(self, model: str, on: datetime, policy: Policy | None = None) -> None:
         self.model = model
         self.day: date = on.date()
+        self._on, self._policy = on, policy
         self._home = policy.pricing.workspace_geo if policy else "global"
         contract = [price for price in (policy.prices if policy else ()) if price.holds_for(model, self.day)]
         self._rates = _bands(model, _listed(model, on), contract)
+
+    def of_answer(self, model: str) -> "PriceCard":
+        """The prices on the same day of the model that an answer names.
+
+        These, where nothing is known of it, and where both cost the same by the list: a contract may not know each name
+        of a model.
+        """
+        listed = _listed(model, self._on)
+        if listed is not None and listed == _listed(self.model, self._on):
+            return self
+        try:
+            return PriceCard(model, self._on, self._policy)
+        except Unpriced:
+            return self
 
     def price(
         self, tokens: BilledTokens, *, batch: bool = False, geo: str | None = None, speed: str | None = None
@@ -199,10 +214,6 @@ class PriceCard:
             write_5m=lowest.cache_write_5m,
             write_1h=lowest.cache_write_1h,
         )
-
-    def costs_as(self, other: "PriceCard") -> bool:
-        """Whether both cards have the same rates."""
-        return self._rates == other._rates  # noqa: SLF001 - of the same class
 
     @property
     def terms(self) -> str:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from rules.answering_model import billed_parts
+from rules.identity import same_model
 from rules.prices import BilledTokens, PriceCard
 from rules.surcharges import container_seconds, refusal_is_billed
 from schemas.attempt import Charge
@@ -107,13 +109,18 @@ def refused_unbilled(answer: Answer, card: PriceCard) -> bool | None:
 def charge_of(card: PriceCard, answer: Answer, terms: BillingTerms) -> Charge:
     """What an answer comes to: its cost, the tokens it is made of, and whether its usage says all of it.
 
+    Where another model answered, or several, and that comes to more, it is taken and marked as partial.
+
     Args:
-        card: the prices of its model on the day of the call.
+        card: the prices of the model that was asked on the day of the call.
         answer: the answer, its usage checked.
         terms: what its request asked for that the bill hangs on.
     """
     usage = answer.usage
     cost, tokens, billing = priced(card, usage, terms)
+    other = _cost_by_others(card, answer, terms)
+    if other > cost:
+        cost, billing = other, Billing.PARTIAL
     match refused_unbilled(answer, card):
         case True:
             cost, billing = NanoUsd(0), Billing.NOT_BILLED
@@ -134,6 +141,14 @@ def charge_of(card: PriceCard, answer: Answer, terms: BillingTerms) -> Charge:
         usage=usage.model_dump(mode="json", exclude_unset=True),
         lacks_output=not tokens.output and _says_something(answer),
     )
+
+
+def _cost_by_others(card: PriceCard, answer: Answer, terms: BillingTerms) -> NanoUsd:
+    """What an answer comes to, in nano-USD, if it is billed by the models that made it and not by the one asked; 0: no."""
+    if same_model(card.model, answer.model) and not answer.usage.iterations:
+        return NanoUsd(0)
+    parts = billed_parts(answer)
+    return NanoUsd(sum(priced(card.of_answer(model), usage, terms)[0] for model, usage in parts))
 
 
 def _says_something(answer: Answer) -> bool:

@@ -65,7 +65,7 @@ class Heard:
     def _compare_clocks(self, date: str) -> None:
         try:
             theirs = parsedate_to_datetime(date)
-        except ValueError:
+        except (ValueError, OverflowError):
             return
         if theirs.tzinfo is None:
             return

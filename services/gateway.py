@@ -36,7 +36,7 @@ from services.ledger import Ledger
 from services.limiter import NO_WEIGHT, CallWeight, EndpointLimiter, RequestPace, message_limiter
 from services.prepared_calls import CONNECT_SECONDS, PreparedCalls
 from services.result_lines import result_lines
-from services.tries import CallPlan, Done, tried
+from services.tries import CallPlan, Done, goes_on, tried
 
 __all__ = ["Gateway", "Reply", "client_for", "open_gateway"]
 
@@ -148,13 +148,17 @@ class Gateway:
         body: Mapping[str, Any],
         *,
         leaving: Callable[[], Awaitable[None]],
+        came_back: Callable[[], Awaitable[bool]] = goes_on,
         weight: CallWeight = NO_WEIGHT,
     ) -> Reply:
         """The answer to a Messages body. Paid.
 
         Args:
             body: the request, model included; it is read once `leaving` has returned.
-            leaving: called once, when it is this request's turn and before its first byte leaves.
+            leaving: called before each try, when it is this request's turn and before its first byte leaves; what it
+                raises is raised, and nothing is sent.
+            came_back: called when a try surely was not billed and another is to follow, before that is waited for; False:
+                none may follow.
             weight: its counted input and expected output, for the limits of its model in tokens a minute.
 
         Raises:
@@ -174,7 +178,7 @@ class Gateway:
                 raise
             self.tally.message += 1
             with self._in_tally():
-                plan = CallPlan(limiter, Call.PAID, weight, turn)
+                plan = CallPlan(limiter, Call.PAID, weight, turn, leaving, came_back)
                 done = await self._tried(lambda: self._message(body, limiter), plan)
         answer, text, request_id = done.result
         usage = answer.usage

@@ -17,6 +17,17 @@ from services.classify import classified
 from services.limiter import NO_WEIGHT, CallWeight, EndpointLimiter, QueuedCall
 
 T = TypeVar("T")
+
+
+async def _unasked() -> None:
+    """Nobody is asked before a try."""
+
+
+async def goes_on() -> bool:
+    """Another try may always follow."""
+    return True
+
+
 # each retry is in the tally; a log line for each is noise
 stamina.instrumentation.set_on_retry_hooks([])
 
@@ -30,12 +41,16 @@ class CallPlan:
         call: what it costs.
         weight: what each try takes of the tokens a minute.
         turn: the first try's, if it has had it already.
+        leaving: called before each further try, when it has its turn; what it raises is raised, and nothing is sent.
+        came_back: called when a try surely was not billed and another is to follow; False: none may follow.
     """
 
     limiter: EndpointLimiter
     call: Call
     weight: CallWeight = NO_WEIGHT
     turn: QueuedCall | None = None
+    leaving: Callable[[], Awaitable[None]] = _unasked
+    came_back: Callable[[], Awaitable[bool]] = goes_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +92,13 @@ async def _tried_again(
 ) -> Done[T]:
     """The result of a call whose first try failed; most calls never need the waits and their arithmetic."""
     tries = 0
+    may_go_on = await _may_go_on(plan, limits, first, 1)
+
+    def delay(error: Exception) -> bool | float:
+        return may_go_on and _delay(error, limits)
+
     retry = stamina.retry_context(
-        on=lambda error: _delay(error, limits),
+        on=delay,
         attempts=limits.tries,
         timeout=None,
         wait_initial=0.5,
@@ -90,14 +110,31 @@ async def _tried_again(
             tries += 1
             if tries == 1:
                 raise first
-            turn = await plan.limiter.turn(plan.weight)
+            turn = await _turn_again(plan)
             tally.retried += 1
             try:
                 return replace(await _one_try(once, plan, limits, turn), tries=tries)
             except CallFailed as failure:
                 failure.tries = tries
+                may_go_on = await _may_go_on(plan, limits, failure, tries)
                 raise
     raise AssertionError("unreachable: the retry context returns or raises")
+
+
+async def _may_go_on(plan: CallPlan, limits: RateLimits, failure: CallFailed, tries: int) -> bool:
+    """Whether another try may follow; whoever makes the call hears that this one came back before it is waited."""
+    return tries < limits.tries and bool(_delay(failure, limits)) and await plan.came_back()
+
+
+async def _turn_again(plan: CallPlan) -> QueuedCall:
+    """The turn of a further try that may leave."""
+    turn = await plan.limiter.turn(plan.weight)
+    try:
+        await plan.leaving()
+    except BaseException:
+        turn.weighed(NO_WEIGHT)
+        raise
+    return turn
 
 
 async def _one_try(

@@ -232,7 +232,7 @@ def _answered(attempt: UnsettledAttempt, message: Any, models: Models, ended_at:
     except ValidationError:
         return unknown(attempt.attempt_id, "its answer or usage cannot be read (billing partial)")
     try:
-        cards = _cards(attempt, answer.model, models, ended_at)
+        cards = _cards(attempt, models, ended_at)
     except Unpriced as error:
         return unknown(attempt.attempt_id, str(error))
     terms = billing_terms(attempt.traits, attempt.cache_ttl, batch=True)
@@ -240,14 +240,8 @@ def _answered(attempt: UnsettledAttempt, message: Any, models: Models, ended_at:
     return dearest([answered(attempt.attempt_id, card, answer, body, terms) for card in cards])
 
 
-def _cards(attempt: UnsettledAttempt, named: str, models: Models, ended_at: datetime) -> list[PriceCard]:
+def _cards(attempt: UnsettledAttempt, models: Models, ended_at: datetime) -> list[PriceCard]:
     """The prices on each UTC day that an item may have been billed on: it is answered within 24 hours after it left.
-
-    Args:
-        attempt: the item's.
-        named: the model that the answer names.
-        models: those of its run.
-        ended_at: when its batch ended.
 
     Raises:
         Unpriced: no price is known on one of them.
@@ -256,4 +250,4 @@ def _cards(attempt: UnsettledAttempt, named: str, models: Models, ended_at: date
     days = [left_at]
     if ended_at.astimezone(UTC).date() > left_at.date():
         days.append(left_at + timedelta(1))
-    return [card for day in days for card in models.cards_of_answer(attempt.model, named, day)]
+    return [models.price_card(attempt.model, day) for day in days]

@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from functools import partial
 
-from rules.endings import answered, dearest, failed, stops_run, unpriced, withheld
-from rules.prices import Unpriced
+from rules.endings import answered, failed, stops_run, unpriced, withheld
+from rules.prices import PriceCard, Unpriced
 from rules.usage_cost import billing_terms
 from schemas.attempt import Admission, HeldAttempt, Settlement
 from schemas.failures import CallFailed
@@ -63,7 +63,7 @@ async def _settled(run: Run, attempt: HeldAttempt) -> bool:
 
 async def _sent(run: Run, attempt: HeldAttempt) -> Settlement:
     """Send one attempt; how it ended."""
-    left: list[datetime] = []
+    cards: list[PriceCard] = []
     body = run.caching.body_of(attempt)
 
     async def leaving() -> None:
@@ -74,11 +74,15 @@ async def _sent(run: Run, attempt: HeldAttempt) -> Settlement:
         if attempt.mark and run.caching.has_ended(attempt.mark):
             body.update(run.caching.body_of(attempt))
         # the wait for its turn, or for a locked ledger, may have ended on another day
-        left.append(run.scale.clock())
-        run.models.price_card(attempt.model, left[-1])
+        cards.append(run.models.price_card(attempt.model, run.scale.clock()))
 
     try:
-        reply = await run.gateway.send(body, leaving=leaving, weight=_weight(attempt))
+        reply = await run.gateway.send(
+            body,
+            leaving=leaving,
+            came_back=partial(run.journal.came_back, attempt.attempt_id),
+            weight=_weight(attempt),
+        )
     except CallFailed as error:
         failure = error.as_failure()
         run.brake.seen(failure, run.halt)
@@ -90,9 +94,8 @@ async def _sent(run: Run, attempt: HeldAttempt) -> Settlement:
         return unpriced(attempt.attempt_id, str(error))
     run.brake.seen(None, run.halt)
     terms = billing_terms(attempt.traits, attempt.cache_ttl)
-    cards = run.models.cards_of_answer(attempt.model, reply.answer.model, left[-1])
-    ends = [answered(attempt.attempt_id, card, reply.answer, reply.body, terms) for card in cards]
-    settlement = run.judged(dearest(ends), attempt.expects)
+    settlement = answered(attempt.attempt_id, cards[-1], reply.answer, reply.body, terms)
+    settlement = run.judged(settlement, attempt.expects)
     if attempt.mark and settlement.charge:
         run.caching.measured(attempt.mark.key, settlement.charge, is_prime=attempt.mark.is_prime)
     return replace(settlement, tries=reply.tries, request_id=reply.request_id)

@@ -168,7 +168,7 @@ class CachingProvider(FakeGateway):
         self.tally.count += 1
         return count_tokens(body, find_model(body["model"]))
 
-    async def send(self, body, *, leaving, weight=None):
+    async def send(self, body, *, leaving, weight=None, came_back=None):
         async with self._slots:
             await self._alive()
             await leaving()

@@ -78,7 +78,7 @@ class FakeGateway:
     def usage(self, body):
         return {"input_tokens": tokens_of(body), "output_tokens": min(3, body["max_tokens"])}
 
-    async def send(self, body, *, leaving, weight=None):
+    async def send(self, body, *, leaving, weight=None, came_back=None):
         await asyncio.sleep(0)
         await leaving()
         self.sent.append(body)

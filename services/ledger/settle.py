@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, exists, select, text, update
+from sqlalchemy import Connection, Row, bindparam, exists, select, text, tuple_, update
 from sqlalchemy.orm import aliased
 
 from rules.endings import interrupted
@@ -49,7 +49,7 @@ class Leaving(NamedTuple):
 def record_leaving(
     connection: Connection, run: RunKey, attempts: Sequence[AttemptId], today: DayCaps, sent_by: str
 ) -> Leaving:
-    """Put on record that attempts are about to leave, each for the first and only time.
+    """Put on record that attempts are about to leave, each once unless it came back unbilled; see `record_back`.
 
     The statement that marks them asks for the owner's token, so that a run which was taken over lets no byte leave, and
     that nobody let them leave before, so that work which is delivered twice is paid for once. Who marks them may mark
@@ -90,6 +90,32 @@ def record_leaving(
     if gone and not connection.scalar(select(is_owned(run))):
         gone = set()
     return Leaving(marked - staying, staying, gone)
+
+
+def record_back(
+    connection: Connection, run: RunKey, came_back: Sequence[tuple[AttemptId, str]]
+) -> set[AttemptId]:
+    """Put on record that attempts came back without having been billed, so that they stand as if they had never left.
+
+    Args:
+        connection: the caller's transaction.
+        run: the run, with its owner's token.
+        came_back: attempts, each with the token that it left by.
+
+    Returns:
+        Those that may leave again: open, of this owner, and not let go by another delivery meanwhile.
+    """
+    if not came_back:
+        return set()
+    one_at_a_time(connection)
+    stands = (AttemptRow.run_id == run.run_id, AttemptRow.state == AttemptState.OPEN, is_owned(run))
+    left_by = tuple_(AttemptRow.attempt_id, AttemptRow.sent_by).in_(came_back)
+    connection.execute(update(AttemptRow).where(left_by, *stands).values(sent_at=None, sent_by=None))
+    ids = [attempt_id for attempt_id, _ in came_back]
+    query = select(AttemptRow.attempt_id).where(
+        AttemptRow.attempt_id.in_(ids), AttemptRow.sent_at.is_(None), *stands
+    )
+    return {AttemptId(one) for one in connection.scalars(query)}
 
 
 def settle_all(ledger: Ledger, settlements: Sequence[Settlement]) -> list[str]:
@@ -234,8 +260,8 @@ def _settle_values(end: Settlement, held: int, now: datetime) -> dict[str, Any]:
         "v_billing": billing,
         "v_cost": end.charge.cost if end.charge else None,
         "v_usage": charge.usage,
-        "v_stop": end.stop_reason,
-        "v_request": end.request_id,
+        "v_stop": storable(end.stop_reason),
+        "v_request": storable(end.request_id),
         "v_error": storable(end.error),
     }
 

@@ -289,7 +289,11 @@ def _reading_engine(url: URL) -> Engine:
 
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True, **_DISCREET)
+        # whatever the database's default: who has waited for the money lock must see what was committed meanwhile
+        engine = create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED", **_DISCREET)
+        if engine.dialect.name == "postgresql":
+            event.listen(engine, "connect", _commit_for_good)
+        return engine
     if url.database in (None, "", ":memory:"):
         raise BadInput(
             "A ledger in memory is gone with its command, and with it what was paid for. Name a file, such as "
@@ -304,6 +308,15 @@ def _engine(url: URL) -> Engine:
 
 def _begin_by_hand(connection: object, _record: object) -> None:
     connection.isolation_level = None  # type: ignore[attr-defined]  # BEGIN is ours, see _begin_sqlite
+
+
+def _commit_for_good(connection: Any, _record: object) -> None:
+    """Have commits survive a crash of the server also where the database's default is otherwise; see `_set_pragmas`."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+        )
+    connection.commit()
 
 
 def _set_pragmas(connection: object, record: object) -> None:
@@ -390,5 +403,5 @@ def upsert(connection: Connection, table: type[Table]) -> postgresql.Insert | sq
 
 
 def storable(detail: str | None) -> str | None:
-    """A detail may quote the API's words; no database text holds a NUL."""
-    return detail and detail.replace("\0", "?")
+    """A text that came from outside as one that every database stores: no NUL, and no half of a surrogate pair."""
+    return detail and detail.replace("\0", "?").encode("utf-8", "replace").decode("utf-8")

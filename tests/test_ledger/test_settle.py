@@ -57,3 +57,13 @@ def test_an_odd_text_in_a_detail_does_not_stop_the_others(ledger):
     [attempt] = take(ledger, [10]).held
     settle(ledger, failed(attempt, detail="HTTP 400: odd \0 text"))
     assert outcomes(ledger) == [("failed", "api_unavailable")]
+
+
+@pytest.mark.parametrize("odd", ["end\0turn", "end\ud800turn", "x" * 1_000])
+def test_an_odd_word_in_an_answer_does_not_keep_its_bill_off_the_record(ledger, odd):
+    started(ledger)
+    [attempt] = take(ledger, [10]).held
+    settle(ledger, succeeded(attempt, 5, stop_reason=odd, request_id=odd))
+    assert budgets(ledger) == {"run": (0, 5), "day": (0, 5)}
+    [(stop_reason, request_id)] = rows(ledger, AttemptRow, AttemptRow.stop_reason, AttemptRow.request_id)
+    assert stop_reason == request_id == odd.replace("\0", "?").replace("\ud800", "?")

@@ -323,7 +323,8 @@ async def test_one_odd_date_does_not_move_the_skew():
     now = datetime.now(UTC)
     for seconds in range(5):
         heard.hear({"date": format_datetime(now - timedelta(seconds=seconds), usegmt=True)})
-    for date in ("Mon, 01 Jan 2001 00:00:00 GMT", "yesterday", "", "Mon, 99 Jan 2001 00:00:00 GMT"):
+    far = "Mon, 01 Jan 2001 00:00:00 +99999999999999999999"
+    for date in ("Mon, 01 Jan 2001 00:00:00 GMT", "yesterday", "", "Mon, 99 Jan 2001 00:00:00 GMT", far):
         heard.hear({"date": date})
     assert abs(heard.clock_skew) < timedelta(seconds=10)
 

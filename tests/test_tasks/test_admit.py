@@ -136,7 +136,7 @@ async def test_every_job_of_a_night_is_answered_and_all_but_the_first_after_its_
 
 async def test_a_prefix_whose_first_jobs_bring_no_answer_is_given_up_after_three(ledger, tmp_path):
     class RefusesMarks(Scale):
-        async def send(self, body, *, leaving, weight=None):
+        async def send(self, body, *, leaving, weight=None, came_back=None):
             reply = await super().send(body, leaving=leaving, weight=weight)
             if is_marked(body):
                 raise Refused("HTTP 400 invalid_request_error", explanation="no")

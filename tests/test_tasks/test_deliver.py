@@ -41,7 +41,7 @@ class Unhurried(FakeGateway):
         super().__init__()
         self._random, self._log = random, log
 
-    async def send(self, body, *, leaving, weight=None):
+    async def send(self, body, *, leaving, weight=None, came_back=None):
         async def left():
             await leaving()
             self._log.append(identity(body))

@@ -30,7 +30,7 @@ class Slow(FakeGateway):
 
     moment = NOW
 
-    async def send(self, body, *, leaving, weight=None):
+    async def send(self, body, *, leaving, weight=None, came_back=None):
         self.moment = NOW + timedelta(days=1)
         return await super().send(body, leaving=leaving, weight=weight)
 
@@ -106,7 +106,7 @@ class Unanswered(FakeGateway):
         super().__init__()
         self._ends, self._slot = ends, asyncio.Semaphore(1)
 
-    async def send(self, body, *, leaving, weight=None):
+    async def send(self, body, *, leaving, weight=None, came_back=None):
         async with self._slot:
             reply = await super().send(body, leaving=leaving, weight=weight)
             if failure := self._ends(len(self.sent)):

@@ -44,7 +44,7 @@ class OneSlow(Scale):
         super().__init__()
         self.may_end = asyncio.Event()
 
-    async def send(self, body, *, leaving, weight=None):
+    async def send(self, body, *, leaving, weight=None, came_back=None):
         reply = await super().send(body, leaving=leaving, weight=weight)
         if "slow" in body["messages"][0]["content"]:
             await self.may_end.wait()
