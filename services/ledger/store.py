@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import sqlite3
 import sys
 import threading
 import time
@@ -10,28 +9,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
-from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy import Connection, Engine, inspect, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from schemas.errors import BadInput, RunFailed
 from schemas.table import Table
 from services.ledger.asking import Asked
+from services.ledger.engines import reading_engine, writing_engine
 from services.ledger.new_tables import make_tables, refuse_others
 from services.ledger.tables_version import ASK_VERSION, MIGRATIONS, newest_revision
 from services.whole_thread import on_whole_thread
 
 log = logging.getLogger("weighbridge")
 
-#: how long a writer waits for another one, seconds
-BUSY_SECONDS = 60
-#: the most of a file that a SQLite connection keeps in memory, KiB; the system keeps the rest, once for all of them
-_CACHE_KIB = 8_192
-#: what all connections of a process keep together, bytes: beyond it each takes the oldest of its own pages again
-_CACHES_BYTES = 24_000_000
 #: any constant: the PostgreSQL advisory lock that lets one process migrate at a time
 _MIGRATION_LOCK = 7_190_415
 
@@ -45,9 +37,6 @@ _PASSING_STATES = ("40001", "40P01", "55P03")
 #: how often and how long a transaction is tried again that could not be begun, seconds
 _BEGIN_PAUSE = 2
 _PATIENCE_SECONDS = 1_800
-
-#: an error's text ends up in logs and Prefect states, so it must not quote the rows
-_DISCREET: dict[str, Any] = {"hide_parameters": True}
 
 
 @contextmanager
@@ -225,7 +214,7 @@ def open_ledger(url: str) -> Ledger:
         BadInput: the URL is no database URL, its driver is not installed, or it is another program's database.
         RunFailed: the database does not answer, or was made by a newer version.
     """
-    engine = _engine_at(url, _engine)
+    engine = writing_engine(url)
     try:
         _migrate(engine)
     except DBAPIError as error:
@@ -246,7 +235,7 @@ def open_to_read(url: str) -> Ledger:
         BadInput: the URL is no database URL, or its driver is not installed, or no ledger is there.
         RunFailed: the database does not answer.
     """
-    engine = _engine_at(url, _reading_engine)
+    engine = reading_engine(url)
     shown = make_url(url).render_as_string(hide_password=True)
     try:
         with engine.connect().execution_options(reading=True) as connection:
@@ -262,90 +251,6 @@ def open_to_read(url: str) -> Ledger:
             "database with --ledger or WEIGHBRIDGE_LEDGER. Nothing was changed."
         )
     return Ledger(engine)
-
-
-def _engine_at(url: str, make: Callable[[URL], Engine]) -> Engine:
-    try:
-        return make(make_url(url))
-    except (ArgumentError, ImportError, ValueError, OSError) as error:
-        raise BadInput(
-            f"The ledger URL cannot be used ({type(error).__name__}); write it like sqlite:////folder/ledger.db "
-            "or postgresql+psycopg://user@host/database."
-        ) from error
-
-
-def _reading_engine(url: URL) -> Engine:
-    if url.get_backend_name() != "sqlite":
-        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        return create_engine(url, pool_pre_ping=True, execution_options=options, **_DISCREET)
-    if "uri" not in url.query:
-        url = url.set(database=f"file:{quote(str(Path(url.database or '').absolute()))}")
-    url = url.update_query_dict({"uri": "true", "mode": "ro"})
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, **_DISCREET)
-    event.listen(engine, "connect", _begin_by_hand)
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _engine(url: URL) -> Engine:
-    if url.get_backend_name() != "sqlite":
-        # whatever the database's default: who has waited for the money lock must see what was committed meanwhile
-        engine = create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED", **_DISCREET)
-        if engine.dialect.name == "postgresql":
-            event.listen(engine, "connect", _commit_for_good)
-        return engine
-    if url.database in (None, "", ":memory:"):
-        raise BadInput(
-            "A ledger in memory is gone with its command, and with it what was paid for. Name a file, such as "
-            "sqlite:////folder/ledger.db. Nothing was sent."
-        )
-    Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, **_DISCREET)
-    event.listen(engine, "connect", _set_pragmas)
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _begin_by_hand(connection: object, _record: object) -> None:
-    connection.isolation_level = None  # type: ignore[attr-defined]  # BEGIN is ours, see _begin_sqlite
-
-
-def _commit_for_good(connection: Any, _record: object) -> None:
-    """Have commits survive a crash of the server also where the database's default is otherwise; see `_set_pragmas`."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
-        )
-    connection.commit()
-
-
-def _set_pragmas(connection: object, record: object) -> None:
-    _begin_by_hand(connection, record)
-    cursor = connection.cursor()  # type: ignore[attr-defined]
-    _enter_wal(cursor)
-    # FULL: a commit survives a power cut, so an attempt on record is on record when its bytes leave
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-    cursor.execute(f"PRAGMA soft_heap_limit = {_CACHES_BYTES}")
-    cursor.close()
-
-
-def _enter_wal(cursor: Any) -> None:
-    """Switch a file to WAL once. SQLite answers "locked" at once when another process is just doing so."""
-    for _ in range(BUSY_SECONDS * 20):
-        try:
-            if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-                cursor.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError:
-            time.sleep(0.05)
-        else:
-            return
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    reading = connection.get_execution_options().get("reading", False)
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
 def revision(connection: Connection) -> str | None:

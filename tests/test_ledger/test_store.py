@@ -19,7 +19,7 @@ from schemas.errors import BadInput, RunFailed
 from schemas.ledger import AttemptRow, BudgetRow, PayloadRow, RunRow
 from schemas.review_tables import ReviewRow
 from schemas.table import Table
-from services.ledger import jobs, open_ledger, reviews, store
+from services.ledger import engines, jobs, open_ledger, reviews, store
 from services.ledger.store import MIGRATIONS
 from tests.ledgers import parked, rows, started
 from tests.strategies import begin
@@ -284,7 +284,7 @@ def test_a_ledger_file_that_was_replaced_in_mid_run_is_seen_at_the_next_write(tm
 
 def test_a_writer_waits_while_another_program_holds_the_file_and_says_so(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(logging.getLogger("weighbridge"), "propagate", True)
-    monkeypatch.setattr(store, "BUSY_SECONDS", 1)
+    monkeypatch.setattr(engines, "BUSY_SECONDS", 1)
     monkeypatch.setattr(store, "_BEGIN_PAUSE", 0.05)
     ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.db")
     other = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None, check_same_thread=False)
