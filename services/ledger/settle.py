@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, exists, select, text, tuple_, update
+from sqlalchemy import Connection, Row, bindparam, exists, func, select, text, tuple_, update
 from sqlalchemy.orm import aliased
 
 from rules.endings import interrupted
@@ -166,7 +166,8 @@ def _standing(connection: Connection, by_id: Mapping[AttemptId, Settlement]) -> 
     closed = (
         AttemptRow.attempt_id.in_(answered)
         & (AttemptRow.state == AttemptState.FAILED)
-        & AttemptRow.actual_nano_usd.is_(None)
+        # also where a person has booked that nothing was billed: the answer proves the contrary
+        & (func.coalesce(AttemptRow.actual_nano_usd, 0) == 0)
     )
     query = select(
         AttemptRow.attempt_id,
