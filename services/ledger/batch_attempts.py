@@ -16,7 +16,7 @@ from services.ledger.outcomes import end_where
 from services.ledger.pages import pages
 from services.ledger.payers import payers_of
 from services.ledger.settle import keep_answers, settle, taken_up_again
-from services.ledger.store import Ledger
+from services.ledger.store import Ledger, storable
 from services.ledger.windows import add_to_windows, one_at_a_time
 
 
@@ -173,8 +173,8 @@ def _book_closed(connection: Connection, end: Settlement, charge: Charge) -> boo
 def _closed_values(end: Settlement, charge: Charge) -> dict[str, Any]:
     return {
         "state": end.state,
-        "error": end.error,
-        "stop_reason": end.stop_reason,
+        "error": storable(end.error),
+        "stop_reason": storable(end.stop_reason),
         "actual_nano_usd": charge.cost,
         "billing": charge.billing,
         "usage": charge.usage,
@@ -185,8 +185,8 @@ def _closed_values(end: Settlement, charge: Charge) -> dict[str, Any]:
         "actual_output_tokens": charge.output_tokens,
         "thinking_tokens": charge.thinking_tokens,
         "web_searches": charge.web_searches,
-        "service_tier": charge.service_tier,
-        "inference_geo": charge.inference_geo,
+        "service_tier": storable(charge.service_tier),
+        "inference_geo": storable(charge.inference_geo),
     }
 
 

@@ -9,7 +9,7 @@ from schemas.budget import DayCaps
 from schemas.ledger import AttemptRow, RunRow
 from schemas.run import RunKey
 from schemas.settings import Settings
-from services.ledger import holds, leases, runs
+from services.ledger import holds, leases, reviews, runs
 from services.ledger.journal import Journal
 from services.ledger.settle import settle as settle_in
 from services.ledger.store import NotOwner
@@ -73,6 +73,21 @@ def test_an_answer_that_comes_after_its_attempt_was_closed_is_booked_and_counts(
     assert late == [never_left.attempt_id]
     assert {row.state for row in attempts(ledger)} == {"succeeded"}
     assert budgets(ledger) == {"run": (0, 10), "day": (0, 10)}
+    assert {outcome for outcome, _ in outcomes(ledger)} == {"succeeded"}
+
+
+def test_an_answer_that_comes_after_a_person_booked_that_nothing_was_billed_is_booked_and_counts(ledger):
+    started(ledger)
+    [left] = take(ledger, [10]).held
+    write_down(ledger, [left.attempt_id], [])
+    abandon(ledger, "run-1")
+    runs.close_dead_runs(ledger)
+    reviews.book_attempt(ledger, left.attempt_id, "ana", None)
+    assert budgets(ledger) == {"run": (0, 0), "day": (0, 0)}
+    for _ in range(2):
+        write_down(ledger, [], [succeeded(left, 6)])
+        assert budgets(ledger) == {"run": (0, 6), "day": (0, 6)}
+    assert [row.state for row in attempts(ledger)] == ["succeeded"]
     assert {outcome for outcome, _ in outcomes(ledger)} == {"succeeded"}
 
 
