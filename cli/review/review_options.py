@@ -16,19 +16,18 @@ from schemas.outcome import Reason, ReviewStatus
 from schemas.review import Filter
 
 #: those for which a job waits for a person
-_REASONS = ", ".join(
-    (
-        Reason.OVER_INPUT_LIMIT,
-        Reason.OVER_COST_LIMIT,
-        Reason.NO_ROUTE,
-        Reason.UNCOUNTABLE,
-        Reason.IMPOSSIBLE_COUNT,
-        Reason.UNPRICED,
-        Reason.UNKNOWN_OUTCOME,
-        Reason.OVER_CEILING,
-        Reason.CUT_OFF,
-    )
+_PARKED_FOR = (
+    Reason.OVER_INPUT_LIMIT,
+    Reason.OVER_COST_LIMIT,
+    Reason.NO_ROUTE,
+    Reason.UNCOUNTABLE,
+    Reason.IMPOSSIBLE_COUNT,
+    Reason.UNPRICED,
+    Reason.UNKNOWN_OUTCOME,
+    Reason.OVER_CEILING,
+    Reason.CUT_OFF,
 )
+_REASONS = ", ".join(_PARKED_FOR)
 _STATUSES = f"{', '.join(ReviewStatus)}, or all"
 
 IdArgument = Annotated[int, typer.Argument(help="The id that `weighbridge review list` shows.")]
