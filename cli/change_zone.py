@@ -31,7 +31,7 @@ def time_zone(
         try:
             known_zone(zone)
         except ValueError as error:
-            raise BadInput(f"There is an {error}. Nothing was changed.") from error
+            raise BadInput(f"This is an {error}. Nothing was changed.") from error
     opened = opened_ledger(ledger)
     if zone is None:
         with opened.read() as connection:

@@ -157,8 +157,9 @@ def client_for(base_url: str | None = None, heard: Heard | None = None) -> Async
         # an endpoint of one's own may need no key; the client wants one
         return own(api_key="none")
     raise BadInput(
-        "There is no API key. Set ANTHROPIC_API_KEY to use the real API, ANTHROPIC_BASE_URL to use another endpoint, "
-        "or add --simulate to `run` to try it without either. Nothing was counted or sent."
+        "There is no API key. Set ANTHROPIC_API_KEY to use the real API, or ANTHROPIC_BASE_URL to use another endpoint, "
+        "such as that of `weighbridge simulate`. `run`, `quote`, `audit-tools` and `resubmit-approved` need neither with "
+        "--simulate. Nothing was counted or sent."
     )
 
 

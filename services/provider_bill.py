@@ -169,13 +169,15 @@ def read_reports(path: Path) -> Pages:
     try:
         content = orjson.loads(path.read_bytes())
     except OSError as error:
-        raise BadInput(f"The report {path} cannot be read ({type(error).__name__}).") from None
+        raise BadInput(
+            f"The report {path} cannot be read ({error.strerror}). Nothing was compared."
+        ) from None
     except orjson.JSONDecodeError:
-        raise BadInput(f"The report {path} is not JSON.") from None
+        raise BadInput(f"The report {path} is not JSON. Nothing was compared.") from None
     try:
         usage, cost, simulated = sorted_pages(content)
     except Unreadable as error:
-        raise BadInput(f"The report {path} cannot be used: {error}.") from None
+        raise BadInput(f"The report {path} cannot be used: {error}. Nothing was compared.") from None
     return Pages(usage, cost, simulated, str(path))
 
 

@@ -12,9 +12,22 @@ import typer
 from cli.options import usd_amount
 from schemas.errors import BadInput
 from schemas.money import NanoUsd, to_nano
-from schemas.outcome import ReviewStatus
+from schemas.outcome import Reason, ReviewStatus
 from schemas.review import Filter
 
+#: those for which a job waits for a person
+_PARKED_FOR = (
+    Reason.OVER_INPUT_LIMIT,
+    Reason.OVER_COST_LIMIT,
+    Reason.NO_ROUTE,
+    Reason.UNCOUNTABLE,
+    Reason.IMPOSSIBLE_COUNT,
+    Reason.UNPRICED,
+    Reason.UNKNOWN_OUTCOME,
+    Reason.OVER_CEILING,
+    Reason.CUT_OFF,
+)
+_REASONS = ", ".join(_PARKED_FOR)
 _STATUSES = f"{', '.join(ReviewStatus)}, or all"
 
 IdArgument = Annotated[int, typer.Argument(help="The id that `weighbridge review list` shows.")]
@@ -23,7 +36,7 @@ IdsOrFilterArgument = Annotated[
     list[int] | None, typer.Argument(help="The ids; when left out, all reviews that match the filters.")
 ]
 StatusOption = Annotated[str, typer.Option(help=f"With this status: {_STATUSES}.")]
-ReasonOption = Annotated[str | None, typer.Option(help="Parked for this reason.")]
+ReasonOption = Annotated[str | None, typer.Option(help=f"Parked for this reason: {_REASONS}.")]
 GroupOption = Annotated[str | None, typer.Option(help="Of this group.")]
 ModelOption = Annotated[str | None, typer.Option(help="Routed to this model.")]
 OverOption = Annotated[str | None, typer.Option(help="With a worst case over this many USD.")]
@@ -102,10 +115,15 @@ def filter_of(
     """The filter that the seven options make.
 
     Raises:
-        BadInput: there is no such status, or `over` is not an amount.
+        BadInput: there is no such status or reason, or `over` is not an amount.
     """
     if status not in (*ReviewStatus, "all"):
         raise BadInput(f"There is no status {status!r}; use one of {_STATUSES}.")
+    if reason is not None:
+        # reports write it with blanks
+        reason = reason.strip().replace(" ", "_")
+        if reason not in set(Reason):
+            raise BadInput(f"There is no reason {reason!r}; use one of {_REASONS}.")
     return Filter(
         status=None if status == "all" else status,
         reason=reason,

@@ -49,8 +49,9 @@ def _discreet() -> Iterator[None]:
         rule = getattr(diagnosis, "constraint_name", None) or type(error.orig).__name__
         if _passes(error):
             raise LedgerUnavailable(
-                f"The ledger could not be written ({rule}): it is locked by another program, full, or its database "
-                "does not answer. The transaction was undone, and what was on record before is kept."
+                f"The ledger could not be written ({rule}): it is locked by another program, may only be read, "
+                "is full, or its database does not answer. The transaction was undone, and what was on record before is "
+                "kept."
             ) from None
         raise RunFailed(
             f"The ledger refused a statement ({rule}); its transaction was undone, and what was on record before is kept."

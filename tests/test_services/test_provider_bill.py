@@ -106,7 +106,9 @@ def test_a_file_that_is_no_report_is_refused_in_a_sentence(tmp_path, content, wo
     file.write_text(content)
     with pytest.raises(BadInput, match=word):
         read_reports(file)
-    with pytest.raises(BadInput, match="cannot be read"):
+    with pytest.raises(
+        BadInput, match=r"cannot be read \(No such file or directory\)\. Nothing was compared"
+    ):
         read_reports(tmp_path / "missing.json")
 
 

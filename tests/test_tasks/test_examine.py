@@ -74,6 +74,7 @@ def test_without_a_key_a_policy_or_a_ledger_that_can_be_opened_each_check_says_s
     off = [name for name, check in found.items() if check.state is CheckState.OFF]
     assert off == ["policy", "key", "ledger"]
     assert "There is no API key" in found["key"].found
+    assert "that of `weighbridge simulate`" in found["key"].found
     assert found["models"].found == "not checked: there is no key that can be sent"
     assert found["prices"].state is CheckState.NOT_MADE
 

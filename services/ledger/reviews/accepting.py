@@ -60,7 +60,7 @@ def accept(
         if why is None and version not in (None, review.version):
             why = f"it was changed since you read it (version {version}, now {review.version})"
         if why is not None or raw is None:
-            raise BadInput(f"Nothing was accepted: of review {review_id}, {why}.")
+            raise BadInput(f"Review {review_id} cannot be accepted: {why}. Nothing was accepted.")
         return _accepted(connection, review, raw, name, billed)
 
 
@@ -94,7 +94,7 @@ def accept_attempt(ledger: Ledger, attempt_id: str, by: str, billed: NanoUsd) ->
         review = _locked(connection, review_id or _put_on_record(connection, attempt_id))
         why = "it has no review" if review is None else _why_not(connection, review, raw, name, billed)
         if why is not None or review is None:
-            raise BadInput(f"Nothing was accepted: of attempt {attempt_id}, {why}.")
+            raise BadInput(f"Attempt {attempt_id} cannot be accepted: {why}. Nothing was accepted.")
         return _accepted(connection, review, raw, name, billed)
 
 

@@ -48,7 +48,8 @@ def test_accepting_books_and_answers(weighbridge, ledger, options, billed):
     assert RAW in shown.out
     again = weighbridge("review", "accept", review.id, *options, "--by", "ben")
     assert again.code == 2
-    assert "Nothing was accepted" in again.sentence
+    assert again.sentence.startswith(f"Review {review.id} cannot be accepted: ")
+    assert again.sentence.endswith("Nothing was accepted.")
 
 
 def test_the_sentence_says_what_was_booked_and_what_comes_next(weighbridge, ledger):

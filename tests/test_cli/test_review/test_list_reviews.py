@@ -27,6 +27,7 @@ def test_the_table_has_the_reviews_and_their_total(weighbridge, waiting):
         (["--search", "JOB-1"], [1]),
         (["--model", "claude-haiku-5-5"], []),
         (["--reason", "over_cost_limit", "--run", "run-1"], [2, 1, 0]),
+        (["--reason", "over cost limit"], [2, 1, 0]),
         (["--run", "run-2"], []),
         (["--status", "approved"], []),
         (["--status", "all"], [2, 1, 0]),
@@ -50,6 +51,10 @@ def test_when_nothing_matches_it_says_of_what_and_where(weighbridge, ledger):
     ("options", "word"),
     [
         (["--status", "lost"], "There is no status 'lost'"),
+        (
+            ["--reason", "too_dear"],
+            "There is no reason 'too_dear'; use one of over_input_limit, over_cost_limit, ",
+        ),
         (["--over", "nan"], "--over 'nan' is not an amount"),
         (["--ledger", "sqlite:///other.db"], "There is no ledger"),
     ],

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from cli.review.review_options import filter_of, reviewer_name, with_filter
 from schemas.errors import BadInput
+from schemas.outcome import Reason
 from schemas.review import Filter
 from schemas.review_tables import REVIEW_STATUSES
 from tests.strategies import words
@@ -17,7 +18,7 @@ seven = st.fixed_dictionaries(
     {},
     optional={
         "status": st.sampled_from([*REVIEW_STATUSES, "all"]),
-        "reason": words,
+        "reason": st.sampled_from(sorted(Reason)),
         "group": words,
         "model": words,
         "over": st.decimals(0, 999, places=3).map("{:f}".format),
@@ -70,10 +71,12 @@ def test_the_signature_has_seven_options_in_place_of_the_filter():
     [
         ({"status": "lost"}, "no status 'lost'"),
         ({"status": ""}, "no status"),
+        ({"reason": "too_dear"}, "no reason 'too_dear'"),
+        ({"reason": ""}, "no reason"),
         ({"over": "much"}, "--over 'much'"),
     ],
 )
-def test_a_status_or_amount_that_does_not_exist_is_bad_input(options, word):
+def test_a_status_a_reason_or_an_amount_that_does_not_exist_is_bad_input(options, word):
     with pytest.raises(BadInput, match=word):
         filter_of(**options)
 
