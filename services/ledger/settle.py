@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, bindparam, exists, func, select, text, tuple_, update
 from sqlalchemy.orm import aliased
 
-from rules.endings import interrupted
+from rules.endings import answered_too_late, interrupted
 from schemas.attempt import Charge, Settlement
 from schemas.budget import DayCaps, Window
 from schemas.job import AttemptId
@@ -143,7 +143,12 @@ def settle(connection: Connection, settlements: Sequence[Settlement]) -> list[st
     by_id = {settlement.attempt_id: settlement for settlement in settlements}
     standing = _standing(connection, by_id)
     late = [row.attempt_id for row in standing if row.state == AttemptState.FAILED]
-    taken = taken_up_again(connection, late)
+    doubtful = [
+        row.attempt_id
+        for row in standing
+        if row.state == AttemptState.UNKNOWN and by_id[row.attempt_id].state == AttemptState.SUCCEEDED
+    ]
+    taken = taken_up_again(connection, [*late, *doubtful])
     ends = [(row, _as_late(by_id[row.attempt_id], row, taken)) for row in standing]
     if not ends:
         return []
@@ -207,6 +212,8 @@ def _as_late(end: Settlement, row: Row[Any], taken: set[str]) -> Settlement:
     """A settlement as it can be written: an answer to a job that was taken up again is only booked."""
     if row.attempt_id not in taken:
         return end
+    if row.state == AttemptState.UNKNOWN and end.charge is not None:
+        return answered_too_late(end.attempt_id, end.charge)
     return replace(
         end, state=AttemptState.FAILED, error="answered after it was closed, and its job was sent again"
     )
