@@ -20,6 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from schemas.errors import BadInput, RunFailed
 from schemas.table import Table
 from services.ledger.asking import Asked
+from services.ledger.database_defaults import ISOLATION, own_defaults
 from services.ledger.new_tables import make_tables
 from services.ledger.tables_version import ASK_VERSION, MIGRATIONS, newest_revision
 from services.whole_thread import on_whole_thread
@@ -289,11 +290,7 @@ def _reading_engine(url: URL) -> Engine:
 
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
-        # whatever the database's default: who has waited for the money lock must see what was committed meanwhile
-        engine = create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED", **_DISCREET)
-        if engine.dialect.name == "postgresql":
-            event.listen(engine, "connect", _commit_for_good)
-        return engine
+        return own_defaults(create_engine(url, pool_pre_ping=True, isolation_level=ISOLATION, **_DISCREET))
     if url.database and url.database != ":memory:":
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, **_DISCREET)
@@ -304,15 +301,6 @@ def _engine(url: URL) -> Engine:
 
 def _begin_by_hand(connection: object, _record: object) -> None:
     connection.isolation_level = None  # type: ignore[attr-defined]  # BEGIN is ours, see _begin_sqlite
-
-
-def _commit_for_good(connection: Any, _record: object) -> None:
-    """Have commits survive a crash of the server also where the database's default is otherwise; see `_set_pragmas`."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
-        )
-    connection.commit()
 
 
 def _set_pragmas(connection: object, record: object) -> None:
