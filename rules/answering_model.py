@@ -13,15 +13,16 @@ from pydantic import ValidationError
 from schemas.usage import Answer, Usage
 
 #: what names a version of one model: a date, "latest", or the version that a cloud adds
-_VERSION = re.compile(r"(?:[-@](?:\d{8}|latest)|-v\d+(?::\d+)?|-0)+$")
+_VERSION = re.compile(r"(?:[-@](?:\d{8}|latest|default)|-v\d+(?::\d+)?|-0)+$")
 
 
 def is_same_model(asked: str, answering: str) -> bool:
     """Whether two ids name one model: an alias and its dated id do, and so do the names that clouds have for it."""
-    return _bare(asked) == _bare(answering)
+    return bare_name(asked) == bare_name(answering)
 
 
-def _bare(model: str) -> str:
+def bare_name(model: str) -> str:
+    """The name of a model without the version, and without what clouds and gateways put before it."""
     start = model.find("claude-")
     return _VERSION.sub("", model[max(start, 0) :].lower())
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from rules.answering_model import billed_parts, is_same_model
+from rules.answering_model import bare_name, billed_parts, is_same_model
 from rules.prices import BilledTokens, PriceCard
 from rules.surcharges import container_seconds, refusal_is_billed
 from schemas.attempt import Charge
@@ -150,8 +150,14 @@ def _cost_by_others(card: PriceCard, answer: Answer, terms: BillingTerms) -> Nan
     parts = billed_parts(answer)
     if len(parts) == 1 and is_same_model(card.model, parts[0][0]) and not answer.usage.iterations:
         return NanoUsd(0)
-    cards = [card if is_same_model(card.model, model) else card.of(model) or card for model, _ in parts]
+    cards = [_card_of(model, card) for model, _ in parts]
     return NanoUsd(sum(priced(own, usage, terms)[0] for own, (_, usage) in zip(cards, parts, strict=True)))
+
+
+def _card_of(model: str, asked: PriceCard) -> PriceCard:
+    if is_same_model(asked.model, model):
+        return asked
+    return asked.of(model) or asked.of(bare_name(model)) or asked
 
 
 def _says_something(answer: Answer) -> bool:

@@ -54,8 +54,9 @@ def test_an_alias_and_what_it_stands_for_are_one_model(asked, answering):
     assert not is_same_model(asked, "claude-sonnet-5-5-20260901")
 
 
-def test_an_answer_of_a_dearer_model_is_settled_at_its_price_and_is_not_sure():
-    assert charged(OPUS) == (price(OPUS), Billing.PARTIAL)
+@pytest.mark.parametrize("name", [OPUS, f"anthropic/{OPUS}", f"us.anthropic.{OPUS}-v1:0", f"{OPUS}@default"])
+def test_an_answer_of_a_dearer_model_is_settled_at_its_price_and_is_not_sure(name):
+    assert charged(name) == (price(OPUS), Billing.PARTIAL)
     assert price(OPUS) > price(HAIKU)
 
 
