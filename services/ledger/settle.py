@@ -20,11 +20,8 @@ from schemas.run import RunKey
 from services.ledger.leases import is_owned
 from services.ledger.outcomes import answer_late, end_waiting
 from services.ledger.payers import payers_of
-from services.ledger.store import Ledger, storable
+from services.ledger.store import Ledger, pages, storable
 from services.ledger.windows import add_to_windows, move_to_today, one_at_a_time
-
-#: ids a statement names at most
-_PAGE = 500
 
 
 class LeftBefore(Exception):  # noqa: N818 - reads as what it is where it is caught
@@ -167,7 +164,14 @@ def settle(connection: Connection, settlements: Sequence[Settlement]) -> list[st
 
 def _standing(connection: Connection, by_id: Mapping[AttemptId, Settlement]) -> Sequence[Row[Any]]:
     """Those of the attempts that can be settled: open, unknown, or closed as unbilled and answered all the same."""
-    answered = [end.attempt_id for end in by_id.values() if end.state == AttemptState.SUCCEEDED]
+    found = [row for page in pages(sorted(by_id)) for row in _standing_of(connection, page, by_id)]
+    return sorted(found, key=lambda row: str(row.attempt_id))
+
+
+def _standing_of(
+    connection: Connection, page: Sequence[AttemptId], by_id: Mapping[AttemptId, Settlement]
+) -> Sequence[Row[Any]]:
+    answered = [one for one in page if by_id[one].state == AttemptState.SUCCEEDED]
     closed = (
         AttemptRow.attempt_id.in_(answered)
         & (AttemptRow.state == AttemptState.FAILED)
@@ -186,10 +190,10 @@ def _standing(connection: Connection, by_id: Mapping[AttemptId, Settlement]) -> 
         AttemptRow.held_nano_usd,
         AttemptRow.state,
     ).where(
-        AttemptRow.attempt_id.in_(list(by_id)),
+        AttemptRow.attempt_id.in_(page),
         AttemptRow.state.in_(UNSETTLED_STATES) | closed,
     )
-    return connection.execute(query.order_by(AttemptRow.attempt_id)).all()
+    return connection.execute(query).all()
 
 
 def taken_up_again(connection: Connection, attempt_ids: Sequence[str]) -> set[str]:
@@ -202,9 +206,9 @@ def taken_up_again(connection: Connection, attempt_ids: Sequence[str]) -> set[st
         other.state.in_(LIVE_STATES),
     )
     found: set[str] = set()
-    for start in range(0, len(attempt_ids), _PAGE):
-        page = AttemptRow.attempt_id.in_(attempt_ids[start : start + _PAGE])
-        found |= set(connection.scalars(select(AttemptRow.attempt_id).where(page, has_other)))
+    for page in pages(attempt_ids):
+        of_page = AttemptRow.attempt_id.in_(page)
+        found |= set(connection.scalars(select(AttemptRow.attempt_id).where(of_page, has_other)))
     return found
 
 

@@ -38,6 +38,9 @@ _MIGRATION_LOCK = 7_190_415
 
 Arguments = ParamSpec("Arguments")
 Found = TypeVar("Found")
+Id = TypeVar("Id", bound=str)
+#: ids a statement names at most
+_PAGE = 500
 
 #: SQLSTATE classes and states that say "not now": connection, resources, operator, deadlock, serialization (source:
 #: PostgreSQL documentation, appendix A)
@@ -383,6 +386,12 @@ def upsert(connection: Connection, table: type[Table]) -> postgresql.Insert | sq
     if connection.dialect.name == "postgresql":
         return postgresql.insert(table)
     return sqlite.insert(table)
+
+
+def pages(ids: Sequence[Id]) -> Iterator[Sequence[Id]]:
+    """Ids in portions that one statement can name: PostgreSQL takes 65,535 values, and a batch has up to 100,000."""
+    for start in range(0, len(ids), _PAGE):
+        yield ids[start : start + _PAGE]
 
 
 def storable(detail: str | None) -> str | None:
