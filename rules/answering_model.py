@@ -5,11 +5,21 @@ answer that several models made, or that was compacted on the way, has a usage o
 at the rates of its own model (source: Anthropic refusals and fallback page, and compaction page, 2026-08).
 """
 
+import re
 from collections.abc import Iterator
 
 from pydantic import ValidationError
 
 from schemas.usage import Answer, Usage
+
+#: what names a version of one model: a date, "latest", or the version that a cloud adds
+_VERSION = re.compile(r"(?:[-@](?:\d{8}|latest|default)|-v\d+(?::\d+)?|-0)+$")
+
+
+def bare_name(model: str) -> str:
+    """The name of a model without the version, and without what clouds and gateways put before it."""
+    start = model.find("claude-")
+    return _VERSION.sub("", model[max(start, 0) :].lower())
 
 
 def billed_parts(answer: Answer) -> list[tuple[str, Usage]]:

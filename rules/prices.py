@@ -112,7 +112,7 @@ class PriceCard:
         self._rates = _bands(model, _listed(model, on), contract)
 
     def of_answer(self, model: str) -> "PriceCard":
-        """The prices on the same day of the model that an answer names.
+        """The prices on the same day of a model that an answer names.
 
         These, where nothing is known of it, and where both cost the same by the list: a contract may not know each name
         of a model.

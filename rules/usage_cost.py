@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from rules.answering_model import billed_parts
-from rules.identity import same_model
+from rules.answering_model import bare_name, billed_parts
 from rules.prices import BilledTokens, PriceCard
 from rules.surcharges import container_seconds, refusal_is_billed
 from schemas.attempt import Charge
@@ -145,10 +144,12 @@ def charge_of(card: PriceCard, answer: Answer, terms: BillingTerms) -> Charge:
 
 def _cost_by_others(card: PriceCard, answer: Answer, terms: BillingTerms) -> NanoUsd:
     """What an answer comes to, in nano-USD, if it is billed by the models that made it and not by the one asked; 0: no."""
-    if same_model(card.model, answer.model) and not answer.usage.iterations:
+    asked = bare_name(card.model)
+    if bare_name(answer.model) == asked and not answer.usage.iterations:
         return NanoUsd(0)
-    parts = billed_parts(answer)
-    return NanoUsd(sum(priced(card.of_answer(model), usage, terms)[0] for model, usage in parts))
+    named = [(bare_name(model), usage) for model, usage in billed_parts(answer)]
+    cards = [card if name == asked else card.of_answer(name) for name, _ in named]
+    return NanoUsd(sum(priced(own, usage, terms)[0] for own, (_, usage) in zip(cards, named, strict=True)))
 
 
 def _says_something(answer: Answer) -> bool:

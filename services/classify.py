@@ -4,6 +4,7 @@ What an HTTP answer proves is decided in `rules.call_failures`; here it is only 
 """
 
 import ssl
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import aiohttp
@@ -12,6 +13,7 @@ import httpx2
 from aiohttp.http_exceptions import LineTooLong
 
 from rules.call_failures import ApiError, Call, HttpAnswer, failure_of, of_call
+from rules.retry_after import retry_seconds
 from schemas.failures import CallFailure, EndpointUnusable, MayBeBilled, Transient
 
 _E = TypeVar("_E", bound=BaseException)
@@ -45,7 +47,7 @@ def _taken_apart(error: anthropic.APIStatusError) -> HttpAnswer:
         status=error.status_code,
         error=ApiError.in_body(error.body),
         request_id=error.request_id,
-        retry_after=_seconds(headers.get("retry-after")),
+        retry_after=retry_seconds(headers.get("retry-after"), headers.get("date"), datetime.now(UTC)),
         location=headers.get("location"),
     )
 
@@ -114,10 +116,3 @@ def _beneath(error: BaseException | None, kinds: tuple[type[_E], ...]) -> _E | N
             return error
         error = error.__cause__
     return None
-
-
-def _seconds(value: str | None) -> float | None:
-    try:
-        return max(0.0, float(value)) if value else None
-    except ValueError:
-        return None

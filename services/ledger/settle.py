@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, bindparam, exists, select, text, tuple_, update
 from sqlalchemy.orm import aliased
 
-from rules.endings import interrupted
+from rules.endings import answered_too_late, interrupted
 from schemas.attempt import Charge, Settlement
 from schemas.budget import DayCaps, Window
 from schemas.job import AttemptId
@@ -141,7 +141,12 @@ def settle(connection: Connection, settlements: Sequence[Settlement]) -> list[st
     by_id = {settlement.attempt_id: settlement for settlement in settlements}
     standing = _standing(connection, by_id)
     late = [row.attempt_id for row in standing if row.state == AttemptState.FAILED]
-    taken = taken_up_again(connection, late)
+    doubtful = [
+        row.attempt_id
+        for row in standing
+        if row.state == AttemptState.UNKNOWN and by_id[row.attempt_id].state == AttemptState.SUCCEEDED
+    ]
+    taken = taken_up_again(connection, [*late, *doubtful])
     ends = [(row, _as_late(by_id[row.attempt_id], row, taken)) for row in standing]
     if not ends:
         return []
@@ -160,7 +165,14 @@ def settle(connection: Connection, settlements: Sequence[Settlement]) -> list[st
 
 def _standing(connection: Connection, by_id: Mapping[AttemptId, Settlement]) -> Sequence[Row[Any]]:
     """Those of the attempts that can be settled: open, unknown, or closed as unbilled and answered all the same."""
-    answered = [end.attempt_id for end in by_id.values() if end.state == AttemptState.SUCCEEDED]
+    found = [row for page in pages(sorted(by_id)) for row in _standing_of(connection, page, by_id)]
+    return sorted(found, key=lambda row: str(row.attempt_id))
+
+
+def _standing_of(
+    connection: Connection, page: Sequence[AttemptId], by_id: Mapping[AttemptId, Settlement]
+) -> Sequence[Row[Any]]:
+    answered = [one for one in page if by_id[one].state == AttemptState.SUCCEEDED]
     # a person who books that nothing was billed may be wrong, and what they book has no billing
     unbilled = AttemptRow.actual_nano_usd.is_(None) | (
         (AttemptRow.actual_nano_usd == 0) & AttemptRow.billing.is_(None)
@@ -178,10 +190,10 @@ def _standing(connection: Connection, by_id: Mapping[AttemptId, Settlement]) -> 
         AttemptRow.held_nano_usd,
         AttemptRow.state,
     ).where(
-        AttemptRow.attempt_id.in_(list(by_id)),
+        AttemptRow.attempt_id.in_(page),
         AttemptRow.state.in_(UNSETTLED_STATES) | closed,
     )
-    return connection.execute(query.order_by(AttemptRow.attempt_id)).all()
+    return connection.execute(query).all()
 
 
 def taken_up_again(connection: Connection, attempt_ids: Sequence[str]) -> set[str]:
@@ -204,6 +216,8 @@ def _as_late(end: Settlement, row: Row[Any], taken: set[str]) -> Settlement:
     """A settlement as it can be written: an answer to a job that was taken up again is only booked."""
     if row.attempt_id not in taken:
         return end
+    if row.state == AttemptState.UNKNOWN and end.charge is not None:
+        return answered_too_late(end.attempt_id, end.charge)
     return replace(
         end, state=AttemptState.FAILED, error="answered after it was closed, and its job was sent again"
     )

@@ -10,6 +10,7 @@ from schemas.budget import DayCaps, Window, WindowCap
 from schemas.job import AttemptId
 from schemas.ledger import AttemptRow, BudgetRow
 from schemas.outcome import AttemptState, Scope
+from services.ledger.pages import pages
 from services.ledger.payers import payers_of, paying_groups
 from services.ledger.store import Ledger, upsert
 
@@ -145,7 +146,9 @@ def move_day(
         changes.subtract({window: held for window, held in before.items() if window not in after})
         moved.append(row.attempt_id)
     if moved:
-        connection.execute(update(AttemptRow).where(AttemptRow.attempt_id.in_(moved)).values(budget_day=day))
+        for page in pages(moved):
+            of_page = AttemptRow.attempt_id.in_(page)
+            connection.execute(update(AttemptRow).where(of_page).values(budget_day=day))
         add_to_windows(connection, {window: (held, 0) for window, held in changes.items()})
     return staying
 
@@ -156,8 +159,13 @@ def move_to_today(connection: Connection, attempts: Sequence[AttemptId], today: 
     Returns:
         Those that today's windows have no room for: they must not leave.
     """
-    of_another_day = (AttemptRow.attempt_id.in_(attempts), AttemptRow.budget_day != today.day)
-    groups = {group for _, group, _ in paying_groups(connection, *of_another_day)}
+    groups = {
+        group
+        for page in pages(attempts)
+        for _, group, _ in paying_groups(
+            connection, AttemptRow.attempt_id.in_(page), AttemptRow.budget_day != today.day
+        )
+    }
     if not groups:
         return set()
     named = groups - {""}
@@ -169,12 +177,12 @@ def _held_on_another_day(connection: Connection, attempts: Sequence[AttemptId], 
     if not attempts:
         return []
     one_at_a_time(connection)
-    query = select(*OF_DAY).where(
-        AttemptRow.attempt_id.in_(list(attempts)),
-        AttemptRow.state == AttemptState.OPEN,
-        AttemptRow.budget_day != day,
-    )
-    found = {row.attempt_id: row for row in connection.execute(query)}
+    held = (AttemptRow.state == AttemptState.OPEN, AttemptRow.budget_day != day)
+    found = {
+        row.attempt_id: row
+        for page in pages(attempts)
+        for row in connection.execute(select(*OF_DAY).where(AttemptRow.attempt_id.in_(page), *held))
+    }
     return [found[attempt] for attempt in attempts if attempt in found]
 
 

@@ -103,6 +103,31 @@ def test_an_answer_that_comes_after_its_job_was_sent_again_is_booked_and_does_no
     assert by_run == {"run-1": ("failed", 4), "run-2": ("succeeded", 5)}
 
 
+@pytest.mark.parametrize("is_answered", [False, True])
+def test_an_answer_to_what_was_in_doubt_is_booked_also_when_its_job_was_sent_again(ledger, is_answered):
+    started(ledger, 2)
+    first, other = take(ledger, [10, 10]).held
+    write_down(ledger, [first.attempt_id, other.attempt_id], [])
+    abandon(ledger, "run-1")
+    runs.close_dead_runs(ledger)
+    started(ledger, run_id="run-2")
+    [second] = take(ledger, [10], "run-2", resend_unknown=True).held
+    answer = [succeeded(second, 5)]
+    write_down(ledger, [second.attempt_id], answer if is_answered else [])
+    # one transaction, which the first answer must not take along
+    write_down(ledger, [], [succeeded(first, 4), succeeded(other, 3)])
+    write_down(ledger, [], [] if is_answered else answer)
+    found = {row.attempt_id: (row.state, row.actual_nano_usd, row.held_nano_usd) for row in attempts(ledger)}
+    assert found == {
+        first.attempt_id: ("failed", 4, 0),
+        other.attempt_id: ("succeeded", 3, 0),
+        second.attempt_id: ("succeeded", 5, 0),
+    }
+    assert budgets(ledger)["day"] == (0, 12)
+    assert [outcome for outcome, _ in outcomes(ledger)] == ["failed", "succeeded"]
+    assert [outcome for outcome, _ in outcomes(ledger, "run-2")] == ["succeeded"]
+
+
 def test_the_length_of_a_lease_is_read_once_in_a_process(monkeypatch):
     leases.lease_seconds.cache_clear()
     monkeypatch.setenv("WEIGHBRIDGE_LEASE_SECONDS", "77")

@@ -53,8 +53,9 @@ def test_another_name_of_the_model_that_was_asked_does_not_lose_its_contract_pri
     assert charged(answering, card) == (price(asked) // 2, Billing.FULL)
 
 
-def test_an_answer_of_a_dearer_model_is_settled_at_its_price_and_is_not_sure():
-    assert charged(OPUS) == (price(OPUS), Billing.PARTIAL)
+@pytest.mark.parametrize("name", [OPUS, f"anthropic/{OPUS}", f"us.anthropic.{OPUS}-v1:0", f"{OPUS}@default"])
+def test_an_answer_of_a_dearer_model_is_settled_at_its_price_and_is_not_sure(name):
+    assert charged(name) == (price(OPUS), Billing.PARTIAL)
     assert price(OPUS) > price(HAIKU)
 
 
