@@ -60,10 +60,3 @@ def test_a_new_ledger_has_the_tables_indexes_views_and_triggers_of_a_migrated_on
 def test_where_the_statements_are_of_another_version_a_new_ledger_is_migrated(tmp_path, migrations):
     made(tmp_path / "new.db")
     assert migrations == [True]
-
-
-def test_a_database_that_has_tables_of_somebody_else_is_migrated(tmp_path, migrations):
-    with sqlite3.connect(tmp_path / "shared.db") as connection:
-        connection.execute("CREATE TABLE theirs (x)")
-    assert ("table", "theirs", "theirs", "CREATE TABLE theirs (x)") in made(tmp_path / "shared.db")
-    assert migrations == [True]
