@@ -8,7 +8,7 @@ import asyncio
 import copy
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -36,7 +36,7 @@ from services.ledger import Ledger
 from services.limiter import NO_WEIGHT, CallWeight, EndpointLimiter, RequestPace, message_limiter
 from services.prepared_calls import CONNECT_SECONDS, PreparedCalls
 from services.result_lines import result_lines
-from services.tries import CallPlan, Done, goes_on, tried
+from services.tries import CallPlan, Done, goes_on, tried, turn_to_leave
 
 __all__ = ["Gateway", "Reply", "client_for", "open_gateway"]
 
@@ -169,17 +169,12 @@ class Gateway:
         limiter = self._limiter_of(body["model"])
         if too_heavy := limiter.too_heavy(weight):
             raise Refused("not sent", explanation=too_heavy)
+        plan = CallPlan(limiter, Call.PAID, weight, leaving=leaving, came_back=came_back)
         async with self._message_slots:
-            turn = await limiter.turn(weight)
-            try:
-                await leaving()
-            except BaseException:
-                turn.weighed(NO_WEIGHT)
-                raise
+            turn = await turn_to_leave(plan)
             self.tally.message += 1
             with self._in_tally():
-                plan = CallPlan(limiter, Call.PAID, weight, turn, leaving, came_back)
-                done = await self._tried(lambda: self._message(body, limiter), plan)
+                done = await self._tried(lambda: self._message(body, limiter), replace(plan, turn=turn))
         answer, text, request_id = done.result
         usage = answer.usage
         done.turn.weighed(CallWeight(usage.input_tokens + usage.cache_write_tokens, usage.output_tokens))

@@ -41,7 +41,7 @@ class CallPlan:
         call: what it costs.
         weight: what each try takes of the tokens a minute.
         turn: the first try's, if it has had it already.
-        leaving: called before each further try, when it has its turn; what it raises is raised, and nothing is sent.
+        leaving: called before a try leaves, when it has its turn; what it raises is raised, and nothing is sent.
         came_back: called when a try surely was not billed and another is to follow; False: none may follow.
     """
 
@@ -60,6 +60,21 @@ class Done(Generic[T]):
     result: T
     tries: int
     turn: QueuedCall
+
+
+async def turn_to_leave(plan: CallPlan) -> QueuedCall:
+    """The turn of a try that may leave.
+
+    Args:
+        plan: asks whether it may; what that raises is raised, and the turn is given back.
+    """
+    turn = await plan.limiter.turn(plan.weight)
+    try:
+        await plan.leaving()
+    except BaseException:
+        turn.weighed(NO_WEIGHT)
+        raise
+    return turn
 
 
 async def tried(
@@ -110,7 +125,7 @@ async def _tried_again(
             tries += 1
             if tries == 1:
                 raise first
-            turn = await _turn_again(plan)
+            turn = await turn_to_leave(plan)
             tally.retried += 1
             try:
                 return replace(await _one_try(once, plan, limits, turn), tries=tries)
@@ -124,17 +139,6 @@ async def _tried_again(
 async def _may_go_on(plan: CallPlan, limits: RateLimits, failure: CallFailed, tries: int) -> bool:
     """Whether another try may follow; whoever makes the call hears that this one came back before it is waited."""
     return tries < limits.tries and bool(_delay(failure, limits)) and await plan.came_back()
-
-
-async def _turn_again(plan: CallPlan) -> QueuedCall:
-    """The turn of a further try that may leave."""
-    turn = await plan.limiter.turn(plan.weight)
-    try:
-        await plan.leaving()
-    except BaseException:
-        turn.weighed(NO_WEIGHT)
-        raise
-    return turn
 
 
 async def _one_try(
