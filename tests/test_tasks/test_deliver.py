@@ -216,7 +216,9 @@ async def test_a_desk_stops_when_its_run_is_halted_and_is_left_when_it_is_over(l
     desk = await a_desk(ledger, tmp_path)
     watching = asyncio.ensure_future(desk.watch())
     deliveries.halt(ledger, desk.run.reference.key, Reason.INTERRUPTED)
-    await asyncio.sleep(0.3)
+    async with asyncio.timeout(20):
+        while desk.run.halt.reason is None:
+            await asyncio.sleep(0.01)
     assert desk.run.halt.reason is Reason.INTERRUPTED
     assert not watching.done()
     with ledger.write() as connection:

@@ -34,8 +34,7 @@ def test_a_beat_goes_on_after_an_error_and_while_the_loop_is_blocked(renewed):
     answers += [RunFailed("locked"), True]
     run = a_run()
     with kept_alive(run):
-        time.sleep(0.25)  # this thread is blocked
-        assert len(asked) >= 3
+        until(lambda: len(asked) >= 3, "beats while this thread is blocked")
     assert run.halt.reason is None
     beats = len(asked)
     time.sleep(0.1)
