@@ -136,9 +136,8 @@ async def test_what_may_be_billed_is_sent_exactly_once(gateway, simulator, name,
 
 
 async def test_a_call_that_hangs_may_be_billed_and_is_sent_exactly_once(simulator):
-    async with open_gateway(
-        LIMITS.model_copy(update={"request_timeout_seconds": 1}), simulator.base_url
-    ) as one:
+    brief = LIMITS.model_copy(update={"request_timeout_seconds": 3})
+    async with open_gateway(brief, simulator.base_url) as one:
         error, *arrived_and_billed = await sent(one, simulator, "hang")
     assert type(error) is MayBeBilled
     assert arrived_and_billed == [1, 1]
