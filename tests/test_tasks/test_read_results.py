@@ -38,8 +38,10 @@ def gateway():
     return BatchGateway()
 
 
-def payload_bytes_in_memory():
-    held = [one for one in gc.get_objects() if isinstance(one, HeldAttempt)]
+def payload_bytes_in_memory(ledger):
+    """Of the attempts of a ledger: those of another test may not be gone yet."""
+    ours = {attempt.attempt_id for attempt in all_rows(ledger, AttemptRow)}
+    held = [one for one in gc.get_objects() if isinstance(one, HeldAttempt) and one.attempt_id in ours]
     return sum(len(one.payload) for one in held if one.payload is not None)
 
 
@@ -51,7 +53,7 @@ async def test_payloads_are_in_memory_a_page_at_a_time_while_batches_are_made(
     seen, create = [], gateway.create_batch
 
     async def created(body):
-        seen.append((payload_bytes_in_memory(), body.size))
+        seen.append((payload_bytes_in_memory(ledger), body.size))
         return await create(body)
 
     monkeypatch.setattr(gateway, "create_batch", created)
