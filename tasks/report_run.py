@@ -111,9 +111,7 @@ def report_on(run: Run) -> RunReport:
     rows = run_sums.rows_by_outcome(run.ledger, run.run_id)
     models = run_sums.by_model(run.ledger, run.run_id)
     reasons = run_sums.by_reason(run.ledger, run.run_id)
-    by_outcome: dict[str, set[str]] = {}
-    for item in reasons:
-        by_outcome.setdefault(item.outcome, set()).add(item.reason)
+    by_outcome = _by_outcome(reasons)
     over_hold, over_hold_nano = run_sums.over_holds(run.ledger, run.run_id)
     unknown = reviews.unknown_holds(run.ledger, run.run_id, HOLDS_TO_BOOK)
     passed = passed_caps(run.policy, run_sums.settled_in_windows(run.ledger, run.run_id))
@@ -167,6 +165,14 @@ def report_on(run: Run) -> RunReport:
         prefect_flow_run_id=run.reference.prefect_flow_run_id,
         error=failure_sentence(by_outcome.get(Outcome.DEFERRED, set())),
     )
+
+
+def _by_outcome(reasons: Sequence[ReasonSum]) -> dict[str, set[str]]:
+    """The reasons of the rows that did not succeed, by outcome."""
+    found: dict[str, set[str]] = {}
+    for item in reasons:
+        found.setdefault(item.outcome, set()).add(item.reason)
+    return found
 
 
 def _places(run: Run) -> Places:
