@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.processes import until
 from tests.yards import nano, open_yard
 
 pytestmark = pytest.mark.prefect
@@ -128,11 +127,10 @@ def test_a_run_that_is_killed_between_stopping_its_batches_and_their_end_pays_no
     jobs, policy = many_jobs(yard), deadline_policy(yard)
     with yard.simulator(ENDLESS + "cancel_seconds = 6\n") as simulator:
         with yard.start("run", jobs, "--json", *options(policy, seconds)) as command:
-            until(
-                lambda: simulator.stats()["received"].get("batches_cancel", 0) >= 2 or command.has_ended(),
+            command.until(
+                lambda: simulator.stats()["received"].get("batches_cancel", 0) >= 2,
                 "two batches that are asked to stop",
             )
-            assert not command.has_ended(), command.err
             command.signal(signal.SIGKILL)
             assert command.finish().code == -signal.SIGKILL
         assert simulator.billed() == []
@@ -151,8 +149,7 @@ def test_a_run_that_is_killed_while_it_sends_at_full_price_pays_nothing_twice(ya
     slow = "[latency]\nmessage_seconds = 0.5\n"
     with yard.simulator(slow + ENDLESS) as simulator:
         with yard.start("run", jobs, "--json", *options(policy, seconds)) as command:
-            until(lambda: len(at_full_price(simulator.billed())) >= 6 or command.has_ended(), "messages")
-            assert not command.has_ended(), command.err
+            command.until(lambda: len(at_full_price(simulator.billed())) >= 6, "messages")
             command.signal(signal.SIGKILL)
             assert command.finish().code == -signal.SIGKILL
         report = yard.run(jobs, *at_risk_at_once(yard), code=4)
