@@ -48,7 +48,8 @@ def take(
     Args:
         ledger: the ledger.
         run: the run that sends them, with its owner's token.
-        weighed: jobs in the order they are to get money.
+        weighed: jobs in the order they are to get money; one that only its cache marker makes dearer than all that is
+            free goes without it.
         caps: every window they fall under; the day's gives the attempts their budget day, the deadline's, if there is
             one, the deadline that they go out for.
         may_defer: nothing of this run is in flight, so that what is free now is the most that will ever be: a job
