@@ -70,7 +70,7 @@ async def together(under_way, two):
     if len(under_way) >= 2:
         two.set()
     await asyncio.wait_for(two.wait(), SECONDS)
-    await asyncio.sleep(0.02)
+    await asyncio.sleep(0.1)
 
 
 async def test_no_more_batches_are_made_at_a_time_than_may_be(ledger, gateway, tmp_path, monkeypatch):
