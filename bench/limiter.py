@@ -114,7 +114,7 @@ class Measured:
 
 
 def measured(scenario: Scenario, processes: int, seconds: float, ledger_url: str | None = None) -> Measured:
-    """One scenario, with so many processes that call for so many seconds."""
+    """One scenario, with this many processes that call for this many seconds."""
     with tempfile.TemporaryDirectory(prefix="limiter-") as name:
         folder = Path(name)
         plan = folder / "plan.toml"

@@ -90,7 +90,7 @@ def conversations(chance: random.Random, rows: int) -> list[dict]:
 
 
 def tools(number: int) -> list[dict]:
-    """The first so many of 20 tools."""
+    """The first of 20 tools, this many."""
     described = random.Random(7)
     found = []
     for one in range(20):
@@ -101,7 +101,7 @@ def tools(number: int) -> list[dict]:
 
 
 def with_tools(chance: random.Random, rows: int, number_of_tools: int) -> list[dict]:
-    """Short questions, each with so many tools."""
+    """Short questions, each with this many tools."""
     schemas = json.dumps(tools(number_of_tools))
     return [
         {"job_id": f"question-{number}", "prompt": text(chance, 60), "tools": schemas, "max_tokens": 400}

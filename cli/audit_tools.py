@@ -1,9 +1,5 @@
 """`weighbridge audit-tools`."""
 
-from typing import Annotated
-
-import typer
-
 from cli.check_input import check_input
 from cli.in_flow import done_and_shown, endpoint, places, result_of
 from cli.options import (
@@ -11,6 +7,7 @@ from cli.options import (
     JobsArgument,
     JsonOption,
     LedgerOption,
+    LimitOption,
     ModeOption,
     PolicyOption,
     PromptColumnOption,
@@ -20,7 +17,6 @@ from cli.options import (
 from cli.screen import print_table, screen
 from flows.audit_tools import audit_tools as audit_flow
 from rules.tool_audit_text import AUDITED_HEADINGS, audit_lines, audit_title, audited_rows, set_line
-from schemas.forms.bounds import LEAST_ROWS
 from schemas.forms.flow_forms import ToolAuditForm
 from schemas.tool_audit import ToolAudit
 
@@ -32,9 +28,7 @@ def audit_tools(
     prompt_column: PromptColumnOption = None,
     ledger: LedgerOption = None,
     results: ResultsOption = None,
-    limit: Annotated[
-        int | None, typer.Option(min=LEAST_ROWS, help="Only the first rows, at most this many.")
-    ] = None,
+    limit: LimitOption = None,
     mode: ModeOption = None,
     simulate: SimulateOption = False,
     as_json: JsonOption = False,

@@ -26,7 +26,7 @@ def init(
         ),
     ] = Path(),
 ) -> None:
-    """Put a policy, a sample job file and the folders of a new project down.
+    """Make the folders of a new project, with a policy and a sample job file.
 
     What is there already is kept as it is.
     """

@@ -67,7 +67,7 @@ COMMANDS = (
     LazyCommand(
         "init",
         "cli.init:init",
-        "Put a policy, a sample job file and the folders of a new project down.",
+        "Make the folders of a new project, with a policy and a sample job file.",
     ),
     LazyCommand(
         "up",
@@ -85,7 +85,9 @@ COMMANDS = (
         "Say whether everything is ready for a night, and what to do about what is not.",
     ),
     LazyCommand(
-        "alerts", "cli.alerts:alerts", "Say who hears of what happens at night, through the Prefect server."
+        "alerts",
+        "cli.alerts:alerts",
+        "Say who is notified of what happens at night, through the Prefect server.",
     ),
     LazyCommand(
         "review", "cli.review:review", "List, show and decide about the jobs that wait for a person."

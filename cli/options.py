@@ -67,7 +67,12 @@ QuoteOption = Annotated[
 AlsoApprovedOption = Annotated[
     bool, typer.Option("--resubmit-approved", help="Also send the jobs that reviewers approved.")
 ]
-SampleOption = Annotated[int | None, typer.Option(min=LEAST_ROWS, help="Draw this many rows by size.")]
+LimitOption = Annotated[
+    int | None, typer.Option(min=LEAST_ROWS, help="Read the first rows only, at most this many.")
+]
+SampleOption = Annotated[
+    int | None, typer.Option(min=LEAST_ROWS, help="Pay for this many rows only, drawn by size.")
+]
 SeedOption = Annotated[int, typer.Option(min=LEAST_SEED, help="Which rows --sample draws.")]
 JobsArgument = Annotated[
     str,

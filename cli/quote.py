@@ -13,6 +13,7 @@ from cli.options import (
     JobsArgument,
     JsonOption,
     LedgerOption,
+    LimitOption,
     MaxInputTokensOption,
     ModeOption,
     PolicyOption,
@@ -40,9 +41,7 @@ def quote(
     results: ResultsOption = None,
     max_input_tokens: MaxInputTokensOption = None,
     run_budget_usd: RunBudgetOption = None,
-    limit: Annotated[
-        int | None, typer.Option(min=LEAST_ROWS, help="Only the first rows, at most this many.")
-    ] = None,
+    limit: LimitOption = None,
     mode: ModeOption = None,
     deadline: DeadlineOption = None,
     against: Annotated[Path | None, typer.Option(help="Another policy file (TOML), to compare with.")] = None,

@@ -2,9 +2,6 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from cli.check_input import check_input
 from cli.in_flow import endpoint, places, result_of, run_and_report
@@ -17,6 +14,7 @@ from cli.options import (
     JobsArgument,
     JsonOption,
     LedgerOption,
+    LimitOption,
     MaxInputTokensOption,
     ModeOption,
     MoveDoneOption,
@@ -33,7 +31,6 @@ from cli.options import (
     WorkersOption,
 )
 from flows.nightly_batch import nightly_batch
-from schemas.forms.bounds import LEAST_ROWS
 from schemas.forms.flow_forms import NightlyForm
 
 #: options that are the command's and not the flow's
@@ -49,7 +46,7 @@ def run(
     results: ResultsOption = None,
     max_input_tokens: MaxInputTokensOption = None,
     run_budget_usd: RunBudgetOption = None,
-    limit: Annotated[int | None, typer.Option(min=LEAST_ROWS, help="Read at most this many rows.")] = None,
+    limit: LimitOption = None,
     mode: ModeOption = None,
     deadline: DeadlineOption = None,
     resubmit_approved: AlsoApprovedOption = False,

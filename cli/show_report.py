@@ -14,12 +14,12 @@ from rules.report_text import (
     calls_line,
     job_rows,
     lesson_rows,
-    mend_rows,
     model_rows,
     money_rows,
     nothing_rows,
     place_rows,
     reason_rows,
+    rows_to_fix,
     sample_line,
     title,
 )
@@ -49,7 +49,7 @@ def print_report(report: RunReport) -> None:
     if report.reasons:
         print_table(console, ("outcome", "reason", ">jobs", "for example"), reason_rows(report))
     if report.rows_to_mend:
-        print_table(console, (">row", "job", "outcome", "why"), mend_rows(report))
+        print_table(console, (">row", "job", "outcome", "why"), rows_to_fix(report))
     _print_holds(console, report)
     for what, where in place_rows(report):
         console.print(f"[dim]{what}:[/dim] {escape(where)}", soft_wrap=True, highlight=False)

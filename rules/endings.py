@@ -86,6 +86,11 @@ def interrupted_before_decision() -> Ending:
     )
 
 
+def stopped_before_decision(reason: Reason) -> Ending:
+    """The run stopped before the job was decided about."""
+    return deferred(reason, "the run stopped before this job was decided; the next run takes it up")
+
+
 def stopped_before_count(reason: Reason) -> Ending:
     """The run stopped before the job was counted."""
     return deferred(reason, "the run stopped before this job was counted; the next run takes it up")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from rules.lesson import Lesson
-from rules.prices import BilledTokens, PriceCard
+from rules.prices import BilledTokens, MostBilled, PriceCard
 from rules.surcharges import container_seconds
 from schemas.estimate import Estimate
 from schemas.job import QueuedJob
@@ -71,17 +71,13 @@ def _worst_case(
 ) -> NanoUsd:
     """The most that the job can cost with at most this input and this output in each sampling call."""
     traits = job.traits
-    return max(
-        card.worst_case(
-            bound,
-            output_tokens,
-            job.cache_ttl,
-            batch=policy.mode == Mode.BATCHES,
-            geo=traits.geo,
-            speed=traits.speed,
-            sampling_calls=traits.uncounted.sampling_calls or 1,
-            web_searches=traits.uncounted.web_searches,
-            container_seconds=container_seconds(traits.uncounted.parts),
-        )
-        for card in cards
+    most = MostBilled(
+        bound,
+        output_tokens,
+        job.cache_ttl,
+        sampling_calls=traits.uncounted.sampling_calls or 1,
+        web_searches=traits.uncounted.web_searches,
+        container_seconds=container_seconds(traits.uncounted.parts),
     )
+    batch = policy.mode == Mode.BATCHES
+    return max(card.worst_case(most, batch=batch, geo=traits.geo, speed=traits.speed) for card in cards)

@@ -1,9 +1,9 @@
 """Which part of an account's rate a process may use next: a block of turns and tokens, so that no two blocks overlap.
 
 Turns are moments on one line, a rate apart, and every turn is given away once: whoever has it may use it up to
-`late_for` later and never before, so that no minute and no second sees more than the rate. Tokens are kept by the quarter of a second in
-which they were used; what a process holds counts as used until it reports less, and for a minute after it can have used
-it, so that the tokens of a process that died are never given away twice.
+`late_for` later and never before, so that no minute and no second sees more than the rate. Tokens are kept by the
+quarter of a second in which they were used. What a process holds counts as used until it reports less, and for a minute
+after the last moment at which it may use it, so that the tokens of a process that died are never given away twice.
 
 Moments and spans are whole microseconds by the database's clock.
 """
@@ -15,11 +15,11 @@ SECOND = 1_000_000
 MINUTE = 60 * SECOND
 #: how far ahead turns go to the only process
 ALONE = 6 * SECOND
-#: how far ahead they go to several: a lease may take this long, or nobody ask for it, and no turn is lost
+#: how far ahead they go to several: no turn is lost when a lease takes this long, or nobody asks for one meanwhile
 AHEAD = 3 * SECOND
 #: how much of that a process gets at a time, at least, and its part of what nobody has where that is more
 SHARED = SECOND // 2
-#: tokens of so long a span are one figure
+#: the tokens used within this long are kept as one figure
 SPAN = SECOND // 4
 #: how long after it last asked for turns a process counts as one of those that share
 LIVE = 8 * SECOND
@@ -34,7 +34,7 @@ _ON_THE_WAY = SECOND // 5
 #: no turn is given away so far ahead: the database's clock was put back
 _TOO_FAR = 180 * SECOND
 #: what the API rounds remaining tokens to
-_ROUNDED_TO = 1_000
+ROUNDED_TO = 1_000
 #: the part of the free tokens that a process alone holds in advance
 _IN_ADVANCE = 4
 #: how soon to ask again for what another process may give back
@@ -226,7 +226,7 @@ def _book(allowance: Allowance, ask: BlockAsk, now: int) -> None:
     sums = _sums(allowance, ask.holder)
     unseen = [0, 0]
     for kind, seen in enumerate(ask.seen_used):
-        if seen is not None and seen - sums[kind] - ask.held[kind] > _ROUNDED_TO:
+        if seen is not None and seen - sums[kind] - ask.held[kind] > ROUNDED_TO:
             unseen[kind] = seen - sums[kind] - ask.held[kind]
     _add(allowance.taken, now // SPAN, (unseen[0], unseen[1]))
 

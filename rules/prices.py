@@ -49,6 +49,27 @@ class BilledTokens:
 
 
 @dataclass(frozen=True, slots=True)
+class MostBilled:
+    """The most that one request may be billed for.
+
+    Attributes:
+        input_tokens: over all sampling calls.
+        max_tokens: the cap on the output of each sampling call, thinking included.
+        cache_ttl: the longest-lived cache entry that it may write; every input token could be a part of it.
+        sampling_calls: how often the provider may sample for it.
+        web_searches: searches.
+        container_seconds: how long a code execution container may run for it.
+    """
+
+    input_tokens: int
+    max_tokens: int
+    cache_ttl: CacheTtl | None = None
+    sampling_calls: int = 1
+    web_searches: int = 0
+    container_seconds: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class _Rates:
     """USD per million tokens, above a number of total input tokens. The order of the rates is that of `RATES`."""
 
@@ -160,48 +181,33 @@ class PriceCard:
             factor, sure = factor * surcharges.dearest(surcharges.FAST.values()), False
         return self._cost(self._band(tokens.total_input).total(tokens) * factor, tokens, batch=batch), sure
 
-    def worst_case(  # noqa: PLR0913 - each is a figure of the one request
-        self,
-        input_bound: int,
-        max_tokens: int,
-        cache_ttl: CacheTtl | None,
-        *,
-        batch: bool = False,
-        geo: str | None = None,
-        speed: str | None = None,
-        sampling_calls: int = 1,
-        web_searches: int = 0,
-        container_seconds: int = 0,
+    def worst_case(
+        self, most: MostBilled, *, batch: bool = False, geo: str | None = None, speed: str | None = None
     ) -> NanoUsd:
         """The most one request can cost, in nano-USD.
 
         Every side of a cliff that the bill may come to lie on is looked at, so that the bound, not the count, decides.
 
         Args:
-            input_bound: the most input tokens the bill may show, over all sampling calls.
-            max_tokens: the request's cap on output, thinking included.
-            cache_ttl: the dearest cache write it may cause; every input token could be one.
+            most: what it may be billed for.
             batch: it goes out in a Message Batch.
-            geo: its `inference_geo`; None: the workspace's, or the dearest where that is not known.
+            geo: its `inference_geo`; None: the workspace's, or the most expensive where that is not known.
             speed: its `speed`; None: standard.
-            sampling_calls: how often the provider may sample for it, each time up to `max_tokens`.
-            web_searches: the most searches the bill may show.
-            container_seconds: the longest that a code execution container may be billed for it.
 
         Raises:
             Unpriced: no price is known for that geo or speed on this model.
         """
         factor = self._dearest_geo(geo) * self._speed(speed, batch=batch)
-        ceilings = [input_bound, *(rates.above for rates in self._rates)]
-        output = max_tokens * sampling_calls
+        bound = most.input_tokens
+        ceilings = [bound, *(rates.above for rates in self._rates)]
+        output = most.max_tokens * most.sampling_calls
         dearest = max(
-            rates.dearest_input(cache_ttl)
-            * (input_bound if sampling_calls > 1 else min(input_bound, ceiling))
+            rates.dearest_input(most.cache_ttl) * (bound if most.sampling_calls > 1 else min(bound, ceiling))
             + rates.output * output
             for rates, ceiling in zip(self._rates, ceilings, strict=False)
-            if rates.above < input_bound or rates.above == 0
+            if rates.above < bound or rates.above == 0
         )
-        extras = BilledTokens(0, 0, web_searches=web_searches, container_seconds=container_seconds)
+        extras = BilledTokens(0, 0, web_searches=most.web_searches, container_seconds=most.container_seconds)
         return self._cost(dearest * factor, extras, batch=batch)
 
     @property

@@ -28,5 +28,5 @@ def _when(found: MonthProjection) -> str:
     if found.reached_on is not None:
         return f"the budget is reached about {found.reached_on}"
     if found.high_usd is not None and found.high_usd >= found.cap_usd:
-        return "the budget suffices at this rate, and not if the days to come are dear ones"
+        return "the budget suffices at this rate, and not if the days to come are expensive ones"
     return "the budget suffices"

@@ -154,7 +154,7 @@ def sample_line(sample: QuotedSample) -> str:
     return (
         f"{sample.rows:,} of {sample.of:,} rows were looked at (seed {sample.seed}), and stand for the others. With 95 % "
         f"confidence the expected cost of the whole file lies from {usd_rounded(sample.low_usd)} to "
-        f"{usd_rounded(sample.high_usd)}; the fewer rows, the more easily a rare dear one is missed."
+        f"{usd_rounded(sample.high_usd)}; the fewer rows, the more easily a rare expensive one is missed."
     )
 
 

@@ -20,12 +20,12 @@ from rules.report_text import (
     job_rows,
     known_line,
     lesson_rows,
-    mend_rows,
     model_rows,
     money_rows,
     nothing_rows,
     place_rows,
     reason_rows,
+    rows_to_fix,
     sample_line,
     somebody_decides,
     title,
@@ -114,7 +114,7 @@ def _tables(report: RunReport, *, for_page: bool) -> list[str]:
         (_LESSON_HEADINGS, _narrow_lessons(report)),
         (NOTHING_HEADINGS, nothing_rows(report)),
         (("outcome", "reason", "jobs", "for example"), reason_rows(report)),
-        (("row", "job", "outcome", "why"), mend_rows(report)),
+        (("row", "job", "outcome", "why"), rows_to_fix(report)),
         (("what", "where"), _short_places(report) if for_page else place_rows(report)),
     ]
     made = [_table(headings, rows, for_page=for_page) for headings, rows in tables]

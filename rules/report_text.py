@@ -4,7 +4,7 @@ from rules.cache_figures import hits
 from rules.ledger_option import ledger_option
 from rules.raise_caps import need_sentence
 from schemas.money import usd_most, usd_rounded
-from schemas.report import CutOffFigures, PassedCap, QuoteFigures, RowToMend, RunReport
+from schemas.report import CutOffFigures, PassedCap, QuoteFigures, RowToFix, RunReport
 from schemas.saving_figures import CacheFigures, DeadlineFigures, FittedFigures, SharedFigures
 
 #: what each outcome means to the person who reads the table
@@ -319,12 +319,12 @@ def reason_rows(report: RunReport) -> Rows:
     ]
 
 
-def mend_rows(report: RunReport) -> Rows:
+def rows_to_fix(report: RunReport) -> Rows:
     """Row, job, outcome, why."""
     return [(str(row.row_number), row.job_id or "", row.outcome, _why(row)) for row in report.rows_to_mend]
 
 
-def _why(row: RowToMend) -> str:
+def _why(row: RowToFix) -> str:
     known = "" if row.known_since is None else f" (known since {row.known_since})"
     return (row.detail or "") + known
 

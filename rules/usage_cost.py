@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from rules.answering_model import bare_name, billed_parts
 from rules.prices import BilledTokens, PriceCard
 from rules.surcharges import container_seconds, refusal_is_billed
-from schemas.attempt import Charge
+from schemas.attempt import Charge, PaidAttempt
 from schemas.money import NanoUsd
 from schemas.outcome import Billing
 from schemas.payload.payload import CacheTtl
@@ -44,8 +44,8 @@ def billed(usage: Usage, asked: BillingTerms) -> tuple[BilledTokens, bool]:
     """Usage by rate; and whether it says all of it.
 
     Cache writes are taken by their time to live; those whose life the usage does not show at the life that the request
-    asked for when that was five minutes, else at the dearer. Of two readings that contradict each other the larger
-    is taken.
+    asked for when that was five minutes, else at the higher price. Of two readings that contradict each other the
+    larger is taken.
     """
     parts = usage.cache_creation
     total = usage.cache_creation_input_tokens
@@ -78,7 +78,7 @@ def priced(card: PriceCard, usage: Usage, asked: BillingTerms) -> tuple[NanoUsd,
     """What a usage comes to in nano-USD, for which tokens, and whether it says all that was billed.
 
     A tier that is not the one that the request went out in, "priority" included, is settled at the standard price; a
-    place or a speed that no price is known for at the dearest that is.
+    place or a speed that no price is known for at the highest that is.
     """
     tokens, sure = billed(usage, asked)
     tier = "batch" if asked.batch else "standard"
@@ -90,6 +90,42 @@ def priced(card: PriceCard, usage: Usage, asked: BillingTerms) -> tuple[NanoUsd,
         speed=usage.speed or asked.speed,
     )
     return cost, tokens, Billing.FULL if sure and as_sent and known else Billing.PARTIAL
+
+
+def cost_on(card: PriceCard, paid: PaidAttempt) -> int:
+    """Nano-USD that a paid request would have cost on another model; 0 where what it was billed for is not known.
+
+    Code execution is left out: it costs the same with any model.
+
+    Args:
+        card: the prices of that model.
+        paid: the request, as it was billed.
+    """
+    tokens = _tokens_of(paid)
+    if tokens is None:
+        return 0
+    # another model may have no fast mode to compare with
+    speed = (paid.usage or {}).get("speed") if paid.model == card.model else None
+    cost, _ = card.bill(tokens, batch=paid.batch_id is not None, geo=paid.inference_geo, speed=speed)
+    return cost
+
+
+def _tokens_of(paid: PaidAttempt) -> BilledTokens | None:
+    """What an attempt was billed for; None where it was not billed, or its usage is not known."""
+    if paid.billing == Billing.NOT_BILLED:
+        return None
+    if paid.actual_input_tokens is None or paid.actual_output_tokens is None:
+        return None
+    write, write_1h = paid.cache_write_tokens or 0, paid.cache_write_1h_tokens or 0
+    read = paid.cache_read_tokens or 0
+    return BilledTokens(
+        paid.actual_input_tokens - write - read,
+        paid.actual_output_tokens,
+        cache_write_5m=write - write_1h,
+        cache_write_1h=write_1h,
+        cache_read=read,
+        web_searches=paid.web_searches or 0,
+    )
 
 
 def refused_unbilled(answer: Answer, card: PriceCard) -> bool | None:

@@ -234,3 +234,36 @@ class Admission:
         self.joined += more.joined
         self.short = more.short
         self.short_groups |= more.short_groups
+
+
+@dataclass(frozen=True, slots=True)
+class PaidAttempt:
+    """One attempt that a run paid for: what was estimated, and what was billed. Tokens, and nano-USD.
+
+    The tokens of an answer that a person accepted unread are None.
+    """
+
+    attempt_id: str
+    job_id: str
+    model: str
+    group_name: str | None
+    payload_class: str
+    method: str
+    billing: str
+    service_tier: str | None
+    input_tokens: int
+    actual_input_tokens: int | None
+    cache_write_tokens: int | None
+    cache_write_1h_tokens: int | None
+    cache_read_tokens: int | None
+    actual_output_tokens: int | None
+    web_searches: int | None
+    inference_geo: str | None
+    batch_id: str | None
+    usage: dict[str, Any] | None
+    thinking_tokens: int | None
+    expected: int
+    expected_low: int | None
+    expected_high: int | None
+    worst_case: int
+    actual: int

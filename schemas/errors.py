@@ -28,7 +28,7 @@ class BadInput(WeighbridgeError):  # noqa: N818 - a noun of the command line, no
 
 
 class NoJobs(BadInput):
-    """There is no input: no file, or one without rows. For a night that may be empty this is no error."""
+    """There is no input: no file, or one without rows. For a night that may be empty this is not an error."""
 
 
 class RunFailed(WeighbridgeError):  # noqa: N818

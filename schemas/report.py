@@ -273,7 +273,7 @@ class ReasonFigures(_ReportPart):
     example_detail: str | None
 
 
-class RowToMend(_ReportPart):
+class RowToFix(_ReportPart):
     """One row that somebody should look at, and why."""
 
     row_number: int
@@ -377,7 +377,7 @@ class RunReport(_ReportPart):
     #: jobs that were not sent, because another one has the same payload
     shared: SharedFigures = SharedFigures()
     #: the first rejected, failed and unknown rows; all of them are in the file unanswered-*.parquet
-    rows_to_mend: list[RowToMend] = []
+    rows_to_mend: list[RowToFix] = []
     #: the first attempts of the run whose holds stay until a person books what they cost; and how many more there are
     holds_to_book: list[HoldToBook] = []
     more_holds_to_book: int = 0

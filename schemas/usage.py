@@ -81,11 +81,6 @@ class Usage(BaseModel):
         return self.cache_read_input_tokens or 0
 
     @property
-    def total_input_tokens(self) -> int:
-        """What to compare with the count: uncached, written and read."""
-        return self.input_tokens + self.cache_write_tokens + self.cache_read_tokens
-
-    @property
     def thinking_tokens(self) -> int | None:
         return self.output_tokens_details.thinking_tokens if self.output_tokens_details else None
 

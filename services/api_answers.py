@@ -27,7 +27,7 @@ def counted_tokens(raw: bytes) -> int:
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise Transient("the count could not be read") from error
     if not isinstance(tokens, int) or isinstance(tokens, bool) or not 0 <= tokens <= _MOST_COUNTED:
-        raise Transient("the count is no number of tokens")
+        raise Transient("the count is not a number of tokens")
     return tokens
 
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from anthropic import AnthropicError, AsyncAnthropic, Timeout
+from anthropic.types import ModelInfo
 from httpx2 import HTTPError
 
 from rules.call_failures import Call, without_batches
@@ -157,7 +158,7 @@ class Gateway:
             body: the request, model included; it is read once `leaving` has returned.
             leaving: called before each try, when it is this request's turn and before its first byte leaves; what it
                 raises is raised, and nothing is sent.
-            came_back: called when a try surely was not billed and another is to follow, before that is waited for; False:
+            came_back: called when a try surely was not billed and another is to follow, before the wait for it; False:
                 none may follow.
             weight: its counted input and expected output, for the limits of its model in tokens a minute.
 
@@ -202,7 +203,7 @@ class Gateway:
         return RatesPerMinute(limiter.pace.per_minute, inputs.per_minute, outputs.per_minute)
 
     def _limiter_of(self, model: str) -> EndpointLimiter:
-        """The limiter of Messages for a model."""
+        """The limiter of Messages for a model, the same one each time."""
         if model not in self._messages:
             self._messages[model] = self._shared.share(
                 message_limiter(model, self._limits), f"messages {model}"
@@ -216,7 +217,7 @@ class Gateway:
             RunFailed: it could not be asked.
         """
 
-        async def once() -> tuple[bool, list[Any]]:
+        async def once() -> tuple[bool, list[ModelInfo]]:
             response = await self._client.models.with_raw_response.list(limit=1000)
             page = await response.parse()
             return SIMULATED_HEADER in response.headers, page.data
@@ -239,7 +240,7 @@ class Gateway:
         if not MODEL_NAME.fullmatch(name):
             return None
 
-        async def once() -> Any:
+        async def once() -> ModelInfo:
             return await self._client.models.retrieve(name)
 
         try:
@@ -334,7 +335,8 @@ class Gateway:
         """The lines of a batch's results, in any order, as they come. Free.
 
         They are read at the address that the batch named when it was looked at; the SDK's own call would look at it once
-        more, and fail where only that look fails. The stream may end before its last line, with or without an error: compare with the batch's counts.
+        more, and fail where only that look fails. The stream may end before its last line, with or without an error:
+        compare with the batch's counts.
 
         Raises:
             CallFailed: it could not be opened, or was cut.
@@ -351,7 +353,7 @@ class Gateway:
 
     @contextmanager
     def _in_tally(self) -> Iterator[None]:
-        """Counts a call that fails."""
+        """Count the call inside, if it fails, as failed."""
         try:
             yield
         except CallFailed:
@@ -374,7 +376,7 @@ async def open_gateway(
         ledger: where the rates are shared with all processes of the same key; None: this process takes them whole.
 
     Raises:
-        BadInput: there is neither a key nor an address, or the key is none that can be sent.
+        BadInput: there is neither a key nor an address, or the key cannot be sent.
     """
     heard = Heard()
     client = client_for(base_url, heard)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from rules.lease_block import ROUNDED_TO
 from schemas.policy_sections import RateLimits
 
 #: of the Start tier, by how a model's name begins (source: Anthropic rate limits page, 2026-10-08)
@@ -24,8 +25,6 @@ _MINUTE = 60.0
 _BURST_SECONDS = 0.25
 #: the longest sleep before another look, seconds: a new rate and a corrected weight count within it
 _LOOK_SECONDS = 1.0
-#: what the API rounds remaining tokens to
-_ROUNDED_TO = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ NO_WEIGHT = CallWeight()
 
 @dataclass(slots=True)
 class _Taken:
-    """Tokens that were taken; `until` is when they count no more, seconds of the event loop's clock."""
+    """Tokens that were taken; from `until` on, seconds of the event loop's clock, they no longer count."""
 
     until: float
     tokens: int
@@ -160,7 +159,7 @@ class TokenWindow:
     def count_others(self, used_by_all: int | None, now: float) -> None:
         """Count what others than this process have used of the account's rate."""
         self._forget(now)
-        if used_by_all is not None and used_by_all - self._sum > _ROUNDED_TO:
+        if used_by_all is not None and used_by_all - self._sum > ROUNDED_TO:
             self.take(used_by_all - self._sum, now)
 
     def _forget(self, now: float) -> None:
@@ -211,7 +210,7 @@ class EndpointLimiter:
     _queue: asyncio.Lock = field(default_factory=asyncio.Lock)
     _paused_until: float = -math.inf
 
-    async def turn(self, weight: CallWeight = CallWeight()) -> QueuedCall:
+    async def turn(self, weight: CallWeight = NO_WEIGHT) -> QueuedCall:
         """Wait for the next turn, and take it."""
         if self.shared is not None:
             return await self.shared.turn(weight)

@@ -6,6 +6,7 @@ Where several ask, each leases what its callers need within half a second, and w
 
 import asyncio
 import contextlib
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
@@ -93,7 +94,7 @@ class SharedTurns:
         self._seen_used: tuple[int | None, int | None] = (None, None)
         self._pause_told = 0
         # when
-        self._paused_until = self._again = self._leased_at = self._taken_at = -1e9
+        self._paused_until = self._again = self._leased_at = self._taken_at = -math.inf
 
     async def turn(self, weight: CallWeight) -> QueuedCall:
         """Wait for the next turn, and take it.

@@ -20,6 +20,9 @@ from simulator.faults.fault_log import read_faults
 #: how long the simulator may take to say that it is ready; generous, for a machine under load
 START_SECONDS = 60.0
 
+#: how long it may take to answer a question about itself
+ANSWER_SECONDS = 60.0
+
 #: how long it may take to stop before it is killed
 STOP_SECONDS = 5.0
 
@@ -42,18 +45,18 @@ class RunningSimulator:
 
     def stats(self) -> dict[str, Any]:
         """What GET /simulator/stats answers: requests by endpoint and status, billed, unbilled, billed_nano_usd."""
-        with urllib.request.urlopen(f"{self.base_url}/simulator/stats", timeout=10) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"{self.base_url}/simulator/stats", timeout=ANSWER_SECONDS) as answer:  # noqa: S310
             stats: dict[str, Any] = json.load(answer)
         return stats
 
     def advance_clock(self, seconds: float) -> None:
-        """Put the API's clock forward: cache entries grow older, and what is dated from now on is dated later.
+        """Put the API's clock forward: cache entries and batches grow older, and what is dated from now on is dated later.
 
         Args:
             seconds: by how much, above zero.
         """
         body = json.dumps({"advance_seconds": seconds}).encode()
-        with urllib.request.urlopen(f"{self.base_url}/simulator/clock", body, timeout=10):  # noqa: S310
+        with urllib.request.urlopen(f"{self.base_url}/simulator/clock", body, timeout=ANSWER_SECONDS):  # noqa: S310
             pass
 
     def faults(self) -> list[dict[str, Any]]:

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
 
 from prefect.context import FlowRunContext
 
@@ -13,15 +12,16 @@ from rules.caps import caps_of
 from rules.holds_to_book import HOLDS_TO_BOOK, holds_to_book
 from rules.lesson_figures import drifts, lesson_figures, taught_figures
 from rules.nothing_bought import cut_off_figures, nothing_figures
-from rules.prices import BilledTokens, Unpriced
+from rules.prices import Unpriced
 from rules.quote_terms import quote_outcome
 from rules.raise_caps import deferred_figures
 from rules.report_page import as_markdown, as_page
 from rules.report_text import alarm_lines
 from rules.run_outcome import RunFacts, failure_sentence, passed_caps, run_outcome, shown_detail
 from rules.sample_figures import sample_figures
+from rules.usage_cost import cost_on
 from schemas.money import to_usd
-from schemas.outcome import Billing, Outcome, Reason, Scope
+from schemas.outcome import Outcome, Reason, Scope
 from schemas.report import (
     DeferredFigures,
     JobFigures,
@@ -29,7 +29,7 @@ from schemas.report import (
     Places,
     QuoteFigures,
     ReasonFigures,
-    RowToMend,
+    RowToFix,
     RunReport,
     TokenFigures,
     UsdFigures,
@@ -66,7 +66,7 @@ log = logging.getLogger("weighbridge")
 _ROWS_PER_PART = 50_000
 #: rows that the report itself names, at most
 ROWS_TO_FIX = 20
-#: stands for the run that comes next, which has no window yet
+#: the id of the run that comes next, which has no window yet
 _NEXT_RUN = "the next run"
 _TO_FIX = (Outcome.REJECTED, Outcome.FAILED, Outcome.UNKNOWN)
 
@@ -111,10 +111,9 @@ def report_on(run: Run) -> RunReport:
     rows = run_sums.rows_by_outcome(run.ledger, run.run_id)
     models = run_sums.by_model(run.ledger, run.run_id)
     reasons = run_sums.by_reason(run.ledger, run.run_id)
-    by_outcome: dict[str, set[str]] = {}
-    for item in reasons:
-        by_outcome.setdefault(item.outcome, set()).add(item.reason)
-    over_hold, _ = run_sums.over_holds(run.ledger, run.run_id)
+    by_outcome = _by_outcome(reasons)
+    over_hold, over_hold_nano = run_sums.over_holds(run.ledger, run.run_id)
+    unknown = reviews.unknown_holds(run.ledger, run.run_id, HOLDS_TO_BOOK)
     passed = passed_caps(run.policy, run_sums.settled_in_windows(run.ledger, run.run_id))
     known = known_rejects(run.ledger, run.run_id)
     facts = RunFacts(rows, by_outcome, _rejected_by_reviewer(reasons), len(known), passed_a_cap=bool(passed))
@@ -128,7 +127,7 @@ def report_on(run: Run) -> RunReport:
             read=sum(rows.values()), **{outcome.value: rows.get(outcome.value, 0) for outcome in Outcome}
         ),
         tokens=_token_figures(models),
-        usd=_usd_figures(run, models),
+        usd=_usd_figures(run, models, over_hold_nano),
         calls=run.tally,
         batches=batches.made_by(run.ledger, run.run_id),
         mode=run.policy.mode,
@@ -156,7 +155,8 @@ def report_on(run: Run) -> RunReport:
         rejected_before=len(known),
         rejected_since=min(known.values()).date() if known else None,
         rows_to_mend=_rows_to_fix(run, known),
-        **_hold_figures(run),
+        holds_to_book=holds_to_book(unknown, run.ledger.url),
+        more_holds_to_book=reviews.count_unknown_holds(run.ledger, run.run_id) - len(unknown),
         deferred_for_money=_deferred_figures(run),
         deadline=_deadline_figures(run),
         quote=_quote_figures(run, models),
@@ -165,6 +165,14 @@ def report_on(run: Run) -> RunReport:
         prefect_flow_run_id=run.reference.prefect_flow_run_id,
         error=failure_sentence(by_outcome.get(Outcome.DEFERRED, set())),
     )
+
+
+def _by_outcome(reasons: Sequence[ReasonSum]) -> dict[str, set[str]]:
+    """The reasons of the rows that did not succeed, by outcome."""
+    found: dict[str, set[str]] = {}
+    for item in reasons:
+        found.setdefault(item.outcome, set()).add(item.reason)
+    return found
 
 
 def _places(run: Run) -> Places:
@@ -185,14 +193,23 @@ def _token_figures(models: Sequence[ModelSums]) -> TokenFigures:
     )
 
 
-def _usd_figures(run: Run, models: Sequence[ModelSums]) -> UsdFigures:
+def _usd_figures(run: Run, models: Sequence[ModelSums], over_hold: int) -> UsdFigures:
+    """USD of the whole run.
+
+    Args:
+        run: the run.
+        models: what it paid for, by model.
+        over_hold: nano-USD that were billed above the holds.
+    """
+    largest = run.models.price_card(run.models.largest, run.scale.clock())
+    on_largest = sum(cost_on(largest, paid) for paid in run_sums.paid(run.ledger, run.run_id))
     figures = UsdFigures(
         worst_case=to_usd(sum(sums.worst_case for sums in models)),
         estimated=to_usd(sum(sums.expected for sums in models)),
         actual=to_usd(sum(sums.actual for sums in models)),
-        all_on_largest=to_usd(_all_on_largest(run)),
+        all_on_largest=to_usd(on_largest),
         held=to_usd(run_sums.held(run.ledger, run.run_id)),
-        over_hold=to_usd(run_sums.over_holds(run.ledger, run.run_id)[1]),
+        over_hold=to_usd(over_hold),
     )
     if models and not any(sums.assumed for sums in models):
         figures.estimated_low = to_usd(sum(sums.expected_low for sums in models))
@@ -214,15 +231,6 @@ def _sample_figures(run: Run, rows: int) -> SampleFigures | None:
         return None
     answers = measured_answers(run.ledger, run.run_id)
     return sample_figures(asked, run.reference.way, rows, answers)
-
-
-def _hold_figures(run: Run) -> dict[str, Any]:
-    """The parts of the report about the holds that wait for a person."""
-    held = reviews.unknown_holds(run.ledger, run.run_id, HOLDS_TO_BOOK)
-    return {
-        "holds_to_book": holds_to_book(held, run.ledger.url),
-        "more_holds_to_book": reviews.count_unknown_holds(run.ledger, run.run_id) - len(held),
-    }
 
 
 def _deferred_figures(run: Run) -> DeferredFigures | None:
@@ -292,16 +300,16 @@ def _shared_figures(run: Run) -> SharedFigures:
     return SharedFigures(jobs=found.jobs, saved_usd=to_usd(found.saved))
 
 
-def _rows_to_fix(run: Run, known: Mapping[int, datetime]) -> list[RowToMend]:
+def _rows_to_fix(run: Run, known: Mapping[int, datetime]) -> list[RowToFix]:
     """The first rows that are news, and after them, where there is room, those that are known."""
-    news: list[RowToMend] = []
-    old: list[RowToMend] = []
+    news: list[RowToFix] = []
+    old: list[RowToFix] = []
     for row in run_sums.unanswered(run.ledger, run.run_id, _TO_FIX):
         since = known.get(row.row_number)
         kind = news if since is None else old
         if len(kind) < ROWS_TO_FIX:
             kind.append(
-                RowToMend(
+                RowToFix(
                     row_number=row.row_number,
                     job_id=row.job_id,
                     outcome=row.outcome,
@@ -317,42 +325,6 @@ def _rows_to_fix(run: Run, known: Mapping[int, datetime]) -> list[RowToMend]:
 def _rejected_by_reviewer(reasons: Sequence[ReasonSum]) -> int:
     """Rows that a reviewer rejected: nobody has to fix them."""
     return sum(item.jobs for item in reasons if item.reason == Reason.REJECTED_BY_REVIEWER)
-
-
-def _all_on_largest(run: Run) -> int:
-    """Nano-USD that the same requests would have cost on the largest model, each priced by itself.
-
-    Code execution is left out: it costs the same with any model.
-    """
-    card = run.models.price_card(run.models.largest, run.scale.clock())
-    total = 0
-    for row in run_sums.paid(run.ledger, run.run_id):
-        tokens = _billed_tokens(row)
-        if tokens is None:
-            continue
-        # another model may have no fast mode to compare with
-        speed = (row.usage or {}).get("speed") if row.model == card.model else None
-        cost, _ = card.bill(tokens, batch=row.batch_id is not None, geo=row.inference_geo, speed=speed)
-        total += cost
-    return total
-
-
-def _billed_tokens(paid: run_sums.PaidAttempt) -> BilledTokens | None:
-    """What an attempt was billed for; None where it was not billed, or its usage is not known."""
-    if paid.billing == Billing.NOT_BILLED:
-        return None
-    if paid.actual_input_tokens is None or paid.actual_output_tokens is None:
-        return None
-    write, write_1h = paid.cache_write_tokens or 0, paid.cache_write_1h_tokens or 0
-    read = paid.cache_read_tokens or 0
-    return BilledTokens(
-        paid.actual_input_tokens - write - read,
-        paid.actual_output_tokens,
-        cache_write_5m=write - write_1h,
-        cache_write_1h=write_1h,
-        cache_read=read,
-        web_searches=paid.web_searches or 0,
-    )
 
 
 def _model_figures(sums: ModelSums) -> ModelFigures:

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,6 +113,11 @@ class Command:
     def has_ended(self) -> bool:
         """Whether there is nothing left of it to wait for."""
         return self.process.poll() is not None
+
+    def until(self, found: Callable[[], object], what: str) -> None:
+        """Wait until something is so while it runs; a test in which it ends before that fails with what it wrote."""
+        until(lambda: found() or self.has_ended(), what)
+        assert not self.has_ended(), self.err
 
     def signal(self, number: int) -> None:
         """Send its group a signal."""

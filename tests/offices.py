@@ -2,10 +2,9 @@
 
 import asyncio
 import json
-import time
 from collections import Counter
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from dataclasses import replace
 from decimal import Decimal
 
 import anthropic
@@ -16,12 +15,14 @@ from schemas.outcome import AttemptState, Outcome
 from services.gateway import open_gateway
 from services.ledger import jobs
 from simulator import running_simulator
+from tasks import find_batch
 from tasks.admit import admit
 from tasks.read_jobs import read_jobs
 from tasks.send_batch import batch_bodies, submit
 from tasks.send_queue import SendQueue
 from tasks.shards import SHARD_SIZE
 from tests.nights import Rows, a_run_on_record, weigh
+from tests.processes import SECONDS, until
 from tests.strategies import policy, quick_ledger
 
 QUICK = "[batches]\nprocessing_seconds = 0.1\n"
@@ -157,11 +158,7 @@ class Office:
         }
         batches = self.sdk.messages.batches
         batch = batches.create(requests=[{"custom_id": "prime", "params": params}])
-        deadline = time.monotonic() + 60
-        while batch.processing_status != "ended":
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-            batch = batches.retrieve(batch.id)
+        until(lambda: batches.retrieve(batch.id).processing_status == "ended", "the end of the batch")
 
     async def submit_all(self, run):
         """Every batch that the queue makes, submitted and not watched."""
@@ -173,17 +170,16 @@ class Office:
     def all_ended(self):
         return all(batch.processing_status == "ended" for batch in self.sdk.messages.batches.list())
 
+    def age_doubts(self):
+        """Let it be two hours longer that this process knows of each creation that brought no answer."""
+        for batch_id, doubt in find_batch._doubts.items():
+            find_batch._doubts[batch_id] = replace(doubt, since=doubt.since - 7_200)
+
     async def until(self, found):
         """Poll until something is so."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(SECONDS):
             while not found():  # noqa: ASYNC110 - the simulator is another process
                 await asyncio.sleep(0.01)
-
-
-def old_enough(run, batch):
-    """Whether a batch whose creation was cut at once may be called absent by now."""
-    age = datetime.now(UTC) - batch.prepared_at
-    return age.total_seconds() > float(run.policy.batch.absent_after_seconds) + 0.5
 
 
 @asynccontextmanager

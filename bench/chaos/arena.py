@@ -25,7 +25,7 @@ LEASE_SECONDS = 6
 QUIET_SECONDS = 150
 #: how many messages the run may have under way that meets a slower one
 FAST_IN_FLIGHT = 20
-#: after so many seconds, drawn between the two, the answers of a run are due that has a deadline
+#: seconds, drawn between the two, after which the answers of a run with a deadline are due
 DUE_WITHIN = (5.0, 15.0)
 LONG_AGO = "2000-01-01 00:00:00.000000"
 
@@ -115,7 +115,7 @@ class Arena:
     def run_at_work(
         self, host: Host | None = None, policy: str = "policy", seconds: float = QUIET_SECONDS
     ) -> Running:
-        """Start a run, and wait until it has asked the API for something, at most so long; see `run`."""
+        """Start a run, and wait until it has asked the API for something, at most this many seconds; see `run`."""
         before = self.requests()
         running = self.run(host, policy=policy)
         deadline = time.monotonic() + seconds
@@ -169,7 +169,7 @@ class Arena:
             connection.commit()
 
     def lock_ledger(self, seconds: float) -> None:
-        """Have another program hold the ledger's write lock for so long."""
+        """Have another program hold the ledger's write lock for this many seconds."""
         lock_sqlite(self.ledger_file, seconds)
 
     def spoil_results(self) -> None:

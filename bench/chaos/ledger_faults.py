@@ -26,7 +26,7 @@ _servers = Lock()
 
 
 def lock_sqlite(path: Path, seconds: float) -> None:
-    """Have another program hold a SQLite file's write lock for so many seconds; returns when it has let go."""
+    """Have another program hold a SQLite file's write lock for this many seconds; returns when it has let go."""
     subprocess.run([sys.executable, "-c", _LOCKER, path, str(seconds)], check=True, timeout=seconds + 90)
 
 
@@ -45,7 +45,7 @@ def own_postgresql() -> Iterator[str]:
 
 
 def restart_postgresql(url: str, seconds: float) -> None:
-    """Kill the server of a ledger, and start it again after so many seconds.
+    """Kill the server of a ledger, and start it again after this many seconds.
 
     It is told to quit at once: all of its processes end, and nothing more is written.
     """

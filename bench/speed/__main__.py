@@ -64,20 +64,20 @@ class Bench:
         shutil.rmtree(self.folder / "results", ignore_errors=True)
 
     def run(self, rows: int, *options: str, again: bool = False) -> Measured:
-        """`weighbridge run` of so many rows, on a fresh ledger or, again, on the one that is there."""
+        """`weighbridge run` of this many rows, on a fresh ledger or, again, on the one that is there."""
         if not again:
             self.fresh()
         command = [WEIGHBRIDGE, "run", str(self.jobs(rows)), *self._places(), "--results"]
         return measured([*command, str(self.folder / "results"), "--json", *options], self.environment())
 
     def quote(self, rows: int) -> Measured:
-        """`weighbridge quote` of so many rows, on a fresh ledger."""
+        """`weighbridge quote` of this many rows, on a fresh ledger."""
         self.fresh()
         command = [WEIGHBRIDGE, "quote", str(self.jobs(rows)), *self._places(), "--json"]
         return measured(command, self.environment())
 
     def module(self, name: str, rows: int) -> Measured:
-        """One of the programs of this folder on so many rows."""
+        """One of the programs of this folder on this many rows."""
         command = [sys.executable, "-m", f"bench.speed.{name}", str(self.jobs(rows))]
         return measured([*command, str(self.folder / "answers.jsonl")], self.environment())
 

@@ -6,7 +6,7 @@ from cli.lazy_command import LazyCommand
 
 alerts = TyperGroup(
     name="alerts",
-    help="Say who hears of what happens at night, through the Prefect server.",
+    help="Say who is notified of what happens at night, through the Prefect server.",
     no_args_is_help=True,
     commands=(
         LazyCommand(

@@ -83,7 +83,7 @@ MaxInputTokens = Annotated[
 ]
 Limit = Annotated[
     RowCount | None,
-    Field(title="First rows only", description="Read at most this many rows. Empty: all."),
+    Field(title="First rows only", description="Read the first rows only, at most this many. Empty: all."),
 ]
 Deadline = Annotated[
     Annotated[str, Field(pattern=TIME_OF_DAY), _ONE_LINE] | None,

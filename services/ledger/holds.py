@@ -6,7 +6,7 @@ The windows' sums live in `budgets` and change in the same transaction as the at
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -15,12 +15,12 @@ from uuid import uuid4
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from rules.endings import answered_before, cut_off, deferred, unknown_before
+from rules.free_money import FreeMoney
 from rules.informed_decision import SHOWN_REASONS, was_informed
 from schemas.attempt import Admission, Expectation, HeldAttempt, WeighedJob
 from schemas.budget import Payers, Window, WindowCap
 from schemas.job import AttemptId, QueuedJob, RunId
 from schemas.ledger import AttemptRow, JobRow, PayloadRow
-from schemas.money import usd_text
 from schemas.outcome import LETS_PASS, AttemptState, Decision, Ending, Method, Outcome, Reason, Scope
 from schemas.review_tables import ReviewRow
 from schemas.run import RunKey
@@ -48,12 +48,13 @@ def take(
     Args:
         ledger: the ledger.
         run: the run that sends them, with its owner's token.
-        weighed: jobs in the order they are to get money.
+        weighed: jobs in the order they are to get money; one that only its cache marker makes dearer than all that is
+            free goes without it.
         caps: every window they fall under; the day's gives the attempts their budget day, the deadline's, if there is
             one, the deadline that they go out for.
         may_defer: nothing of this run is in flight, so that what is free now is the most that will ever be: a job
-            dearer than that goes without its cache marker where it has another form without it, or is deferred. At any other that does not fit, the queue stops until there is room; when
-            only the money of its group is short, that group waits and the others go on.
+            dearer than that is deferred. At any other that does not fit, the queue stops until there is room; when only
+            the money of its group is short, that group waits and the others go on.
         resend_unknown: whether a job whose earlier attempt may have been billed may be sent again.
 
     Raises:
@@ -62,14 +63,13 @@ def take(
     admission = Admission()
     with ledger.write() as connection:
         assert_owner(connection, run)
-        free = open_windows(connection, caps)
-        at_most = dict(free)
+        money = FreeMoney(caps, open_windows(connection, caps))
         queued = [item.job for item in weighed]
         prior = prior_attempts(connection, queued)
         approvals = _approvals(connection, queued)
         periods = {cap.window.scope: cap.window.period for cap in caps}
         taken = _Taken(run.run_id, periods[Scope.DAY], periods.get(Scope.DEADLINE))
-        for item in _within_reach(weighed, caps, at_most):
+        for item in map(money.within_reach, weighed):
             earlier = prior[item.job.row_number]
             if (flying := earlier.get(AttemptState.OPEN)) and flying[-1].batch_id:
                 taken.join(item, flying[-1].attempt_id)
@@ -77,11 +77,11 @@ def take(
                 taken.end(item, *end)
             elif item.job.group in admission.short_groups:
                 continue
-            elif not (lacking := _lacking(caps, free, item)):
-                taken.hold(item, earlier.get(AttemptState.SUCCEEDED, ()))
-                _reduce(free, caps, item)
-            elif may_defer and (never := _lacking(caps, at_most, item)):
-                taken.end(item, deferred(never.reason, _short_text(never, at_most, item)))
+            elif not (lacking := money.lacking(item)):
+                taken.hold(item, superseded=earlier.get(AttemptState.SUCCEEDED, ()))
+                money.take(item)
+            elif may_defer and (never := money.lacking_at_first(item)):
+                taken.end(item, money.deferred(item, never))
             elif lacking.window.group and lacking.window.group == item.job.group:
                 admission.short_groups.add(lacking.window.group)
             else:
@@ -109,12 +109,17 @@ class _Taken:
         self.superseded: list[str] = []
         self.payers: dict[str, Payers] = {}
 
-    def hold(self, item: WeighedJob, cut_off: Sequence[PriorAttempt] = ()) -> None:
-        """Hold the money for a job; its answers that were cut off, of whichever model, give way to the one to come."""
+    def hold(self, item: WeighedJob, *, superseded: Sequence[PriorAttempt]) -> None:
+        """Hold the money for a job.
+
+        Args:
+            item: the job.
+            superseded: its answers that were cut off, of whichever model; they give way to the one to come.
+        """
         job, estimate = item.job, item.estimate
         attempt_id = AttemptId(f"att_{uuid4().hex}")
         self.payers[attempt_id] = item.payers
-        self.superseded += [answer.attempt_id for answer in cut_off]
+        self.superseded += [answer.attempt_id for answer in superseded]
         self.attempts.append(
             {
                 "attempt_id": attempt_id,
@@ -145,7 +150,6 @@ class _Taken:
                 **_marked(job),
             }
         )
-
         self.jobs.append(job)
 
     def held(self) -> list[HeldAttempt]:
@@ -240,51 +244,6 @@ def _marked(job: QueuedJob) -> dict[str, Any]:
     if job.mark is None:
         return {"prefix_key": None, "cache_ttl": None, "is_prime": None}
     return {"prefix_key": job.mark.key, "cache_ttl": job.mark.ttl, "is_prime": job.mark.is_prime}
-
-
-def _reduce(free: dict[Window, int], caps: Sequence[WindowCap], item: WeighedJob) -> None:
-    """Take a job's hold off what is free in every window that it falls under."""
-    for cap in caps:
-        if cap.window in free:
-            free[cap.window] -= item.payers.share(cap.window.group, item.hold)
-
-
-def _within_reach(
-    weighed: Iterable[WeighedJob], caps: Sequence[WindowCap], at_most: dict[Window, int]
-) -> Iterator[WeighedJob]:
-    """The same jobs, without the marker of one that only its marker makes dearer than all that is free."""
-    for item in weighed:
-        if item.unmarked is not None and _lacking(caps, at_most, item) is not None:
-            yield item.unmarked
-        else:
-            yield item
-
-
-def _lacking(caps: Sequence[WindowCap], free: dict[Window, int], item: WeighedJob) -> WindowCap | None:
-    """The first cap that a job's hold does not fit under; those for all jobs come first."""
-    return next(
-        (
-            cap
-            for cap in caps
-            if cap.window in free
-            and cap.covers(item.payers.groups)
-            and free[cap.window] < item.payers.share(cap.window.group, item.hold)
-        ),
-        None,
-    )
-
-
-def _short_text(cap: WindowCap, free: dict[Window, int], item: WeighedJob) -> str:
-    what = "worst case" if item.estimate.likely is None else "hold of"
-    whose = f" of the group {cap.window.group}" if cap.window.group else ""
-    share = item.payers.share(cap.window.group, item.hold)
-    of_it = ""
-    if share != item.hold:
-        of_it = f" (its share of {usd_text(item.hold)} USD, split over {item.payers.jobs:,} jobs)"
-    return (
-        f"{what} {usd_text(share)} USD{of_it}, {usd_text(max(0, free[cap.window]))} USD left of the "
-        f"{cap.window.scope} budget{whose} of {usd_text(cap.nano_usd or 0)} USD"
-    )
 
 
 def in_doubt(ledger: Ledger, queued: Sequence[QueuedJob]) -> dict[int, Ending]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import func, insert, select
 
-from rules.endings import answered_before, deferred
+from rules.endings import answered_before, stopped_before_decision
 from rules.endings import rejected as rejected_ending
 from rules.identity import refused_fingerprint, same_id_line
 from schemas.estimate import TokenCount
@@ -25,8 +25,6 @@ from services.ledger.store import Ledger
 
 #: what shares another row's answer is neither counted nor sent
 QUEUED = (JobRow.outcome.is_(None), JobRow.attempt_id.is_(None), JobRow.shares_with_row.is_(None))
-
-
 #: what a queued job is read from
 QUEUED_COLUMNS = (
     JobRow.row_number,
@@ -72,7 +70,7 @@ def add(
         ledger: the ledger.
         run_id: the run.
         jobs: rows to be weighed.
-        rejected: rows that are no valid job.
+        rejected: rows that are not a valid job.
         ended: jobs whose outcome a person has decided.
         serving: the answers on record that jobs get; what none of them serves is weighed.
     """
@@ -311,6 +309,5 @@ def requeue_unanswered(ledger: Ledger, run: RunKey, *, expired: bool) -> int:
 
 def defer_queue(ledger: Ledger, run_id: RunId, why: Reason) -> None:
     """Defer every job that is still queued: no more may be sent."""
-    detail = "the run stopped before this job was decided; the next run takes it up"
     with ledger.write() as connection:
-        end_where(connection, [JobRow.run_id == run_id, *QUEUED], deferred(why, detail))
+        end_where(connection, [JobRow.run_id == run_id, *QUEUED], stopped_before_decision(why))

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Select, case, func, select
 
 from rules.endings import LEFT_UNANSWERED
-from schemas.attempt import NothingSum
+from schemas.attempt import NothingSum, PaidAttempt
 from schemas.budget import Window, windows_of
 from schemas.job import RunId
 from schemas.ledger import AttemptRow, BudgetRow, JobRow, ResponseRow
@@ -56,39 +56,6 @@ class ReasonSum:
     first_row: int
     example_job_id: str | None = None
     example_detail: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PaidAttempt:
-    """One attempt that a run paid for: what was estimated, and what was billed. Tokens, and nano-USD.
-
-    The tokens of an answer that a person accepted unread are None.
-    """
-
-    attempt_id: str
-    job_id: str
-    model: str
-    group_name: str | None
-    payload_class: str
-    method: str
-    billing: str
-    service_tier: str | None
-    input_tokens: int
-    actual_input_tokens: int | None
-    cache_write_tokens: int | None
-    cache_write_1h_tokens: int | None
-    cache_read_tokens: int | None
-    actual_output_tokens: int | None
-    web_searches: int | None
-    inference_geo: str | None
-    batch_id: str | None
-    usage: dict[str, Any] | None
-    thinking_tokens: int | None
-    expected: int
-    expected_low: int | None
-    expected_high: int | None
-    worst_case: int
-    actual: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,7 @@ def used(connection: Connection, windows: Iterable[Window]) -> dict[Window, int]
         tuple_(*key).in_([tuple(window) for window in windows])
     )
     return {
-        Window(Scope(scope), period, group): used for scope, period, group, used in connection.execute(query)
+        Window(Scope(scope), period, group): nano for scope, period, group, nano in connection.execute(query)
     }
 
 

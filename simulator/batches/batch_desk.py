@@ -6,7 +6,6 @@ are a 400, is an assumption.
 Source: SDK 2.12.0, `resources/messages/batches.py`; Anthropic docs, "Batch processing" (2026-10-08).
 """
 
-import time
 from typing import Any
 
 from simulator.batches.batch_lives import Batch, Batches
@@ -16,6 +15,7 @@ from simulator.faults.fault_striker import FaultStriker
 from simulator.http.api_call import ApiCall
 from simulator.http.api_errors import RefusedError
 from simulator.http.paging import page_of
+from simulator.plan.api_clock import ApiClock
 
 #: `retry-after` when too many requests are queued
 QUEUE_RETRY_SECONDS = 5
@@ -28,12 +28,14 @@ class BatchDesk:
         batches: the batches of this run.
         striker: lets faults strike.
         max_queued: most requests in batches that have not ended.
+        clock: tells how old a batch is.
     """
 
-    def __init__(self, batches: Batches, striker: FaultStriker, max_queued: int) -> None:
+    def __init__(self, batches: Batches, striker: FaultStriker, max_queued: int, clock: ApiClock) -> None:
         self._batches = batches
         self._striker = striker
         self._max_queued = max_queued
+        self._clock = clock
 
     async def answer(self, call: ApiCall) -> Any:
         """Do what a call asks for.
@@ -67,8 +69,9 @@ class BatchDesk:
         batch = self._batches.get(call.request.match_info["id"], call.caller.workspace)
         _check_state(batch, call.endpoint)
         call.object_id = batch.id
-        since = batch.settled if call.endpoint == "batches_results" else batch.born
-        self._striker.strike(call, call.path, age=None if since is None else time.monotonic() - since)
+        since = batch.ended_at if call.endpoint == "batches_results" else batch.created_at
+        age = None if since is None else (self._clock.now() - since).total_seconds()
+        self._striker.strike(call, call.path, age=age)
         if call.endpoint == "batches_results":
             return ResultStream(batch.items, call.fault)
         if call.endpoint == "batches_delete":

@@ -46,11 +46,9 @@ class Batch:
         expires_at: when it expires.
         processing: seconds it would take to its end.
         stuck: whether nothing in it ever completes.
-        born: when it was accepted, on the monotonic clock (seconds).
         due: when it is to end, on the monotonic clock (seconds).
         cancel_initiated_at: when it was canceled, None if it was not.
         ended_at: when it ended, None before.
-        settled: when it ended, on the monotonic clock (seconds), None before.
         items: its requests, as far as they are judged; once it ended, in the order of the results.
         ends: number of requests by end; empty before it ended.
         hurry: set when `due` has moved.
@@ -63,11 +61,9 @@ class Batch:
     expires_at: datetime
     processing: float
     stuck: bool
-    born: float
     due: float
     cancel_initiated_at: datetime | None = None
     ended_at: datetime | None = None
-    settled: float | None = None
     items: list[Item] = field(default_factory=list)
     ends: Counter[End] = field(default_factory=Counter)
     hurry: asyncio.Event = field(default_factory=asyncio.Event)
@@ -159,7 +155,7 @@ class Batches:
         wobble = options.jitter * (2 * chance(seed, "processing", number) - 1)
         processing = options.processing_seconds * (1 + wobble)
         stuck = chance(seed, "stuck", number) < options.expire_batches_probability
-        now, born = self._clock.now(), time.monotonic()
+        now = self._clock.now()
         batch = Batch(
             id=f"msgbatch_sim_{self._run}{number:08d}",
             caller=caller,
@@ -168,8 +164,7 @@ class Batches:
             expires_at=now + timedelta(seconds=options.lifetime),
             processing=processing,
             stuck=stuck,
-            born=born,
-            due=born + (options.lifetime if stuck else min(processing, options.lifetime)),
+            due=time.monotonic() + (options.lifetime if stuck else min(processing, options.lifetime)),
         )
         self._batches[batch.id] = batch
         self.created += 1
@@ -221,7 +216,7 @@ class Batches:
         self._log.write_all(lines, nano_usd, unbilled)
         self._publish(batch)
         batch.ends = ends
-        batch.ended_at, batch.settled = self._clock.now(), time.monotonic()
+        batch.ended_at = self._clock.now()
         self.ends += ends
 
     def _publish(self, batch: Batch) -> None:

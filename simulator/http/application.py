@@ -95,7 +95,9 @@ class Simulator:
         self._message_desk = MessageDesk(plan, self._striker, log, self._clock)
         self._file_desk = FileDesk(self._striker, self._clock)
         self._batches = Batches(plan, (log, self._fault_log), self._ids, self._clock)
-        self._batch_desk = BatchDesk(self._batches, self._striker, plan.limits.queued_batch_requests)
+        self._batch_desk = BatchDesk(
+            self._batches, self._striker, plan.limits.queued_batch_requests, self._clock
+        )
         self._received: Counter[str] = Counter()
         self._answers: Counter[tuple[str, str]] = Counter()
 

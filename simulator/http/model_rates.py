@@ -54,7 +54,7 @@ class TokenBucket:
         return self._level
 
     def wait_for(self, tokens: int) -> int | None:
-        """Whole seconds until so many tokens are left; None if they are."""
+        """Whole seconds until this many tokens are left; None if they are."""
         missing = tokens - self.level
         if missing <= 0:
             return None
@@ -135,7 +135,7 @@ class ModelRate:
         return _figures(name, bucket.per_minute, left, self._stamp(bucket.seconds_to_full))
 
     def _stamp(self, ahead: float) -> str:
-        """The time so many seconds ahead, rounded up (RFC 3339)."""
+        """The time this many seconds ahead, rounded up (RFC 3339)."""
         moment = datetime.fromtimestamp(math.ceil(self._clock.seconds() + ahead), UTC)
         return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 

@@ -29,7 +29,7 @@ def rfc3339(moment: datetime) -> str:
 
 
 class ApiClock:
-    """What time the API has. Waiting and the ages of batches do not follow it: they are on the monotonic clock.
+    """What time the API has. Waiting does not follow it: that is on the monotonic clock.
 
     Args:
         shift_seconds: how far it is ahead of the machine's clock; below zero behind it.
@@ -39,7 +39,7 @@ class ApiClock:
         self.shift_seconds = shift_seconds
 
     def advance(self, seconds: float) -> None:
-        """Put the clock forward: cache entries grow older, and whatever is dated from now on is dated later."""
+        """Put the clock forward: cache entries and batches grow older, and whatever is dated from now on is dated later."""
         self.shift_seconds += seconds
 
     def now(self) -> datetime:

@@ -32,7 +32,7 @@ def test_a_budget_stop_and_a_failure_are_heard_of_and_a_complete_night_is_not(ya
         stopped = yard.run(yard.jobs(rows(20), "many.parquet"), "--run-budget-usd", "0.0002", code=3)
         bad = [{**rows(1)[0], "params": '{"temperature": 0.5}'}]
         incomplete = yard.run(yard.jobs(bad, "bad.parquet"), code=4)
-    until(lambda: len(heard.came) >= 2, "two notifications", seconds=60)
+    until(lambda: len(heard.came) >= 2, "two notifications")
     [about_stop] = heard.about("weighbridge: budget stop")
     assert about_stop.startswith(f"{stopped_name(about_stop)}: BudgetStop\n{stopped['run_id']}: ")
     assert "many.parquet" in about_stop
@@ -58,7 +58,7 @@ def test_a_run_announces_reviews_that_wait_for_long_and_a_cap_that_will_be_reach
             # the day cost more than the month may: what is held and settled in the month is another row
             ledger.execute("UPDATE budgets SET settled_nano_usd = 6000000000 WHERE scope = 'day'")
         second = yard.run(yard.jobs(rows(5)[3:], "second.parquet"), "--policy", policy)
-    until(lambda: len(heard.came) >= 2, "two notifications", seconds=60)
+    until(lambda: len(heard.came) >= 2, "two notifications")
     [about_reviews] = heard.about("weighbridge: old reviews")
     assert about_reviews.startswith(
         f"{second['run_id']}: (simulated) 1 job waits for a person for more than 2 days"

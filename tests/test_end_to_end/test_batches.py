@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import fetch, until
+from tests.processes import fetch
 from tests.strategies import quick_ledger
 from tests.yards import nano
 
@@ -81,14 +81,9 @@ def killed_with_batches_out(yard, jobs, policy, batches):
     """A run killed once the provider has so many batches of it; the run on record."""
     with yard.start(*options(yard, jobs, policy)) as command:
         made = "SELECT count(*) FROM batches WHERE provider_batch_id IS NOT NULL"
-        until(
-            lambda: (
-                (yard.witness.stats()["batches"] >= batches and yard.one(made) >= batches)
-                or command.has_ended()
-            ),
-            "batches",
+        command.until(
+            lambda: yard.witness.stats()["batches"] >= batches and yard.one(made) >= batches, "batches"
         )
-        assert not command.has_ended(), command.err
         command.signal(signal.SIGKILL)
         assert command.finish().code == -signal.SIGKILL
     assert yard.witness.billed() == []

@@ -118,7 +118,7 @@ def test_prefect_shows_a_task_run_for_each_item_and_the_report(yard):
         names = {run["name"].partition(" ")[0].rsplit("-", 1)[0] for run in runs}
         return runs if states == {"COMPLETED"} and names >= STEPS and len(runs) > 30 else None
 
-    runs = until(completed, "the task runs on record", seconds=60)
+    runs = until(completed, "the task runs on record")
     counted = [run["name"] for run in runs if run["name"].startswith("count ")]
     assert sorted(counted) == sorted(f"count row {number}" for number in range(30))
     sent = [run["name"] for run in runs if run["name"].startswith("send ")]

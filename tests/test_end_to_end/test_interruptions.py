@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.processes import clean_environment, fetch, prefect_server, until
+from tests.processes import clean_environment, fetch, prefect_server
 from tests.yards import Yard, open_yard
 
 pytestmark = pytest.mark.prefect
@@ -31,8 +31,7 @@ def interrupted(yard, signal_number, start):
     jobs = many_jobs(yard)
     policy = yard.policy(max_in_flight=25)
     with start(yard, "run", jobs, "--json", "--policy", policy) as command:
-        until(lambda: yard.called()[1] >= 35 or command.has_ended(), "requests")
-        assert not command.has_ended()
+        command.until(lambda: yard.called()[1] >= 35, "requests")
         command.signal(signal_number)
         return jobs, policy, command.finish()
 
@@ -126,7 +125,7 @@ def test_a_run_killed_while_counting_leaves_the_next_one_everything(yard):
     jobs = many_jobs(yard)
     with yard.simulator("[latency]\ncount_seconds = 1.0\n") as simulator:
         with yard.start("run", jobs, "--policy", yard.policy(max_in_flight=25)) as command:
-            until(lambda: yard.called()[0] >= 30 or command.has_ended(), "counts")
+            command.until(lambda: yard.called()[0] >= 30, "counts")
             command.signal(signal.SIGKILL)
             assert command.finish().code == -signal.SIGKILL
         assert simulator.billed() == []
@@ -178,8 +177,7 @@ def test_a_prefect_server_that_goes_away_in_mid_run_costs_neither_the_answers_no
             simulator = stack.enter_context(yard.simulator(SLOW))
             jobs, policy = many_jobs(yard), yard.policy(max_in_flight=25)
             command = yard.start("run", jobs, "--policy", policy, PREFECT_CLIENT_MAX_RETRIES="1")
-            until(lambda: yard.called()[1] >= 35 or command.has_ended(), "requests")
-            assert not command.has_ended()
+            command.until(lambda: yard.called()[1] >= 35, "requests")
         ended = command.finish()
         assert ended.code == 1, ended.told()
         assert "The Prefect server at" in ended.err.splitlines()[-1], ended.told()

@@ -79,7 +79,7 @@ def test_a_budget_stop_names_the_cap_to_raise_and_an_automation_can_listen_for_i
             event["resource"]["prefect.resource.id"] for event in found
         }
 
-    until(heard, "the event", seconds=60)
+    until(heard, "the event")
 
 
 @pytest.mark.parametrize("version", ["", "/v2"], ids=["first UI", "second UI"])

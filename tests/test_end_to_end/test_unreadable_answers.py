@@ -28,7 +28,7 @@ def accept(yard, review, cost):
 def test_what_came_is_shown_accepted_published_and_not_paid_again(yard):
     names = ["good", *FAULTS]
     jobs = yard.jobs([{"job_id": name, "prompt": f"case {name}. [[output_tokens=9]]"} for name in names])
-    policy = yard.policy(timeout=3)
+    policy = yard.policy()
     with yard.simulator(PLAN) as simulator:
         first = yard.run(jobs, "--policy", policy, code=4)
         assert (first["jobs"]["succeeded"], first["jobs"]["unknown"]) == (1, 3)

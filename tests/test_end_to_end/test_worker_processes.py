@@ -56,8 +56,7 @@ def test_a_worker_that_is_killed_while_it_sends_costs_nothing_twice_and_loses_no
     policy = yard.policy(max_in_flight=20)
     with yard.simulator(SLOW):
         with yard.start("run", jobs, "--json", "--policy", policy, *PROCESSES) as command:
-            until(lambda: yard.called()[1] >= 25 or command.has_ended(), "requests")
-            assert not command.has_ended()
+            command.until(lambda: yard.called()[1] >= 25, "requests")
             victim, _ = workers_of(command)
             # each has at most 10 calls in flight: with more than that, the victim has some
             until(
@@ -87,7 +86,7 @@ def test_a_run_whose_workers_are_all_gone_ends_with_its_books_closed_and_the_nex
     policy = yard.policy(max_in_flight=20)
     with yard.simulator(SLOW):
         with yard.start("run", jobs, "--policy", policy, *PROCESSES) as command:
-            until(lambda: yard.called()[1] >= 25 or command.has_ended(), "requests")
+            command.until(lambda: yard.called()[1] >= 25, "requests")
             for worker in workers_of(command):
                 worker.send_signal(signal.SIGKILL)
             ended = command.finish()
@@ -113,7 +112,7 @@ def test_a_run_that_is_interrupted_has_its_workers_end_their_calls_and_send_no_m
     policy = yard.policy(max_in_flight=10)
     with yard.simulator(SLOW):
         with yard.start("run", jobs, "--policy", policy, *PROCESSES) as command:
-            until(lambda: yard.called()[1] >= 25 or command.has_ended(), "requests")
+            command.until(lambda: yard.called()[1] >= 25, "requests")
             workers = workers_of(command)
             command.signal(signal.SIGTERM)
             ended = command.finish()

@@ -19,6 +19,7 @@ from services.ledger import batch_attempts, batches, jobs, open_ledger, runs
 from services.ledger.settle import settle
 from services.ledger.store import NotOwner
 from services.ledger.windows import NoRoomToday
+from tests.processes import SECONDS
 from tests.strategies import abandon, begin, caps, end_early, job, key_of, settlement, take, write_down
 
 EXPIRES = datetime(2026, 11, 24, tzinfo=UTC)
@@ -279,7 +280,7 @@ def test_a_row_that_joins_while_the_attempt_is_being_settled_still_gets_its_end(
             settle(connection, [how(held[0])])
             joining = pool.submit(take, ledger, [10], "run-2", date="2026-11-23")
             wait([joining], timeout=1)  # it may have to wait until this settlement is on record
-        joining.result(30)
+        joining.result(SECONDS)
     row = rows_of(ledger, "run-2")[0]
     state = attempts(ledger)[row.attempt_id].state if row.attempt_id else None
     assert (row.outcome, state) in [("succeeded", "succeeded"), (None, None), (None, "open")]
@@ -326,9 +327,9 @@ def test_a_dead_run_goes_to_one_process_only(ledger, ledger_url):
     ]
     for taker in takers:
         taker.start()
-    taken = [run_id for _ in takers for run_id in found.get(timeout=60)]
+    taken = [run_id for _ in takers for run_id in found.get(timeout=SECONDS)]
     for taker in takers:
-        taker.join(60)
+        taker.join(SECONDS)
     assert sorted(taken) == ["run-0", "run-1", "run-2"]
 
 
@@ -339,7 +340,9 @@ def work(ledger, number):
     """One run over the jobs that all runs share: take, prepare, settle, until every row has its end."""
     run_id, rng = f"run-{number}", random.Random(number)
     undecided = select(func.count()).where(JobRow.run_id == run_id, JobRow.outcome.is_(None))
-    deadline = time.monotonic() + 25  # a row that never gets its end is told by the assertions afterwards
+    deadline = (
+        time.monotonic() + SECONDS
+    )  # a row that never gets its end is told by the assertions afterwards
     while time.monotonic() < deadline:
         admission = take(ledger, [20] * rng.randint(1, 6), run_id, day=CAP)
         if admission.held:
@@ -426,7 +429,6 @@ def attempts_state(on_record, attempt_id):
     return next(row.state for row in on_record if row.attempt_id == attempt_id)
 
 
-@pytest.mark.timeout(120)
 def test_threads_over_the_same_jobs_pay_nothing_twice_and_stay_under_the_cap(ledger):
     shared_jobs(ledger)
     with ThreadPoolExecutor(WORKERS) as pool:
@@ -437,7 +439,6 @@ def test_threads_over_the_same_jobs_pay_nothing_twice_and_stay_under_the_cap(led
     assert_promises_are_kept(ledger)
 
 
-@pytest.mark.timeout(120)
 def test_processes_over_the_same_jobs_pay_nothing_twice_and_stay_under_the_cap(ledger, ledger_url):
     shared_jobs(ledger)
     context = multiprocessing.get_context("spawn")
@@ -448,6 +449,6 @@ def test_processes_over_the_same_jobs_pay_nothing_twice_and_stay_under_the_cap(l
         assert sampled(ledger, lambda: any(one.is_alive() for one in workers))
     finally:
         for one in workers:
-            one.join(60)
+            one.join(SECONDS)
     assert [one.exitcode for one in workers] == [0] * WORKERS
     assert_promises_are_kept(ledger)

@@ -2,7 +2,6 @@
 
 import contextlib
 import threading
-import time
 
 import uvicorn
 
@@ -10,6 +9,7 @@ from review_page.app import make_app
 from review_page.people import ReviewSettings
 from schemas.outcome import Method
 from schemas.review import EditEstimate
+from tests.processes import SECONDS, until
 
 
 async def weigh_lightly(*_):
@@ -24,9 +24,7 @@ def served(ledger, weigh=weigh_lightly, **settings):
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    deadline = time.monotonic() + 30
-    while not server.started and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until(lambda: server.started, "the page")
     yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     server.should_exit = True
-    thread.join(30)
+    thread.join(SECONDS)

@@ -98,7 +98,7 @@ def test_settling_loses_no_token(used, asked):
     if by_life:
         assert paid.cache_write_5m == by_life.ephemeral_5m_input_tokens
         assert paid.cache_write_1h >= by_life.ephemeral_1h_input_tokens
-    assert paid.total_input == used.total_input_tokens
+    assert paid.total_input == used.input_tokens + used.cache_write_tokens + used.cache_read_tokens
     assert paid.web_searches == used.web_searches
 
 

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rules import surcharges
-from rules.prices import BilledTokens, PriceCard, Unpriced
+from rules.prices import BilledTokens, MostBilled, PriceCard, Unpriced
 from simulator.billing.billed_usage import BilledUsage as SimulatedUsage
 from simulator.billing.billed_usage import cost_nano_usd
 from simulator.billing.catalogue import MODELS
@@ -189,7 +189,10 @@ def test_a_container_is_free_beside_new_web_tools_only(tools, seconds):
 def test_what_a_request_asks_that_has_no_price_is_unpriced_and_in_a_bill_the_dearest(model, term):
     card = PriceCard(model, DAY)
     tokens = BilledTokens(1_000, 1_000)
-    for price in (lambda: card.price(tokens, **term), lambda: card.worst_case(1_000, 1_000, None, **term)):
+    for price in (
+        lambda: card.price(tokens, **term),
+        lambda: card.worst_case(MostBilled(1_000, 1_000), **term),
+    ):
         with pytest.raises(Unpriced, match="no price is known"):
             price()
     cost, known = card.bill(tokens, **term)
@@ -220,7 +223,8 @@ ttls = st.sampled_from([None, "5m", "1h"])
 @given(models, inputs, inputs, outputs, outputs, ttls)
 def test_the_worst_case_grows_with_tokens(model, bound, more_bound, most, more_most, ttl):
     card = CARDS[model.id]
-    assert card.worst_case(bound, most, ttl) <= card.worst_case(bound + more_bound, most + more_most, ttl)
+    less, more = MostBilled(bound, most, ttl), MostBilled(bound + more_bound, most + more_most, ttl)
+    assert card.worst_case(less) <= card.worst_case(more)
 
 
 @given(models, billed(), inputs, outputs, st.integers(1, 5), st.integers(0, 9))
@@ -231,16 +235,15 @@ def test_no_bill_within_its_bounds_costs_more_than_the_worst_case(
     card = CARDS[model.id]
     dearest = "1h" if tokens.cache_write_1h else "5m" if tokens.cache_write_5m or tokens.cache_read else None
     paid = replace(tokens, web_searches=searches)
+    most = MostBilled(
+        tokens.total_input + slack,
+        -(-tokens.output // calls) + more_output,
+        dearest,
+        sampling_calls=calls,
+        web_searches=searches,
+    )
     for term in terms_of(model):
-        worst = card.worst_case(
-            tokens.total_input + slack,
-            -(-tokens.output // calls) + more_output,
-            dearest,
-            sampling_calls=calls,
-            web_searches=searches,
-            **term,
-        )
-        assert card.bill(paid, **term)[0] <= worst
+        assert card.bill(paid, **term)[0] <= card.worst_case(most, **term)
 
 
 prices = st.decimals(0, 9_999, places=6)
@@ -267,7 +270,8 @@ def test_no_bill_exceeds_the_worst_case_under_any_contract_also_one_with_discoun
 ):
     entries = [rated(rates, model=haiku.id, above_input_tokens=above) for above, rates in entries]
     card = PriceCard(haiku.id, DAY, contract(*entries))
-    worst = card.worst_case(tokens.total_input + slack, tokens.output, "1h", batch=batch, geo=geo)
+    most = MostBilled(tokens.total_input + slack, tokens.output, "1h")
+    worst = card.worst_case(most, batch=batch, geo=geo)
     assert card.price(tokens, batch=batch, geo=geo) <= worst
 
 
@@ -283,7 +287,7 @@ def test_a_contract_band_holds_above_its_tokens():
     card = PriceCard("claude-opus-5-5", DAY, contract(entry))
     assert card.price(BilledTokens(500, 0)) == 500 * 4_000
     assert card.price(BilledTokens(501, 1)) == 501 * 1_000 + 20_000
-    assert card.worst_case(501, 0, None, geo="global") == 500 * 4_000
+    assert card.worst_case(MostBilled(501, 0), geo="global") == 500 * 4_000
 
 
 @pytest.mark.parametrize(
@@ -336,8 +340,8 @@ def test_a_workspace_in_the_us_is_priced_so_unless_the_request_says_otherwise(mo
     assert home.price(tokens, batch=batch) >= card.price(tokens, batch=batch)
     if model.geo:
         assert home.price(tokens, batch=batch) == card.price(tokens, batch=batch, geo="us")
-        bound = (tokens.total_input, tokens.output, "1h")
-        assert home.worst_case(*bound) == card.worst_case(*bound, geo="us")
+        most = MostBilled(tokens.total_input, tokens.output, "1h")
+        assert home.worst_case(most) == card.worst_case(most, geo="us")
 
 
 def test_the_day_of_the_call_decides():

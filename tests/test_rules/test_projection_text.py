@@ -25,7 +25,7 @@ def test_a_budget_that_suffices_says_so_and_whether_dear_days_would_pass_it():
     days = {date(2026, 11, n): (9 if n in (2, 5) else 1) * USD for n in range(1, 11)}
     found = project_month(100 * USD, days, date(2026, 11, 10), 5)
     assert projection_line(found).endswith(
-        "; the budget suffices at this rate, and not if the days to come are dear ones."
+        "; the budget suffices at this rate, and not if the days to come are expensive ones."
     )
 
 

@@ -18,7 +18,7 @@ from schemas.report import (
     PassedCap,
     Places,
     ReasonFigures,
-    RowToMend,
+    RowToFix,
     RunReport,
     UsdFigures,
 )
@@ -142,7 +142,7 @@ def test_links_that_are_not_known_are_left_out():
 
 @given(st.text("a[]()!<>|\\`\n*", max_size=20))
 def test_a_row_brings_neither_links_nor_pictures_nor_tags_nor_columns_into_the_page(text):
-    row = RowToMend(row_number=1, job_id=text, outcome="rejected", detail=text)
+    row = RowToFix(row_number=1, job_id=text, outcome="rejected", detail=text)
     reason = ReasonFigures(
         outcome="rejected", reason="invalid_row", jobs=1, example_job_id=text, example_detail=text
     )
@@ -160,7 +160,7 @@ def test_a_row_brings_neither_links_nor_pictures_nor_tags_nor_columns_into_the_p
 
 def test_no_line_of_a_table_is_so_long_that_the_page_is_wider_than_800_pixels():
     long = "the first message must be one of the user " * 8
-    row = RowToMend(row_number=1, job_id="a", outcome="rejected", detail=long)
+    row = RowToFix(row_number=1, job_id="a", outcome="rejected", detail=long)
     page = as_page(a_report(rows_to_mend=[row], reasons=[]))
     lines = [line for line in page.splitlines() if line.startswith("| ")]
     for line in lines:

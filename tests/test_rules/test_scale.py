@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rules.lesson import LessonKey, Tally, lesson
 from rules.models import Models
-from rules.prices import BilledTokens, PriceCard, Unpriced
+from rules.prices import BilledTokens, MostBilled, PriceCard, Unpriced
 from rules.scale import Scale
 from schemas.job import QueuedJob
 from schemas.outcome import Mode
@@ -93,7 +93,7 @@ def test_the_hold_covers_regional_inference_where_nobody_says_where_it_runs(mode
     bound = 1_030
     where = asked or home or ("us" if model == NEW else "global")
     batch = mode is Mode.BATCHES
-    assert worst == card.worst_case(bound, 100, None, batch=batch, geo=where)
+    assert worst == card.worst_case(MostBilled(bound, 100), batch=batch, geo=where)
 
 
 def test_a_policy_of_before_says_where_its_workspace_is():

@@ -162,9 +162,9 @@ async def test_an_event_of_what_lasts_is_sent_on_once_a_day_with_its_sentence(se
     with temporary_settings({PREFECT_API_URL: prefect_api}):
         a_run_ends("run-1")
         # the server takes events of one moment in any order
-        until(lambda: len(listening.came) >= 2, "the notifications of the first run", seconds=60)
+        until(lambda: len(listening.came) >= 2, "the notifications of the first run")
         a_run_ends("run-2")
-        until(lambda: len(listening.came) >= 3, "the notification of the second run", seconds=60)
+        until(lambda: len(listening.came) >= 3, "the notification of the second run")
     assert listening.about("weighbridge: old reviews") == ["run-1: 2 jobs wait."]
     assert sorted(listening.about("weighbridge: drift")) == ["run-1: 2 jobs wait.", "run-2: 2 jobs wait."]
 
@@ -187,7 +187,7 @@ async def test_a_night_that_nobody_takes_is_heard_of_and_one_that_runs_is_not(se
         await server.create_flow_run_from_deployment(other, state=Scheduled(scheduled_time=earlier))
         await server.set_flow_run_state(taken.id, Pending())
         await server.set_flow_run_state(taken.id, Running())
-        until(lambda: listening.came, "the notification", seconds=90)
+        until(lambda: listening.came, "the notification")
         [body] = listening.about("weighbridge: night not started")
         assert body.startswith(f"{missed.name} did not start within ")
     finally:

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from services.children import ChildCommand, Children, hold_folder
-from tests.processes import until
+from tests.processes import SECONDS, until
 
 SLEEPS = "import time; print('ready', flush=True); time.sleep(600)"
 DEAF = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEEPS}"
@@ -44,7 +44,7 @@ def test_stopping_ends_each_process_and_what_it_started_also_what_does_not_liste
     assert children.ended() is None
     begun = time.monotonic()
     children.stop(patience=1)
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < SECONDS
     assert [one for one in started if one.is_running() and one.status() != psutil.STATUS_ZOMBIE] == []
 
 
@@ -59,9 +59,9 @@ def test_what_a_process_started_ends_before_it_so_that_it_can_be_seen_to_its_end
     start(children, tmp_path, code, "worker")
     until(lambda: children.last_words("worker").count("ready") == 2, "both")
     begun = time.monotonic()
-    children.stop(patience=60)
+    children.stop(patience=2 * SECONDS)
     # the parent hears of its child's end only when it is stopped itself
-    assert time.monotonic() - begun < 40
+    assert time.monotonic() - begun < SECONDS
     assert children.last_words("worker").splitlines()[-2:] == ["child", "parent 0"]
 
 
@@ -69,11 +69,11 @@ def test_who_cannot_wait_kills_also_what_is_just_being_waited_for(children, tmp_
     start(children, tmp_path, DEAF)
     begun = time.monotonic()
     with ThreadPoolExecutor(1) as thread:
-        stopping = thread.submit(children.stop, patience=60)
+        stopping = thread.submit(children.stop, patience=2 * SECONDS)
         time.sleep(1)
         children.kill()
-        stopping.result(timeout=30)
-    assert time.monotonic() - begun < 40
+        stopping.result(timeout=SECONDS)
+    assert time.monotonic() - begun < SECONDS
 
 
 def test_a_process_that_ends_by_itself_is_named_with_its_last_words(children, tmp_path):

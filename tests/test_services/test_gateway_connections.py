@@ -250,7 +250,7 @@ async def test_a_count_that_is_no_number_of_tokens_is_no_count(count):
         raw_server(always(reply(200, orjson.dumps({"input_tokens": count})))) as server,
         open_gateway(LIMITS, server.url) as gateway,
     ):
-        with pytest.raises(Transient, match="no number of tokens"):
+        with pytest.raises(Transient, match="not a number of tokens"):
             await gateway.count({"model": "m", "messages": []})
 
 
@@ -377,4 +377,5 @@ async def test_the_simulators_limits_of_a_model_are_kept_with_few_refusals(tmp_p
             seconds = time.monotonic() - started
             assert gateway.tally.retried <= 5
         assert simulator.stats()["billed"] == 100 + 50_000 // counted
-    assert seconds > 4, "100 calls at 1,200 a minute"
+    # 100 calls at 1,200 a minute; the heavy ones fit a minute's tokens, and wait for none to pass
+    assert 4 < seconds < 60

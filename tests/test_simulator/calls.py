@@ -1,13 +1,12 @@
 """What the tests of the simulator share: a simulator with a plan, the SDK at its strictest, and batches."""
 
-import time
-
 from anthropic import Anthropic
 from anthropic.types.messages import MessageBatchIndividualResponse
 
 from simulator import running_simulator
 from simulator.billing.cache_prefix import cut_prefixes
 from simulator.billing.prompt_cache import PromptCache
+from tests.processes import until
 
 
 def serving(tmp_path_factory, text):
@@ -42,12 +41,12 @@ def items(number, start="a"):
 
 def ended(client, batch):
     """The batch, once it ended."""
-    deadline = time.monotonic() + 60
-    while batch.processing_status != "ended":
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-        batch = client.messages.batches.retrieve(batch.id)
-    return batch
+
+    def found():
+        seen = client.messages.batches.retrieve(batch.id)
+        return seen if seen.processing_status == "ended" else None
+
+    return until(found, "the end of the batch")
 
 
 def results(client, batch):

@@ -24,6 +24,7 @@ from tasks.shards import Sizes
 from tests.fake_batches import all_rows, assert_budgets_add_up
 from tests.fakes import FakeGateway, identity
 from tests.nights import KINDS, Rows, a_run, a_run_on_record, ended
+from tests.processes import SECONDS
 from tests.strategies import examples, quick_ledger
 
 
@@ -216,14 +217,14 @@ async def test_a_desk_stops_when_its_run_is_halted_and_is_left_when_it_is_over(l
     desk = await a_desk(ledger, tmp_path)
     watching = asyncio.ensure_future(desk.watch())
     deliveries.halt(ledger, desk.run.reference.key, Reason.INTERRUPTED)
-    async with asyncio.timeout(20):
-        while desk.run.halt.reason is None:
+    async with asyncio.timeout(SECONDS):
+        while desk.run.halt.reason is None:  # noqa: ASYNC110 - what the desk has seen rings no bell
             await asyncio.sleep(0.01)
     assert desk.run.halt.reason is Reason.INTERRUPTED
     assert not watching.done()
     with ledger.write() as connection:
         connection.execute(update(RunRow).values(owner="another"))
-    await asyncio.wait_for(watching, 10)
+    await asyncio.wait_for(watching, SECONDS)
 
 
 def test_a_worker_whose_ledger_knows_no_such_run_does_nothing_and_says_so(tmp_path):

@@ -10,6 +10,7 @@ from tasks import give_up_batch
 from tasks.read_results import ingest
 from tasks.watch_batch import watch
 from tests.offices import QUICK, fault, office, some_rows
+from tests.processes import SECONDS
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +28,7 @@ async def test_results_that_are_gone_for_good_do_not_keep_anyone_waiting_for_eve
         await desk.until(desk.all_ended)
         seen = await desk.gateway.batch(batch.provider_batch_id)
         desk.sdk.messages.batches.delete(batch.provider_batch_id)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(SECONDS):
             assert not await ingest(run, batch, seen)
             await watch(run, batch)
         assert desk.outcomes() == {"unknown": 3}
@@ -39,7 +40,7 @@ async def test_a_line_that_never_can_be_read_does_not_keep_anyone_waiting_for_ev
     async with office(tmp_path, plan) as desk:
         run = await desk.begin(some_rows(4))
         [batch] = await desk.submit_all(run)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(SECONDS):
             await watch(run, batch)
         assert desk.outcomes() == {"succeeded": 2, "unknown": 2}
         assert sum(attempt.state == "unknown" for attempt in desk.attempts()) == 2

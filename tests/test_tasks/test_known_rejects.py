@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sqlalchemy import null
 
 from rules.read_row import rejected_row
-from rules.report_text import job_rows, mend_rows
+from rules.report_text import job_rows, rows_to_fix
 from rules.shown_state import shown_state
 from schemas.ledger import RunRow
 from schemas.outcome import RunOutcome
@@ -41,7 +41,7 @@ async def test_what_was_rejected_and_reported_just_so_is_no_news_the_night_after
     assert shown_state(second).to_do == ()
     assert next(row[:2] for row in job_rows(second) if row[0] == "rejected") == ("rejected", "2")
     assert f"2 known since {TODAY}" in str(job_rows(second))
-    assert all(f"(known since {TODAY})" in row[3] for row in mend_rows(second))
+    assert all(f"(known since {TODAY})" in row[3] for row in rows_to_fix(second))
 
 
 async def test_a_new_one_is_news_next_to_those_that_are_known_and_stands_before_them(ledger, tmp_path):

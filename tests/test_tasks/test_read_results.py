@@ -22,6 +22,7 @@ from tests.fake_batches import (
     outcomes,
     submitted_all,
 )
+from tests.processes import SECONDS
 from tests.strategies import quick_ledger
 
 
@@ -37,8 +38,10 @@ def gateway():
     return BatchGateway()
 
 
-def payload_bytes_in_memory():
-    held = [one for one in gc.get_objects() if isinstance(one, HeldAttempt)]
+def payload_bytes_in_memory(ledger):
+    """Of the attempts of a ledger: those of another test may not be gone yet."""
+    ours = {attempt.attempt_id for attempt in all_rows(ledger, AttemptRow)}
+    held = [one for one in gc.get_objects() if isinstance(one, HeldAttempt) and one.attempt_id in ours]
     return sum(len(one.payload) for one in held if one.payload is not None)
 
 
@@ -50,7 +53,7 @@ async def test_payloads_are_in_memory_a_page_at_a_time_while_batches_are_made(
     seen, create = [], gateway.create_batch
 
     async def created(body):
-        seen.append((payload_bytes_in_memory(), body.size))
+        seen.append((payload_bytes_in_memory(ledger), body.size))
         return await create(body)
 
     monkeypatch.setattr(gateway, "create_batch", created)
@@ -62,12 +65,20 @@ async def test_payloads_are_in_memory_a_page_at_a_time_while_batches_are_made(
     assert outcomes(ledger) == ["succeeded"] * 120
 
 
+async def together(under_way, two):
+    """Returns once two have been under way at a time, and more could have come if more may."""
+    if len(under_way) >= 2:
+        two.set()
+    await asyncio.wait_for(two.wait(), SECONDS)
+    await asyncio.sleep(0.1)
+
+
 async def test_no_more_batches_are_made_at_a_time_than_may_be(ledger, gateway, tmp_path, monkeypatch):
-    making, seen, create = set(), [], gateway.create_batch
+    making, seen, create, two = set(), [], gateway.create_batch, asyncio.Event()
 
     async def slow(body):
         making.add(id(body))
-        await asyncio.sleep(0.1)  # others could be admitted meanwhile
+        await together(making, two)
         seen.append((len(making), len(all_rows(ledger, AttemptRow)) - 5 * len(gateway.made)))
         made = await create(body)
         making.discard(id(body))
@@ -120,12 +131,12 @@ async def test_results_are_read_and_settled_in_pieces_of_few_lines_and_few_bytes
 async def test_no_more_results_are_read_at_a_time_than_may_be(ledger, gateway, tmp_path, monkeypatch):
     run = await begun(ledger, gateway, tmp_path, count=6, batch={"max_requests": 1})
     made = await submitted_all(run)
-    reading, most, gateway_results = set(), [], gateway.batch_results
+    reading, most, gateway_results, two = set(), [], gateway.batch_results, asyncio.Event()
 
     async def slow(seen):
         reading.add(seen.provider_batch_id)
+        await together(reading, two)
         most.append(len(reading))
-        await asyncio.sleep(0.02)
         async for line in gateway_results(seen):
             yield line
         reading.discard(seen.provider_batch_id)

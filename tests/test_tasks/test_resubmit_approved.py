@@ -115,7 +115,7 @@ def test_a_rejected_job_is_not_sent_however_high_the_limits(ledger):
         gateway, report = start(ledger, number, heavy("a"), request={"max_input_tokens": 10_000})
         assert (gateway.sent, gateway.counted) == ([], [])
         assert outcomes(ledger, f"run-{number}") == {"a": ("rejected", "rejected_by_reviewer")}
-        # nothing is left to be mended
+        # nothing is left to be fixed
         assert report.outcome == RunOutcome.COMPLETE
         assert report.reasons[0].example_detail.endswith("twice a week is enough")
 

@@ -20,6 +20,7 @@ from tasks.send import send
 from tests.fake_batches import all_rows, assert_budgets_add_up, outcomes
 from tests.fakes import FakeGateway
 from tests.nights import Rows, a_run_on_record, text_row, weigh
+from tests.processes import SECONDS
 from tests.raw_servers import MESSAGE, raw_server, reply
 from tests.strategies import abandon, policy, quick_ledger
 
@@ -28,14 +29,23 @@ LIMITED = orjson.dumps({"type": "error", "error": {"type": "rate_limit_error", "
 
 
 class ThroughTo(FakeGateway):
-    """Sends by a real gateway."""
+    """Sends by a real gateway. The turn of another try comes when the test lets it."""
 
     def __init__(self, real):
         super().__init__()
         self._real = real
+        self.has_left = False
+        self.may_go_on = asyncio.Event()
+        self.may_go_on.set()
 
-    async def send(self, body, **how):
-        return await self._real.send(body, **how)
+    async def send(self, body, *, leaving, **how):
+        async def its_turn():
+            if self.has_left:
+                await asyncio.wait_for(self.may_go_on.wait(), SECONDS)
+            await leaving()
+            self.has_left = True
+
+        return await self._real.send(body, leaving=its_turn, **how)
 
 
 @pytest.fixture
@@ -79,17 +89,21 @@ async def a_night(ledger, folder, meanwhile, act=None, wait="0.05", **changes):
         run.gateway.moments = moments
         await read_jobs(run, Rows([{"job_id": "a"} | text_row("hello")]), None)
         await weigh(run, 9)
-        sending = asyncio.ensure_future(send(run, await admit(run, 9, may_defer=True)))
+        admission = await admit(run, 9, may_defer=True)
         if act is not None:
-            await asyncio.wait_for(answering.refused.wait(), 20)
+            run.gateway.may_go_on.clear()
+        sending = asyncio.ensure_future(send(run, admission))
+        if act is not None:
+            await asyncio.wait_for(answering.refused.wait(), SECONDS)
             await act(run, sending)
-        await asyncio.wait([sending], timeout=30)
+            run.gateway.may_go_on.set()
+        await asyncio.wait_for(asyncio.wait([sending]), SECONDS)
         return server.requests
 
 
 async def came_back(ledger):
     """Returns once the ledger has it that the attempt's first try was not billed."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(SECONDS):
         while all_rows(ledger, AttemptRow)[0].sent_at is not None:  # noqa: ASYNC110 - the ledger is what is asked
             await asyncio.sleep(0.01)
 
@@ -130,7 +144,7 @@ async def test_a_run_that_is_taken_over_after_a_call_came_back_sends_it_no_more(
         assert runs.close_dead_runs(ledger) == [run.run_id]
         assert the_attempt(ledger) == ("failed", 0)
 
-    assert await a_night(ledger, tmp_path, nothing, taken_over, wait="1") == 1
+    assert await a_night(ledger, tmp_path, nothing, taken_over) == 1
     assert outcomes(ledger) == ["deferred"]
     assert_budgets_add_up(ledger)
 
@@ -151,8 +165,7 @@ async def test_a_run_that_ends_while_a_call_waits_for_its_next_try_gives_its_mon
         await asyncio.wait([sending])
         runs.close_own_books(ledger, run.reference.key, review_unknown=True)
 
-    async with asyncio.timeout(20):
-        assert await a_night(ledger, tmp_path, nothing, interrupted, wait="60") == 1
+    assert await a_night(ledger, tmp_path, nothing, interrupted, wait="60") == 1
     assert the_attempt(ledger) == ("failed", 0)
     assert outcomes(ledger) == ["deferred"]
     assert_budgets_add_up(ledger)

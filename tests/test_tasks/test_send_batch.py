@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from rules.estimate import estimated
 from rules.lesson import LessonKey
-from rules.prices import BilledTokens, PriceCard
+from rules.prices import BilledTokens, MostBilled, PriceCard
 from schemas.attempt import Admission, HeldAttempt
 from schemas.failures import Refused
 from schemas.outcome import Mode, Reason
@@ -85,8 +85,9 @@ def test_no_batch_is_closed_while_the_next_attempt_would_fit(attempts, limits):
 )
 def test_a_batch_holds_half_of_the_worst_case_rounded_up(model, bound, max_tokens, ttl):
     card = PriceCard(model, datetime(2026, 11, 23, tzinfo=UTC))
-    full = card.worst_case(bound, max_tokens, ttl)
-    assert card.worst_case(bound, max_tokens, ttl, batch=True) == -(-full // 2)
+    most = MostBilled(bound, max_tokens, ttl)
+    full = card.worst_case(most)
+    assert card.worst_case(most, batch=True) == -(-full // 2)
     tokens = BilledTokens(bound, max_tokens, 3, 5, 7)
     assert card.price(tokens, batch=True) == -(-card.price(tokens) // 2)
 
@@ -133,7 +134,7 @@ async def test_holds_and_bills_are_half_and_the_bill_is_the_providers_to_the_nan
         for attempt in desk.attempts():
             card = run.models.price_card(attempt.model, NOW)
             ttl = weighed[attempt.row_number].cache_ttl
-            full = card.worst_case(attempt.input_bound, attempt.max_tokens, ttl)
+            full = card.worst_case(MostBilled(attempt.input_bound, attempt.max_tokens, ttl))
             assert attempt.held_nano_usd == attempt.worst_case_nano_usd == -(-full // 2)
             half = card.price(BilledTokens(attempt.input_tokens, max(1, attempt.max_tokens // 4)), batch=True)
             assert attempt.expected_nano_usd == half

@@ -95,66 +95,90 @@ def test_rows_that_take_long_to_count_are_counted_less_often():
     assert heard == [("done", n, n + 3) for n in range(1, 6)]
 
 
-async def test_both_stages_have_a_bar_and_they_share_one_table(monkeypatch):
+def test_both_stages_have_a_bar_and_they_share_one_table(monkeypatch):
     shelf = Shelf(monkeypatch)
-    async with shown(SlowLedger()) as display:
-        for stage in Stage:
-            with display.of(stage):
-                await asyncio.sleep(0.05)
+
+    async def main():
+        async with shown(SlowLedger()) as display:
+            for stage in Stage:
+                with display.of(stage):
+                    await asyncio.sleep(0.05)
+
+    on_jumping_clock(main)
     assert (shelf.kinds.count("bar"), shelf.kinds.count("table")) == (2, 1)
     assert shelf.kinds[-1] == "table again"
     assert '{"outcome": "succeeded", "rows": 1}' not in shelf.calls[-1][2]
 
 
-async def test_nothing_is_shown_again_that_has_not_changed(monkeypatch):
+def test_nothing_is_shown_again_that_has_not_changed(monkeypatch):
     shelf = Shelf(monkeypatch)
 
     class Still:
+        looks = 0
+
         async def off_loop(self, *_, **__):
+            self.looks += 1
             return RowsSoFar({"succeeded": 1}, unweighed=0)
 
-    async with shown(Still()) as display, under_way(display, Stage.SENDING):
-        await asyncio.sleep(0.1)
+    ledger = Still()
+
+    async def main():
+        async with shown(ledger) as display, under_way(display, Stage.SENDING):
+            await asyncio.sleep(0.1)
+
+    on_jumping_clock(main)
+    assert ledger.looks > 2
     assert shelf.kinds == ["bar", "table"]
 
 
 @pytest.mark.parametrize("answered", [0, 1, 3])
-async def test_a_display_that_is_gone_is_asked_no_more_and_the_run_goes_on(monkeypatch, answered):
+def test_a_display_that_is_gone_is_asked_no_more_and_the_run_goes_on(monkeypatch, answered):
     shelf = Shelf(monkeypatch, gone_after=answered)
-    async with shown(SlowLedger()) as display:
-        for stage in Stage:
-            with display.of(stage):
-                await asyncio.sleep(0.1)
+
+    async def main():
+        async with shown(SlowLedger()) as display:
+            for stage in Stage:
+                with display.of(stage):
+                    await asyncio.sleep(0.1)
+
+    on_jumping_clock(main)
     assert len(shelf.calls) == answered + 1
 
 
-async def test_a_display_that_is_silent_is_given_up(monkeypatch):
-    monkeypatch.setattr(show_progress, "_PATIENCE_SECONDS", 0.02)
-
+def test_a_display_that_is_silent_is_given_up(monkeypatch):
     async def silent(*_, **__):
         await asyncio.Event().wait()
 
     monkeypatch.setattr(show_progress, "acreate_progress_artifact", silent)
-    async with asyncio.timeout(5), shown(SlowLedger()) as display, under_way(display, Stage.COUNTING):
-        await asyncio.sleep(0)
+
+    async def main():
+        async with shown(SlowLedger()) as display, under_way(display, Stage.COUNTING):
+            pass
+        return asyncio.get_running_loop().time()
+
+    assert on_jumping_clock(main) == pytest.approx(show_progress._PATIENCE_SECONDS, abs=1)
 
 
-async def test_a_run_goes_on_while_prefect_takes_its_time_and_all_is_shown_at_the_end(monkeypatch):
+def test_a_run_goes_on_while_prefect_takes_its_time_and_all_is_shown_at_the_end(monkeypatch):
     shelf = Shelf(monkeypatch)
-    may_answer = asyncio.Event()
 
-    async def slow(percent, **_):
-        await may_answer.wait()
-        shelf.calls.append(("bar", percent))
-        return uuid4()
+    async def main():
+        may_answer = asyncio.Event()
 
-    monkeypatch.setattr(show_progress, "acreate_progress_artifact", slow)
-    async with shown(SlowLedger()) as display:
-        for stage in Stage:
-            with display.of(stage):
-                await asyncio.sleep(0.03)
-        assert shelf.kinds == []
-        may_answer.set()
+        async def slow(percent, **_):
+            await may_answer.wait()
+            shelf.calls.append(("bar", percent))
+            return uuid4()
+
+        monkeypatch.setattr(show_progress, "acreate_progress_artifact", slow)
+        async with shown(SlowLedger()) as display:
+            for stage in Stage:
+                with display.of(stage):
+                    await asyncio.sleep(0.03)
+            assert shelf.kinds == []
+            may_answer.set()
+
+    on_jumping_clock(main)
     assert (shelf.kinds.count("bar"), shelf.kinds.count("table")) == (2, 1)
     assert shelf.kinds[-1] == "table again"
 

@@ -5,6 +5,7 @@ import asyncio
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from sqlalchemy import select
@@ -16,6 +17,7 @@ from schemas.outcome import Reason
 from schemas.policy_sections import BatchLimits
 from schemas.run import Deadline
 from services.ledger import runs
+from services.ledger.journal import Journal
 from services.ledger.verify import verify
 from tasks.admit import admit
 from tasks.collect import collect
@@ -26,6 +28,7 @@ from tasks.stop_batch import stop_batch
 from tasks.watch_batch import watch
 from tests.fake_batches import BatchGateway, begun, only_batch, submitted_all
 from tests.offices import QUICK, office, some_rows
+from tests.processes import SECONDS
 from tests.strategies import abandon
 
 ENDLESS = "[batches]\nprocessing_seconds = 3600\ncancel_seconds = 0.3\n"
@@ -35,11 +38,49 @@ ROWS = 12
 SMALL = {"max_requests": 4, "deadline": "06:30", "deadline_budget_usd": "5"}
 
 
-def due_in(run, seconds, lead=1_800.0):
-    """The run, whose answers are at risk in so many seconds, and due so many after that."""
-    moment = datetime.now(UTC) + timedelta(seconds=seconds)
+AHEAD = timedelta(minutes=10)
+
+
+class Clock:
+    """The clock of a run. A test puts it forward when enough has happened, however long that took."""
+
+    def __init__(self):
+        self.ahead = timedelta()
+
+    def __call__(self):
+        return datetime.now(UTC) + self.ahead
+
+
+def by_a_clock(run, lead=1_800.0):
+    """The run, whose answers are at risk once its clock is put forward by `AHEAD`, and due `lead` seconds later."""
+    clock = Clock()
+    moment = clock() + AHEAD
     deadline = Deadline(moment + timedelta(seconds=lead), moment)
-    return replace(run, reference=replace(run.reference, deadline=deadline), bell=Bell(deadline))
+    scale = replace(run.scale, clock=clock)
+    journal = Journal(run.ledger, run.reference.key, partial(scale.today, run.run_id))
+    reference = replace(run.reference, deadline=deadline)
+    return replace(run, reference=reference, bell=Bell(deadline), scale=scale, journal=journal), clock
+
+
+def at_once(_desk):
+    return True
+
+
+def never(_desk):
+    return False
+
+
+def made(number):
+    """Once the provider has taken this many batches."""
+    return lambda desk: desk.made() == number
+
+
+ALL_MADE = made(3)
+
+
+def watched(desk):
+    """Once each of three batches has been looked at."""
+    return desk.simulator.stats()["received"]["batches_retrieve"] >= 3
 
 
 async def worst_at_full_price(desk, row):
@@ -49,12 +90,19 @@ async def worst_at_full_price(desk, row):
     return run.scale.at_full_price().estimate(job).worst_case
 
 
-async def night(desk, run_id="run-1", *, rows=None, seconds=1.0, lead=1_800.0, **changes):
+async def night(desk, run_id="run-1", *, rows=None, at_risk=ALL_MADE, lead=1_800.0, **changes):
+    """A run whose answers are at risk once that is so; the run at its end."""
     rows = some_rows(ROWS) if rows is None else rows
     run = await desk.begin(rows, run_id, batch=SMALL | changes.pop("batch", {}), **changes)
-    run = due_in(run, seconds, lead)
-    async with asyncio.timeout(60):
-        await SendQueue(run, SHARD_SIZE).drain()
+    run, clock = by_a_clock(run, lead)
+    if at_risk is at_once:
+        clock.ahead = AHEAD
+    queue = asyncio.create_task(SendQueue(run, SHARD_SIZE).drain())
+    if at_risk is not never:
+        await desk.until(lambda: queue.done() or at_risk(desk))
+        clock.ahead = AHEAD
+    async with asyncio.timeout(SECONDS):
+        await queue
     return run
 
 
@@ -101,7 +149,7 @@ async def test_what_a_stopped_batch_answered_costs_half_and_the_rest_goes_out_on
 
 async def test_batches_that_end_in_time_are_not_stopped_and_nothing_goes_out_at_full_price(tmp_path):
     async with office(tmp_path, QUICK) as desk:
-        await night(desk, seconds=300)
+        await night(desk, at_risk=never)
         billed = assert_paid_once(desk)
         assert {line["endpoint"] for line in billed} == {"batches"}
         assert desk.outcomes() == {"succeeded": ROWS}
@@ -110,7 +158,7 @@ async def test_batches_that_end_in_time_are_not_stopped_and_nothing_goes_out_at_
 
 async def test_a_run_that_begins_when_its_answers_are_due_makes_no_batch(tmp_path):
     async with office(tmp_path, ENDLESS) as desk:
-        await night(desk, seconds=-1)
+        await night(desk, at_risk=at_once)
         billed = assert_paid_once(desk)
         assert {line["endpoint"] for line in billed} == {"messages"}
         assert (desk.made(), desk.outcomes()) == (0, {"succeeded": ROWS})
@@ -118,7 +166,7 @@ async def test_a_run_that_begins_when_its_answers_are_due_makes_no_batch(tmp_pat
 
 async def test_what_is_still_queued_goes_out_in_messages_mode_too(tmp_path):
     async with office(tmp_path, NONE_ANSWERED) as desk:
-        await night(desk, batch={"max_queued_requests": 4})
+        await night(desk, at_risk=made(1), batch={"max_queued_requests": 4})
         billed = assert_paid_once(desk)
         assert (desk.made(), len(billed), desk.outcomes()) == (1, ROWS, {"succeeded": ROWS})
 
@@ -149,7 +197,7 @@ async def test_a_job_whose_full_price_is_over_its_own_limit_waits_for_a_person(t
         # between its price in a batch, which is half, and in Messages mode
         limit = usd_text(await worst_at_full_price(desk, rows[1]) * 3 // 4)
         rows = [rows[0], *({**row, "max_cost_usd": limit} for row in rows[1:])]
-        await night(desk, rows=rows)
+        await night(desk, rows=rows, at_risk=made(1))
         assert desk.outcomes() == {"succeeded": 1, "review": 3}
         assert {row.reason for row in desk.jobs() if row.outcome == "review"} == {"over_cost_limit"}
         assert len(desk.simulator.billed()) == 1
@@ -161,10 +209,10 @@ async def test_items_that_expire_when_answers_are_due_go_out_again_too(tmp_path)
         # the batch ends by itself, after the moment and before anybody can stop it
         run = await desk.begin(some_rows(ROWS), batch=SMALL | {"max_requests": ROWS, "poll_seconds": "2"})
         await desk.submit_all(run)
-        await asyncio.sleep(0.5)
+        await desk.until(desk.all_ended)
         abandon(desk.ledger, "run-1")
         runs.close_dead_runs(desk.ledger)
-        await night(desk, "run-2", seconds=-1)
+        await night(desk, "run-2", at_risk=at_once)
         billed = assert_paid_once(desk)
         expired = desk.simulator.stats()["batch_items"]["expired"]
         assert Counter(line["endpoint"] for line in billed) == {
@@ -180,7 +228,7 @@ async def test_batches_that_a_dead_run_left_are_stopped_by_the_run_that_waits_fo
         await desk.submit_all(dead)
         abandon(desk.ledger, "run-1")
         runs.close_dead_runs(desk.ledger)
-        await night(desk, "run-2")
+        await night(desk, "run-2", at_risk=watched)
         billed = assert_paid_once(desk)
         assert (len(billed), desk.made(), desk.outcomes("run-2")) == (ROWS, 3, {"succeeded": ROWS})
 
@@ -189,7 +237,7 @@ async def test_batches_of_a_run_that_is_at_work_are_left_to_it(tmp_path):
     async with office(tmp_path, ENDLESS) as desk:
         other = await desk.begin(some_rows(ROWS), batch=SMALL)
         await desk.submit_all(other)
-        await night(desk, "run-2", lead=0.5)
+        await night(desk, "run-2", at_risk=watched, lead=0.5)
         assert desk.outcomes("run-2") == {"deferred": ROWS}
         assert {row.reason for row in desk.jobs("run-2")} == {Reason.IN_FLIGHT_ELSEWHERE}
         assert desk.simulator.billed() == []
@@ -212,7 +260,8 @@ async def test_what_somebody_else_settles_meanwhile_goes_out_all_the_same(tmp_pa
         made = await desk.submit_all(dead)
         abandon(desk.ledger, "run-1")
         runs.close_dead_runs(desk.ledger)
-        run = due_in(await desk.begin(some_rows(ROWS), "run-2", batch=SMALL), -1)
+        run, clock = by_a_clock(await desk.begin(some_rows(ROWS), "run-2", batch=SMALL))
+        clock.ahead = AHEAD
         assert (await admit(run, SHARD_SIZE, may_defer=True)).joined == ROWS
         assert [await stop_batch(run, batch.batch_id) for batch in made] == [True] * 3
         await desk.until(desk.all_ended)
@@ -227,10 +276,11 @@ async def test_what_somebody_else_settles_meanwhile_goes_out_all_the_same(tmp_pa
 async def test_a_run_that_may_send_no_more_stops_no_batch(tmp_path):
     plan = "[batches]\nprocessing_seconds = 2\n"
     async with office(tmp_path, plan) as desk:
-        run = due_in(await desk.begin(some_rows(ROWS), batch=SMALL), 0.7)
+        run, clock = by_a_clock(await desk.begin(some_rows(ROWS), batch=SMALL))
         queue = asyncio.create_task(SendQueue(run, SHARD_SIZE).drain())
         await desk.until(lambda: desk.made() == 3)
         run.halt.stop(Reason.PROVIDER_SPEND_LIMIT)
+        clock.ahead = AHEAD
         await queue
         billed = assert_paid_once(desk)
         assert {line["endpoint"] for line in billed} == {"batches"}
@@ -239,7 +289,7 @@ async def test_a_run_that_may_send_no_more_stops_no_batch(tmp_path):
 
 async def test_what_a_person_stopped_stays_stopped(tmp_path):
     async with office(tmp_path, NONE_ANSWERED) as desk:
-        run = due_in(await desk.begin(some_rows(ROWS), batch=SMALL | {"max_requests": ROWS}), 4)
+        run, _ = by_a_clock(await desk.begin(some_rows(ROWS), batch=SMALL | {"max_requests": ROWS}))
         queue = asyncio.create_task(SendQueue(run, SHARD_SIZE).drain())
         await desk.until(lambda: desk.made() == 1)
         await desk.until(lambda: desk.all(select(BatchRow.provider_batch_id))[0][0] is not None)
@@ -255,8 +305,10 @@ async def test_a_batch_of_another_place_is_not_asked_to_stop(ledger, tmp_path):
     [batch] = await submitted_all(run)
     stranger = BatchGateway()
     stranger.endpoint = "http://elsewhere"
+    due, clock = by_a_clock(run)
+    clock.ahead = AHEAD
     with pytest.raises(RunFailed, match="belongs to http://fake"):
-        await watch(replace(due_in(run, -1), gateway=stranger), batch)
+        await watch(replace(due, gateway=stranger), batch)
     assert stranger.canceled == []
     assert only_batch(ledger).cancel_asked_at is None
 

@@ -15,7 +15,7 @@ from tasks.admit import admit
 from tasks.send_queue import SendQueue
 from tasks.shards import SHARD_SIZE
 from tasks.watch_batch import look, watch
-from tests.offices import QUICK, fault, office, old_enough, some_rows
+from tests.offices import QUICK, fault, office, some_rows
 from tests.strategies import abandon
 
 
@@ -33,7 +33,7 @@ async def test_two_lost_batches_of_one_size_are_both_found_and_none_is_made_agai
         lost = await desk.submit_all(run)
         assert [batch.provider_batch_id for batch in lost] == [None, None]
         await desk.until(desk.all_ended)
-        await desk.until(lambda: old_enough(run, lost[1]))
+        desk.age_doubts()
         for batch in lost if older_first else reversed(lost):
             await look(run, batch.batch_id)
         # what was not found is sent again
@@ -115,11 +115,11 @@ async def test_a_batch_whose_creation_brought_no_answer_is_found_and_adopted(tmp
 async def test_a_batch_that_never_arrived_is_shown_absent_and_its_jobs_are_sent_again(tmp_path):
     plan = QUICK + fault("batches_create", "cut_before", first_n=1)
     async with office(tmp_path, plan) as desk:
-        run = await desk.begin(some_rows(5))
+        run = await desk.begin(some_rows(5), batch={"absent_after_seconds": 3_600})
         [batch] = await desk.submit_all(run)
         assert not await look(run, batch.batch_id)
         assert desk.batch_states() == {"prepared": 1}  # it may still be on its way
-        await desk.until(lambda: old_enough(run, batch))
+        desk.age_doubts()
         await look(run, batch.batch_id)
         assert desk.batch_states() == {"absent": 1}
         assert {attempt.held_nano_usd for attempt in desk.attempts()} == {0}
@@ -139,7 +139,7 @@ async def test_somebody_elses_batch_of_the_same_size_is_never_adopted(tmp_path):
         theirs = desk.somebody_elses(4)
         await desk.until(desk.all_ended)
         [batch] = await desk.submit_all(run)
-        await desk.until(lambda: old_enough(run, batch))
+        desk.age_doubts()
         for _ in range(3):
             await look(run, batch.batch_id)
         assert desk.batch_states() == {"absent": 1}
@@ -154,7 +154,7 @@ async def test_while_a_batch_of_the_same_size_is_at_work_nothing_is_decided(tmp_
         run = await desk.begin(some_rows(4))
         desk.somebody_elses(4)
         [batch] = await desk.submit_all(run)
-        await desk.until(lambda: old_enough(run, batch))
+        desk.age_doubts()
         assert not await look(run, batch.batch_id)
         assert desk.batch_states() == {"prepared": 1}
         assert all(attempt.held_nano_usd == attempt.worst_case_nano_usd for attempt in desk.attempts())

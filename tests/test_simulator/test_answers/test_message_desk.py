@@ -1,23 +1,27 @@
 """The prompt cache as callers of Messages see it: when an entry can be read, for how long, and what it saves."""
 
 import contextlib
-import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
+import json
+import socket
 
 import anthropic
 import httpx2
 import pytest
 
+from tests.processes import until
 from tests.test_simulator.calls import params, sdk, serving
 
 PLAN = """
-[latency]
-message_seconds = 0.6
+[[faults]]
+endpoint = "messages"
+kind = "hang"
+seconds = 3600
+match = "<held>"
+probability = 1
 [[faults]]
 endpoint = "messages"
 kind = "slow"
-seconds = 3
+seconds = 60
 match = "<slow>"
 probability = 1
 """
@@ -38,43 +42,35 @@ def used(client, *system, **more):
     return usage.cache_read_input_tokens, usage.cache_creation_input_tokens
 
 
-def test_requests_that_run_at_the_same_time_do_not_read_what_one_of_them_writes(client):
-    with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda _: used(client, text("law", **MARK)), range(4)))
-    assert [(read, written > 1_900) for read, written in together] == [(0, True)] * 4
-    read, written = used(client, text("law", **MARK))
-    assert (read > 1_900, written) == (True, 0)
-
-
 @contextlib.contextmanager
-def streaming(client, words):
-    """A slow stream that writes some words to the cache: (set when its first event is there, set at its end)."""
-    begun, ended = threading.Event(), threading.Event()
-
-    def read():
-        with client.messages.stream(**params("<slow>", system=[text(words, **MARK)])) as events:
-            for _ in events:
-                begun.set()
-        ended.set()
-
-    with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(read)
-        yield begun, ended
-        running.result()
+def held(simulator, **body):
+    """A request that is taken, and whose answer does not begin."""
+    raw = json.dumps(params("<held>", **body)).encode()
+    host, port = simulator.base_url.removeprefix("http://").split(":")
+    head = f"POST /v1/messages HTTP/1.1\r\nhost: x\r\nx-api-key: any\r\ncontent-length: {len(raw)}\r\n\r\n"
+    before = len(simulator.billed())
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(head.encode() + raw)
+        until(lambda: len(simulator.billed()) > before, "its bill")
+        yield
 
 
-def test_what_a_stream_writes_is_not_read_before_its_first_event(client):
-    with streaming(client, "early") as (begun, _):
-        time.sleep(0.2)
-        assert used(client, text("early", **MARK))[0] == 0
-        assert begun.wait(30)
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_what_a_request_writes_is_not_read_before_its_answer_begins(simulator, client, stream):
+    words = f"held {stream}"
+    with held(simulator, system=[text(words, **MARK)], stream=stream):
+        read, written = used(client, text(words, **MARK))
+        assert (read, written > 1_900) == (0, True)
+        read, written = used(client, text(words, **MARK))
+        assert (read > 1_900, written) == (True, 0)
 
 
 def test_what_a_stream_writes_is_read_from_its_first_event_on_not_only_from_its_end(client):
-    with streaming(client, "late") as (begun, ended):
-        assert begun.wait(30)
+    # its first event comes after a pause, as each does, and the last a minute later
+    slow = params("<slow> [[output_tokens=900]]", system=[text("late", **MARK)], max_tokens=900, stream=True)
+    with client.messages.create(**slow) as events:
+        assert next(iter(events)).type == "message_start"
         assert used(client, text("late", **MARK))[0] > 1_900
-        assert not ended.is_set()
 
 
 @pytest.fixture(scope="module")

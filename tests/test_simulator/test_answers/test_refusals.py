@@ -1,12 +1,11 @@
 """Refusals by the model: what they show, what they cost, and how a plan or a request calls for them."""
 
-import time
-
 import anthropic
 import pytest
 
 from simulator import running_simulator
 from simulator.plan import MessagePlan, PlanError, read_plan
+from tests.test_simulator.calls import ended
 
 PLAN = """
 [messages]
@@ -92,8 +91,7 @@ def test_planned_refusals_are_the_stated_share_and_stay_the_same(tmp_path):
         batch = client.messages.batches.create(
             requests=[{"custom_id": f"c{number}", "params": body("x")} for number in range(60)]
         )
-        while client.messages.batches.retrieve(batch.id).processing_status != "ended":
-            time.sleep(0.02)
+        ended(client, batch)
         lines = simulator.billed()
         stats = simulator.stats()
         found = [line.result.message for line in client.messages.batches.results(batch.id)]

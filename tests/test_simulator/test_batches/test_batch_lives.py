@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import time
 from datetime import timedelta
 
 import anthropic
@@ -10,6 +9,7 @@ import httpx2
 import pytest
 from anthropic import AnthropicError
 
+from tests.processes import until
 from tests.test_simulator.calls import billed, ended, item, items, params, results, sdk, serving
 
 PLAN = "[batches]\nprocessing_seconds = 0.05\n"
@@ -106,10 +106,7 @@ def test_a_batch_costs_half_of_the_same_message_to_the_nano(client, simulator, m
 
 def test_a_batch_is_billed_once_before_it_shows_as_ended_and_even_if_nobody_asks(client, simulator):
     batch = client.messages.batches.create(requests=items(5))
-    deadline = time.monotonic() + 60
-    while not billed(simulator, batch):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: billed(simulator, batch), "its bill")
     ended(client, batch)
     assert len(results(client, batch)) == len(results(client, batch)) == 5
     lines = billed(simulator, batch)

@@ -1,7 +1,6 @@
 """The usage and cost reports: they add up to the billing log, bucket by bucket and to the last digit."""
 
 import json
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -24,6 +23,7 @@ from simulator.billing.billing_log import BillingLog, entry_of, read_billed
 from simulator.billing.billing_totals import BillingTotals
 from simulator.billing.catalogue import MODELS, find_model
 from simulator.http.api_errors import RefusedError
+from tests.test_simulator.calls import ended
 
 ADMIN = "sk-ant-admin01-test"
 DAY = datetime(2026, 11, 20, tzinfo=UTC)
@@ -303,8 +303,7 @@ def test_what_was_sent_is_in_the_reports_at_once_and_after_a_restart(tmp_path):
                 client.messages.create(**body)
             items = [{"custom_id": f"c{n}", "params": body} for n, body in enumerate(bodies)]
             batch = client.messages.batches.create(requests=items)
-            while client.messages.batches.retrieve(batch.id).processing_status != "ended":
-                time.sleep(0.02)
+            ended(client, batch)
             status, used = get(simulator, f"/v1/organizations/usage_report/messages?{asked}")
             assert status == 200
             _, costs = get(simulator, f"/v1/organizations/cost_report?starting_at={stamp(today)}")

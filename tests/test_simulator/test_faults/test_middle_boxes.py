@@ -172,9 +172,13 @@ def test_a_kept_alive_connection_is_reset_before_its_request_is_read_and_a_fresh
 
 
 def test_a_batch_and_its_results_are_not_found_for_a_while_and_then_they_are(tmp_path_factory):
-    plan = "[batches]\nprocessing_seconds = 0.3\n" + "".join(
-        f'[[faults]]\nendpoint = "batches_{endpoint}"\nkind = "not_found_yet"\nseconds = 2\n'
-        for endpoint in ("retrieve", "results")
+    # it ends when it is cancelled, and not before
+    plan = (
+        "[batches]\nprocessing_seconds = 86_400\ncancel_seconds = 0\ncancel_completes_probability = 1\n"
+        + "".join(
+            f'[[faults]]\nendpoint = "batches_{endpoint}"\nkind = "not_found_yet"\nseconds = 3_600\n'
+            for endpoint in ("retrieve", "results")
+        )
     )
     with serving(tmp_path_factory, plan) as simulator, sdk(simulator) as client:
         batch = client.messages.batches.create(requests=items(2))
@@ -182,11 +186,11 @@ def test_a_batch_and_its_results_are_not_found_for_a_while_and_then_they_are(tmp
             client.messages.batches.retrieve(batch.id)
         assert error.value.type == "not_found_error"
         assert client.messages.batches.list().data[0].id == batch.id
-        time.sleep(2.05)
-        batch = ended(client, client.messages.batches.retrieve(batch.id))
+        simulator.advance_clock(3_600)
+        batch = ended(client, client.messages.batches.cancel(batch.id))
         with pytest.raises(anthropic.NotFoundError):
             client.messages.batches.results(batch.id)
-        time.sleep(2.05)
+        simulator.advance_clock(3_600)
         assert len(list(client.messages.batches.results(batch.id))) == 2
         assert {line["object_id"] for line in simulator.faults()} == {batch.id}
         assert len(simulator.billed()) == 2
