@@ -19,8 +19,8 @@ from tasks.draw_rows import DrawnRows
 from tasks.run import Run
 from tasks.step import step
 
-#: rows that are put on record together, of those that were read before
-ROWS_COPIED = 5_000
+#: rows that are put on record together, of those that were read before: each time, much of an index is written anew
+ROWS_COPIED = 10_000
 log = logging.getLogger("weighbridge")
 
 

@@ -1,6 +1,7 @@
 """Waits again: by figures on record a job waits as it would if it was read, and what they do not tell is not guessed."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -19,13 +20,13 @@ PLAIN = job(0).queued()
 HEAVY = {HAIKU: 5_000, SONNET: 5_000, OPUS: 6_000}
 
 
-def a_scale(**changes):
+def a_scale(clock=now_utc, **changes):
     rules = policy(**{"request": {"max_input_tokens": 4_000}} | changes)
     models = Models(rules, MODELS.values())
     for route in rules.routes:
         models.why_not(route.model, MODELS[route.model], now_utc())
     learned = lesson(LessonKey(OPUS, PayloadClass.TEXT), Tally(), rules.margin)
-    return Scale(rules, models, lambda _: learned)
+    return Scale(rules, models, lambda _: learned, clock)
 
 
 def test_what_is_over_the_limit_of_tokens_waits_with_its_figures():
@@ -51,6 +52,20 @@ def test_what_is_over_the_limit_of_tokens_waits_with_its_figures():
 def test_what_its_limits_or_its_routes_keep_back_waits(own, counted, reason):
     found = waits_again(a_scale(), replace(PLAIN, **own), counted)
     assert found.ending.reason == reason
+
+
+def test_it_waits_by_the_price_of_the_day():
+    rates = ("input", "output", "cache_write_5m", "cache_write_1h", "cache_read")
+    cheap, dear = ({f"{name}_usd_per_mtok": usd for name in rates} for usd in ("0.01", "10"))
+    change = datetime(2026, 12, 1, tzinfo=UTC)
+    prices = [
+        {"model": HAIKU, **cheap, "until": change.date() - timedelta(1)},
+        {"model": HAIKU, **dear, "from": change.date()},
+    ]
+    limited = replace(PLAIN, own_max_cost=NanoUsd(100_000))
+    for days, waits in ((-5, False), (-1, True), (5, True)):
+        scale = a_scale(lambda days=days: change + timedelta(days), prices=prices)
+        assert (waits_again(scale, limited, {HAIKU: 50}) is not None) == waits
 
 
 @pytest.mark.parametrize(
