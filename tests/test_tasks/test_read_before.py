@@ -164,7 +164,7 @@ def third_night(folder, case, *, knows):
     return *found, *calls, said, findings
 
 
-@settings(max_examples=examples(30))
+@settings(max_examples=examples(20))
 @given(cases())
 def test_a_row_ends_as_it_would_if_it_was_read(case):
     rows, decisions, nights = case
@@ -264,7 +264,15 @@ def test_a_parked_job_that_is_not_alone_or_was_not_counted_in_full_is_read_again
     asyncio.run(night(ledger, tmp_path, 1, rows))
     checked.clear()
     asyncio.run(night(ledger, tmp_path, 2, rows))
-    assert "a" in checked
+    assert checked == [row["job_id"] for row in rows]
+
+
+@pytest.mark.parametrize(("job_id", "kind"), [("a", 2), ("b", 1)], ids=["its id", "its payload"])
+def test_a_parked_job_with_another_review_of_its_id_or_its_payload_is_read_again(
+    ledger, tmp_path, checked, job_id, kind
+):
+    rows, others = ([{"job_id": name} | KINDS["own limit"][0](n)] for name, n in (("a", 1), (job_id, kind)))
+    assert checked_in_the_last_of(ledger, tmp_path, checked, (rows, {}), (others, {}), (rows, {})) == ["a"]
 
 
 def test_a_parked_job_whose_count_is_no_longer_on_record_is_read_and_counted_again(ledger, tmp_path, checked):
