@@ -25,7 +25,7 @@ def result_text(body: str) -> str:
     """
     blocks = text_blocks(_found(body))
     text = body if blocks is None else "".join(blocks)
-    return text.encode(errors="replace").decode()
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def text_blocks(found: Any) -> list[str] | None:

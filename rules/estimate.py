@@ -31,24 +31,24 @@ def estimated(job: QueuedJob, policy: Policy, cards: Sequence[PriceCard], lesson
     # a lesson is about the provider's counts
     margin = lesson.margin if method == Method.COUNTED else policy.margin
     bound = margin.bound(tokens)
-    assumed = Estimate(
+    answers, percentile = lesson.outputs, policy.hold.output_percentile
+    assumed = int(job.max_tokens * policy.output.expected_share)
+    mean = answers.mean(job.max_tokens) if lesson.enough else assumed
+    estimate = Estimate(
         model=card.model,
         input_tokens=tokens,
         method=method,
         input_bound=bound,
-        expected=cost_at(job, policy, card, int(job.max_tokens * policy.output.expected_share)),
+        expected=cost_at(job, policy, card, mean),
         worst_case=_worst_case(job, policy, cards, bound, job.max_tokens),
     )
     if not lesson.enough:
-        return assumed
-    answers, percentile = lesson.outputs, policy.hold.output_percentile
-    mean = answers.mean(job.max_tokens)
+        return estimate
     likely = None
     if percentile is not None:
         likely = _worst_case(job, policy, cards, bound, answers.enough_for(percentile, job.max_tokens))
     return replace(
-        assumed,
-        expected=cost_at(job, policy, card, mean),
+        estimate,
         expected_low=cost_at(job, policy, card, min(mean, answers.usual(5, job.max_tokens))),
         expected_high=cost_at(job, policy, card, max(mean, answers.usual(95, job.max_tokens))),
         likely=likely,

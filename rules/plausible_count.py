@@ -35,6 +35,14 @@ def impossible_count(request: Mapping[str, Any], tokens: int) -> str | None:
     )
 
 
+def is_surely_possible(payload_bytes: int, tokens: int) -> bool:
+    """Whether a number of input tokens can be the weight of every request whose JSON has so many bytes.
+
+    Its text has no more bytes than all of it, so the payload itself need not be looked at.
+    """
+    return tokens >= max(1, -(-payload_bytes // MOST_BYTES_A_TOKEN))
+
+
 def _text_bytes(content: object) -> int:
     """Bytes of the text in a content: a string, or blocks of which the text ones and tool results are read."""
     if isinstance(content, str):

@@ -126,11 +126,13 @@ class JobFile:
         end = self.rows if limit is None else min(limit, self.rows)
         rows: list[NumberedRow] = []
         first = held_bytes = 0
-        for piece in self._pieces():
-            numbers = range(first, min(first + len(piece.rows), end))
+        for piece in self._pieces(end, wanted):
+            numbers = range(first, min(first + len(piece.rows) + piece.left_out, end))
             if not numbers:
                 break
             first = numbers.stop
+            if piece.left_out:
+                continue
             chosen = wanted(numbers)
             new = [
                 (number, row) for number, row in zip(numbers, piece.rows, strict=False) if number in chosen
@@ -168,11 +170,17 @@ class JobFile:
     def _mapped(self, row: Row) -> Row:
         return mapped_row(row, self._input.columns, self._input.keep, self._input.extra)
 
-    def _pieces(self) -> Iterator[RowPiece]:
+    def _pieces(self, end: int, wanted: Wanted) -> Iterator[RowPiece]:
         """The rows of all files, with the values of their folders, as each format has them."""
+        first = 0
         for checked in self._files:
-            pieces = _READERS[checked.file.format][1]
-            for piece in pieces(checked.file.path, checked.facts, checked.columns):
+            what = (checked.file.path, checked.facts, checked.columns)
+            if checked.file.format is JobFormat.PARQUET:
+                pieces = parquet_pieces(*what, partial(_none_is_wanted, wanted, first, end))
+            else:
+                pieces = _READERS[checked.file.format][1](*what)
+            first += checked.facts.rows
+            for piece in pieces:
                 # else rows of another content would stand under the digest of this one
                 if not checked.is_unchanged:
                     raise changed(checked.file.path)
@@ -189,6 +197,27 @@ class JobFile:
             self._input.refuse_others(row)
         for name, written in file.folder_values.items():
             row[name] = _agreed(name, row.get(name), written)
+
+
+def _none_is_wanted(wanted: Wanted, first: int, end: int, numbers: range) -> bool:
+    """Whether none of the rows of a file is wanted that have these numbers in it.
+
+    They are asked for a few at a time, and no further than to the first that is: what is known of all rows of a large
+    group takes memory.
+
+    Args:
+        wanted: which rows of all files are.
+        first: the number of the file's first row among those of all files.
+        end: no row from this number on is.
+        numbers: in the file.
+    """
+    within = range(first + numbers.start, min(first + numbers.stop, end))
+    for start in range(within.start, within.stop, ROWS_PER_BATCH):
+        asked = range(start, min(start + ROWS_PER_BATCH, within.stop))
+        chosen = wanted(asked)
+        if any(number in chosen for number in asked):
+            return False
+    return True
 
 
 def _csv_value(name: str, written: Any) -> Any:

@@ -33,13 +33,19 @@ def parquet_facts(path: Path, check: Callable[[FileFacts], None]) -> FileFacts:
     return facts
 
 
-def parquet_pieces(path: Path, facts: FileFacts, columns: Sequence[str]) -> Iterator[RowPiece]:
+def parquet_pieces(
+    path: Path,
+    facts: FileFacts,
+    columns: Sequence[str],
+    leaves_out: Callable[[range], bool] = lambda _: False,
+) -> Iterator[RowPiece]:
     """The rows of a Parquet file, in order.
 
     Args:
         path: the file.
         facts: what was found in it.
         columns: which of its columns are read.
+        leaves_out: whether none of the rows of a range is wanted; asked of each row group, which then is not decoded.
 
     Raises:
         BadInput: a data page is damaged, or it is no longer the file that was checked.
@@ -48,7 +54,13 @@ def parquet_pieces(path: Path, facts: FileFacts, columns: Sequence[str]) -> Iter
         if parquet.metadata.num_rows != facts.rows:
             raise changed(path)
         try:
+            first = 0
             for group in range(parquet.metadata.num_row_groups):
+                numbers = range(first, first + parquet.metadata.row_group(group).num_rows)
+                first = numbers.stop
+                if numbers and leaves_out(numbers):
+                    yield RowPiece([], 0, left_out=len(numbers))
+                    continue
                 for data in _decoded(parquet, group, columns):
                     yield RowPiece(rows_of(data), data.nbytes)
         except (pa.ArrowException, OSError) as error:

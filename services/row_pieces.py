@@ -41,10 +41,15 @@ class FileFacts:
 
 @dataclass(frozen=True, slots=True)
 class RowPiece:
-    """Some rows of a file, by the names of its columns, and how many bytes they were."""
+    """Some rows of a file, by the names of its columns, and how many bytes they were.
+
+    Attributes:
+        left_out: in their place, so many rows were not decoded, because none of them is wanted.
+    """
 
     rows: list[dict[str, Any]]
     nbytes: int
+    left_out: int = 0
 
 
 #: what PyArrow reads through, by the ending of a name

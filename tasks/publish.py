@@ -1,7 +1,6 @@
 """Publish: the answers of a run as Parquet parts, straight from the ledger."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +54,9 @@ def publish(run: Run) -> list[Path]:
     """
     without = [outcome for outcome in Outcome if outcome != Outcome.SUCCEEDED]
     unanswered = run_sums.unanswered(run.ledger, run.run_id, without)
-    rows = ({**(row.kept or {}), **asdict(row)} for row in unanswered)
+    rows = (
+        {**(row.kept or {}), **{name: getattr(row, name) for name in UNANSWERED.names}} for row in unanswered
+    )
     schemas = [with_kept(columns, run.policy) for columns in (RESULTS, UNANSWERED)]
     return [
         *write_parts(run.results, "results", schemas[0], _rows(run), ROWS_PER_PART),

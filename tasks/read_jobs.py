@@ -8,6 +8,7 @@ from importlib.metadata import version
 from rules.identity import paid_again_line
 from rules.read_row import checked_job, rejected_row
 from rules.reading_digest import reading_digest
+from rules.waits_again import waits_again
 from schemas.job import Job, RejectedRow, RunId, Shard
 from schemas.payload.invalid import InvalidPayload
 from schemas.row import RowFiles
@@ -18,8 +19,8 @@ from tasks.draw_rows import DrawnRows
 from tasks.run import Run
 from tasks.step import step
 
-#: rows that are put on record together, of those that were answered before
-ROWS_COPIED = 5_000
+#: rows that are put on record together, of those that were read before: each time, much of an index is written anew
+ROWS_COPIED = 10_000
 log = logging.getLogger("weighbridge")
 
 
@@ -57,7 +58,7 @@ async def read_jobs(
 
 
 def _wanted(run: Run, file: JobFile, limit: int | None, drawn: DrawnRows | None) -> Wanted:
-    """Which rows are read: those that were drawn, or those that no earlier run read in the same way and had answered."""
+    """Which rows are read: those that were drawn, or those that what an earlier run made of them does not decide about."""
     if drawn is not None:
         return lambda _: drawn.weights
     models, way = run.models, run.reference.way
@@ -65,16 +66,22 @@ def _wanted(run: Run, file: JobFile, limit: int | None, drawn: DrawnRows | None)
     before = read_before.begin_reading(run.ledger, run.run_id, digest)
     if before is None:
         return all_rows
-    return _AnsweredBefore(run, before, file.rows if limit is None else min(limit, file.rows)).others
+    end = file.rows if limit is None else min(limit, file.rows)
+    # what goes out at full price for a deadline has another price than its row would have now
+    shared = None if run.is_at_risk else read_before.payloads_of_several(run.ledger, before, end)
+    return _ReadBefore(run, before, end, shared).others
 
 
 @dataclass(slots=True)
-class _AnsweredBefore:
-    """The rows of a run that an earlier one read in the same way and that were answered; they are put on record in turn.
+class _ReadBefore:
+    """The rows of a run that an earlier one read in the same way; they are put on record in turn, as far as that does.
+
+    Those that were answered end as they did, and those that were parked are weighed by what is on record of them.
 
     Attributes:
         before: the earlier run.
         end: the number of rows that are read.
+        shared: payloads of its parked rows that stand in other rows too; None: what was parked is read.
         upto: those below this number were looked for.
         left: numbers of the rows that are still to be read, of those looked for last.
     """
@@ -82,6 +89,7 @@ class _AnsweredBefore:
     run: Run
     before: RunId
     end: int
+    shared: set[str] | None
     upto: int = 0
     left: set[int] = field(default_factory=set)
 
@@ -90,14 +98,25 @@ class _AnsweredBefore:
         while self.upto < numbers.stop:
             last = min(self.upto + ROWS_COPIED, self.end) - 1
             looked_for = Shard(self.upto, last)
-            serving = self.run.policy.kept_answers
-            found = read_before.copy_answered(
-                self.run.ledger, self.run.run_id, self.before, looked_for, serving
-            )
+            found = self._copy_answered(looked_for) | self._park_again(looked_for)
             self.left = {number for number in self.left if number >= numbers.start}
             self.left |= set(range(looked_for.first, looked_for.last + 1)) - found
             self.upto = last + 1
         return self.left
+
+    def _copy_answered(self, rows: Shard) -> set[int]:
+        serving = self.run.policy.kept_answers
+        return read_before.copy_answered(self.run.ledger, self.run.run_id, self.before, rows, serving)
+
+    def _park_again(self, rows: Shard) -> set[int]:
+        if self.shared is None:
+            return set()
+        ledger, run_id = self.run.ledger, self.run.run_id
+        parked = read_before.parked_before(ledger, run_id, self.before, rows, self.shared)
+        weighed = ((one, waits_again(self.run.scale, one.job, one.counted)) for one in parked)
+        return read_before.park_again(
+            ledger, run_id, [(one, update) for one, update in weighed if update is not None]
+        )
 
 
 def _put_on_record(run: Run, rows: Sequence[NumberedRow], files: RowFiles, *, resubmit_approved: bool) -> int:

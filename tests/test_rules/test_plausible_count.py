@@ -3,7 +3,12 @@
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from rules.plausible_count import MOST_BYTES_A_TOKEN, impossible_count, least_tokens
+from rules.plausible_count import (
+    MOST_BYTES_A_TOKEN,
+    impossible_count,
+    is_surely_possible,
+    least_tokens,
+)
 from schemas.payload.payload import Payload
 from simulator.billing.catalogue import find_model
 from simulator.billing.counting import count_tokens as weigh
@@ -62,3 +67,10 @@ def test_what_the_simulator_counts_is_always_a_count(request):
     payload = Payload.checked(request)
     assume(not payload.traits.uncounted.parts)
     assert impossible_count(request, weigh(payload.count_body(HAIKU.id), HAIKU)) is None
+
+
+@given(requests, st.integers(-1, 300))
+def test_what_is_possible_by_the_bytes_of_a_payload_is_possible_by_its_text(request, tokens):
+    payload = Payload.checked(request)
+    if is_surely_possible(len(payload.text), tokens):
+        assert impossible_count(payload.request, tokens) is None

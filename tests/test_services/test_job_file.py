@@ -274,7 +274,7 @@ def test_one_file_is_open_at_a_time(tmp_path):
 
     file = JobFile(str(tmp_path))
     assert open_now() == 0
-    seen = [open_now() for _ in file._pieces()]
+    seen = [open_now() for _ in file._pieces(file.rows, job_file.all_rows)]
     assert (len(seen), max(seen)) == (30, 1)
 
 

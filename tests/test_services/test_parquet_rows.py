@@ -7,6 +7,7 @@ import pytest
 
 from rules.read_row import job_from_row
 from schemas.policy_sections import JobColumns
+from services import parquet_rows
 from services.job_file import JobFile
 
 TURNS = [
@@ -88,3 +89,28 @@ def test_folders_as_spark_dask_and_hugging_face_write_them_work_as_they_come(tmp
         (data / note).write_text("{}")
     assert [job.job_id for job in jobs(spark)] == ["a", "b"]
     assert [job.job_id for job in jobs(data)] == ["c"]
+
+
+def test_a_row_group_of_which_no_row_is_wanted_is_not_decoded(tmp_path, monkeypatch):
+    for name in ("a", "b"):
+        table = pa.table({"job_id": [f"{name}-{row}" for row in range(10)], "prompt": ["x"] * 10})
+        pq.write_table(table, tmp_path / f"{name}.parquet", row_group_size=4)
+    decoded, decode = [], parquet_rows._decoded
+    monkeypatch.setattr(
+        parquet_rows,
+        "_decoded",
+        lambda file, group, columns: decoded.append(group) or decode(file, group, columns),
+    )
+    asked = []
+
+    def wanted(numbers):
+        asked.append(numbers)
+        return {5, 13}
+
+    file = JobFile(str(tmp_path))
+    found = [(number, row["job_id"]) for rows in file.numbered(19, wanted) for number, row in rows]
+    assert found == [(5, "a-5"), (13, "b-3")]
+    assert decoded == [1, 0]
+    # one that keeps what it has found only as long as it may be asked for again
+    assert [numbers.start for numbers in asked] == sorted(numbers.start for numbers in asked)
+    assert max(numbers.stop for numbers in asked) == 19

@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, exists, func, not_, or_, select
+from sqlalchemy.orm import aliased
 
 from rules.limits import tighter
 from rules.raw_answer import unknown_advice
+from rules.waits_again import BY_FIGURES
 from schemas.job import RunId
 from schemas.ledger import AttemptRow, CountRow, JobRow, PayloadRow, ResponseRow
 from schemas.outcome import LETS_PASS, WAITING_STATUSES, AttemptState, Outcome, Reason, ReviewStatus
@@ -30,13 +32,16 @@ _HAS_RAW = exists().where(
     AttemptRow.state == AttemptState.UNKNOWN,
     ResponseRow.attempt_id == AttemptRow.attempt_id,
 )
+#: what a row would send that was weighed by what is on record of it, and has no payload of its own
+_ITS_REVIEW, _WITH_ITS_REVIEW = aliased(ReviewRow), aliased(ReviewPayloadRow)
 _COLUMNS = (
     *QUEUED_COLUMNS,
     JobRow.priority,
     JobRow.worst_case_nano_usd,
     JobRow.reason,
     JobRow.detail,
-    PayloadRow.body,
+    PayloadRow.body.label("own_body"),
+    _WITH_ITS_REVIEW.payload.label("body_of_review"),
     ReviewRow.fingerprint.label("review_fingerprint"),
     _HAS_RAW.label("has_raw"),
 )
@@ -93,11 +98,16 @@ def _park_page(connection: Connection, parking: _Parking, after: int) -> tuple[i
     """Park the next page of jobs after a row; how many, and the last row, or None at the end."""
     query = (
         select(*_COLUMNS)
-        .join(PayloadRow, (PayloadRow.run_id == JobRow.run_id) & (PayloadRow.row_number == JobRow.row_number))
+        .outerjoin(
+            PayloadRow, (PayloadRow.run_id == JobRow.run_id) & (PayloadRow.row_number == JobRow.row_number)
+        )
+        .outerjoin(_ITS_REVIEW, _is_of_row_without_payload())
+        .outerjoin(_WITH_ITS_REVIEW, _WITH_ITS_REVIEW.review_id == _ITS_REVIEW.id)
         .outerjoin(ReviewRow, ReviewRow.id == JobRow.review_id)
         .where(
             JobRow.run_id == parking.run_id,
             JobRow.outcome == parking.outcome,
+            or_(PayloadRow.body.is_not(None), _WITH_ITS_REVIEW.payload.is_not(None)),
             JobRow.row_number > after,
             # a person decides once about what several jobs share
             JobRow.shares_with_row.is_(None),
@@ -116,14 +126,27 @@ def _park_page(connection: Connection, parking: _Parking, after: int) -> tuple[i
         counted.setdefault(fingerprint, {})[model] = tokens
     now = datetime.now(UTC)
     _upsert(connection, [_values(row, parking, counted.get(row.fingerprint, {}), now) for row in rows])
-    _keep_payloads(connection, parking.run_id, rows)
+    _keep_payloads(connection, parking.run_id, [row for row in rows if row.own_body is not None])
     return len(rows), rows[-1].row_number
+
+
+def _is_of_row_without_payload() -> ColumnElement[bool]:
+    """Whether a review is that of a row which was parked by its figures alone, from what an earlier run had read."""
+    return and_(
+        PayloadRow.body.is_(None),
+        JobRow.reason.in_(BY_FIGURES),
+        JobRow.model.is_not(None),
+        JobRow.review_id.is_(None),
+        _ITS_REVIEW.job_id == JobRow.job_id,
+        _ITS_REVIEW.fingerprint == JobRow.fingerprint,
+    )
 
 
 def _values(row: Row[Any], parking: _Parking, counted: Mapping[str, int], now: datetime) -> dict[str, Any]:
     reason = row.reason or Reason.UNKNOWN_OUTCOME
     job = queued(row)
-    parked = ParkedJob(job, reason, row.worst_case_nano_usd, row.body, counted, row.has_raw)
+    body = row.body_of_review if row.own_body is None else row.own_body
+    parked = ParkedJob(job, reason, row.worst_case_nano_usd, body, counted, row.has_raw)
     fingerprint = _fingerprint(row)
     limits = tighter(parking.limits, job)
     return {
@@ -244,9 +267,9 @@ def _keep_payloads(connection: Connection, run_id: str, rows: Sequence[Row[Any]]
 
 def _payloads_of(row: Row[Any], review_id: int) -> dict[str, Any]:
     """A job's payload, where it belongs: under an edit, what the run has is the edit."""
-    kept = {"review_id": review_id, "payload": row.body, "edited_payload": None}
+    kept = {"review_id": review_id, "payload": row.own_body, "edited_payload": None}
     if _fingerprint(row) != row.fingerprint:
-        kept |= {"payload": None, "edited_payload": row.body}
+        kept |= {"payload": None, "edited_payload": row.own_body}
     return kept
 
 
