@@ -338,7 +338,10 @@ class BatchRow(Table):
 
     batch_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.run_id"))
-    provider_batch_id: Mapped[str | None] = mapped_column(String(100), unique=True)
+    #: as long as the provider likes; SQLite looks at no length
+    provider_batch_id: Mapped[str | None] = mapped_column(
+        String(100).with_variant(Text(), "postgresql"), unique=True
+    )
     state: Mapped[str] = mapped_column(String(20))
     #: where it was made
     endpoint: Mapped[str | None] = mapped_column(Text)

@@ -16,7 +16,7 @@ from schemas.outcome import AttemptState, BatchState
 from schemas.run import RunKey
 from services.ledger.leases import assert_owner
 from services.ledger.settle import settle
-from services.ledger.store import Ledger, NotOwner
+from services.ledger.store import Ledger, NotOwner, storable
 from services.ledger.windows import NoRoomToday, move_to_today, one_at_a_time
 
 OPEN_STATES = (BatchState.PREPARED, BatchState.SUBMITTED)
@@ -133,7 +133,7 @@ def submitted(
             .where(BatchRow.batch_id == batch_id, BatchRow.state == BatchState.PREPARED)
             .values(
                 state=BatchState.SUBMITTED,
-                provider_batch_id=provider_batch_id,
+                provider_batch_id=storable(provider_batch_id),
                 submitted_at=datetime.now(UTC),
                 expires_at=expires_at,
                 endpoint=func.coalesce(place.endpoint, BatchRow.endpoint),
@@ -144,7 +144,7 @@ def submitted(
             return True
         # whoever took this process for dead may have found the batch itself
         query = select(BatchRow.provider_batch_id).where(BatchRow.batch_id == batch_id)
-        return connection.scalar(query) == provider_batch_id
+        return connection.scalar(query) == storable(provider_batch_id)
 
 
 def made_after_all(
@@ -157,7 +157,7 @@ def made_after_all(
             .where(BatchRow.batch_id == batch_id, BatchRow.state == BatchState.ABSENT)
             .values(
                 state=BatchState.SUBMITTED,
-                provider_batch_id=provider_batch_id,
+                provider_batch_id=storable(provider_batch_id),
                 submitted_at=datetime.now(UTC),
                 expires_at=expires_at,
                 ended_at=None,
