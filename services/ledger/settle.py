@@ -16,6 +16,7 @@ from schemas.ledger import AttemptRow
 from schemas.money import NanoUsd
 from schemas.outcome import UNSETTLED_STATES, AttemptState, Billing
 from schemas.run import RunKey
+from services.ledger.gave_way import come_back
 from services.ledger.leases import is_owned
 from services.ledger.outcomes import answer_late, end_waiting
 from services.ledger.pages import pages
@@ -155,6 +156,10 @@ def settle(connection: Connection, settlements: Sequence[Settlement]) -> list[st
     if not ends:
         return []
     _write(connection, ends)
+    come_back(
+        connection,
+        [end.attempt_id for _, end in ends if end.state == AttemptState.FAILED and end.charge is None],
+    )
     end_waiting(connection, [(end.attempt_id, end.ending) for _, end in ends if end.attempt_id not in late])
     answer_late(
         connection,
