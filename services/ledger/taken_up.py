@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, and_, select
 from sqlalchemy.orm import aliased
 
-from rules.identity import same_model
+from rules.identity import Made, same_job
 from schemas.ledger import AttemptRow, JobRow
 from schemas.outcome import LIVE_STATES
 from services.ledger.pages import pages
@@ -26,7 +26,7 @@ def taken_up_again(connection: Connection, attempt_ids: Sequence[str]) -> dict[s
     found: dict[str, list[str]] = {}
     for page in pages(attempt_ids):
         for attempt_id, model, pin, other_id, other_model, other_pin in _others(connection, page):
-            if model == other_model or (same_model(pin, other_model) and same_model(other_pin, model)):
+            if same_job(Made(model, pin), Made(other_model, other_pin)):
                 found.setdefault(attempt_id, []).append(other_id)
     return found
 

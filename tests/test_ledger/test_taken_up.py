@@ -7,6 +7,7 @@ from schemas.ledger import AttemptRow
 from schemas.outcome import AttemptState
 from services.ledger import batch_attempts, jobs
 from services.ledger.taken_up import taken_up_again
+from services.ledger.verify import check_paid_once
 from tests.ledgers import budgets, outcomes, succeeded
 from tests.strategies import begin, job, settlement, take, write_down
 
@@ -93,3 +94,24 @@ def test_a_late_answer_counts_unless_its_own_job_was_sent_again(
         batch_attempts.settle_items(ledger, late_ends)
     assert states(ledger) == {"run-1": ("failed" if is_taken else "succeeded", 5), "run-2": ("succeeded", 7)}
     assert budgets(ledger)["day"] == (0, 12)
+
+
+@pytest.mark.parametrize("state", [AttemptState.FAILED, AttemptState.SUCCEEDED])
+@pytest.mark.parametrize(
+    ("made", "is_same"),
+    [
+        ((SONNET, SONNET, OPUS, OPUS), False),
+        ((None, SONNET, OPUS, OPUS), False),
+        ((SONNET, SONNET, None, OPUS), False),
+        ((None, SONNET, None, OPUS), True),
+        ((OLD, OLD, SNAPSHOT, SNAPSHOT), True),
+    ],
+)
+def test_only_the_same_job_is_called_paid_twice(ledger, made, is_same, state):
+    pin, model, other_pin, other_model = made
+    first = sent(ledger, "run-1", pin, model, closed)
+    sent(ledger, "run-2", other_pin, other_model, lambda other: succeeded(other, 7))
+    change(ledger, first, state=state)
+    with ledger.read() as connection:
+        found = check_paid_once(connection)
+    assert found.ok == (not is_same or state is AttemptState.FAILED), found
