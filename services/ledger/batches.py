@@ -15,6 +15,7 @@ from schemas.ledger import AttemptRow, BatchRow, JobRow, RunRow
 from schemas.outcome import AttemptState, BatchState
 from schemas.run import RunKey
 from services.ledger.leases import assert_owner
+from services.ledger.reviews.standing import TakenBack, taken_back
 from services.ledger.settle import settle
 from services.ledger.store import Ledger, NotOwner, storable
 from services.ledger.windows import NoRoomToday, move_to_today, one_at_a_time
@@ -58,6 +59,7 @@ def prepare(
         today: the day on which it leaves, and its caps; None: that of its holds.
 
     Raises:
+        TakenBack: people do not let some of them pass any more. Nothing was written.
         NoRoomToday: today's windows have no room for some of them. Nothing was written.
         NotOwner: the run was taken over, or not every attempt is open any more. Nothing was written, and nothing may
             be sent.
@@ -75,6 +77,8 @@ def prepare(
     with ledger.write() as connection:
         one_at_a_time(connection)
         assert_owner(connection, run)
+        if ends := taken_back(connection, sorted(attempts)):
+            raise TakenBack(ends)
         if today is not None and (staying := move_to_today(connection, sorted(attempts), today)):
             raise NoRoomToday(staying)
         connection.execute(

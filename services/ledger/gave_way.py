@@ -43,7 +43,10 @@ def come_back(connection: Connection, unbilled: Sequence[str]) -> None:
     )
     for page in pages(unbilled):
         query = (
-            select(before.attempt_id).join(AttemptRow, gave_way).where(AttemptRow.attempt_id.in_(page)).distinct()
+            select(before.attempt_id)
+            .join(AttemptRow, gave_way)
+            .where(AttemptRow.attempt_id.in_(page))
+            .distinct()
         )
         found = sorted(connection.scalars(query))
         taken = taken_up_again(connection, found)

@@ -28,7 +28,9 @@ def interrupted(ledger, held):
 
 
 def withheld(ledger, held):
-    write_down(ledger, [], [settlement(held.attempt_id, "failed", Outcome.DEFERRED, reason=Reason.DAY_BUDGET)])
+    write_down(
+        ledger, [], [settlement(held.attempt_id, "failed", Outcome.DEFERRED, reason=Reason.DAY_BUDGET)]
+    )
 
 
 def queued_again(ledger, held):
@@ -54,7 +56,9 @@ def test_where_nothing_comes_of_the_next_attempt_the_answer_counts_and_is_not_pa
         connection.execute(update(ReviewRow).values(expires_at=past))
     reviews.expire(ledger, datetime.now(UTC))
     queued = next_night(ledger, "run-3")
-    assert [one.row_number for one in queued if one.row_number not in holds.cut_off_before(ledger, queued)] == []
+    assert [
+        one.row_number for one in queued if one.row_number not in holds.cut_off_before(ledger, queued)
+    ] == []
     assert take(ledger, [100], "run-3").held == []
 
 

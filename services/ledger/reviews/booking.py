@@ -212,7 +212,7 @@ def _check_figure(billed: NanoUsd, unknown: Sequence[_Unknown]) -> None:
 
 
 def _most(attempt: _Unknown) -> int:
-    return max(attempt.held_nano_usd, attempt.worst_case_nano_usd)
+    return int(max(attempt.held_nano_usd, attempt.worst_case_nano_usd))
 
 
 def _ends(unknown: Sequence[_Unknown], billed: int, detail: str) -> list[Settlement]:
