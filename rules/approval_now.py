@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from rules.endings import deferred, parked, rejected
+from rules.limits import over_ceiling
 from schemas.job import QueuedJob
 from schemas.money import NanoUsd
 from schemas.outcome import LETS_PASS, Ending, Reason, ReviewStatus
@@ -34,11 +35,20 @@ class ApprovalNow:
     ceiling: NanoUsd
 
 
-def ending_now(job: QueuedJob, approval: ApprovalNow, now: datetime) -> Ending | None:
+@dataclass(frozen=True, slots=True)
+class WaitsToLeave:
+    """What of an attempt that money is held for is compared with an approval; the worst case is nano-USD."""
+
+    fingerprint: str
+    input_tokens: int
+    worst_case: int
+
+
+def ending_now(fingerprint: str, approval: ApprovalNow, now: datetime) -> Ending | None:
     """How a job ends whose approval was taken back, has lapsed or was changed since its run read it; None where it holds.
 
     Args:
-        job: the job, as the run read it.
+        fingerprint: of the job, as the run read it.
         approval: what its review says by now.
         now: the moment.
     """
@@ -46,7 +56,7 @@ def ending_now(job: QueuedJob, approval: ApprovalNow, now: datetime) -> Ending |
         detail = f"rejected by {approval.decided_by} while the run was under way"
         return rejected(Reason.REJECTED_BY_REVIEWER, detail)
     was_sent, passes = approval.status is ReviewStatus.SENT, approval.status in LETS_PASS
-    if (was_sent or passes) and approval.fingerprint != job.fingerprint:
+    if (was_sent or passes) and approval.fingerprint != fingerprint:
         detail = "a person decided about it again while the run was under way; the next run acts on that"
         return deferred(Reason.DECIDED_MEANWHILE, detail)
     has_lapsed = approval.expires_at is not None and approval.expires_at <= now
@@ -54,6 +64,24 @@ def ending_now(job: QueuedJob, approval: ApprovalNow, now: datetime) -> Ending |
     if was_sent or (passes and not has_lapsed):
         return None
     return parked(approval.reason, approval.detail)
+
+
+def ending_as_it_leaves(attempt: WaitsToLeave, approval: ApprovalNow, now: datetime) -> Ending | None:
+    """How a job ends that is about to leave and may not by now; None where its approval, ceilings included, holds.
+
+    Money may be held for it for hours before its turn comes, and what a person says meanwhile counts.
+
+    Args:
+        attempt: the attempt that is about to leave.
+        approval: what its job's review says by now.
+        now: the moment.
+    """
+    if ending := ending_now(attempt.fingerprint, approval, now):
+        return ending
+    if approval.status not in LETS_PASS:
+        return None
+    why = over_ceiling(attempt.input_tokens, attempt.worst_case, approval.ceiling_tokens, approval.ceiling)
+    return None if why is None else parked(*why)
 
 
 def at_its_ceilings(job: QueuedJob, approval: ApprovalNow) -> QueuedJob:

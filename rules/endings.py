@@ -205,6 +205,12 @@ def withheld(attempt_id: AttemptId, reason: Reason) -> Settlement:
     return _never_sent(attempt_id, reason, "the run stopped before it was sent; nothing was billed")
 
 
+def taken_back(attempt_id: AttemptId, ending: Ending) -> Settlement:
+    """A person does not let it pass any more, and its first byte has not left."""
+    detail = f"{ending.detail}; it was not sent, and nothing was billed"
+    return Settlement(attempt_id=attempt_id, state=AttemptState.FAILED, ending=ending, error=detail, tries=0)
+
+
 def kept_from_batch(attempt_id: AttemptId) -> Settlement:
     """Its answer is due before a batch would surely bring it, and its batch was not created yet."""
     detail = "its answer was due before its batch was created; nothing was billed"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from hashlib import sha256
+from typing import NamedTuple
 
 from schemas.bill import plain_model
 from schemas.row import RowFiles
@@ -10,6 +11,21 @@ from schemas.row import RowFiles
 def same_model(pin: str | None, model: str) -> bool:
     """Whether an attempt under a model counts for a job with this pin: without one, every model does."""
     return pin is None or plain_model(pin) == plain_model(model)
+
+
+class Made(NamedTuple):
+    """What an attempt was made with: its model, and the one that its job was pinned to, if it was."""
+
+    model: str
+    pin: str | None
+
+
+def same_job(one: Made, other: Made) -> bool:
+    """Whether two attempts at one payload of one job id are at the same job: each would serve the other.
+
+    A job that is pinned to another model is another job.
+    """
+    return one.model == other.model or (same_model(one.pin, other.model) and same_model(other.pin, one.model))
 
 
 def paid_again_line(changed: Mapping[str, int]) -> str:

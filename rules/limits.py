@@ -4,7 +4,7 @@ from typing import TypeVar
 
 from schemas.estimate import Estimate
 from schemas.job import QueuedJob
-from schemas.money import NanoUsd, to_nano, usd_text
+from schemas.money import to_nano, usd_text
 from schemas.outcome import Reason
 from schemas.policy import Policy
 from schemas.review import JobLimits
@@ -32,7 +32,7 @@ def tighter(limits: JobLimits, job: QueuedJob) -> JobLimits:
 def over_limits(job: QueuedJob, estimate: Estimate, policy: Policy) -> tuple[Reason, str] | None:
     """Why a job must wait for a person, with the figures, or None when it is within its limits."""
     if job.ceiling is not None:
-        return _over_ceiling(job, estimate, job.ceiling)
+        return over_ceiling(estimate.input_tokens, estimate.worst_case, job.ceiling_tokens, job.ceiling)
     limits = job_limits(job, policy)
     if limits.tokens is not None and estimate.input_tokens > limits.tokens:
         detail = f"{estimate.input_tokens:,} input tokens counted, limit {limits.tokens:,}"
@@ -46,12 +46,14 @@ def over_limits(job: QueuedJob, estimate: Estimate, policy: Policy) -> tuple[Rea
     return None
 
 
-def _over_ceiling(job: QueuedJob, estimate: Estimate, ceiling: NanoUsd) -> tuple[Reason, str] | None:
-    if job.ceiling_tokens is not None and estimate.input_tokens > job.ceiling_tokens:
-        detail = f"{estimate.input_tokens:,} input tokens, approved up to {job.ceiling_tokens:,}"
-        return Reason.OVER_CEILING, detail
-    if estimate.worst_case > ceiling:
-        detail = f"worst case {usd_text(estimate.worst_case)} USD, approved up to {usd_text(ceiling)} USD"
+def over_ceiling(
+    input_tokens: int, worst_case: int, ceiling_tokens: int | None, ceiling: int
+) -> tuple[Reason, str] | None:
+    """Why a job is over what was approved, with the figures, or None when it is not. Money is nano-USD."""
+    if ceiling_tokens is not None and input_tokens > ceiling_tokens:
+        return Reason.OVER_CEILING, f"{input_tokens:,} input tokens, approved up to {ceiling_tokens:,}"
+    if worst_case > ceiling:
+        detail = f"worst case {usd_text(worst_case)} USD, approved up to {usd_text(ceiling)} USD"
         return Reason.OVER_CEILING, detail
     return None
 

@@ -62,5 +62,5 @@ def why_not_accepted(unknown: int, raw: RawAnswer | None, rivals: Sequence[str],
         )
     if billed < 0:
         return "what was billed cannot be less than nothing"
-    over = over_hold(billed, raw.held_nano_usd)
+    over = over_hold(billed, raw.held_nano_usd, raw.worst_case_nano_usd)
     return over and f"{over}; look again"

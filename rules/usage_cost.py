@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from rules.answering_model import bare_name, billed_parts
 from rules.prices import BilledTokens, PriceCard
+from rules.shown_uses import with_shown_uses
 from rules.surcharges import container_seconds, refusal_is_billed
 from schemas.attempt import Charge, PaidAttempt
 from schemas.money import NanoUsd
@@ -144,18 +145,20 @@ def refused_unbilled(answer: Answer, card: PriceCard) -> bool | None:
 def charge_of(card: PriceCard, answer: Answer, terms: BillingTerms) -> Charge:
     """What an answer comes to: its cost, the tokens it is made of, and whether its usage says all of it.
 
-    Where another model answered, or several, and that comes to more, it is taken and marked as partial.
+    Where another model answered, or several, and that comes to more, it is taken and marked as partial; so is what the
+    answer shows of the provider's own tools and its usage does not say.
 
     Args:
         card: the prices of the model that was asked on the day of the call.
         answer: the answer, its usage checked.
         terms: what its request asked for that the bill hangs on.
     """
-    usage = answer.usage
+    as_shown, says_all = with_shown_uses(answer)
+    usage = as_shown.usage
     cost, tokens, billing = priced(card, usage, terms)
-    other = _cost_by_others(card, answer, terms)
-    if other > cost:
-        cost, billing = other, Billing.PARTIAL
+    other = _cost_by_others(card, as_shown, terms)
+    if other > cost or not says_all:
+        cost, billing = max(cost, other), Billing.PARTIAL
     match refused_unbilled(answer, card):
         case True:
             cost, billing = NanoUsd(0), Billing.NOT_BILLED
@@ -173,7 +176,7 @@ def charge_of(card: PriceCard, answer: Answer, terms: BillingTerms) -> Charge:
         web_searches=usage.web_searches,
         service_tier=_word(usage.service_tier),
         inference_geo=_word(usage.inference_geo),
-        usage=usage.model_dump(mode="json", exclude_unset=True),
+        usage=answer.usage.model_dump(mode="json", exclude_unset=True),
         lacks_output=not tokens.output and _says_something(answer),
     )
 

@@ -32,7 +32,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from schemas.table import Table
+from schemas.table import THEIR_ID, Table
 
 
 class RunRow(Table):
@@ -338,7 +338,7 @@ class BatchRow(Table):
 
     batch_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.run_id"))
-    provider_batch_id: Mapped[str | None] = mapped_column(String(100), unique=True)
+    provider_batch_id: Mapped[str | None] = mapped_column(THEIR_ID, unique=True)
     state: Mapped[str] = mapped_column(String(20))
     #: where it was made
     endpoint: Mapped[str | None] = mapped_column(Text)

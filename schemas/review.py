@@ -148,6 +148,7 @@ class RawAnswer:
         run_id: the attempt's run.
         since: when the attempt ended without a readable answer.
         held_nano_usd: what is held for it.
+        worst_case_nano_usd: the most that it can have cost.
         body: as it came; bytes that are no text stand in it as escapes.
     """
 
@@ -155,6 +156,7 @@ class RawAnswer:
     run_id: str
     since: datetime | None
     held_nano_usd: int
+    worst_case_nano_usd: int
     body: str
 
 

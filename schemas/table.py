@@ -9,9 +9,14 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     MetaData,
+    String,
+    Text,
     TypeDecorator,
 )
 from sqlalchemy.orm import DeclarativeBase
+
+#: an id that somebody else makes, as long as they like; SQLite looks at no length
+THEIR_ID = String(100).with_variant(Text(), "postgresql")
 
 
 class UtcDateTime(TypeDecorator[datetime]):

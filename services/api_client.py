@@ -28,6 +28,8 @@ _FREE_KEPT_SECONDS = 2.0
 #: servers of one's own are reached directly, also where the environment names a proxy for everything
 NOT_BY_PROXY = ("all://localhost", "all://127.0.0.1", "all://[::1]")
 _WORKSPACE_HEADER = "anthropic-workspace-id"
+#: as long as the ledger keeps the id of a workspace
+_MOST_OF_WORKSPACE = 200
 #: answers that the skew is the median of
 _SKEWS = 9
 _SKEW_TO_WARN = timedelta(minutes=5)
@@ -56,7 +58,7 @@ class Heard:
 
     def hear(self, headers: Mapping[str, str]) -> None:
         """Take note of one answer's headers, whose names are not case-sensitive."""
-        self.workspace = headers.get(_WORKSPACE_HEADER) or self.workspace
+        self.workspace = headers.get(_WORKSPACE_HEADER, "")[:_MOST_OF_WORKSPACE] or self.workspace
         date = headers.get("date", "")
         if date != self._date:  # the same second again says nothing new
             self._date = date

@@ -94,12 +94,12 @@ async def _finish(collecting: _Round, found: RunOnRecord, key: RunKey) -> None:
     run = collected_run(found, ledger, collecting.gateway, key.owner)
     await _look_at(collecting, run, await ledger.off_loop(batches.open_of_run, run.run_id))
     left = await ledger.off_loop(runs.close_own_books, key, review_unknown=found.parks_unknown)
+    await park_for_review(run)
     if left:
         waited_for = await ledger.off_loop(batches.open_of_run, run.run_id)
         collecting.out |= {batch.batch_id for batch in waited_for}
         await ledger.off_loop(runs.let_go, key)
         return
-    await park_for_review(run)
     await publish(run)
     collecting.reports.append(await report_run(run))
     # again, for Prefect may have been away when its books were closed

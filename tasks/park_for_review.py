@@ -22,4 +22,6 @@ def park_for_review(run: Run) -> int:
     parked = reviews.park_over_budget(run.ledger, run.run_id, limits, advice)
     if run.policy.parks_unknown:
         parked += reviews.park_of_unknown_outcome(run.ledger, run.run_id, limits, advice)
+    # what waits has a copy of its own by now
+    reviews.drop_payloads(run.ledger, run.run_id)
     return parked

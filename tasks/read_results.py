@@ -160,13 +160,13 @@ class _Reading:
         return [self._line_end(attempt, line)]
 
     async def _book(self, attempt: UnsettledAttempt, line: ResultLine) -> None:
-        """An answer of an attempt that was closed as not billed: it is booked, and named."""
+        """An answer of an attempt that was closed without one: it is booked, and named."""
         if not _is_answer(line):
             return
         end = self._line_end(attempt, line)
         if await self._run.ledger.off_loop(batch_attempts.book_closed, [end]):
             log.error(
-                "Attempt %s of batch %s was closed as not billed, and was answered after all: its cost is booked.",
+                "Attempt %s of batch %s was closed without an answer, and was answered after all: its cost is booked.",
                 attempt.attempt_id,
                 self._batch_id,
             )

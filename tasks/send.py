@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from rules.endings import answered, failed, stops_run, unpriced, withheld
+from rules.endings import answered, failed, stops_run, taken_back, unpriced, withheld
 from rules.prices import PriceCard, Unpriced
 from rules.usage_cost import billing_terms
 from schemas.attempt import Admission, HeldAttempt, Settlement
 from schemas.failures import CallFailed
 from schemas.outcome import AttemptState, Reason
+from services.ledger.reviews.standing import TakenBack
 from services.ledger.settle import LeftBefore
 from services.ledger.store import NotOwner
 from services.ledger.windows import NoRoomToday
@@ -50,6 +51,8 @@ async def _settled(run: Run, attempt: HeldAttempt) -> bool:
         settlement = await _sent(run, attempt)
     except NoRoomToday:
         settlement = withheld(attempt.attempt_id, Reason.DAY_BUDGET)
+    except TakenBack as error:
+        settlement = taken_back(attempt.attempt_id, error.ends[attempt.attempt_id])
     except LeftBefore:
         # whoever let it leave settles it
         return False

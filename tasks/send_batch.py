@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import orjson
 
-from rules.endings import batch_not_made, kept_from_batch, stops_run, withheld
+from rules.endings import batch_not_made, kept_from_batch, stops_run, taken_back, withheld
 from schemas.attempt import Admission, HeldAttempt
 from schemas.batch import OpenBatch, ProviderBatch
 from schemas.errors import RunFailed
@@ -17,6 +17,7 @@ from schemas.outcome import Reason
 from schemas.policy_sections import BatchLimits
 from services.batch_body import BatchBody
 from services.ledger import batches, holds, settle
+from services.ledger.reviews.standing import TakenBack
 from services.ledger.windows import NoRoomToday
 from services.whole_thread import on_whole_thread
 from tasks.caching import Caching
@@ -158,8 +159,11 @@ async def submit(run: Run, body: BatchBody) -> OpenBatch | None:
         )
     except NoRoomToday as error:
         await _withhold(run, error.staying, Reason.DAY_BUDGET)
-        body.leave_out(error.staying)
-        return await submit(run, body) if len(body) else None
+        return await _without(run, body, error.staying)
+    except TakenBack as error:
+        ends = [taken_back(attempt_id, end) for attempt_id, end in error.ends.items()]
+        await run.ledger.off_loop(settle.settle_all, ends)
+        return await _without(run, body, error.ends)
     try:
         made = await run.gateway.create_batch(body)
     except MayBeBilled:
@@ -178,6 +182,12 @@ async def submit(run: Run, body: BatchBody) -> OpenBatch | None:
     if not on_record:
         await _cancel(run, batch, made)
     return replace(batch, provider_batch_id=made.provider_batch_id)
+
+
+async def _without(run: Run, body: BatchBody, staying: Collection[AttemptId]) -> OpenBatch | None:
+    """The batch without the attempts that must not leave; None when there are no others."""
+    body.leave_out(staying)
+    return await submit(run, body) if len(body) else None
 
 
 async def _withhold(run: Run, ids: Iterable[AttemptId], reason: Reason) -> None:

@@ -1,5 +1,6 @@
 """The items of a batch on record: what settling them needs, and settling them from the batch's results."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -15,8 +16,9 @@ from schemas.payload.traits import Traits
 from services.ledger.outcomes import end_where
 from services.ledger.pages import pages
 from services.ledger.payers import payers_of
-from services.ledger.settle import keep_answers, settle, taken_up_again
+from services.ledger.settle import CLOSED_WITHOUT_USAGE, keep_answers, settle
 from services.ledger.store import Ledger, storable
+from services.ledger.taken_up import taken_up_again
 from services.ledger.windows import add_to_windows, one_at_a_time
 
 
@@ -100,8 +102,7 @@ def ids_of(ledger: Ledger, batch_id: str, states: Sequence[AttemptState] = ()) -
 def settle_items(ledger: Ledger, settlements: Sequence[Settlement]) -> None:
     """Settle attempts from the results of their batch, in one transaction.
 
-    What was kept of an answer that could not be read gives way to what is known now. An attempt of unknown outcome
-    whose job was sent again meanwhile is booked: only one answer of a job counts.
+    What was kept of an answer that could not be read gives way to what is known now.
     """
     if not settlements:
         return
@@ -116,19 +117,11 @@ def settle_items(ledger: Ledger, settlements: Sequence[Settlement]) -> None:
                     ResponseRow.attempt_id.in_(unsettled),
                 )
             )
-        answered = [end.attempt_id for end in settlements if end.state == AttemptState.SUCCEEDED]
-        taken_up = taken_up_again(connection, answered)
-        settle(connection, [_beaten(end) if end.attempt_id in taken_up else end for end in settlements])
-
-
-def _beaten(end: Settlement) -> Settlement:
-    if end.charge is None:
-        return end
-    return answered_too_late(end.attempt_id, end.charge)
+        settle(connection, settlements)
 
 
 def book_closed(ledger: Ledger, settlements: Sequence[Settlement]) -> int:
-    """Put what attempts cost into the books that were closed as not billed, and were answered after all; how many.
+    """Put what attempts cost into the books that were closed without usage, and were answered after all; how many.
 
     Where the job has no other attempt in flight or answered, the answer counts: the next admission finds it.
     """
@@ -138,7 +131,7 @@ def book_closed(ledger: Ledger, settlements: Sequence[Settlement]) -> int:
         taken_up = taken_up_again(connection, [end.attempt_id for end in settlements])
         for end in settlements:
             if end.charge is not None:
-                late = _beaten(end) if end.attempt_id in taken_up else end
+                late = answered_too_late(end.attempt_id, end.charge) if end.attempt_id in taken_up else end
                 booked += _book_closed(connection, late, end.charge)
     return booked
 
@@ -152,11 +145,8 @@ def _book_closed(connection: Connection, end: Settlement, charge: Charge) -> boo
             AttemptRow.group_name,
             AttemptRow.deadline,
             AttemptRow.split_jobs,
-        ).where(
-            AttemptRow.attempt_id == end.attempt_id,
-            AttemptRow.state == AttemptState.FAILED,
-            func.coalesce(AttemptRow.actual_nano_usd, 0) == 0,
-        )
+            AttemptRow.actual_nano_usd,
+        ).where(AttemptRow.attempt_id == end.attempt_id, CLOSED_WITHOUT_USAGE)
     ).first()
     if row is None:
         return False
@@ -165,8 +155,9 @@ def _book_closed(connection: Connection, end: Settlement, charge: Charge) -> boo
     )
     keep_answers(connection, [end])
     payers = payers_of(connection, [row])[row.attempt_id]
-    shares = payers.in_windows(row.run_id, row.budget_day, charge.cost, row.deadline)
-    add_to_windows(connection, {window: (0, share) for window, share in shares.items()})
+    settled = Counter(payers.in_windows(row.run_id, row.budget_day, charge.cost, row.deadline))
+    settled.subtract(payers.in_windows(row.run_id, row.budget_day, row.actual_nano_usd or 0, row.deadline))
+    add_to_windows(connection, {window: (0, share) for window, share in settled.items()})
     return True
 
 

@@ -15,8 +15,9 @@ from schemas.ledger import AttemptRow, BatchRow, JobRow, RunRow
 from schemas.outcome import AttemptState, BatchState
 from schemas.run import RunKey
 from services.ledger.leases import assert_owner
+from services.ledger.reviews.standing import TakenBack, taken_back
 from services.ledger.settle import settle
-from services.ledger.store import Ledger, NotOwner
+from services.ledger.store import Ledger, NotOwner, storable
 from services.ledger.windows import NoRoomToday, move_to_today, one_at_a_time
 
 OPEN_STATES = (BatchState.PREPARED, BatchState.SUBMITTED)
@@ -58,6 +59,7 @@ def prepare(
         today: the day on which it leaves, and its caps; None: that of its holds.
 
     Raises:
+        TakenBack: people do not let some of them pass any more. Nothing was written.
         NoRoomToday: today's windows have no room for some of them. Nothing was written.
         NotOwner: the run was taken over, or not every attempt is open any more. Nothing was written, and nothing may
             be sent.
@@ -75,6 +77,8 @@ def prepare(
     with ledger.write() as connection:
         one_at_a_time(connection)
         assert_owner(connection, run)
+        if ends := taken_back(connection, sorted(attempts)):
+            raise TakenBack(ends)
         if today is not None and (staying := move_to_today(connection, sorted(attempts), today)):
             raise NoRoomToday(staying)
         connection.execute(
@@ -133,7 +137,7 @@ def submitted(
             .where(BatchRow.batch_id == batch_id, BatchRow.state == BatchState.PREPARED)
             .values(
                 state=BatchState.SUBMITTED,
-                provider_batch_id=provider_batch_id,
+                provider_batch_id=storable(provider_batch_id),
                 submitted_at=datetime.now(UTC),
                 expires_at=expires_at,
                 endpoint=func.coalesce(place.endpoint, BatchRow.endpoint),
@@ -144,7 +148,7 @@ def submitted(
             return True
         # whoever took this process for dead may have found the batch itself
         query = select(BatchRow.provider_batch_id).where(BatchRow.batch_id == batch_id)
-        return connection.scalar(query) == provider_batch_id
+        return connection.scalar(query) == storable(provider_batch_id)
 
 
 def made_after_all(
@@ -157,7 +161,7 @@ def made_after_all(
             .where(BatchRow.batch_id == batch_id, BatchRow.state == BatchState.ABSENT)
             .values(
                 state=BatchState.SUBMITTED,
-                provider_batch_id=provider_batch_id,
+                provider_batch_id=storable(provider_batch_id),
                 submitted_at=datetime.now(UTC),
                 expires_at=expires_at,
                 ended_at=None,

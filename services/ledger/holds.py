@@ -24,14 +24,13 @@ from schemas.ledger import AttemptRow, JobRow, PayloadRow
 from schemas.outcome import LETS_PASS, AttemptState, Decision, Ending, Method, Outcome, Reason, Scope
 from schemas.review_tables import ReviewRow
 from schemas.run import RunKey
+from services.ledger.gave_way import give_way
 from services.ledger.leases import assert_owner
 from services.ledger.outcomes import RowEnding, end_rows
 from services.ledger.payers import put_on_record as payers_on_record
 from services.ledger.prior import Prior, PriorAttempt, prior_attempts
 from services.ledger.store import Ledger
 from services.ledger.windows import add_to_windows, open_windows
-
-_SUPERSEDED = "its answer was cut off at max_tokens, and a person approved that the job is sent again"
 
 
 def take(
@@ -192,13 +191,7 @@ class _Taken:
 
     def write(self, connection: Connection) -> None:
         of_row = (JobRow.run_id == self.run_id, JobRow.row_number == bindparam("r_row_number"))
-        if self.superseded:
-            # its cost and what came stay with it; only one attempt answers a job
-            connection.execute(
-                update(AttemptRow)
-                .where(AttemptRow.attempt_id.in_(self.superseded))
-                .values(state=AttemptState.FAILED, error=_SUPERSEDED)
-            )
+        give_way(connection, self.superseded)
         if self.attempts:
             connection.execute(insert(AttemptRow), self.attempts)
             splits = [one["attempt_id"] for one in self.attempts if one["split_jobs"] is not None]

@@ -14,11 +14,13 @@ from typing import Any, NamedTuple, TypeVar
 from schemas.attempt import Settlement
 from schemas.budget import DayCaps
 from schemas.job import AttemptId
+from schemas.outcome import Ending
 from schemas.run import RunKey
 from services.ledger.leases import new_token
+from services.ledger.reviews.standing import TakenBack, taken_back
 from services.ledger.settle import Leaving, LeftBefore, record_back, record_leaving, settle
 from services.ledger.store import Ledger, LedgerUnavailable, NotOwner
-from services.ledger.windows import NoRoomToday
+from services.ledger.windows import NoRoomToday, one_at_a_time
 
 log = logging.getLogger("weighbridge")
 
@@ -35,10 +37,12 @@ class _Written(NamedTuple):
     """What a group's transaction came to.
 
     Attributes:
+        taken_back: those that people do not let pass any more, and how their jobs end.
         late: attempts that were answered after they had been closed.
     """
 
     leaving: Leaving
+    taken_back: dict[AttemptId, Ending]
     back: set[AttemptId]
     late: list[str]
 
@@ -78,6 +82,7 @@ class Journal:
         Raises:
             NotOwner: another process has taken the run over; no byte may leave.
             NoRoomToday: the day has changed, and the new one has no room for it; no byte may leave.
+            TakenBack: a person does not let its job pass any more; no byte may leave.
             LeftBefore: it has left or ended by another delivery; no byte may leave.
         """
         waiter: Waiter = asyncio.get_running_loop().create_future()
@@ -162,11 +167,15 @@ class Journal:
     def _write_group(self, group: _Group) -> _Written:
         with self._ledger.write() as connection:
             attempts = [attempt_id for attempt_id, _ in group.leaving]
-            leaving = record_leaving(connection, self._run, attempts, self._today(), group.token)
+            if attempts:
+                one_at_a_time(connection)
+            not_let = taken_back(connection, attempts)
+            may_leave = [one for one in attempts if one not in not_let]
+            leaving = record_leaving(connection, self._run, may_leave, self._today(), group.token)
             came_back = [(attempt_id, token) for attempt_id, token, _ in group.back]
             back = record_back(connection, self._run, came_back)
             late = settle(connection, [settlement for settlement, _ in group.ended])
-        return _Written(leaving, back, late)
+        return _Written(leaving, not_let, back, late)
 
     def _wake(self, group: _Group, written: _Written) -> None:
         for _, ended in group.ended:
@@ -175,14 +184,17 @@ class Journal:
         for attempt_id, _, back in group.back:
             if not back.done():
                 back.set_result(attempt_id in written.back)
-        self._wake_leaving(group, written.leaving)
+        self._wake_leaving(group, written)
 
-    def _wake_leaving(self, group: _Group, leaving: Leaving) -> None:
+    def _wake_leaving(self, group: _Group, written: _Written) -> None:
+        leaving = written.leaving
         may_leave, left = set(leaving.marked), set(leaving.gone)
         for attempt_id, waiter in group.leaving:
             if waiter.done():
                 continue
-            if attempt_id in may_leave:
+            if attempt_id in written.taken_back:
+                waiter.set_exception(TakenBack({attempt_id: written.taken_back[attempt_id]}))
+            elif attempt_id in may_leave:
                 # two deliveries may have asked in one group
                 may_leave.remove(attempt_id)
                 left.add(attempt_id)

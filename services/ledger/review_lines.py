@@ -37,14 +37,14 @@ SELECT id, review_id, at, changed_by, from_status, to_status, note, ceiling_toke
 FROM review_events WHERE review_id = :review_id ORDER BY id
 """
 _RAW_ANSWERS = """
-SELECT a.attempt_id, a.run_id, a.ended_at, a.held_nano_usd, responses.body
+SELECT a.attempt_id, a.run_id, a.ended_at, a.held_nano_usd, a.worst_case_nano_usd, responses.body
 FROM reviews CROSS JOIN attempts a CROSS JOIN responses
 WHERE reviews.id = :review_id AND a.fingerprint IN (reviews.fingerprint, reviews.edited_fingerprint)
   AND a.job_id = reviews.job_id AND a.state = 'unknown' AND responses.attempt_id = a.attempt_id
 ORDER BY a.ended_at DESC, a.attempt_id DESC LIMIT :most
 """
 _RAW_ANSWER_OF = """
-SELECT a.attempt_id, a.run_id, a.ended_at, a.held_nano_usd, responses.body
+SELECT a.attempt_id, a.run_id, a.ended_at, a.held_nano_usd, a.worst_case_nano_usd, responses.body
 FROM attempts a JOIN responses ON responses.attempt_id = a.attempt_id
 WHERE a.attempt_id = :attempt AND a.state = 'unknown'
 """

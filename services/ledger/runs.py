@@ -83,6 +83,7 @@ def close_dead_runs(ledger: Ledger) -> list[str]:
             one_at_a_time(connection)
             leases.assert_owner(connection, RunKey(run.run_id, token))
             close_books(connection, run.run_id, review_unknown=run.parks_unknown)
+            reviews.park_left(connection, run.run_id)
             leases.release(connection, RunKey(run.run_id, token))
         reviews.drop_payloads(ledger, run.run_id)
         closed.append(str(run.run_id))
@@ -103,15 +104,15 @@ def flow_runs_of(ledger: Ledger, run_ids: Sequence[str]) -> list[str]:
 def close_own_books(ledger: Ledger, run: RunKey, *, review_unknown: bool) -> int:
     """Close the books of a run for its owner; how many provider batches are left.
 
+    Its payloads stay until what waits for a person is parked with its advice.
+
     Raises:
         NotOwner: it was taken over, and whoever has it closes them.
     """
     with ledger.write() as connection:
         one_at_a_time(connection)
         leases.assert_owner(connection, run)
-        left = close_books(connection, run.run_id, review_unknown=review_unknown)
-    reviews.drop_payloads(ledger, run.run_id)
-    return left
+        return close_books(connection, run.run_id, review_unknown=review_unknown)
 
 
 def close_books(connection: Connection, run_id: str, *, review_unknown: bool) -> int:

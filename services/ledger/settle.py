@@ -1,13 +1,12 @@
 """Settling: what an attempt's hold became. Releases it, or keeps it while the outcome is unknown."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, exists, select, text, tuple_, update
-from sqlalchemy.orm import aliased
+from sqlalchemy import Connection, Row, and_, bindparam, select, text, tuple_, update
 
 from rules.endings import answered_too_late, interrupted
 from schemas.attempt import Charge, Settlement
@@ -15,14 +14,19 @@ from schemas.budget import DayCaps, Window
 from schemas.job import AttemptId
 from schemas.ledger import AttemptRow
 from schemas.money import NanoUsd
-from schemas.outcome import LIVE_STATES, UNSETTLED_STATES, AttemptState, Billing
+from schemas.outcome import UNSETTLED_STATES, AttemptState, Billing
 from schemas.run import RunKey
+from services.ledger.gave_way import come_back
 from services.ledger.leases import is_owned
 from services.ledger.outcomes import answer_late, end_waiting
 from services.ledger.pages import pages
 from services.ledger.payers import payers_of
 from services.ledger.store import Ledger, storable
+from services.ledger.taken_up import taken_up_again
 from services.ledger.windows import add_to_windows, move_to_today, one_at_a_time
+
+#: closed as unbilled, or at what a person looked up, who may be wrong: an answer that comes after all knows better
+CLOSED_WITHOUT_USAGE = and_(AttemptRow.state == AttemptState.FAILED, AttemptRow.actual_input_tokens.is_(None))
 
 
 class LeftBefore(Exception):  # noqa: N818 - reads as what it is where it is caught
@@ -130,7 +134,8 @@ def settle(connection: Connection, settlements: Sequence[Settlement]) -> list[st
     """Settle attempts inside the caller's transaction.
 
     Settling one again changes nothing: only an open or unknown attempt can be settled. But an answer is never dropped:
-    one that comes for an attempt which was closed as unbilled is booked all the same.
+    one that comes for an attempt which was closed without usage is booked all the same, and its bill takes the place of
+    what a person booked.
 
     Returns:
         The attempts that were answered after they had been closed.
@@ -151,6 +156,10 @@ def settle(connection: Connection, settlements: Sequence[Settlement]) -> list[st
     if not ends:
         return []
     _write(connection, ends)
+    come_back(
+        connection,
+        [end.attempt_id for _, end in ends if end.state == AttemptState.FAILED and end.charge is None],
+    )
     end_waiting(connection, [(end.attempt_id, end.ending) for _, end in ends if end.attempt_id not in late])
     answer_late(
         connection,
@@ -164,7 +173,7 @@ def settle(connection: Connection, settlements: Sequence[Settlement]) -> list[st
 
 
 def _standing(connection: Connection, by_id: Mapping[AttemptId, Settlement]) -> Sequence[Row[Any]]:
-    """Those of the attempts that can be settled: open, unknown, or closed as unbilled and answered all the same."""
+    """Those of the attempts that can be settled: open, unknown, or closed without usage and answered all the same."""
     found = [row for page in pages(sorted(by_id)) for row in _standing_of(connection, page, by_id)]
     return sorted(found, key=lambda row: str(row.attempt_id))
 
@@ -173,11 +182,7 @@ def _standing_of(
     connection: Connection, page: Sequence[AttemptId], by_id: Mapping[AttemptId, Settlement]
 ) -> Sequence[Row[Any]]:
     answered = [one for one in page if by_id[one].state == AttemptState.SUCCEEDED]
-    # a person who books that nothing was billed may be wrong, and what they book has no billing
-    unbilled = AttemptRow.actual_nano_usd.is_(None) | (
-        (AttemptRow.actual_nano_usd == 0) & AttemptRow.billing.is_(None)
-    )
-    closed = AttemptRow.attempt_id.in_(answered) & (AttemptRow.state == AttemptState.FAILED) & unbilled
+    closed = AttemptRow.attempt_id.in_(answered) & CLOSED_WITHOUT_USAGE
     query = select(
         AttemptRow.attempt_id,
         AttemptRow.run_id,
@@ -188,6 +193,7 @@ def _standing_of(
         AttemptRow.deadline,
         AttemptRow.split_jobs,
         AttemptRow.held_nano_usd,
+        AttemptRow.actual_nano_usd,
         AttemptRow.state,
     ).where(
         AttemptRow.attempt_id.in_(page),
@@ -196,23 +202,7 @@ def _standing_of(
     return connection.execute(query).all()
 
 
-def taken_up_again(connection: Connection, attempt_ids: Sequence[str]) -> set[str]:
-    """Those of some attempts whose job another attempt is at, or has answered."""
-    other = aliased(AttemptRow)
-    has_other = exists().where(
-        other.fingerprint == AttemptRow.fingerprint,
-        other.job_id == AttemptRow.job_id,
-        other.attempt_id != AttemptRow.attempt_id,
-        other.state.in_(LIVE_STATES),
-    )
-    found: set[str] = set()
-    for page in pages(attempt_ids):
-        query = select(AttemptRow.attempt_id).where(AttemptRow.attempt_id.in_(page), has_other)
-        found |= set(connection.scalars(query))
-    return found
-
-
-def _as_late(end: Settlement, row: Row[Any], taken: set[str]) -> Settlement:
+def _as_late(end: Settlement, row: Row[Any], taken: Collection[str]) -> Settlement:
     """A settlement as it can be written: an answer to a job that was taken up again is only booked."""
     if row.attempt_id not in taken:
         return end
@@ -233,6 +223,7 @@ def _write(connection: Connection, ends: Sequence[tuple[Row[Any], Settlement]]) 
         held.subtract(bears.in_windows(*when, released, row.deadline))
         cost = end.charge.cost if end.charge else 0
         settled.update(bears.in_windows(*when, cost, row.deadline))
+        settled.subtract(bears.in_windows(*when, row.actual_nano_usd or 0, row.deadline))
     now = datetime.now(UTC)
     connection.execute(_SETTLE, [_settle_values(end, row.held_nano_usd, now) for row, end in ends])
     keep_answers(connection, [end for _, end in ends])

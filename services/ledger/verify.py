@@ -7,10 +7,11 @@ rows are streamed: memory does not grow with them.
 from collections.abc import Callable
 from pathlib import Path
 
-from sqlalchemy import Connection, and_, func, null, or_, select
+from sqlalchemy import Connection, and_, false, func, null, or_, select
 from sqlalchemy.orm import aliased
 
 from rules.endings import ACCEPTED
+from rules.identity import Made, same_job
 from rules.verdict import Fact, verdict
 from schemas.ledger import AttemptRow, BatchRow, JobRow, ResponseRow, RunRow
 from schemas.outcome import UNSETTLED_STATES, WAITING_STATUSES, AttemptState, BatchState
@@ -139,13 +140,33 @@ def check_answers(connection: Connection) -> CheckFinding:
 
 def check_paid_once(connection: Connection) -> CheckFinding:
     """The same job with the same payload succeeded at most once."""
-    last = func.max(AttemptRow.attempt_id)
-    twice = (
-        select(last)
-        .where(_SUCCEEDED)
-        .group_by(AttemptRow.fingerprint, AttemptRow.job_id)
-        .having(func.count() > 1)
+    one, other, its_row = AttemptRow, aliased(AttemptRow), aliased(JobRow)
+    last = func.max(other.attempt_id)
+    made = (one.model, JobRow.pinned_model, other.model, its_row.pinned_model)
+    # of a row that was pruned, nobody knows whether it was pinned
+    both = and_(JobRow.run_id.is_not(None), its_row.run_id.is_not(None))
+    pairs = (
+        select(*made)
+        .join(
+            other,
+            and_(
+                other.fingerprint == one.fingerprint,
+                other.job_id == one.job_id,
+                other.attempt_id > one.attempt_id,
+                other.state == AttemptState.SUCCEEDED,
+            ),
+        )
+        .outerjoin(JobRow, and_(JobRow.run_id == one.run_id, JobRow.row_number == one.row_number))
+        .outerjoin(its_row, and_(its_row.run_id == other.run_id, its_row.row_number == other.row_number))
+        .where(_SUCCEEDED, or_(both, one.model == other.model))
     )
+    # there are few ways to make two attempts, and maybe many pairs
+    same = [
+        and_(*(column.is_not_distinct_from(value) for column, value in zip(made, way, strict=True)))
+        for way in connection.execute(pairs.distinct()).all()
+        if same_job(Made(*way[:2]), Made(*way[2:]))
+    ]
+    twice = pairs.with_only_columns(last).where(or_(false(), *same)).group_by(one.fingerprint, one.job_id)
     return verdict(
         "paid_once",
         "no job succeeded twice with the same payload",

@@ -86,6 +86,18 @@ def test_a_prepared_batch_and_its_attempts_are_on_record_as_about_to_leave(ledge
     assert batches.open_batch(ledger, batch.batch_id) == batch
 
 
+@pytest.mark.parametrize("provider_id", ["msgbatch_" + "x" * 1_000, "msgbatch_\0\ud800"])
+@pytest.mark.parametrize("was_given_up", [False, True])
+def test_a_batch_that_was_made_is_put_on_record_whatever_its_id_is(ledger, provider_id, was_given_up):
+    batch, _ = out_there(ledger, 1)
+    if was_given_up:
+        batches.absent(ledger, batch.batch_id, "given up", [])
+        batches.made_after_all(ledger, batch.batch_id, provider_id, None)
+    assert batches.submitted(ledger, batch.batch_id, provider_id, None)
+    row = batch_row(ledger, batch.batch_id)
+    assert (row.state, len(row.provider_batch_id)) == ("submitted", len(provider_id))
+
+
 def test_a_batch_with_an_attempt_that_has_ended_is_not_made(ledger):
     waiting(ledger, 2)
     gone, there = take(ledger, [10, 10]).held

@@ -76,14 +76,16 @@ def test_an_answer_that_comes_after_its_attempt_was_closed_is_booked_and_counts(
     assert {outcome for outcome, _ in outcomes(ledger)} == {"succeeded"}
 
 
-def test_an_answer_that_comes_after_a_person_booked_that_nothing_was_billed_is_booked_and_counts(ledger):
+@pytest.mark.parametrize("billed", [None, 2, 6, 9])
+def test_an_answer_that_comes_after_a_person_booked_its_attempt_is_booked_in_place_of_that(ledger, billed):
     started(ledger)
     [left] = take(ledger, [10]).held
     write_down(ledger, [left.attempt_id], [])
     abandon(ledger, "run-1")
     runs.close_dead_runs(ledger)
-    reviews.book_attempt(ledger, left.attempt_id, "ana", None)
-    assert budgets(ledger) == {"run": (0, 0), "day": (0, 0)}
+    reviews.reject(ledger, [review.id for review in reviews.listed(ledger)], "ana")
+    reviews.book_attempt(ledger, left.attempt_id, "ana", billed)
+    assert budgets(ledger) == {"run": (0, billed or 0), "day": (0, billed or 0)}
     for _ in range(2):
         write_down(ledger, [], [succeeded(left, 6)])
         assert budgets(ledger) == {"run": (0, 6), "day": (0, 6)}

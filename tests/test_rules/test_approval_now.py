@@ -33,12 +33,12 @@ def test_a_job_passes_by_an_approval_of_its_own_payload_that_holds_or_because_it
     holds = approval.expires_at is None or approval.expires_at > NOW
     approved = approval.status in LETS_PASS and holds
     passes = is_of_it and (approved or approval.status is ReviewStatus.SENT)
-    assert (ending_now(JOB, approval, NOW) is None) == passes
+    assert (ending_now(JOB.fingerprint, approval, NOW) is None) == passes
 
 
 @given(APPROVALS)
 def test_what_does_not_pass_ends_as_people_left_it(approval):
-    ending = ending_now(JOB, approval, NOW)
+    ending = ending_now(JOB.fingerprint, approval, NOW)
     if ending is None:
         return
     if approval.status is ReviewStatus.REJECTED:

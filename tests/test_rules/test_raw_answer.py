@@ -12,7 +12,7 @@ from schemas.job import AttemptId
 from schemas.outcome import Billing, Outcome
 from schemas.review import RawAnswer
 
-RAW = RawAnswer("att_1", "run-1", None, 100, "half")
+RAW = RawAnswer("att_1", "run-1", None, 60, 100, "half")
 
 
 @given(st.text(), st.integers(0, 40))
@@ -33,7 +33,7 @@ def test_what_is_shown_and_what_is_left_out_are_all_of_it(body, most):
         (1, None, [], 1, "no raw answer"),
         (1, RAW, ["att_2"], 1, "sent again (attempt att_2)"),
         (1, RAW, [], -1, "less than nothing"),
-        (1, RAW, [], 101, "0.000000101 USD is more than the 0.000000100 USD held"),
+        (1, RAW, [], 101, "0.000000101 USD is more than the 0.000000100 USD"),
     ],
 )
 def test_what_cannot_be_accepted_has_a_sentence(unknown, raw, rivals, billed, words):

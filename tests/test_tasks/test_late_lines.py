@@ -71,8 +71,9 @@ async def test_an_answer_is_booked_whatever_another_line_says_of_its_item(
     assert_budgets_add_up(ledger)
 
 
-async def test_an_answer_that_is_readable_after_its_attempt_was_booked_as_not_billed_is_booked(
-    ledger, tmp_path
+@pytest.mark.parametrize("billed", [None, 1, 40])
+async def test_an_answer_that_is_readable_after_its_attempt_was_booked_is_booked_in_place_of_that(
+    ledger, tmp_path, billed
 ):
     gateway = BatchGateway()
     gateway.lines[1] = lambda line: json.dumps(line).encode()[:-30]
@@ -80,14 +81,16 @@ async def test_an_answer_that_is_readable_after_its_attempt_was_booked_as_not_bi
     await submitted_all(run)
     abandon(ledger, run.run_id)
     await collect(ledger, gateway)
-    [unknown] = [row for row in all_rows(ledger, AttemptRow) if row.state == "unknown"]
+    attempts = all_rows(ledger, AttemptRow)
+    [unknown] = [row for row in attempts if row.state == "unknown"]
+    [true_bill] = {row.actual_nano_usd for row in attempts if row.state == "succeeded"}
     [review] = reviews.listed(ledger)
     reviews.approve(ledger, [review.id], "ana")
-    reviews.book_attempt(ledger, unknown.attempt_id, "ana", None)
+    reviews.book_attempt(ledger, unknown.attempt_id, "ana", billed)
     gateway.lines.clear()
     assert (await collect(ledger, gateway)).still_out == 0
     assert states(ledger) == ["succeeded"] * 3
-    assert all(row.actual_nano_usd for row in all_rows(ledger, AttemptRow))
+    assert {row.actual_nano_usd for row in all_rows(ledger, AttemptRow)} == {true_bill}
     assert_budgets_add_up(ledger)
     found = verify(ledger)
     assert found.ok, found

@@ -14,6 +14,7 @@ from services.ledger.reviews.neighbours import neighbours
 from services.ledger.reviews.parking import (
     Advise,
     drop_payloads,
+    park_left,
     park_of_unknown_outcome,
     park_over_budget,
     park_unknown,
@@ -54,6 +55,7 @@ __all__ = [
     "neighbours",
     "one_review",
     "own_limits",
+    "park_left",
     "park_of_unknown_outcome",
     "park_over_budget",
     "park_unknown",

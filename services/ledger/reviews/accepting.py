@@ -4,10 +4,11 @@ One transaction: the attempt is settled at what a person looked up and has succe
 answered, and the review is closed.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
 
 from rules.endings import ACCEPTED, accepted
 from rules.raw_answer import why_not_accepted
@@ -26,6 +27,7 @@ from services.ledger.reviews.booking import review_of
 from services.ledger.reviews.deciding import checked_name
 from services.ledger.settle import settle
 from services.ledger.store import Ledger, values_of
+from services.ledger.taken_up import taken_up_again
 from services.ledger.windows import one_at_a_time
 
 
@@ -148,13 +150,20 @@ def _why_not(
         AttemptRow.fingerprint.in_([review.fingerprint, review.edited_fingerprint]),
     )
     unknown = select(func.count()).where(*at_job, AttemptRow.state == AttemptState.UNKNOWN)
-    rivals = select(AttemptRow.attempt_id).where(*at_job, AttemptRow.state.in_(LIVE_STATES))
-    return why_not_accepted(
-        connection.scalar(unknown) or 0,
-        raw,
-        list(connection.scalars(rivals.order_by(AttemptRow.attempt_id))),
-        billed,
-    ) or why_not(Verb.ACCEPT, review, name)
+    rivals = [] if raw is None else _rivals(connection, raw.attempt_id, at_job)
+    return why_not_accepted(connection.scalar(unknown) or 0, raw, rivals, billed) or why_not(
+        Verb.ACCEPT, review, name
+    )
+
+
+def _rivals(connection: Connection, attempt_id: str, at_job: Sequence[ColumnElement[bool]]) -> list[str]:
+    """The attempts that are in flight or were answered at the job of an attempt, with its payload or the edit of it."""
+    its_own = select(AttemptRow.fingerprint).where(AttemptRow.attempt_id == attempt_id).scalar_subquery()
+    at_edit = select(AttemptRow.attempt_id).where(
+        *at_job, AttemptRow.state.in_(LIVE_STATES), AttemptRow.fingerprint != its_own
+    )
+    same = taken_up_again(connection, [attempt_id]).get(attempt_id, [])
+    return sorted([*same, *connection.scalars(at_edit)])
 
 
 def _settle(connection: Connection, raw: RawAnswer, name: str, billed: NanoUsd) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, Connection, case, func, null, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, case, func, null, or_, select
 
 from rules.endings import answered_before, cut_off, deferred, parked, rejected, unknown_outcome
 from rules.identity import same_model
@@ -259,7 +259,11 @@ def _jobs_of(ledger: Ledger, run_id: RunId, ids: Sequence[int], row_number: int)
 
 def _kept(connection: Connection, ids: Sequence[int]) -> dict[int, dict[str, str | None]]:
     """What was kept of the input rows that reviews are of, by review."""
-    here = (JobRow.run_id == ReviewRow.run_id) & (JobRow.row_number == ReviewRow.row_number)
+    here = and_(
+        JobRow.run_id == ReviewRow.run_id,
+        JobRow.row_number == ReviewRow.row_number,
+        JobRow.job_id == ReviewRow.job_id,
+    )
     query = select(ReviewRow.id, JobRow.kept).join(JobRow, here)
     found = connection.execute(query.where(ReviewRow.id.in_(ids), JobRow.kept.is_not(None)))
     return dict(found.tuples().all())

@@ -39,6 +39,8 @@ _REVIEW_ID = (
     .correlate(AttemptRow)
     .scalar_subquery()
 )
+#: the attempt, its job and payload, its hold and its worst case
+_Unknown = Row[tuple[str, str, str, int, int]]
 _UNDECIDED = (*WAITING_STATUSES, ReviewStatus.EXPIRED)
 
 
@@ -154,9 +156,15 @@ def _unknown_of(run_id: str | None) -> list[ColumnElement[bool]]:
     return unknown if run_id is None else [AttemptRow.run_id == run_id, *unknown]
 
 
-def _unknown(connection: Connection, *which: ColumnElement[bool]) -> Sequence[Row[tuple[str, str, str, int]]]:
+def _unknown(connection: Connection, *which: ColumnElement[bool]) -> Sequence[_Unknown]:
     return connection.execute(
-        select(AttemptRow.attempt_id, AttemptRow.job_id, AttemptRow.fingerprint, AttemptRow.held_nano_usd)
+        select(
+            AttemptRow.attempt_id,
+            AttemptRow.job_id,
+            AttemptRow.fingerprint,
+            AttemptRow.held_nano_usd,
+            AttemptRow.worst_case_nano_usd,
+        )
         .where(and_(*which), AttemptRow.state == AttemptState.UNKNOWN)
         .order_by(AttemptRow.opened_at)
     ).all()
@@ -164,7 +172,7 @@ def _unknown(connection: Connection, *which: ColumnElement[bool]) -> Sequence[Ro
 
 def _book(
     connection: Connection,
-    unknown: Sequence[Row[tuple[str, str, str, int]]],
+    unknown: Sequence[_Unknown],
     review: Row[tuple[int, str, str, str, str | None]] | None,
     name: str,
     billed: NanoUsd | None,
@@ -172,7 +180,7 @@ def _book(
     held = NanoUsd(sum(attempt.held_nano_usd for attempt in unknown))
     words = "it was not billed"
     if billed is not None:
-        _check_figure(billed, held)
+        _check_figure(billed, unknown)
         if review is not None and review.status in _UNDECIDED:
             raise BadInput(
                 f"Review {review.id} is {review.status}: approve it (it is sent again) or reject it (it is not) "
@@ -195,18 +203,23 @@ def _book(
     return held
 
 
-def _check_figure(billed: NanoUsd, held: NanoUsd) -> None:
+def _check_figure(billed: NanoUsd, unknown: Sequence[_Unknown]) -> None:
     if billed < 0:
         raise BadInput("What was billed cannot be less than nothing; nothing was booked.")
-    if over := over_hold(billed, held):
+    held = sum(attempt.held_nano_usd for attempt in unknown)
+    if over := over_hold(billed, held, sum(_most(attempt) for attempt in unknown)):
         raise BadInput(f"{over}. Look again; nothing was booked.")
 
 
-def _ends(unknown: Sequence[Row[tuple[str, str, str, int]]], billed: int, detail: str) -> list[Settlement]:
-    """How the attempts end: the bill goes to the first as far as its hold reaches, the rest to the next."""
+def _most(attempt: _Unknown) -> int:
+    return int(max(attempt.held_nano_usd, attempt.worst_case_nano_usd))
+
+
+def _ends(unknown: Sequence[_Unknown], billed: int, detail: str) -> list[Settlement]:
+    """How the attempts end: the bill goes to the first up to the most that it can have cost, the rest to the next."""
     ends = []
     for attempt in unknown:
-        cost = min(billed, attempt.held_nano_usd)
+        cost = min(billed, _most(attempt))
         billed -= cost
         ends.append(booked(AttemptId(attempt.attempt_id), NanoUsd(cost), detail))
     return ends

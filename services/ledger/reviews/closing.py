@@ -51,7 +51,7 @@ def reopen_unsent(connection: Connection, run_id: str) -> None:
     A review that says that an attempt may have been billed goes on saying so while that is not known.
     """
     one_at_a_time(connection)
-    query = select(JobRow.review_id, JobRow.outcome, JobRow.reason, JobRow.detail).where(
+    query = select(JobRow.review_id, JobRow.row_number, JobRow.reason, JobRow.detail).where(
         JobRow.run_id == run_id, JobRow.review_id.is_not(None), JobRow.outcome.in_(_UNSENT)
     )
     says_so = and_(
@@ -68,7 +68,13 @@ def reopen_unsent(connection: Connection, run_id: str) -> None:
         connection.execute(
             update(ReviewRow)
             .where(ReviewRow.id == row.review_id, ReviewRow.status.in_(LETS_PASS))
-            .values(status=ReviewStatus.PENDING, run_id=run_id, version=ReviewRow.version + 1, **values)
+            .values(
+                status=ReviewStatus.PENDING,
+                run_id=run_id,
+                row_number=row.row_number,
+                version=ReviewRow.version + 1,
+                **values,
+            )
         )
 
 

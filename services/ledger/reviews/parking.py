@@ -94,6 +94,17 @@ def park_unknown(connection: Connection, run_id: str) -> None:
         after = last[1]
 
 
+def park_left(connection: Connection, run_id: str) -> None:
+    """Put the jobs of a dead run whose outcome is `review` into the review table, inside the caller's transaction.
+
+    Its file may never be read again, so nobody else would. Without its policy and its models there is no advice.
+    """
+    after = -1
+    parking = _Parking(run_id, Outcome.REVIEW, JobLimits(None, None), lambda _: None)
+    while last := _park_page(connection, parking, after):
+        after = last[1]
+
+
 def _park_page(connection: Connection, parking: _Parking, after: int) -> tuple[int, int] | None:
     """Park the next page of jobs after a row; how many, and the last row, or None at the end."""
     query = (

@@ -66,7 +66,7 @@ def test_the_sentence_says_what_was_booked_and_what_comes_next(weighbridge, ledg
         ((), "Use either --billed USD or --not-billed"),
         (("--billed", "1", "--not-billed"), "Use either"),
         (("--billed", "much"), "amount"),
-        (("--billed", "1"), "more than the 0.000000100 USD held"),
+        (("--billed", "1"), "more than the 0.000000100 USD that it can have cost"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_a_sentence(weighbridge, ledger, options, words):

@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from schemas.errors import BadInput
 from schemas.ledger import AttemptRow
@@ -18,6 +18,7 @@ from tests.test_ledger.test_reviews.table import (
     attempt_states,
     money,
     unanswered,
+    unreadable,
     wait_for_waiters,
     waiting,
 )
@@ -95,6 +96,19 @@ def test_what_cannot_be_booked_is_refused_and_the_hold_stays(ledger, attempt, bi
     assert money(ledger) == dict.fromkeys(WINDOWS, (100, 0))
 
 
+@pytest.mark.parametrize("accepts", [False, True])
+def test_an_attempt_may_have_cost_more_than_was_held_for_it_up_to_its_worst_case(ledger, accepts):
+    # as with holds at a percentile of the observed output
+    attempt_id = unreadable(ledger) if accepts else unanswered(ledger)
+    with ledger.write() as connection:
+        connection.execute(update(AttemptRow).values(worst_case_nano_usd=150))
+    end = reviews.accept_attempt if accepts else reviews.book_attempt
+    with pytest.raises(BadInput, match=r"0\.000000151 USD is more than the 0\.000000150 USD"):
+        end(ledger, attempt_id, "ana", 151)
+    end(ledger, attempt_id, "ana", 130)
+    assert money(ledger) == dict.fromkeys(WINDOWS, (0, 130))
+
+
 def test_what_has_ended_is_not_booked_again(ledger):
     attempt_id = unanswered(ledger)
     reviews.book_attempt(ledger, attempt_id, "ana", None)
@@ -160,23 +174,21 @@ def test_the_holds_of_one_run_are_listed_up_to_a_number_and_counted(ledger):
     assert len(reviews.unknown_holds(ledger)) == 3
 
 
-@pytest.mark.parametrize("billed", [None, 0])
-def test_an_answer_that_comes_after_it_was_booked_as_not_billed_is_booked(ledger, billed):
+@pytest.mark.parametrize("billed", [None, 0, 50, 90])
+def test_an_answer_that_comes_after_it_was_booked_is_booked_in_place_of_that(ledger, billed):
     attempt_id = unanswered(ledger)
     reviews.book_attempt(ledger, attempt_id, "ana", billed)
     late = settlement(
-        attempt_id, AttemptState.SUCCEEDED, Outcome.SUCCEEDED, cost=70, billing=Billing.FULL, response="{}"
+        attempt_id,
+        AttemptState.SUCCEEDED,
+        Outcome.SUCCEEDED,
+        cost=70,
+        billing=Billing.FULL,
+        input_tokens=10,
+        response="{}",
     )
     write_down(ledger, [], [late])
     assert (attempt_states(ledger), money(ledger)["day"]) == (["succeeded"], (0, 70))
     # once, however often it is settled
     write_down(ledger, [], [late])
     assert money(ledger)["day"] == (0, 70)
-
-
-def test_an_answer_that_comes_after_it_was_booked_with_a_cost_changes_nothing(ledger):
-    attempt_id = unanswered(ledger)
-    reviews.book_attempt(ledger, attempt_id, "ana", 50)
-    late = settlement(attempt_id, AttemptState.SUCCEEDED, Outcome.SUCCEEDED, cost=70, billing=Billing.FULL)
-    write_down(ledger, [], [late])
-    assert (attempt_states(ledger), money(ledger)["day"]) == (["failed"], (0, 50))

@@ -112,3 +112,23 @@ def test_an_approval_that_sent_nothing_still_says_that_the_job_may_have_been_bil
     reviews.approve(ledger, [first.id], "ana")
     after = ends(ledger, "run-3", first, Outcome.REVIEW, Reason.OVER_CEILING)
     assert (after.status, after.reason, after.detail) == ("pending", "over_ceiling", "because")
+
+
+def test_a_review_that_waits_again_is_about_its_own_row_of_the_run_and_no_other(ledger):
+    review = parked(ledger, "run-1", 50)
+    reviews.approve(ledger, [review.id], "ana")
+    begin(ledger, "run-2")
+    other = job(0, "another", text="other", kept={"customer": "another's"})
+    own = job(3, review.job_id, approval=Approval(review.id, 50, 500), kept={"customer": "its own"})
+    jobs.add(ledger, "run-2", [other, own], [])
+    with ledger.write() as connection:
+        own_row = (JobRow.run_id == "run-2", JobRow.row_number == 3)
+        connection.execute(update(JobRow).where(*own_row).values(outcome="review", reason="over_ceiling"))
+        reviews.reopen_unsent(connection, "run-2")
+    after = reviews.one_review(ledger, review.id)
+    assert (after.status, after.run_id, after.row_number) == ("pending", "run-2", 3)
+    # so what is sent once it is approved keeps the texts of its own row
+    reviews.approve(ledger, [review.id], "ana")
+    begin(ledger, "run-4")
+    [[again]] = reviews.approved_jobs(ledger, "run-4", 0)
+    assert again.kept == {"customer": "its own"}

@@ -11,11 +11,16 @@ from schemas.payload.payload import Payload
 from schemas.review_tables import ReviewRow
 from services.ledger import jobs, reviews
 from services.ledger.verify import verify
+from tasks.admit import admit
 from tasks.read_approved import read_approved
 from tasks.read_jobs import read_jobs
+from tasks.send import send_here
+from tasks.send_batch import batch_bodies, submit
 from tasks.shards import Sizes
+from tasks.watch_batch import watch
+from tests.fake_batches import BatchGateway, assert_budgets_add_up
 from tests.fakes import FakeGateway
-from tests.nights import Rows, a_run_on_record, night, text_row
+from tests.nights import Rows, a_run_on_record, night, text_row, weigh
 from tests.strategies import quick_ledger, request
 from tests.test_ledger.test_reviews.table import FIGURES
 from tests.test_tasks.test_resubmit_approved import TIGHT, outcomes, standing
@@ -97,3 +102,50 @@ async def test_the_ceilings_are_those_of_the_last_approval(ledger, tmp_path):
     [job], ended = reviews.as_approved_now(ledger, queued)
     assert ended == []
     assert (job.ceiling, job.ceiling_tokens) == (review.worst_case_nano_usd, review.input_tokens)
+
+
+def lower_ceiling(ledger, number):
+    """Approved again, for less than it weighs: a person who knows SQL may do that."""
+    with ledger.write() as connection:
+        connection.execute(update(ReviewRow).where(ReviewRow.id == number).values(status="approved", decided_by="ana", ceiling_tokens=1))  # fmt: skip
+
+
+BEFORE_IT_LEAVES = LATER | {"ceiling lowered": (lower_ceiling, "review", "pending")}
+TWO = [{"job_id": name} | text_row(name + "h" * 80) for name in ("heavy", "other")]
+
+
+async def left(run, admission):
+    """What is sent of an admission."""
+    if run.policy.mode == "messages":
+        await send_here(run, admission.held)
+        return len(run.gateway.sent)
+    for body in batch_bodies(run, admission.held):
+        if batch := await submit(run, body):
+            await watch(run, batch)
+    return sum(map(len, run.gateway.made.values()))
+
+
+@pytest.mark.parametrize("mode", ["messages", "batches"])
+@pytest.mark.parametrize("later", BEFORE_IT_LEAVES)
+async def test_nothing_leaves_that_a_person_does_not_let_pass_any_more_although_its_money_is_held(
+    ledger, tmp_path, later, mode
+):
+    await night(ledger, tmp_path, 1, TWO, **TIGHT)
+    by_job = {review.job_id: review.id for review in reviews.listed(ledger)}
+    assert reviews.approve(ledger, list(by_job.values()), "ana").changed == 2
+    gateway = FakeGateway() if mode == "messages" else BatchGateway()
+    run = await a_run_on_record(ledger, gateway, tmp_path, "run-2", mode=mode, **TIGHT)
+    await read_approved(run)
+    await weigh(run, 10)
+    admission = await admit(run, 10, may_defer=True)
+    assert len(admission.held) == 2
+    decide, outcome, status = BEFORE_IT_LEAVES[later]
+    decide(ledger, by_job["heavy"])
+    assert await left(run, admission) == 1 + (outcome == "succeeded")
+    await weigh_and_send(run, Sizes(count=2, admit=2))
+    assert outcomes(ledger, "run-2")["heavy"][0] == outcome
+    assert outcomes(ledger, "run-2")["other"][0] == "succeeded"
+    assert {name: row.status for name, row in standing(ledger).items()} == {"heavy": status, "other": "sent"}
+    assert_budgets_add_up(ledger)
+    found = verify(ledger)
+    assert found.ok, found
