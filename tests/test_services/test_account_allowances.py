@@ -57,7 +57,11 @@ def short(tmp_path_factory):
 @pytest.mark.parametrize("scenario", list(SCENARIOS) if QUIET else list(SHORT))
 def test_two_processes_together_use_the_rate_and_are_hardly_ever_refused(scenario, request):
     """Only a quiet machine can show the shares: test_turns_under_load.py has them on a clock of its own."""
-    one = measured(SCENARIOS[scenario], 2, 130) if QUIET else request.getfixturevalue("short")[scenario].result()
+    one = (
+        measured(SCENARIOS[scenario], 2, 130)
+        if QUIET
+        else request.getfixturevalue("short")[scenario].result()
+    )
     assert one.share_refused <= 0.005
     assert min(one.by_process) > 0
     if QUIET:
