@@ -13,6 +13,7 @@ from cli.options import (
 )
 from flows.resubmit_approved import resubmit_approved as resubmit_flow
 from schemas.forms.flow_forms import ResubmitForm
+from schemas.ledger_place import ledger_url_of
 from schemas.settings import Settings
 from services.policy_file import read_policy
 
@@ -43,7 +44,7 @@ def resubmit_approved(
         # report plain mistakes at once, before a Prefect server starts
         ResubmitForm.checked(asked)
         read_policy(policy or Settings().policy)
-        require_ledger(ledger or Settings().ledger_url)
+        require_ledger(ledger_url_of(ledger))
         with endpoint(simulate=simulate) as base_url:
             return result_of(resubmit_flow, **asked, base_url=base_url)
 

@@ -12,6 +12,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 
 from schemas.errors import BadInput
+from schemas.ledger_place import with_driver
 
 #: how long a writer waits for another one, seconds
 BUSY_SECONDS = 60
@@ -44,7 +45,7 @@ def reading_engine(url: str) -> Engine:
 
 def _engine_at(url: str, make: Callable[[URL], Engine]) -> Engine:
     try:
-        return make(make_url(url))
+        return make(make_url(with_driver(url)))
     except (ArgumentError, ImportError, ValueError, OSError) as error:
         raise BadInput(
             f"The ledger URL cannot be used ({type(error).__name__}); write it like sqlite:////folder/ledger.db "

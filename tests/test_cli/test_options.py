@@ -120,6 +120,19 @@ def test_other_databases_are_not_looked_for_as_files():
     require_ledger("postgresql+psycopg://nobody@localhost/nothing")
 
 
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
+@pytest.mark.parametrize("command", ["runs", "report", "verify", "time-zone", "doctor", "collect"])
+def test_every_command_shows_an_address_as_other_tools_have_it_by_its_driver_and_without_its_password(
+    weighbridge, monkeypatch, scheme, command
+):
+    monkeypatch.setenv("WEIGHBRIDGE_LEDGER", f"{scheme}://ann:SECRET@127.0.0.1:1/db")
+    ended = weighbridge(command)
+    told = ended.out + ended.err
+    assert "postgresql+psycopg://ann:***@127.0.0.1:1/db" in told
+    assert "SECRET" not in told
+    assert "cannot be used" not in told
+
+
 @given(st.decimals(0, 999_999, places=9))
 def test_an_amount_is_read_exactly(amount):
     assert usd_amount(f"{amount:f}", "--over") == amount

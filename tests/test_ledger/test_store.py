@@ -6,6 +6,7 @@ import multiprocessing
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 from alembic import command
@@ -19,7 +20,7 @@ from schemas.errors import BadInput, RunFailed
 from schemas.ledger import AttemptRow, BudgetRow, PayloadRow, RunRow
 from schemas.review_tables import ReviewRow
 from schemas.table import Table
-from services.ledger import engines, jobs, open_ledger, reviews, store
+from services.ledger import engines, jobs, open_ledger, open_to_read, reviews, store
 from services.ledger.store import MIGRATIONS
 from tests.ledgers import parked, rows, started
 from tests.strategies import begin
@@ -216,6 +217,15 @@ def test_a_file_with_tables_of_something_else_is_no_place_for_a_ledger_and_a_dat
     with pytest.raises(BadInput, match="it has a table users"):
         open_ledger(f"sqlite:///{tmp_path}/users.db")
     open_ledger(postgres_url).close()
+
+
+def test_an_address_that_names_no_driver_opens_the_same_ledger(postgres_url):
+    plain = postgres_url.replace("postgresql+psycopg", "postgres")
+    with closing(open_ledger(plain)) as made:
+        shown = made.url
+    with closing(open_to_read(postgres_url)) as same:
+        assert same.url == shown
+        assert shown.startswith("postgresql+psycopg://")
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite:///:memory:"])
