@@ -1,6 +1,5 @@
 """`weighbridge report [RUN]`."""
 
-import json
 from typing import Annotated
 
 import typer
@@ -36,9 +35,7 @@ def _report_of(url: str, run_id: str | None) -> RunReport:
     if found is None:
         name = f"run {run_id}" if run_id is not None else "runs yet"
         raise BadInput(f"The ledger {masked_url(url)} has no {name}.")
-    # SQLite has JSON as text, and keeps a report that there is not as the text null
-    report = json.loads(found.report) if isinstance(found.report, str) else found.report
-    if report is None:
+    if found.report is None:
         state = "has not ended yet" if found.ended_at is None else "ended early and has no report"
         raise BadInput(f"Run {found.run_id} {state}; its jobs are in the table jobs of the ledger.")
-    return RunReport.model_validate(report)
+    return RunReport.model_validate(found.report)
