@@ -63,6 +63,30 @@ class _Checked:
         except OSError:
             return False
 
+    def pieces(self) -> Iterator[RowPiece]:
+        """Its rows, as long as it is the file that was looked at.
+
+        Rows of another content would stand under the digest of this one; and what a reader cannot make out of another
+        content is no damage.
+
+        Raises:
+            BadInput: it was changed, or cannot be read to its end.
+        """
+        self._assert_unchanged()
+        try:
+            for piece in _READERS[self.file.format][1](self.file.path, self.facts, self.columns):
+                self._assert_unchanged()
+                yield piece
+        except BadInput:
+            self._assert_unchanged()
+            raise
+        # one that was cut off between two pieces has no piece that says so
+        self._assert_unchanged()
+
+    def _assert_unchanged(self) -> None:
+        if not self.is_unchanged:
+            raise changed(self.file.path)
+
 
 def all_rows(numbers: range) -> Container[int]:
     """Every row of a range is wanted."""
@@ -171,11 +195,7 @@ class JobFile:
     def _pieces(self) -> Iterator[RowPiece]:
         """The rows of all files, with the values of their folders, as each format has them."""
         for checked in self._files:
-            pieces = _READERS[checked.file.format][1]
-            for piece in pieces(checked.file.path, checked.facts, checked.columns):
-                # else rows of another content would stand under the digest of this one
-                if not checked.is_unchanged:
-                    raise changed(checked.file.path)
+            for piece in checked.pieces():
                 for row in piece.rows:
                     self._complete(row, checked.file)
                 yield piece

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from schemas.errors import BadInput
 from services.arrow_values import column_values
-from services.row_pieces import BYTES_PER_BATCH, ROWS_DECODED, FileFacts, RowPiece, changed, damaged
+from services.row_pieces import BYTES_PER_BATCH, ROWS_DECODED, FileFacts, RowPiece, damaged
 
 #: a column is read in pieces of this many bytes, not a whole row group at once
 _BUFFER_BYTES = 1_000_000
@@ -33,20 +33,18 @@ def parquet_facts(path: Path, check: Callable[[FileFacts], None]) -> FileFacts:
     return facts
 
 
-def parquet_pieces(path: Path, facts: FileFacts, columns: Sequence[str]) -> Iterator[RowPiece]:
+def parquet_pieces(path: Path, _facts: FileFacts, columns: Sequence[str]) -> Iterator[RowPiece]:
     """The rows of a Parquet file, in order.
 
     Args:
         path: the file.
-        facts: what was found in it.
+        _facts: what was found in it, which its rows do not need.
         columns: which of its columns are read.
 
     Raises:
-        BadInput: a data page is damaged, or it is no longer the file that was checked.
+        BadInput: a data page is damaged.
     """
     with _opened(path) as parquet:
-        if parquet.metadata.num_rows != facts.rows:
-            raise changed(path)
         try:
             for group in range(parquet.metadata.num_row_groups):
                 for data in _decoded(parquet, group, columns):
