@@ -23,7 +23,7 @@ from services.policy_file import read_policy
 from services.result_file import writable_folder
 from tasks.check_models import checked_models
 from tasks.draw_rows import draw_rows
-from tasks.quote_jobs import Candidate, Quoting
+from tasks.quoting import Candidate, Quoting
 from tasks.start_run import check_lasting, job_file, run_policy
 
 

@@ -100,7 +100,6 @@ WITHOUT_A_TEST_FILE = dict.fromkeys(
         "tasks/find_batch.py",
         "tasks/park_for_review.py",
         "tasks/pause.py",
-        "tasks/quote_jobs.py",
         "tasks/read_approved.py",
         "tasks/read_jobs.py",
         "tasks/report_quote.py",
