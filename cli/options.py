@@ -119,6 +119,11 @@ SimulateOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
 
 
+def option_called(name: str) -> str:
+    """What a field of a flow's form is called where it is an option of a command."""
+    return "The argument jobs" if name == "jobs" else f"The option --{name.replace('_', '-')}"
+
+
 def opened_ledger(url: str | None, *, create: bool = False) -> "Ledger":
     """The ledger at `url`, or, when that is None, the one that the settings name.
 

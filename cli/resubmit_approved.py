@@ -9,6 +9,7 @@ from cli.options import (
     ResultsOption,
     RunBudgetOption,
     SimulateOption,
+    option_called,
     require_ledger,
 )
 from flows.resubmit_approved import resubmit_approved as resubmit_flow
@@ -42,7 +43,7 @@ def resubmit_approved(
 
     def work() -> object:
         # report plain mistakes at once, before a Prefect server starts
-        ResubmitForm.checked(asked)
+        ResubmitForm.checked(asked, option_called)
         read_policy(policy or Settings().policy)
         require_ledger(ledger_url_of(ledger))
         with endpoint(simulate=simulate) as base_url:

@@ -48,9 +48,15 @@ def _engine_at(url: str, make: Callable[[URL], Engine]) -> Engine:
         return make(make_url(with_driver(url)))
     except (ArgumentError, ImportError, ValueError, OSError) as error:
         raise BadInput(
-            f"The ledger URL cannot be used ({type(error).__name__}); write it like sqlite:////folder/ledger.db "
+            f"The ledger URL cannot be used ({type(error).__name__}); write it like {_written_like(url)} "
             "or postgresql+psycopg://user@host/database."
         ) from error
+
+
+def _written_like(url: str) -> str:
+    """How a SQLite ledger is named: the path that somebody named it by, unless it may be an address with a password."""
+    is_path = url and not set(url) & set("@:?%") and url.isprintable()
+    return f"sqlite:///{url}" if is_path else "sqlite:////folder/ledger.db"
 
 
 def _reading(url: URL) -> Engine:

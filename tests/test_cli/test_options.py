@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.options import opened_ledger, require_ledger, usd_amount
+from cli.options import opened_ledger, option_called, require_ledger, usd_amount
 from schemas.errors import BadInput
+from schemas.forms.flow_forms import NightlyForm, QuoteForm, ResubmitForm, ToolAuditForm
 from tests.strategies import quick_ledger, texts
 
 READING = [
@@ -155,3 +156,25 @@ def test_anything_else_is_refused_with_the_options_name(text):
 
 def test_the_largest_amount_is_just_under_a_million():
     assert usd_amount("999999.999999999", "--over") == Decimal("999999.999999999")
+
+
+@pytest.mark.parametrize(
+    ("command", "form"),
+    [
+        ("run", NightlyForm),
+        ("quote", QuoteForm),
+        ("audit-tools", ToolAuditForm),
+        ("resubmit-approved", ResubmitForm),
+    ],
+)
+def test_a_wrong_value_is_named_by_the_option_that_the_person_wrote(weighbridge, command, form):
+    shown = weighbridge(command, "--help").out
+    # where the API is, a command is told by the environment; what is no option has no wrong value
+    of_the_command = [name for name in form.model_fields if name not in ("base_url", "allow_no_jobs")]
+    for name in of_the_command:
+        called = option_called(name).rsplit(" ", 1)[-1]
+        assert called in shown
+    arguments = ["jobs.csv"] if "jobs" in form.model_fields else []
+    if "run_budget_usd" in form.model_fields:
+        ended = weighbridge(command, *arguments, "--run-budget-usd", "12,50")
+        assert ended.sentence.startswith("The option --run-budget-usd '12,50' should be written like 12.50.")

@@ -251,6 +251,20 @@ def test_a_ledger_that_cannot_be_opened_is_a_sentence(url):
     assert str(refused.value).endswith(".")
 
 
+@pytest.mark.parametrize(
+    ("named", "hint"), [("foo.db", "sqlite:///foo.db"), ("/srv/l.db", "sqlite:////srv/l.db")]
+)
+def test_who_names_a_path_is_told_how_it_is_written_as_an_address(named, hint):
+    with pytest.raises(BadInput, match=f"write it like {hint} or"):
+        open_ledger(named)
+
+
+def test_what_may_have_a_password_is_not_repeated():
+    with pytest.raises(BadInput) as refused:
+        open_ledger("ann:SECRET@host/db")
+    assert "SECRET" not in str(refused.value)
+
+
 def test_a_password_is_shown_nowhere(tmp_path):
     with pytest.raises(RunFailed) as refused:
         open_ledger("postgresql+psycopg://user:SECRET@127.0.0.1:1/ledger")
