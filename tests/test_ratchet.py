@@ -89,7 +89,6 @@ WITHOUT_A_TEST_FILE = dict.fromkeys(
         "services/ledger/verify_results.py",
         "services/ledger/verify_rows.py",
         "services/ledger/verify_windows.py",
-        "services/result_file.py",
         "services/this_process.py",
         "services/tries.py",
         "tasks/check_models.py",
