@@ -1,5 +1,7 @@
 """What several commands share: amounts of USD, and a ledger that reading never makes."""
 
+import re
+import shlex
 import sqlite3
 from contextlib import closing
 from decimal import Decimal
@@ -8,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.options import opened_ledger, option_called, require_ledger, usd_amount
+from cli.options import at_ledger, opened_ledger, option_called, require_ledger, usd_amount
 from schemas.errors import BadInput
 from schemas.forms.flow_forms import NightlyForm, QuoteForm, ResubmitForm, ToolAuditForm
+from schemas.words import masked_url
 from tests.strategies import quick_ledger, texts
 
 READING = [
@@ -178,3 +181,20 @@ def test_a_wrong_value_is_named_by_the_option_that_the_person_wrote(weighbridge,
     if "run_budget_usd" in form.model_fields:
         ended = weighbridge(command, *arguments, "--run-budget-usd", "12,50")
         assert ended.sentence.startswith("The option --run-budget-usd '12,50' should be written like 12.50.")
+
+
+@given(st.text(min_size=1, alphabet=st.characters(exclude_characters="`", exclude_categories=["Cs", "Cc"])))
+def test_a_hint_leads_to_the_ledger_that_was_named_and_to_no_other(name):
+    url = f"sqlite:///{name}"
+    hint = "`weighbridge collect` settles them; `weighbridge runs --limit 5` lists them."
+    assert at_ledger(hint, None) == hint
+    first, second = re.findall("`(.*?)`", at_ledger(hint, url))
+    option = ["--ledger", masked_url(url)]
+    assert shlex.split(first) == ["weighbridge", "collect", *option]
+    assert shlex.split(second) == ["weighbridge", "runs", "--limit", "5", *option]
+
+
+def test_a_hint_has_no_password():
+    shown = at_ledger("`weighbridge collect`", "postgres://ann:SECRET@host/db")
+    assert "SECRET" not in shown
+    assert '--ledger "$WEIGHBRIDGE_LEDGER"' in shown
