@@ -3,13 +3,24 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from rules.run_outcome import FATAL_REASONS
 from schemas.looked_up import RunLine
-from schemas.outcome import Outcome, RunOutcome
+from schemas.outcome import Outcome, Reason, RunOutcome
 from schemas.report import RunReport
 
 #: how long it has not ended: somebody works on it, or nobody does
 _AT_WORK, _LEFT = "not ended", "interrupted, not collected"
+#: why a run failed as a whole, by the reason that its rows were deferred for
+FATAL_REASONS = {
+    Reason.ACCESS_DENIED: "The API key was not accepted while the run was under way.",
+    Reason.TAKEN_OVER: "Another process took the run over while this one could not be heard of; it sent no more.",
+    Reason.INTERRUPTED: "The run was interrupted; the next run over the same input goes on from there.",
+    Reason.ENDPOINT_UNUSABLE: "The address does not lead to the API; see the reason of the deferred rows.",
+}
+
+
+def failure_sentence(deferred_for: set[str]) -> str | None:
+    """Why the run failed as a whole, or None when it did not."""
+    return next((words for reason, words in FATAL_REASONS.items() if reason in deferred_for), None)
 
 
 def ended_as(report: RunReport) -> str:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.ended_as import ended_as, stands_as
+from rules.ended_as import FATAL_REASONS, ended_as, failure_sentence, stands_as
 from rules.report_text import title
-from rules.run_outcome import FATAL_REASONS, RunFacts, failure_sentence, run_outcome
+from rules.run_outcome import RunFacts, run_outcome
 from rules.shown_state import StateName, shown_state
 from schemas.looked_up import RunLine
 from schemas.outcome import Outcome, Reason, RunOutcome
