@@ -13,6 +13,7 @@ from cli.options import (
     PromptColumnOption,
     ResultsOption,
     SimulateOption,
+    option_called,
 )
 from cli.screen import print_table, screen
 from flows.audit_tools import audit_tools as audit_flow
@@ -52,7 +53,7 @@ def audit_tools(
 
     def work() -> ToolAudit:
         # report plain mistakes at once, before a Prefect server starts
-        ToolAuditForm.checked({"jobs": jobs} | asked)
+        ToolAuditForm.checked({"jobs": jobs} | asked, option_called)
         check_input(jobs, policy, id_column, prompt_column)
         with endpoint(simulate=simulate) as base_url:
             return ToolAudit.model_validate(result_of(audit_flow, jobs, **asked, base_url=base_url))

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli.options import LedgerOption, opened_ledger
+from cli.options import LedgerOption, at_ledger, opened_ledger
 from schemas.batch import BatchPlace
 from schemas.errors import BadInput, RunFailed
 from schemas.job import RunId
@@ -28,8 +28,8 @@ def cancel(
     client_for()
     canceled = asyncio.run(_cancel_batches(opened, RunId(run)))
     print(
-        f"The provider was asked to stop {canceled} batch(es) of {run}. When they have ended, `weighbridge collect` "
-        "settles them."
+        f"The provider was asked to stop {canceled} batch(es) of {run}. When they have ended, "
+        + at_ledger("`weighbridge collect` settles them.", ledger)
     )
 
 

@@ -8,6 +8,7 @@ import typer
 
 from cli.options import JsonOption, LedgerOption, PolicyOption, ResultsOption
 from schemas.checkup import CheckState, Diagnosis
+from schemas.ledger_place import ledger_url_of
 from schemas.outcome import EXIT_CODES, RunOutcome
 from schemas.settings import Settings
 from tasks.examine import Installation, examine
@@ -33,7 +34,7 @@ def doctor(
     settings = Settings()
     here = Installation(
         policy=policy or settings.policy,
-        ledger_url=ledger or settings.ledger_url,
+        ledger_url=ledger_url_of(ledger),
         results=results or Path(settings.results),
         base_url=base_url,
     )

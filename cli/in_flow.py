@@ -23,6 +23,7 @@ from cli.options import SIMULATED_LEDGER
 from cli.show_report import print_report
 from flows.final_state import NotComplete
 from schemas.errors import Interrupted
+from schemas.ledger_place import named_ledger_url
 from schemas.outcome import EXIT_CODES, RunOutcome
 from schemas.report import RunReport
 from services.early_server import wait_for_early_server
@@ -188,7 +189,7 @@ def endpoint(*, simulate: bool) -> Iterator[str | None]:
 def places(ledger: str | None, results: Path | None, *, simulate: bool) -> tuple[str | None, str | None]:
     """The ledger's URL and the results folder of a run; simulated runs have their own. None leaves it to the settings."""
     if simulate:
-        ledger = ledger or os.environ.get("WEIGHBRIDGE_LEDGER") or f"sqlite:///{SIMULATED_LEDGER.absolute()}"
+        ledger = named_ledger_url(ledger) or f"sqlite:///{SIMULATED_LEDGER.absolute()}"
         results = results or Path(os.environ.get("WEIGHBRIDGE_RESULTS") or _SIMULATED_RESULTS)
     folder = str(results) if results else None
     return ledger, folder

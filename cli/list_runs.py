@@ -7,6 +7,7 @@ import typer
 
 from cli.options import JsonOption, LedgerOption, looked_at
 from cli.screen import print_table, screen, shown_most, shown_usd
+from rules.ended_as import stands_as
 from schemas.forms.bounds import MOST_WHOLE
 from schemas.looked_up import RunLine
 from schemas.money import usd_text
@@ -34,7 +35,8 @@ def list_runs(
 
 def run_values(run: RunLine) -> dict[str, Any]:
     """A run as JSON values: moments as ISO 8601, money as USD."""
-    values = run._asdict()
+    values = run._asdict() | {"ended_as": stands_as(run)}
+    del values["report"], values["is_left"]
     for name in ("started_at", "ended_at"):
         values[name] = values[name] and values[name].isoformat()
     for name in ("spent", "held"):
@@ -51,7 +53,7 @@ def _cells(run: RunLine) -> tuple[str, ...]:
         f"{run.started_at:%Y-%m-%d %H:%M}",
         printable(run.jobs_path),
         mode,
-        run.outcome or "not ended",
+        stands_as(run),
         jobs,
         shown_usd(run.spent_nano_usd),
         shown_most(run.held_nano_usd or None),

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rules.ledger_option import ledger_option
 from schemas.errors import BadInput
 from schemas.forms.bounds import LEAST_ROWS, LEAST_SEED, LEAST_TOKENS, LEAST_WORKERS, MOST_WORKERS
-from schemas.ledger_place import ledger_url_of, plain_sqlite_file
+from schemas.ledger_place import ledger_url_of, plain_sqlite_file, with_driver
 from schemas.outcome import Mode, Runner
+from schemas.words import masked_url
 
 if TYPE_CHECKING:
     from services.ledger import Ledger
@@ -29,6 +31,9 @@ _OTHER_LEDGERS = {
 _MOST_USD = 1_000_000
 #: what `Decimal` reads besides, such as 1_0 or 1e-9, is more likely a slip than an amount
 _PLAIN_DECIMAL = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)")
+
+#: a command in a hint
+_COMMAND = re.compile(r"`(weighbridge [^`]*)`")
 
 PolicyOption = Annotated[Path | None, typer.Option(help="The policy file (TOML).")]
 LedgerOption = Annotated[
@@ -122,6 +127,22 @@ SimulateOption = Annotated[
     bool, typer.Option("--simulate", help="Use a simulator on this machine: no key, no money.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
+
+
+def option_called(name: str) -> str:
+    """What a field of a flow's form is called where it is an option of a command."""
+    return "The argument jobs" if name == "jobs" else f"The option --{name.replace('_', '-')}"
+
+
+def at_ledger(hint: str, ledger: str | None) -> str:
+    """A hint whose commands lead to the ledger that the person named by an option; else they find it as this one did.
+
+    Args:
+        hint: each command of it between backticks.
+        ledger: the option; None: it was left out.
+    """
+    option = "" if ledger is None else ledger_option(masked_url(with_driver(ledger)))
+    return _COMMAND.sub(lambda found: f"`{found[1]}{option}`", hint)
 
 
 def opened_ledger(url: str | None, *, create: bool = False) -> "Ledger":

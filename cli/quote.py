@@ -22,6 +22,7 @@ from cli.options import (
     RunBudgetOption,
     SeedOption,
     SimulateOption,
+    option_called,
 )
 from cli.show_quote import print_quote
 from flows.quote import quote as quote_flow
@@ -59,7 +60,7 @@ def quote(
 
     Every job is counted, which is free, and the counts are kept: the run after it counts nothing again. Nothing is
     sent, held or parked. `run --quote ID` then holds the run to the quote. Exit codes: 0 when all is well, 3 when
-    today's caps would defer jobs, 4 when rows would be rejected, 2 for wrong input, 1 for anything else.
+    today's caps would defer jobs, 4 when rows would be rejected or are of unknown outcome, 2 for wrong input, 1 for anything else.
     """
     ledger_url, folder = places(ledger, results, simulate=simulate)
 
@@ -81,7 +82,7 @@ def quote(
 
     def work() -> QuoteReport:
         # report plain mistakes at once, before a Prefect server starts
-        QuoteForm.checked({"jobs": jobs} | asked)
+        QuoteForm.checked({"jobs": jobs} | asked, option_called)
         check_input(jobs, policy, id_column, prompt_column)
         if against is not None:
             read_policy(against)

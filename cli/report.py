@@ -1,11 +1,10 @@
 """`weighbridge report [RUN]`."""
 
-import json
 from typing import Annotated
 
 import typer
 
-from cli.options import JsonOption, LedgerOption, looked_at
+from cli.options import JsonOption, LedgerOption, at_ledger, looked_at
 from cli.show_report import print_report
 from schemas.errors import BadInput
 from schemas.report import RunReport
@@ -19,14 +18,14 @@ def report(
     as_json: JsonOption = False,
 ) -> None:
     """Show the report of a run."""
-    found = _report_of(looked_at(ledger), run)
+    found = _report_of(looked_at(ledger), run, ledger)
     if as_json:
         print(found.model_dump_json())
     else:
         print_report(found)
 
 
-def _report_of(url: str, run_id: str | None) -> RunReport:
+def _report_of(url: str, run_id: str | None, ledger: str | None) -> RunReport:
     """The report of one run, or of the latest.
 
     Raises:
@@ -34,11 +33,9 @@ def _report_of(url: str, run_id: str | None) -> RunReport:
     """
     found = latest_report(url, run_id)
     if found is None:
-        name = f"run {run_id}" if run_id is not None else "runs yet"
-        raise BadInput(f"The ledger {masked_url(url)} has no {name}.")
-    # SQLite has JSON as text, and keeps a report that there is not as the text null
-    report = json.loads(found.report) if isinstance(found.report, str) else found.report
-    if report is None:
+        name = f"run {run_id}; `weighbridge runs` lists those there are" if run_id is not None else "runs yet"
+        raise BadInput(at_ledger(f"The ledger {masked_url(url)} has no {name}.", ledger))
+    if found.report is None:
         state = "has not ended yet" if found.ended_at is None else "ended early and has no report"
         raise BadInput(f"Run {found.run_id} {state}; its jobs are in the table jobs of the ledger.")
-    return RunReport.model_validate(report)
+    return RunReport.model_validate(found.report)

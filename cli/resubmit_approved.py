@@ -9,10 +9,12 @@ from cli.options import (
     ResultsOption,
     RunBudgetOption,
     SimulateOption,
+    option_called,
     require_ledger,
 )
 from flows.resubmit_approved import resubmit_approved as resubmit_flow
 from schemas.forms.flow_forms import ResubmitForm
+from schemas.ledger_place import ledger_url_of
 from schemas.settings import Settings
 from services.policy_file import read_policy
 
@@ -41,9 +43,9 @@ def resubmit_approved(
 
     def work() -> object:
         # report plain mistakes at once, before a Prefect server starts
-        ResubmitForm.checked(asked)
+        ResubmitForm.checked(asked, option_called)
         read_policy(policy or Settings().policy)
-        require_ledger(ledger or Settings().ledger_url)
+        require_ledger(ledger_url_of(ledger))
         with endpoint(simulate=simulate) as base_url:
             return result_of(resubmit_flow, **asked, base_url=base_url)
 

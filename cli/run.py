@@ -29,6 +29,7 @@ from cli.options import (
     SimulateOption,
     ThinkingBudgetOption,
     WorkersOption,
+    option_called,
 )
 from flows.nightly_batch import nightly_batch
 from schemas.forms.flow_forms import NightlyForm
@@ -73,7 +74,7 @@ def run(
 
     def work() -> object:
         # report plain mistakes at once, before a Prefect server starts
-        NightlyForm.checked({"jobs": jobs} | asked)
+        NightlyForm.checked({"jobs": jobs} | asked, option_called)
         check_input(jobs, policy, id_column, prompt_column)
         with endpoint(simulate=simulate) as base_url:
             return result_of(nightly_batch, jobs, **asked, base_url=base_url)

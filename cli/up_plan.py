@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from schemas.ledger_place import plain_sqlite_file
+from schemas.ledger_place import plain_sqlite_file, with_driver
 from schemas.words import masked_url
 from services.children import ChildCommand
 
@@ -90,7 +90,7 @@ class UpPlan:
     @property
     def ledger_url(self) -> str:
         """The ledger that the caller's setting names, at an absolute place; else the one in the home."""
-        named = self.caller.get("WEIGHBRIDGE_LEDGER") or f"sqlite:///{self.home / 'ledger.db'}"
+        named = with_driver(self.caller.get("WEIGHBRIDGE_LEDGER") or f"sqlite:///{self.home / 'ledger.db'}")
         file = plain_sqlite_file(named)
         return named if file is None else f"sqlite:///{self.folder / file}"
 

@@ -5,14 +5,16 @@ from prefect.states import Completed, Failed
 
 from flows.final_state import NOWHERE, unless_cancelled
 from flows.shown_form import shown_form
+from rules.collection_text import collection_text
 from schemas.batch import Collection
 from schemas.errors import WeighbridgeError
 from schemas.forms.flow_forms import CollectForm
+from schemas.ledger_place import ledger_url_of
 from schemas.policy_sections import RateLimits
-from schemas.settings import Settings
 from services.flow_process import prepare_flow_process
 from services.gateway import open_gateway
 from services.ledger import open_ledger
+from services.ledger.left_behind import is_something_left
 from tasks.collect import collect
 
 
@@ -21,28 +23,26 @@ from tasks.collect import collect
 async def collect_batches(ledger: str | None = None, base_url: str | None = None) -> State[Collection]:
     """Look at every batch that an interrupted run left behind; settle those that have ended, and finish their runs.
 
-    Needs ANTHROPIC_API_KEY in the environment of the worker that runs it.
+    Needs ANTHROPIC_API_KEY in the environment of the worker that runs it, unless nothing is left.
     """
     given = dict(locals())
     try:
         given = CollectForm.checked(given)
-        collection = await one_collection(given["ledger"] or Settings().ledger_url, given["base_url"])
+        collection = await one_collection(ledger_url_of(given["ledger"]), given["base_url"])
     except WeighbridgeError as error:
         return await unless_cancelled(Failed(message=str(error), data=error))
-    message = (
-        f"{len(collection.reports)} runs finished, {collection.still_out} batches still with the provider"
-    )
-    if collection.elsewhere:
-        message += f", {collection.elsewhere} of them at another endpoint or in another workspace"
+    message = collection_text(collection)
     get_run_logger().info(message)
     return await unless_cancelled(Completed(message=message, data=collection))
 
 
 async def one_collection(ledger_url: str, base_url: str | None) -> Collection:
-    """The collection itself."""
+    """The collection itself; where nothing is left to collect, nobody is asked, and no key is needed."""
     prepare_flow_process()
     opened = open_ledger(ledger_url)
     try:
+        if not is_something_left(opened):
+            return Collection(nothing_left=True)
         async with open_gateway(RateLimits(), base_url, opened) as gateway:
             await gateway.models()
             return await collect(opened, gateway)

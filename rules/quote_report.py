@@ -59,14 +59,18 @@ def quote_figures(tally: QuoteTally, caps: Sequence[QuotedCap], policy: Policy) 
         uncounted=rows[Outcome.FAILED],
         shared=tally.shared,
     )
-    why_deferred = {Reason.RUN_BUDGET} if deferred else set()
     facts = RunFacts(
         rows={
             Outcome.REJECTED: jobs.rejected,
             Outcome.FAILED: jobs.uncounted,
+            Outcome.UNKNOWN: rows[Outcome.UNKNOWN],
             Outcome.DEFERRED: jobs.deferred,
         },
-        reasons={Outcome.DEFERRED: why_deferred},
+        reasons={
+            Outcome.DEFERRED: {Reason.RUN_BUDGET} if deferred else set(),
+            Outcome.REVIEW: {reason for outcome, reason in tally.reasons if outcome is Outcome.REVIEW},
+        },
+        rejected_by_reviewer=tally.reasons[Outcome.REJECTED, Reason.REJECTED_BY_REVIEWER],
     )
     return QuoteReport(
         quote_id="",

@@ -1,7 +1,7 @@
 """The tally of a quote: what a run would make of each row, summed up."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -38,22 +38,58 @@ class QuotedRow:
     is_shared: bool = False
 
 
+def ended_row(
+    job: QueuedJob, outcome: Outcome, reason: Reason | None, detail: str | None = None
+) -> QuotedRow:
+    """A row that would not be sent."""
+    return QuotedRow(job.row_number, job.job_id, job, outcome, reason, detail)
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierAttempts:
+    """How earlier attempts stand at a job that no answer on record serves.
+
+    Attributes:
+        states: of the attempts, those that failed left out; an answer among them was cut off.
+        in_batch: the one in flight is in a batch, whose answer the run waits for.
+    """
+
+    states: frozenset[AttemptState] = frozenset()
+    in_batch: bool = False
+
+
 def ending_by_attempts(
-    states: Collection[AttemptState], *, parks_unknown: bool
+    earlier: EarlierAttempts, weighed: Outcome | None, *, parks_unknown: bool, parks_cut_off: bool
 ) -> tuple[Outcome, Reason | None] | None:
-    """What earlier attempts make of a job, by the states that they are in; None: it would be sent.
+    """What earlier attempts make of a job; None: it ends as it was weighed.
 
     Args:
-        states: of the attempts, those that failed left out.
+        earlier: the attempts.
+        weighed: what the job would end as without them; None: it would be sent.
         parks_unknown: whether a job whose attempt may have been billed waits for a person.
+        parks_cut_off: whether one whose answer was cut off does.
     """
-    if AttemptState.SUCCEEDED in states:
-        return Outcome.SUCCEEDED, None
-    if AttemptState.OPEN in states:
-        return Outcome.DEFERRED, Reason.IN_FLIGHT_ELSEWHERE
-    if AttemptState.UNKNOWN in states and parks_unknown:
-        return Outcome.REVIEW, Reason.UNKNOWN_OUTCOME
-    return None
+    states = earlier.states
+    in_doubt = AttemptState.UNKNOWN in states and parks_unknown
+    over_limits = weighed is Outcome.REVIEW
+    is_cut_off = weighed is None and AttemptState.SUCCEEDED in states and parks_cut_off
+    ending: tuple[Outcome, Reason | None] | None = None
+    if over_limits or is_cut_off:
+        # what may have been billed comes before all else that a person has to decide
+        if in_doubt:
+            ending = Outcome.UNKNOWN, Reason.UNKNOWN_OUTCOME
+        elif is_cut_off:
+            ending = Outcome.REVIEW, Reason.CUT_OFF
+    elif weighed is None:
+        if AttemptState.OPEN in states and earlier.in_batch:
+            ending = Outcome.SUCCEEDED, Reason.IN_FLIGHT_ELSEWHERE
+        elif AttemptState.SUCCEEDED in states:
+            ending = Outcome.SUCCEEDED, None
+        elif AttemptState.OPEN in states:
+            ending = Outcome.DEFERRED, Reason.IN_FLIGHT_ELSEWHERE
+        elif in_doubt:
+            ending = Outcome.UNKNOWN, Reason.UNKNOWN_OUTCOME
+    return ending
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +156,7 @@ class QuoteTally:
             return
         self.rows[row.outcome] += weight
         if row.outcome is not None:
-            if row.outcome is Outcome.REVIEW:
+            if row.outcome in (Outcome.REVIEW, Outcome.UNKNOWN):
                 self.policies[self._own].review += weight
             self.reasons[row.outcome, str(row.reason or "answered")] += weight
         elif row.quote is not None and row.job is not None:

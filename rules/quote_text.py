@@ -27,9 +27,9 @@ WAY_HEADINGS = (
 
 _MEANINGS = {
     "priced": "would be sent",
-    "answered": "answered by an earlier run: they cost nothing",
+    "answered": "answered by an earlier run, or soon by one of its batches: they cost nothing",
     "shared": "same request as another row: they get its answer and cost nothing",
-    "review": "would wait for a person",
+    "review": "would wait for a person, or are of unknown outcome",
     "deferred": "not enough money under today's caps, or in flight in another run",
     "rejected": "not a valid request: fix the row",
     "uncounted": "could not be counted: quote again",

@@ -1,6 +1,7 @@
 """The report as people read it: the same rows for the terminal, the Markdown file and the Prefect artifact."""
 
 from rules.cache_figures import hits
+from rules.ended_as import ended_as
 from rules.ledger_option import ledger_option
 from rules.raise_caps import need_sentence
 from schemas.money import usd_most, usd_rounded
@@ -23,7 +24,7 @@ Rows = list[tuple[str, ...]]
 
 def title(report: RunReport) -> str:
     simulated = " (simulated: no real API, no real money)" if report.simulated else ""
-    return f"{report.run_id}: {report.outcome.value.replace('_', ' ')}{simulated}"
+    return f"{report.run_id}: {ended_as(report)}{simulated}"
 
 
 def job_rows(report: RunReport) -> Rows:

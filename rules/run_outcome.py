@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from rules.ended_as import FATAL_REASONS
 from schemas.budget import Window
 from schemas.money import to_usd
 from schemas.outcome import MONEY_REASONS, Outcome, Reason, RunOutcome
@@ -10,19 +11,6 @@ from schemas.policy import Policy
 from schemas.report import (
     PassedCap,
 )
-
-#: why a run failed as a whole, by the reason that its rows were deferred for
-FATAL_REASONS = {
-    Reason.ACCESS_DENIED: "The API key was not accepted while the run was under way.",
-    Reason.TAKEN_OVER: "Another process took the run over while this one could not be heard of; it sent no more.",
-    Reason.INTERRUPTED: "The run was interrupted; the next run over the same input goes on from there.",
-    Reason.ENDPOINT_UNUSABLE: "The address does not lead to the API; see the reason of the deferred rows.",
-}
-
-
-def failure_sentence(deferred_for: set[str]) -> str | None:
-    """Why the run failed as a whole, or None when it did not."""
-    return next((words for reason, words in FATAL_REASONS.items() if reason in deferred_for), None)
 
 
 @dataclass(frozen=True, slots=True)

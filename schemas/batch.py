@@ -117,8 +117,10 @@ class Collection:
         reports: of the runs that are finished now.
         still_out: batches that are not settled yet, those of other places included.
         elsewhere: those of them that belong to another endpoint or workspace, so that waiting does not help.
+        nothing_left: nothing was there to be collected, and nobody was asked.
     """
 
     reports: list[RunReport] = field(default_factory=list)
     still_out: int = 0
     elsewhere: int = 0
+    nothing_left: bool = False

@@ -12,6 +12,8 @@ class RunLine(NamedTuple):
         jobs: rows read; None: they were pruned.
         ended_at, outcome: None while it has not ended.
         spent_nano_usd, held_nano_usd: of its own window; None: it was pruned, or nothing was ever held.
+        is_left: it has not ended, and nobody works on it.
+        report: what it reported; None: it has no report.
     """
 
     run_id: str
@@ -24,6 +26,8 @@ class RunLine(NamedTuple):
     jobs: int | None
     spent_nano_usd: int | None
     held_nano_usd: int | None
+    is_left: bool
+    report: dict[str, Any] | None
 
 
 class ReportLine(NamedTuple):
@@ -31,12 +35,12 @@ class ReportLine(NamedTuple):
 
     Attributes:
         ended_at: None while it has not ended.
-        report: as JSON text, or as what it says; None: it has none.
+        report: None: it has none.
     """
 
     run_id: str
     ended_at: datetime | None
-    report: str | dict[str, Any] | None
+    report: dict[str, Any] | None
 
 
 class JobLine(NamedTuple):

@@ -19,8 +19,9 @@ class QuotedJobs(_QuotePart):
 
     Attributes:
         priced: would be sent.
-        answered: were answered by an earlier run, and cost nothing.
+        answered: were answered by an earlier run, or are in one of its batches that the run waits for; they cost nothing.
         again: of the priced ones, those that were answered before and would be paid for again.
+        review: would wait for a person, those of unknown outcome included.
         uncounted: could not be counted.
         shared: would get the answer to another row with the same payload, and cost nothing.
     """

@@ -1,20 +1,17 @@
-"""Where things are when nobody says otherwise. Each is an environment variable: WEIGHBRIDGE_LEDGER and so on."""
+"""Where things are when nobody says otherwise. Each is an environment variable: WEIGHBRIDGE_RESULTS and so on."""
 
 from pathlib import Path
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from schemas.ledger_place import default_ledger_url
-
 DEFAULT_POLICY = Path(__file__).resolve().parents[1] / "data" / "policies" / "default.toml"
 
 
 class Settings(BaseSettings):
-    """The installation's defaults.
+    """The installation's defaults. Where the ledger is, WEIGHBRIDGE_LEDGER, is read by `schemas.ledger_place`.
 
     Attributes:
-        ledger: a SQLAlchemy URL; None: data/ledger.db below the current folder.
         results: the folder that a run's results go to, each run into its own.
         policy: a policy file.
         review_url: the address of the review page, as the people who read reports reach it; None: none is known.
@@ -23,12 +20,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="WEIGHBRIDGE_")
 
-    ledger: str | None = None
     results: Path = Path("data/results")
     policy: Path = DEFAULT_POLICY
     review_url: str | None = None
     lease_seconds: int = Field(default=300, ge=3, le=86_400)
-
-    @property
-    def ledger_url(self) -> str:
-        return self.ledger or default_ledger_url()

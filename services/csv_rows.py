@@ -17,7 +17,7 @@ import pyarrow.csv as arrow_csv
 
 from schemas.errors import BadInput
 from services.parquet_rows import rows_of
-from services.row_pieces import ROWS_DECODED, FileFacts, RowPiece, changed, damaged, file_stamp, unpacked
+from services.row_pieces import ROWS_DECODED, FileFacts, RowPiece, damaged, unpacked
 
 #: bytes parsed together, at least; and at most, which is more than any request may have
 _LEAST_BLOCK, _MOST_BLOCK = 4_000_000, 512_000_000
@@ -43,7 +43,6 @@ def csv_facts(path: Path, check: Callable[[FileFacts], None]) -> FileFacts:
         BadInput: that, or it has no header, a row with another number of values, or a quotation mark in a wrong place.
     """
     try:
-        stamp = file_stamp(path)
         names, delimiter = _header(path)
         check(FileFacts(names, 0))
         rows, blank_rows, longest = _counted(path, len(names), delimiter)
@@ -58,7 +57,6 @@ def csv_facts(path: Path, check: Callable[[FileFacts], None]) -> FileFacts:
     return FileFacts(
         names,
         rows,
-        stamp=stamp,
         block_bytes=block_bytes,
         delimiter=delimiter,
         blank_rows=blank_rows,
@@ -74,12 +72,10 @@ def csv_pieces(path: Path, facts: FileFacts, columns: Sequence[str]) -> Iterator
         columns: which of its columns are read.
 
     Raises:
-        BadInput: it cannot be read any more, or is no longer the file that was checked.
+        BadInput: it cannot be read to its end.
     """
     rows = 0
     try:
-        if file_stamp(path) != facts.stamp:
-            raise changed(path)
         with _reader(path, facts, columns) as reader:
             for batch in reader:
                 wanted = batch.slice(0, max(0, facts.rows - rows))

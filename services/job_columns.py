@@ -180,9 +180,11 @@ class InputColumns:
             if one.is_needed and one.name not in names:
                 like = _closest(names, (one.name,))
                 hint = f" Perhaps {like} is meant." if like else ""
+                in_template = self.columns.template is not None and one.name in self.columns.template.columns
+                where = "--prompt-column, the policy" if in_template else "the policy"
                 raise BadInput(
                     f"{file.path} has no column {_shown(one.name)}, {one.role}. It has {_listed(names)}.{hint} Correct "
-                    "the policy or the file; nothing was sent."
+                    f"{where} or the file; nothing was sent."
                 )
 
     def refuse_others(self, row: dict[str, Any]) -> None:

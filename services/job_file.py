@@ -63,6 +63,39 @@ class _Checked:
         except OSError:
             return False
 
+    def pieces(self, leaves_out: Callable[[range], bool]) -> Iterator[RowPiece]:
+        """Its rows, as long as it is the file that was looked at.
+
+        Rows of another content would stand under the digest of this one; and what a reader cannot make out of another
+        content is no damage.
+
+        Args:
+            leaves_out: whether none of the rows of a range is wanted; where the format allows it, they are not decoded.
+
+        Raises:
+            BadInput: it was changed, or cannot be read to its end.
+        """
+        self._assert_unchanged()
+        try:
+            for piece in self._read(leaves_out):
+                self._assert_unchanged()
+                yield piece
+        except BadInput:
+            self._assert_unchanged()
+            raise
+        # one that was cut off between two pieces has no piece that says so
+        self._assert_unchanged()
+
+    def _read(self, leaves_out: Callable[[range], bool]) -> Iterator[RowPiece]:
+        what = (self.file.path, self.facts, self.columns)
+        if self.file.format is JobFormat.PARQUET:
+            return parquet_pieces(*what, leaves_out)
+        return _READERS[self.file.format][1](*what)
+
+    def _assert_unchanged(self) -> None:
+        if not self.is_unchanged:
+            raise changed(self.file.path)
+
 
 def all_rows(numbers: range) -> Container[int]:
     """Every row of a range is wanted."""
@@ -174,16 +207,9 @@ class JobFile:
         """The rows of all files, with the values of their folders, as each format has them."""
         first = 0
         for checked in self._files:
-            what = (checked.file.path, checked.facts, checked.columns)
-            if checked.file.format is JobFormat.PARQUET:
-                pieces = parquet_pieces(*what, partial(_none_is_wanted, wanted, first, end))
-            else:
-                pieces = _READERS[checked.file.format][1](*what)
+            pieces = checked.pieces(partial(_none_is_wanted, wanted, first, end))
             first += checked.facts.rows
             for piece in pieces:
-                # else rows of another content would stand under the digest of this one
-                if not checked.is_unchanged:
-                    raise changed(checked.file.path)
                 for row in piece.rows:
                     self._complete(row, checked.file)
                 yield piece

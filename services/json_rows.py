@@ -21,9 +21,7 @@ from services.row_pieces import (
     ROWS_DECODED,
     FileFacts,
     RowPiece,
-    changed,
     damaged,
-    file_stamp,
     unpacked,
 )
 
@@ -48,7 +46,6 @@ def json_facts(path: Path, check: Callable[[FileFacts], None]) -> FileFacts:
     rows = objects = 0
     is_enough = False
     try:
-        stamp = file_stamp(path)
         for line in _lines(path):
             rows += 1
             if rows == 1 and line.lstrip().startswith(b"["):
@@ -65,28 +62,26 @@ def json_facts(path: Path, check: Callable[[FileFacts], None]) -> FileFacts:
         raise damaged(path, error) from error
     if rows and not objects:
         raise _no_lines(path)
-    facts = FileFacts(tuple(names), rows, stamp=stamp)
+    facts = FileFacts(tuple(names), rows)
     if rows:
         check(facts)
     return facts
 
 
-def json_pieces(path: Path, facts: FileFacts, columns: Sequence[str]) -> Iterator[RowPiece]:
+def json_pieces(path: Path, _facts: FileFacts, columns: Sequence[str]) -> Iterator[RowPiece]:
     """The rows of a JSON Lines file, in order; a line that is not an object has an `Unfit` under its number.
 
     Args:
         path: the file.
-        facts: what was found in it.
+        _facts: what was found in it, which its rows do not need.
         columns: which of its columns are read.
 
     Raises:
-        BadInput: it cannot be read any more, or is no longer the file that was checked.
+        BadInput: it cannot be read to its end.
     """
     rows: list[dict[str, Any]] = []
     nbytes = 0
     try:
-        if file_stamp(path) != facts.stamp:
-            raise changed(path)
         for number, line in enumerate(_lines(path), 1):
             rows.append(_row(number, line, columns))
             nbytes += len(line)

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from schemas.errors import BadInput
 from services.arrow_values import column_values
-from services.row_pieces import BYTES_PER_BATCH, ROWS_DECODED, FileFacts, RowPiece, changed, damaged
+from services.row_pieces import BYTES_PER_BATCH, ROWS_DECODED, FileFacts, RowPiece, damaged
 
 #: a column is read in pieces of this many bytes, not a whole row group at once
 _BUFFER_BYTES = 1_000_000
@@ -35,7 +35,7 @@ def parquet_facts(path: Path, check: Callable[[FileFacts], None]) -> FileFacts:
 
 def parquet_pieces(
     path: Path,
-    facts: FileFacts,
+    _facts: FileFacts,
     columns: Sequence[str],
     leaves_out: Callable[[range], bool] = lambda _: False,
 ) -> Iterator[RowPiece]:
@@ -43,16 +43,14 @@ def parquet_pieces(
 
     Args:
         path: the file.
-        facts: what was found in it.
+        _facts: what was found in it, which its rows do not need.
         columns: which of its columns are read.
         leaves_out: whether none of the rows of a range is wanted; asked of each row group, which then is not decoded.
 
     Raises:
-        BadInput: a data page is damaged, or it is no longer the file that was checked.
+        BadInput: a data page is damaged.
     """
     with _opened(path) as parquet:
-        if parquet.metadata.num_rows != facts.rows:
-            raise changed(path)
         try:
             first = 0
             for group in range(parquet.metadata.num_row_groups):

@@ -21,7 +21,7 @@ from rules.read_bill import Unreadable, sorted_pages
 from schemas.bill import Pages
 from schemas.errors import BadInput, RunFailed
 from schemas.words import masked_url
-from services.result_file import write_text
+from services.result_file import NotWritten, write_text
 
 ADDRESS = "https://api.anthropic.com"
 #: the same as the gateway's, whose import of the SDK takes seconds
@@ -152,8 +152,8 @@ def save_reports(pages: Pages, path: Path) -> None:
     reports = {"usage": pages.usage, "cost": pages.cost}
     try:
         write_text(path, orjson.dumps(kept | reports, option=orjson.OPT_INDENT_2).decode())
-    except OSError as error:
-        raise BadInput(f"The report cannot be kept in {path} ({type(error).__name__}).") from None
+    except NotWritten as error:
+        raise BadInput(f"The report cannot be kept in {path} ({error.why}).") from None
 
 
 def read_reports(path: Path) -> Pages:

@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,27 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from schemas.errors import BadInput
+from schemas.errors import BadInput, RunFailed
 
 #: rows that are objects of Python at a time while a part is made
 _ROWS_AS_OBJECTS = 1_000
 #: exact USD with nine places
 USD: pa.DataType = pa.decimal128(20, 9)
+
+
+class NotWritten(RunFailed):
+    """A file could not be written, as where the disk is full; nothing of it is left.
+
+    Attributes:
+        why: in the system's words.
+    """
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(
+            f"{path} could not be written ({why}). What was counted, paid for and answered is in the ledger. Make room "
+            "there, or name another folder with --results, and repeat the command: nothing is paid for twice."
+        )
+        self.why = why
 
 
 def get_ready_to_write() -> None:
@@ -54,7 +69,6 @@ def write_parts(
     Returns:
         The parts. There is always one, be it without rows: an empty result has its columns too.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     parts: list[Path] = []
     iterator = iter(rows)
     for number in count():
@@ -85,11 +99,43 @@ def growing_file(path: Path, schema: pa.Schema) -> Iterator[Callable[[Sequence[M
         path: its name; its folder is made when it is not there.
         schema: of its rows.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(".parquet.writing")
-    with pq.ParquetWriter(aside, schema, compression="zstd") as writer:
-        yield lambda rows: writer.write_table(pa.Table.from_pylist(list(rows), schema=schema))
-    aside.replace(path)
+    with _writing(path, aside):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writer = pq.ParquetWriter(aside, schema, compression="zstd")
+
+    def write(rows: Sequence[Mapping[str, Any]]) -> None:
+        with _writing(path, aside):
+            writer.write_table(pa.Table.from_pylist(list(rows), schema=schema))
+
+    try:
+        yield write
+    finally:
+        with _writing(path, aside):
+            writer.close()
+    with _writing(path, aside):
+        aside.replace(path)
+
+
+@contextmanager
+def _writing(path: Path, aside: Path) -> Iterator[None]:
+    """A file is written aside; where that fails, what is of it goes, so that a full disk has room again.
+
+    Args:
+        path: what it is to be called.
+        aside: what it is called meanwhile.
+
+    Raises:
+        NotWritten: it could not be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        with suppress(OSError):
+            aside.unlink()
+        # Arrow puts words of its own before those of the system
+        why = os.strerror(error.errno) if error.errno else type(error).__name__
+        raise NotWritten(path, why) from error
 
 
 def read_parts(folder: Path, stem: str, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -116,10 +162,12 @@ def _parts(folder: Path, stem: str) -> list[Path]:
 
 def _write(path: Path, table: pa.Table) -> Path:
     aside = path.with_suffix(".parquet.writing")
-    pq.write_table(table, aside, compression="zstd")
-    with aside.open("rb") as file:
-        os.fsync(file.fileno())
-    return aside.replace(path)
+    with _writing(path, aside):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(table, aside, compression="zstd")
+        with aside.open("rb") as file:
+            os.fsync(file.fileno())
+        return aside.replace(path)
 
 
 def write_text(path: Path, text: str) -> Path:
@@ -129,7 +177,8 @@ def write_text(path: Path, text: str) -> Path:
 
 def write_bytes(path: Path, data: bytes) -> Path:
     """Write a small file aside and rename it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(path.name + ".writing")
-    aside.write_bytes(data)
-    return aside.replace(path)
+    with _writing(path, aside):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_bytes(data)
+        return aside.replace(path)

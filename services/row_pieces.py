@@ -24,7 +24,6 @@ class FileFacts:
         names: its columns, in their order.
         rows: how many rows it has.
         kinds: the type of each column, where the file says it; where not, values are looked at row by row.
-        stamp: its size and the moment of its last change, by which a change is noticed.
         block_bytes: how much of it is parsed together, so that its longest row fits.
         delimiter: what stands between the values of a row.
         blank_rows: how many rows without any value stand at its end; they are none of its rows.
@@ -33,7 +32,6 @@ class FileFacts:
     names: Sequence[str]
     rows: int
     kinds: Mapping[str, pa.DataType] = field(default_factory=dict)
-    stamp: tuple[int, int] | None = None
     block_bytes: int = 0
     delimiter: str = ","
     blank_rows: int = 0
@@ -71,7 +69,9 @@ def file_stamp(path: Path) -> tuple[int, int]:
 
 def changed(path: Path) -> BadInput:
     """The refusal of a file that is not the one that was checked."""
-    return BadInput(f"{path} was changed while it was read; nothing was sent. Run again when it is complete.")
+    return BadInput(
+        f"{path} was changed or taken away while it was read; nothing was sent. Run again when it is complete."
+    )
 
 
 def damaged(path: Path, error: Exception) -> BadInput:

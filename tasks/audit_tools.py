@@ -23,8 +23,10 @@ from services.ledger import counts
 from services.ledger.tool_calls import tool_calls
 from services.result_file import write_text
 from tasks.count_tokens import JobOnScale
-from tasks.quote_jobs import Quoting, count_batch, quote_under, read_batch
+from tasks.quoting import Quoting
+from tasks.read_quoted import read_batch
 from tasks.step import step
+from tasks.weigh_quoted import count_batch, quote_under
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ import pandas as pd
 from schemas.quote import QuoteReport
 from services.charts import cost_by_policy, job_weights
 from services.result_file import write_bytes
-from tasks.quote_jobs import Quoting
+from tasks.quoting import Quoting
 
 
 def draw_quote(quoting: Quoting, report: QuoteReport) -> list[Path]:

@@ -23,7 +23,7 @@ from services.ledger.windows import used_in_windows
 from services.result_file import write_text
 from tasks.check_quote import terms_of
 from tasks.draw_quote import as_markdown_images, draw_quote
-from tasks.quote_jobs import Quoting
+from tasks.quoting import Quoting
 from tasks.step import step
 
 #: stands for the run that is quoted, which has no window of its own yet

@@ -9,6 +9,7 @@ from prefect.context import FlowRunContext
 
 from rules.cache_figures import cache_figures
 from rules.caps import caps_of
+from rules.ended_as import failure_sentence
 from rules.holds_to_book import HOLDS_TO_BOOK, holds_to_book
 from rules.lesson_figures import drifts, lesson_figures, taught_figures
 from rules.nothing_bought import cut_off_figures, nothing_figures
@@ -17,7 +18,7 @@ from rules.quote_terms import quote_outcome
 from rules.raise_caps import deferred_figures
 from rules.report_page import as_markdown, as_page
 from rules.report_text import alarm_lines
-from rules.run_outcome import RunFacts, failure_sentence, passed_caps, run_outcome, shown_detail
+from rules.run_outcome import RunFacts, passed_caps, run_outcome, shown_detail
 from rules.sample_figures import sample_figures
 from rules.usage_cost import cost_on
 from schemas.money import to_usd

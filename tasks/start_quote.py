@@ -10,6 +10,7 @@ from pathlib import Path
 from rules.quote_policies import compared_policies, own_name, unfitted_policy
 from rules.scale import Scale
 from schemas.errors import BadInput
+from schemas.ledger_place import ledger_url_of
 from schemas.policy import Policy
 from schemas.policy_sections import Margin
 from schemas.run import RunOptions, SampleOptions
@@ -22,7 +23,7 @@ from services.policy_file import read_policy
 from services.result_file import writable_folder
 from tasks.check_models import checked_models
 from tasks.draw_rows import draw_rows
-from tasks.quote_jobs import Candidate, Quoting
+from tasks.quoting import Candidate, Quoting
 from tasks.start_run import check_lasting, job_file, run_policy
 
 
@@ -59,7 +60,7 @@ async def start_quote(
     drawn = None
     if sample is not None:
         drawn = await asyncio.to_thread(draw_rows, file, options.limit, sample.rows, sample.seed)
-    ledger = open_ledger(options.ledger or settings.ledger_url)
+    ledger = open_ledger(ledger_url_of(options.ledger))
     try:
         async with open_gateway(policy.limits, options.base_url, ledger) as gateway:
             others = {} if alone else compared_policies(policy)

@@ -18,6 +18,7 @@ from rules.deadline import deadline_of
 from rules.models import Models
 from schemas.errors import BadInput
 from schemas.job import RunId
+from schemas.ledger_place import ledger_url_of, named_ledger_url
 from schemas.outcome import Mode
 from schemas.policy import Policy
 from schemas.run import OWN_WAY, NewRun, RunOptions, RunReference, Way
@@ -58,7 +59,7 @@ async def start_run(options: RunOptions) -> AsyncIterator[tuple[Run, JobFile | N
     policy = run_policy(options, settings)
     file = job_file(options, policy)
     check_move_done(options, policy, file)
-    ledger_url = options.ledger or settings.ledger_url
+    ledger_url = ledger_url_of(options.ledger)
     check_ledger_for_workers(policy, ledger_url)
     run_id = _new_id()
     results = writable_folder(Path(options.results or settings.results).absolute()) / run_id
@@ -109,7 +110,7 @@ def check_lasting(options: RunOptions, settings: Settings) -> None:
     """
     if options.deployment is None:
         return
-    ledger = options.ledger or settings.ledger
+    ledger = named_ledger_url(options.ledger)
     results = options.results or (str(settings.results) if settings.model_fields_set & {"results"} else None)
     if ledger is None or not is_lasting_url(ledger):
         raise BadInput(

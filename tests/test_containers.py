@@ -86,7 +86,7 @@ def test_server_and_worker_are_as_up_starts_them():
 
 @on_every_service
 def test_every_variable_is_read_by_somebody(name):
-    ours = {f"WEIGHBRIDGE_{field.upper()}" for field in Settings.model_fields}
+    ours = {"WEIGHBRIDGE_LEDGER"} | {f"WEIGHBRIDGE_{field.upper()}" for field in Settings.model_fields}
     ours |= {f"WEIGHBRIDGE_REVIEW_{field.upper()}" for field in ReviewSettings.model_fields}
     # the levels of loggers are read from the file logging.yml of Prefect's, and are no settings of it
     known = ours | OF_THE_API | {"PREFECT_LOGGING_LOGGERS_PREFECT_TASK_RUNS_LEVEL"}

@@ -2,7 +2,7 @@
 
 import json
 
-from cli.options import JsonOption, LedgerOption, opened_ledger
+from cli.options import JsonOption, LedgerOption, at_ledger, opened_ledger
 from cli.review.review_options import (
     AttemptOption,
     BilledOption,
@@ -47,5 +47,6 @@ def accept(
         return
     print(
         f"{what}: the raw answer of {attempt_id} is the answer of its job; {billed_usd} USD booked, and the "
-        f"hold of {held_usd} USD ended. `weighbridge collect` writes the results of its run again."
+        f"hold of {held_usd} USD ended. "
+        + at_ledger("`weighbridge collect` writes the results of its run again.", ledger)
     )

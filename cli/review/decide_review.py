@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.options import JsonOption, LedgerOption, opened_ledger, usd_amount
+from cli.options import JsonOption, LedgerOption, at_ledger, opened_ledger, usd_amount
 from cli.review.review_options import (
     AttemptOption,
     BilledOption,
@@ -45,7 +45,7 @@ def claim(
 ) -> None:
     """Claim reviews, so that nobody else decides about them."""
     decided = reviews.claim(opened_ledger(ledger), ids, reviewer_name(by), take_over=take_over)
-    print_decided(decided, "claimed", as_json=as_json)
+    print_decided(decided, "claimed", ledger, as_json=as_json)
 
 
 def release(
@@ -56,7 +56,7 @@ def release(
 ) -> None:
     """Give claimed reviews back."""
     decided = reviews.release(opened_ledger(ledger), ids, reviewer_name(by))
-    print_decided(decided, "released", as_json=as_json)
+    print_decided(decided, "released", ledger, as_json=as_json)
 
 
 def reopen(
@@ -68,7 +68,7 @@ def reopen(
 ) -> None:
     """Take back decisions that no run has acted on yet."""
     decided = reviews.reopen(opened_ledger(ledger), ids, reviewer_name(by), note=note)
-    print_decided(decided, "reopened", as_json=as_json)
+    print_decided(decided, "reopened", ledger, as_json=as_json)
 
 
 @with_filter
@@ -107,7 +107,7 @@ def approve(
         )
 
     decided = _decide_confirmed(opened, _chosen(ids, which), "Approve", decide, yes=yes)
-    print_decided(decided, "approved", as_json=as_json)
+    print_decided(decided, "approved", ledger, as_json=as_json)
 
 
 @with_filter
@@ -127,7 +127,7 @@ def reject(
         return reviews.reject(opened, chosen, name, note=note, confirmed=confirmed)
 
     decided = _decide_confirmed(opened, _chosen(ids, which), "Reject", decide, yes=yes)
-    print_decided(decided, "rejected", as_json=as_json)
+    print_decided(decided, "rejected", ledger, as_json=as_json)
 
 
 def book(
@@ -161,12 +161,13 @@ def book(
         print(f"{what.capitalize()} {name}: {billed_usd} USD booked; the hold of {held_usd} USD ended.")
 
 
-def print_decided(decided: Decided, word: str, *, as_json: bool) -> None:
+def print_decided(decided: Decided, word: str, ledger: str | None, *, as_json: bool) -> None:
     """Print what a decision changed.
 
     Args:
         decided: what it changed, and which reviews it was refused for.
         word: what was done to the changed ones, such as "approved".
+        ledger: the option that named the ledger.
         as_json: print one JSON object instead of sentences.
 
     Raises:
@@ -176,15 +177,15 @@ def print_decided(decided: Decided, word: str, *, as_json: bool) -> None:
         refused = [{"review": review_id, "why": why} for review_id, why in decided.refused]
         print(json.dumps({word: decided.changed, "refused": refused}))
     else:
-        _print_sentences(decided, word)
+        _print_sentences(decided, word, ledger)
     if decided.refused:
         raise typer.Exit(EXIT_CODES[RunOutcome.INCOMPLETE])
 
 
-def _print_sentences(decided: Decided, word: str) -> None:
+def _print_sentences(decided: Decided, word: str, ledger: str | None) -> None:
     next_step = ""
     if decided.changed and word in _SENDS:
-        next_step = " `weighbridge resubmit-approved` sends what is approved."
+        next_step = at_ledger(" `weighbridge resubmit-approved` sends what is approved.", ledger)
     print(f"{decided.changed} review(s) {word}.{next_step}")
     for review_id, why in decided.refused:
         unchanged = "Nothing was changed" if review_id is None else f"Review {review_id} was not changed"

@@ -70,7 +70,7 @@ def edit_review(
         _print_json(edited)
     else:
         _print_figures(edited)
-        print_decided(edited.decided, "edited", as_json=False)
+        print_decided(edited.decided, "edited", ledger, as_json=False)
 
 
 def _print_json(edited: Edited) -> None:

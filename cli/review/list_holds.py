@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli.options import JsonOption, LedgerOption, looked_at, opened_ledger
+from cli.options import JsonOption, LedgerOption, at_ledger, looked_at, opened_ledger
 from cli.review.show_review import print_raw_text, raw_values
 from cli.screen import print_table, screen, shown_most
 from schemas.errors import BadInput
@@ -42,11 +42,10 @@ def list_holds(
         print_table(screen(), _HEADINGS, [_cells(hold) for hold in holds])
         total = shown_most(sum(hold.held for hold in holds))
         print(f"{len(holds):,} attempt(s), {total} held in total.")
-        print("`weighbridge review book --attempt ID` with --billed USD or --not-billed ends a hold.")
+        hint = "`weighbridge review book --attempt ID` with --billed USD or --not-billed ends a hold."
         if any(hold.has_raw for hold in holds):
-            print(
-                "`weighbridge review holds --attempt ID` shows what came, `weighbridge review accept` accepts it."
-            )
+            hint += "\n`weighbridge review holds --attempt ID` shows what came, `weighbridge review accept` accepts it."
+        print(at_ledger(hint, ledger))
     else:
         print(f"No money is held for an attempt of unknown outcome in {opened.url}.")
 

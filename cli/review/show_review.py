@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from cli.options import JsonOption, LedgerOption, looked_at
+from cli.options import JsonOption, LedgerOption, at_ledger, looked_at
 from cli.review.review_options import IdArgument
 from cli.review.review_values import as_json_values
 from cli.screen import screen, shown_most, shown_tokens, shown_usd
@@ -45,7 +45,8 @@ def show_review(
         raws = raw_answers_by(ask, review)
     if row is None:
         raise BadInput(
-            f"There is no review {review} in {masked_url(url)}; `weighbridge review list --status all` shows those there are."
+            f"There is no review {review} in {masked_url(url)}; "
+            + at_ledger("`weighbridge review list --status all` shows those there are.", ledger)
         )
     if as_json:
         history = [as_json_values(event) for event in events]
@@ -54,7 +55,7 @@ def show_review(
         return
     console = screen()
     _print_review(console, row, events, full=full)
-    _print_raw(console, row.id, raws)
+    _print_raw(console, row.id, raws, ledger)
 
 
 def _print_review(console: Console, row: ReviewDetail, events: Sequence[ReviewEvent], *, full: bool) -> None:
@@ -90,14 +91,12 @@ def raw_values(raw: RawAnswer) -> dict[str, Any]:
     }
 
 
-def _print_raw(console: Console, review_id: int, raws: Sequence[RawAnswer]) -> None:
+def _print_raw(console: Console, review_id: int, raws: Sequence[RawAnswer], ledger: str | None) -> None:
     for raw in raws:
         print_raw_text(console, raw)
     if raws:
-        console.print(
-            f"[dim]`weighbridge review accept {review_id} --billed USD` makes the newest of them the answer.[/dim]",
-            highlight=False,
-        )
+        hint = f"`weighbridge review accept {review_id} --billed USD` makes the newest of them the answer."
+        console.print(escape(at_ledger(hint, ledger)), style="dim", highlight=False, soft_wrap=True)
 
 
 def print_raw_text(console: Console, raw: RawAnswer) -> None:

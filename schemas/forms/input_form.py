@@ -1,6 +1,6 @@
 """What a flow may be asked: the check of a run, and the JSON schema that Prefect shows and enforces, out of one model."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import NoneType
 from typing import Any, ClassVar
 
@@ -10,6 +10,11 @@ from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import NullableSchema, WithDefaultSchema
 
 from schemas.errors import BadInput
+
+
+def _parameter(name: str) -> str:
+    """What a field is called where it is a parameter of a flow."""
+    return f"The parameter {name}"
 
 
 class InputForm(BaseModel):
@@ -25,8 +30,14 @@ class InputForm(BaseModel):
     private: ClassVar[frozenset[str]] = frozenset({"ledger", "base_url", "prompt_column"})
 
     @classmethod
-    def checked(cls, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def checked(
+        cls, parameters: Mapping[str, Any], called: Callable[[str], str] = _parameter
+    ) -> dict[str, Any]:
         """The parameters of a flow, those that were left out with their defaults.
+
+        Args:
+            parameters: of the flow, by name.
+            called: what the person who gave them knows a field by.
 
         Raises:
             BadInput: with each one that is wrong, and why.
@@ -34,22 +45,22 @@ class InputForm(BaseModel):
         try:
             return dict(cls.model_validate(dict(parameters)))
         except ValidationError as error:
-            wrong = ". ".join(dict.fromkeys(cls._what_is_wrong(one) for one in error.errors()))
+            wrong = ". ".join(dict.fromkeys(cls._what_is_wrong(one, called) for one in error.errors()))
             raise BadInput(f"{wrong}. Nothing was counted or sent.") from None
 
     @classmethod
-    def _what_is_wrong(cls, error: ErrorDetails) -> str:
+    def _what_is_wrong(cls, error: ErrorDetails, called: Callable[[str], str]) -> str:
         name = str(error["loc"][0])
         field = cls.model_fields.get(name)
         if field is None:
             return f"There is no parameter {name}"
         if error["type"] == "missing":
-            return f"The parameter {name} is missing"
+            return f"{called(name)} is missing"
         given = "" if name in cls.private else f" {error['input']!r}"
         why = error["msg"].rpartition(" should ")[2]
         if error["type"] == "string_pattern_mismatch" and field.examples:
             why = f"be written like {field.examples[0]}"
-        return f"The parameter {name}{given} should {why}"
+        return f"{called(name)}{given} should {why}"
 
     @classmethod
     def fields_shown(cls) -> dict[str, JsonSchemaValue]:

@@ -4,6 +4,7 @@ A SQLite ledger is read by Python's own module: SQLAlchemy and Alembic take thre
 answer may take. Any other ledger is opened as always, and asked in the same words.
 """
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -11,7 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_origin, get_type_hints
 from urllib.parse import quote
 
 from schemas.errors import BadInput, RunFailed
@@ -106,8 +107,8 @@ def read_lines(kind: Callable[..., Line], rows: Sequence[Sequence[Any]]) -> list
 
 def _reader(hint: Any) -> _Reader:
     """What makes a value of a column that which the row's field is."""
-    kinds = [kind for kind in getattr(hint, "__args__", (hint,)) if isinstance(kind, type)]
-    for kind in kinds:
+    kinds = [get_origin(kind) or kind for kind in getattr(hint, "__args__", (hint,))]
+    for kind in (one for one in kinds if isinstance(one, type)):
         if kind is bool or issubclass(kind, StrEnum):
             return kind
         if kind in _READERS:
@@ -128,4 +129,10 @@ def _amount(value: float | Decimal | None) -> Decimal | None:
     return Decimal(f"{value:.9f}") if isinstance(value, float | int) else value
 
 
-_READERS: dict[type, _Reader] = {datetime: _moment, Decimal: _amount}
+def _object(value: str | dict[str, Any] | None) -> dict[str, Any] | None:
+    """SQLite has JSON as text, and keeps an object that there is not as the text null."""
+    found: dict[str, Any] | None = json.loads(value) if isinstance(value, str) else value
+    return found
+
+
+_READERS: dict[type, _Reader] = {datetime: _moment, Decimal: _amount, dict: _object}

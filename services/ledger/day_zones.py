@@ -98,9 +98,14 @@ def change_zone(ledger: Ledger, time_zone: str, now: datetime) -> ZoneChange:
         before = zone_of(connection)
         connection.execute(insert(DayZoneRow).values(time_zone=time_zone, since=now))
         zone = ZoneInfo(time_zone)
-        month = now.astimezone(zone).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-        recounted = sum(_recount(connection, page, zone) for page in _sent_since(connection, month - _APART))
+        start = month_start(now, zone) - _APART
+        recounted = sum(_recount(connection, page, zone) for page in _sent_since(connection, start))
     return ZoneChange(before, recounted)
+
+
+def month_start(moment: datetime, zone: ZoneInfo) -> datetime:
+    """When the month of a moment began by the clocks of a zone: from then on, a change at that moment counts again."""
+    return moment.astimezone(zone).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
 
 
 def _assert_no_run(connection: Connection, url: str) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 
 from schemas.errors import BadInput
+from schemas.ledger_place import with_driver
 
 #: how long a writer waits for another one, seconds
 BUSY_SECONDS = 60
@@ -44,12 +45,18 @@ def reading_engine(url: str) -> Engine:
 
 def _engine_at(url: str, make: Callable[[URL], Engine]) -> Engine:
     try:
-        return make(make_url(url))
+        return make(make_url(with_driver(url)))
     except (ArgumentError, ImportError, ValueError, OSError) as error:
         raise BadInput(
-            f"The ledger URL cannot be used ({type(error).__name__}); write it like sqlite:////folder/ledger.db "
+            f"The ledger URL cannot be used ({type(error).__name__}); write it like {_written_like(url)} "
             "or postgresql+psycopg://user@host/database."
         ) from error
+
+
+def _written_like(url: str) -> str:
+    """How a SQLite ledger is named: the path that somebody named it by, unless it may be an address with a password."""
+    is_path = url and not set(url) & set("@:?%") and url.isprintable()
+    return f"sqlite:///{url}" if is_path else "sqlite:////folder/ledger.db"
 
 
 def _reading(url: URL) -> Engine:

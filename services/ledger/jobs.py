@@ -20,7 +20,7 @@ from services.ledger import fitted
 from services.ledger.counts import insert_counts
 from services.ledger.leases import assert_owner
 from services.ledger.outcomes import end_where, ending_columns, left_unanswered, requeue, update_rows
-from services.ledger.prior import answers, answers_of_others
+from services.ledger.prior import paid_before
 from services.ledger.store import Ledger
 
 #: what shares another row's answer is neither counted nor sent
@@ -86,9 +86,7 @@ def add(
         )
         taken = {row.job_id: row.row_number for row in on_record}
         fresh, twice = _split_duplicates(given, taken)
-        paid = answers(connection, fresh, serving)
-        undecided = [job for job in fresh if job.row_number not in paid.keys() | ends.keys()]
-        paid |= answers_of_others(connection, undecided, serving)
+        paid = paid_before(connection, fresh, ends, serving)
         rows = [_job_row(run_id, job, paid.get(job.row_number), ends.get(job.row_number)) for job in fresh]
         refused = [_rejected_row(run_id, row) for row in (*rejected, *twice)]
         waiting = {row["row_number"] for row in rows if row["outcome"] is None}
@@ -162,11 +160,8 @@ def _job_row(run_id: RunId, job: Job, paid_by: str | None, end: EndedJob | None)
 
 
 def _ended(paid_by: str | None, end: EndedJob | None) -> dict[str, Any]:
-    """How a row ends that needs no weighing; what was paid for is answered, whatever was decided since.
-
-    The answer to its edit comes first: it was asked for later.
-    """
-    if paid_by and not (end and end.attempt_id):
+    """How a row ends that needs no weighing; what was paid for is answered, whatever was decided since."""
+    if paid_by:
         return ending_columns(answered_before()) | {"attempt_id": paid_by}
     if end is None:
         return {}

@@ -7,7 +7,9 @@ from services.ledger.asking import asking, read_lines
 _RUNS = """
 SELECT r.run_id, r.started_at, r.ended_at, r.jobs_path, r.mode, r.simulated, r.outcome,
        (SELECT max(j.row_number) + 1 FROM jobs j WHERE j.run_id = r.run_id),
-       b.settled_nano_usd, b.held_nano_usd
+       b.settled_nano_usd, b.held_nano_usd,
+       r.ended_at IS NULL AND (r.owner IS NULL OR r.lease_until IS NULL OR r.lease_until <= CURRENT_TIMESTAMP),
+       r.report
 FROM runs r
 LEFT JOIN budgets b ON b.scope = 'run' AND b.period = r.run_id AND b.group_name = ''
 ORDER BY r.started_at DESC LIMIT :most

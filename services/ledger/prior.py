@@ -1,6 +1,6 @@
 """Prior attempts: what became earlier of the same jobs, in whichever run."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, sele
 
 from rules.identity import same_model
 from schemas.fitted_job import Fitting
-from schemas.job import Job, KeptAnswers, QueuedJob, RunId
+from schemas.job import EndedJob, Job, KeptAnswers, QueuedJob, RunId
 from schemas.ledger import AttemptRow, JobRow, ResponseRow
 from schemas.outcome import AttemptState
 from schemas.review_tables import ReviewRow
@@ -28,6 +28,7 @@ class PriorAttempt(NamedTuple):
     ended_at: datetime | None
     model: str
     stop_reason: str | None
+    sent_at: datetime | None
 
     @property
     def was_cut_off(self) -> bool:
@@ -94,6 +95,7 @@ def _attempts(
             AttemptRow.ended_at,
             AttemptRow.model,
             AttemptRow.stop_reason,
+            AttemptRow.sent_at,
         )
         .join(given, of_key)
         .where(AttemptRow.state != AttemptState.FAILED)
@@ -121,6 +123,26 @@ def answers(connection: Connection, jobs: Sequence[Job], serving: KeptAnswers) -
             if state == AttemptState.SUCCEEDED and serves:
                 answered[job.row_number] = attempt.attempt_id
     return answered
+
+
+def paid_before(
+    connection: Connection, jobs: Sequence[Job], ended: Mapping[int, EndedJob], serving: KeptAnswers
+) -> dict[int, str]:
+    """The attempt that was paid for before and answers each job, by row, whatever was decided about it since.
+
+    The answer to an edit of it comes first: it was asked for later.
+
+    Args:
+        connection: the caller's transaction.
+        jobs: the jobs, ended ones included.
+        ended: those that are decided about, by row.
+        serving: which answers do.
+    """
+    own = answers(connection, jobs, serving)
+    undecided = [job for job in jobs if job.row_number not in own.keys() | ended.keys()]
+    of_edits = {number for number, end in ended.items() if end.attempt_id}
+    paid = own | answers_of_others(connection, undecided, serving)
+    return {number: attempt for number, attempt in paid.items() if number not in of_edits}
 
 
 def answers_of_others(connection: Connection, jobs: Sequence[Job], serving: KeptAnswers) -> dict[int, str]:

@@ -157,7 +157,7 @@ def is_at_work(ledger: Ledger, run_id: RunId) -> bool:
     found = find(ledger, run_id)
     if found is None or found.ended_at is not None:
         return False
-    return all(run.run_id != run_id for run in _without_owner(ledger))
+    return all(run.run_id != run_id for run in left_unended(ledger))
 
 
 def take_over(ledger: Ledger) -> list[tuple[RunOnRecord, str]]:
@@ -174,7 +174,7 @@ def let_go(ledger: Ledger, run: RunKey) -> None:
 def _claimed(ledger: Ledger, *, given_back: bool) -> list[tuple[RunOnRecord, str]]:
     """Take over the runs that nobody works on; of those that were given back, whose books are closed, only if asked."""
     claimed = []
-    for run in _without_owner(ledger):
+    for run in left_unended(ledger):
         if run.owner is None and run.boot_id is not None and not given_back:
             continue
         with ledger.write() as connection:
@@ -184,7 +184,7 @@ def _claimed(ledger: Ledger, *, given_back: bool) -> list[tuple[RunOnRecord, str
     return claimed
 
 
-def _without_owner(ledger: Ledger) -> list[RunOnRecord]:
+def left_unended(ledger: Ledger) -> list[RunOnRecord]:
     """Unended runs that nobody works on: given back, their lease over, or their process surely gone."""
     with ledger.read() as connection:
         rows = connection.execute(

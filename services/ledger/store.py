@@ -15,7 +15,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from schemas.errors import BadInput, RunFailed
+from schemas.ledger_place import with_driver
 from schemas.table import Table
+from schemas.words import masked_url
 from services.ledger.asking import Asked
 from services.ledger.engines import reading_engine, writing_engine
 from services.ledger.new_tables import make_tables, refuse_others
@@ -237,7 +239,7 @@ def open_to_read(url: str) -> Ledger:
         RunFailed: the database does not answer.
     """
     engine = reading_engine(url)
-    shown = make_url(url).render_as_string(hide_password=True)
+    shown = masked_url(with_driver(url))
     try:
         with engine.connect().execution_options(reading=True) as connection:
             is_there = revision(connection) is not None

@@ -21,6 +21,7 @@ from services.ledger.leases import is_over
 from services.ledger.reviews.reading import is_about
 from services.ledger.store import Ledger, revision
 from services.ledger.tables_version import newest_revision
+from services.ledger.verify_days import check_days
 from services.ledger.verify_results import check_results
 from services.ledger.verify_rows import (
     RESTORE,
@@ -265,6 +266,7 @@ def check_reviews(connection: Connection) -> CheckFinding:
 
 _CHECKS: tuple[Callable[[Connection], CheckFinding], ...] = (
     check_windows,
+    check_days,
     check_holds,
     check_rows,
     check_answers,

@@ -51,5 +51,5 @@ def test_the_input_is_checked_with_the_day_in_its_name_and_the_policy_before_it(
     check_input("{date}.parquet", None, None, None)
     with pytest.raises(NoJobs, match="There is no file night-20"):
         check_input("night-{date}.parquet", None, None, None)
-    with pytest.raises(BadInput, match="The policy file"):
+    with pytest.raises(BadInput, match="There is no policy file"):
         check_input("{date}.parquet", tmp_path / "none.toml", None, None)

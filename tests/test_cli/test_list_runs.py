@@ -1,9 +1,13 @@
 """`weighbridge runs`."""
 
+import asyncio
+
 from schemas.outcome import RunOutcome
 from services.ledger import runs
+from tasks.collect import collect
+from tests.fake_batches import BatchGateway
 from tests.ledgers import settle, started, succeeded
-from tests.strategies import begin, take
+from tests.strategies import abandon, begin, take
 
 
 def test_each_run_is_a_line_and_an_object(weighbridge, ledger):
@@ -22,6 +26,18 @@ def test_each_run_is_a_line_and_an_object(weighbridge, ledger):
     assert last["outcome"] == "incomplete"
     assert (last["jobs"], last["spent_usd"], last["held_usd"]) == (2, "0.001500000", "0.000000000")
     assert last["ended_at"].endswith("+00:00")
+    assert last["ended_as"] == "incomplete"
+    assert not {"report", "is_left"} & last.keys()
+
+
+def test_an_interrupted_run_is_called_so_before_and_after_it_is_collected(weighbridge, ledger, tmp_path):
+    started(ledger, 2)
+    abandon(ledger, "run-1")
+    assert "interrupted, not collected" in weighbridge("runs").out
+    asyncio.run(collect(ledger, BatchGateway()))
+    assert "failed, interrupted" in weighbridge("runs").out
+    assert weighbridge("runs", "--json").json[0]["outcome"] == "failed"
+    assert "run-1: failed, interrupted" in weighbridge("report").out
 
 
 def test_a_ledger_without_runs_says_so_and_one_that_is_not_there_is_2(weighbridge, ledger):

@@ -1,5 +1,7 @@
 """What several commands share: amounts of USD, and a ledger that reading never makes."""
 
+import re
+import shlex
 import sqlite3
 from contextlib import closing
 from decimal import Decimal
@@ -8,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.options import opened_ledger, require_ledger, usd_amount
+from cli.options import at_ledger, opened_ledger, option_called, require_ledger, usd_amount
 from schemas.errors import BadInput
+from schemas.forms.flow_forms import NightlyForm, QuoteForm, ResubmitForm, ToolAuditForm
+from schemas.words import masked_url
 from tests.strategies import quick_ledger, texts
 
 READING = [
@@ -120,6 +124,19 @@ def test_other_databases_are_not_looked_for_as_files():
     require_ledger("postgresql+psycopg://nobody@localhost/nothing")
 
 
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
+@pytest.mark.parametrize("command", ["runs", "report", "verify", "time-zone", "doctor", "collect"])
+def test_every_command_shows_an_address_as_other_tools_have_it_by_its_driver_and_without_its_password(
+    weighbridge, monkeypatch, scheme, command
+):
+    monkeypatch.setenv("WEIGHBRIDGE_LEDGER", f"{scheme}://ann:SECRET@127.0.0.1:1/db")
+    ended = weighbridge(command)
+    told = ended.out + ended.err
+    assert "postgresql+psycopg://ann:***@127.0.0.1:1/db" in told
+    assert "SECRET" not in told
+    assert "cannot be used" not in told
+
+
 @given(st.decimals(0, 999_999, places=9))
 def test_an_amount_is_read_exactly(amount):
     assert usd_amount(f"{amount:f}", "--over") == amount
@@ -142,3 +159,42 @@ def test_anything_else_is_refused_with_the_options_name(text):
 
 def test_the_largest_amount_is_just_under_a_million():
     assert usd_amount("999999.999999999", "--over") == Decimal("999999.999999999")
+
+
+@pytest.mark.parametrize(
+    ("command", "form"),
+    [
+        ("run", NightlyForm),
+        ("quote", QuoteForm),
+        ("audit-tools", ToolAuditForm),
+        ("resubmit-approved", ResubmitForm),
+    ],
+)
+def test_a_wrong_value_is_named_by_the_option_that_the_person_wrote(weighbridge, command, form):
+    shown = weighbridge(command, "--help").out
+    # where the API is, a command is told by the environment; what is no option has no wrong value
+    of_the_command = [name for name in form.model_fields if name not in ("base_url", "allow_no_jobs")]
+    for name in of_the_command:
+        called = option_called(name).rsplit(" ", 1)[-1]
+        assert called in shown
+    arguments = ["jobs.csv"] if "jobs" in form.model_fields else []
+    if "run_budget_usd" in form.model_fields:
+        ended = weighbridge(command, *arguments, "--run-budget-usd", "12,50")
+        assert ended.sentence.startswith("The option --run-budget-usd '12,50' should be written like 12.50.")
+
+
+@given(st.text(min_size=1, alphabet=st.characters(exclude_characters="`", exclude_categories=["Cs", "Cc"])))
+def test_a_hint_leads_to_the_ledger_that_was_named_and_to_no_other(name):
+    url = f"sqlite:///{name}"
+    hint = "`weighbridge collect` settles them; `weighbridge runs --limit 5` lists them."
+    assert at_ledger(hint, None) == hint
+    first, second = re.findall("`(.*?)`", at_ledger(hint, url))
+    option = ["--ledger", masked_url(url)]
+    assert shlex.split(first) == ["weighbridge", "collect", *option]
+    assert shlex.split(second) == ["weighbridge", "runs", "--limit", "5", *option]
+
+
+def test_a_hint_has_no_password():
+    shown = at_ledger("`weighbridge collect`", "postgres://ann:SECRET@host/db")
+    assert "SECRET" not in shown
+    assert '--ledger "$WEIGHBRIDGE_LEDGER"' in shown

@@ -36,7 +36,7 @@ def test_a_run_that_has_not_ended_or_ended_early_has_no_report(weighbridge, two_
 def test_a_run_that_is_not_on_record_is_bad_input(weighbridge, two_runs):
     ended = weighbridge("report", "run-nowhere")
     assert ended.code == 2
-    assert "has no run run-nowhere." in ended.sentence
+    assert "has no run run-nowhere; `weighbridge runs` lists those there are." in ended.sentence
 
 
 def test_a_ledger_without_runs_says_so(weighbridge, ledger):

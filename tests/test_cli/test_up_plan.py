@@ -58,7 +58,8 @@ def test_places_that_the_caller_named_are_used_at_absolute_places():
     assert str(named.results) == "/srv/night/r"
     assert named.environment["WEIGHBRIDGE_POLICY"] == "/srv/night/p.toml"
     shared = "postgresql+psycopg://ana@db/weighbridge"
-    assert plan(WEIGHBRIDGE_LEDGER=shared).ledger_url == shared
+    for named in (shared, "postgres://ana@db/weighbridge"):
+        assert plan(WEIGHBRIDGE_LEDGER=named).ledger_url == shared
 
 
 def test_every_process_listens_on_this_machine_alone():

@@ -8,7 +8,18 @@ from sqlalchemy import text
 from services.ledger import jobs
 from tests.strategies import begin, job
 
-NAMES = ["schema", "windows", "holds", "rows", "answers", "paid_once", "batches", "reviews", "results"]
+NAMES = [
+    "schema",
+    "windows",
+    "days",
+    "holds",
+    "rows",
+    "answers",
+    "paid_once",
+    "batches",
+    "reviews",
+    "results",
+]
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import multiprocessing
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 from alembic import command
@@ -19,7 +20,7 @@ from schemas.errors import BadInput, RunFailed
 from schemas.ledger import AttemptRow, BudgetRow, PayloadRow, RunRow
 from schemas.review_tables import ReviewRow
 from schemas.table import Table
-from services.ledger import engines, jobs, open_ledger, reviews, store
+from services.ledger import engines, jobs, open_ledger, open_to_read, reviews, store
 from services.ledger.store import MIGRATIONS
 from tests.ledgers import parked, rows, started
 from tests.strategies import begin
@@ -218,6 +219,15 @@ def test_a_file_with_tables_of_something_else_is_no_place_for_a_ledger_and_a_dat
     open_ledger(postgres_url).close()
 
 
+def test_an_address_that_names_no_driver_opens_the_same_ledger(postgres_url):
+    plain = postgres_url.replace("postgresql+psycopg", "postgres")
+    with closing(open_ledger(plain)) as made:
+        shown = made.url
+    with closing(open_to_read(postgres_url)) as same:
+        assert same.url == shown
+        assert shown.startswith("postgresql+psycopg://")
+
+
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite:///:memory:"])
 def test_a_ledger_in_memory_is_refused(url):
     with pytest.raises(BadInput, match="gone with its command"):
@@ -239,6 +249,20 @@ def test_a_ledger_that_cannot_be_opened_is_a_sentence(url):
     with pytest.raises((BadInput, RunFailed)) as refused:
         open_ledger(url)
     assert str(refused.value).endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("named", "hint"), [("foo.db", "sqlite:///foo.db"), ("/srv/l.db", "sqlite:////srv/l.db")]
+)
+def test_who_names_a_path_is_told_how_it_is_written_as_an_address(named, hint):
+    with pytest.raises(BadInput, match=f"write it like {hint} or"):
+        open_ledger(named)
+
+
+def test_what_may_have_a_password_is_not_repeated():
+    with pytest.raises(BadInput) as refused:
+        open_ledger("ann:SECRET@host/db")
+    assert "SECRET" not in str(refused.value)
 
 
 def test_a_password_is_shown_nowhere(tmp_path):

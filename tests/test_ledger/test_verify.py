@@ -40,7 +40,7 @@ from tests.strategies import (
 )
 
 CHECKS = [
-    "schema", "windows", "holds", "rows", "answers", "paid_once", "batches", "reviews", "results",
+    "schema", "windows", "days", "holds", "rows", "answers", "paid_once", "batches", "reviews", "results",
 ]  # fmt: skip
 
 
@@ -55,12 +55,13 @@ def mixed_rows():
 def settled_batch(ledger):
     """run-9, which has ended: a batch of two, answered and failed; and one that went out for a deadline."""
     begin(ledger, "run-9")
+    today = datetime.now(UTC).date().isoformat()
     added = [job(0, "x", "batch 0", group="blue"), job(1, "y", "batch 1"), job(2, "z", "due", group="blue")]
     jobs.add(ledger, "run-9", added, [])
-    first, second = (one.attempt_id for one in take(ledger, [100, 100], "run-9").held)
+    first, second = (one.attempt_id for one in take(ledger, [100, 100], "run-9", date=today).held)
     batch = batches.prepare(ledger, key_of("run-9"), [first, second], 10)
     batches.submitted(ledger, batch.batch_id, "msgbatch_1", None)
-    [due] = take(ledger, [100], "run-9", due="2026-11-23T05:30:00Z").held
+    [due] = take(ledger, [100], "run-9", date=today, due="2026-11-23T05:30:00Z").held
     answered = [
         settlement(
             attempt_id,

@@ -9,13 +9,13 @@ from rules.deadline import deadline_of
 from rules.job_quote import JobQuote
 from rules.lesson import Tally
 from rules.quote_policies import other_name, own_name
-from rules.quote_report import quoted_deadline
-from rules.quote_tally import QuoteTally
+from rules.quote_report import quote_figures, quoted_deadline
+from rules.quote_tally import QuotedRow, QuoteTally
 from rules.quote_text import quoted_deadline_line
 from rules.thinking_ways import ThinkingWays
 from schemas.estimate import Estimate
 from schemas.money import NanoUsd, to_nano
-from schemas.outcome import Method
+from schemas.outcome import Method, Outcome, Reason, RunOutcome
 from tests.strategies import policy
 
 NOW = datetime(2026, 11, 27, 21, tzinfo=UTC)
@@ -61,3 +61,27 @@ def test_both_prices_are_named_and_whether_the_deadlines_budget_has_room_for_the
 def test_a_policy_that_is_compared_with_no_other_has_one_price():
     rules = policy(mode="batches", batch=DUE)
     assert quoted_deadline(tally_of(rules), deadline_of(rules, NOW), rules, 0) is None
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason", "ends"),
+    [
+        (Outcome.SUCCEEDED, None, RunOutcome.COMPLETE),
+        (Outcome.REVIEW, Reason.CUT_OFF, RunOutcome.COMPLETE),
+        (Outcome.REVIEW, Reason.IMPOSSIBLE_COUNT, RunOutcome.INCOMPLETE),
+        (Outcome.UNKNOWN, Reason.UNKNOWN_OUTCOME, RunOutcome.INCOMPLETE),
+        (Outcome.DEFERRED, Reason.IN_FLIGHT_ELSEWHERE, RunOutcome.INCOMPLETE),
+        (Outcome.REJECTED, Reason.INVALID_ROW, RunOutcome.INCOMPLETE),
+        (Outcome.REJECTED, Reason.REJECTED_BY_REVIEWER, RunOutcome.COMPLETE),
+        (Outcome.FAILED, Reason.API_UNAVAILABLE, RunOutcome.INCOMPLETE),
+    ],
+)
+def test_a_quote_ends_as_the_run_would(outcome, reason, ends):
+    rules = policy()
+    tally = tally_of(rules)
+    tally.add(QuotedRow(0, "job-0", None, outcome, reason, None))
+    found = quote_figures(tally, [], rules)
+    assert found.outcome is ends
+    assert found.jobs.read == 1
+    if outcome in (Outcome.REVIEW, Outcome.UNKNOWN):
+        assert found.jobs.review == found.policies[0].review == 1

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rules.cache_plan import prime_surplus, saving
 from rules.prefix_tree import CacheTerms
 from rules.prices import CacheRates
-from rules.quote_tally import CachedSum, QuoteTally, ending_by_attempts
+from rules.quote_tally import CachedSum, EarlierAttempts, QuoteTally, ending_by_attempts
 from rules.thinking_ways import ThinkingWays
 from schemas.outcome import AttemptState, Mode, Outcome, Reason
 from schemas.payload.prefix import PromptCut
@@ -29,18 +29,40 @@ def nothing_observed(*_):
     raise AssertionError("no way to think is asked about")
 
 
+OPEN, SUCCEEDED, UNKNOWN = AttemptState.OPEN, AttemptState.SUCCEEDED, AttemptState.UNKNOWN
+IN_DOUBT = (Outcome.UNKNOWN, Reason.UNKNOWN_OUTCOME)
+IN_FLIGHT = (Outcome.DEFERRED, Reason.IN_FLIGHT_ELSEWHERE)
+
+
 @pytest.mark.parametrize(
-    ("states", "parks_unknown", "ending"),
+    ("states", "weighed", "parks", "ending"),
     [
-        ((), True, None),
-        ((AttemptState.OPEN, AttemptState.SUCCEEDED), True, (Outcome.SUCCEEDED, None)),
-        ((AttemptState.UNKNOWN, AttemptState.OPEN), True, (Outcome.DEFERRED, Reason.IN_FLIGHT_ELSEWHERE)),
-        ((AttemptState.UNKNOWN,), True, (Outcome.REVIEW, Reason.UNKNOWN_OUTCOME)),
-        ((AttemptState.UNKNOWN,), False, None),
+        ((), None, "both", None),
+        ((OPEN, SUCCEEDED), None, "unknown", (Outcome.SUCCEEDED, None)),
+        ((UNKNOWN, OPEN), None, "both", IN_FLIGHT),
+        ((UNKNOWN,), None, "unknown", IN_DOUBT),
+        ((UNKNOWN,), None, "cut off", None),
+        ((SUCCEEDED,), None, "cut off", (Outcome.REVIEW, Reason.CUT_OFF)),
+        ((SUCCEEDED, OPEN), None, "both", (Outcome.REVIEW, Reason.CUT_OFF)),
+        ((SUCCEEDED, UNKNOWN), None, "both", IN_DOUBT),
+        ((SUCCEEDED, UNKNOWN), None, "cut off", (Outcome.REVIEW, Reason.CUT_OFF)),
+        ((OPEN,), Outcome.REVIEW, "both", None),
+        ((UNKNOWN,), Outcome.REVIEW, "unknown", IN_DOUBT),
+        ((SUCCEEDED, OPEN, UNKNOWN), Outcome.REJECTED, "both", None),
     ],
 )
-def test_an_answer_comes_before_a_flight_and_that_before_a_doubt(states, parks_unknown, ending):
-    assert ending_by_attempts(states, parks_unknown=parks_unknown) == ending
+def test_what_earlier_attempts_make_of_a_job_as_it_was_weighed(states, weighed, parks, ending):
+    earlier = EarlierAttempts(frozenset(states))
+    found = ending_by_attempts(
+        earlier, weighed, parks_unknown=parks != "cut off", parks_cut_off=parks != "unknown"
+    )
+    assert found == ending
+
+
+def test_an_answer_that_a_batch_is_about_to_bring_is_waited_for():
+    earlier = EarlierAttempts(frozenset({OPEN}), in_batch=True)
+    found = ending_by_attempts(earlier, None, parks_unknown=True, parks_cut_off=True)
+    assert found == (Outcome.SUCCEEDED, Reason.IN_FLIGHT_ELSEWHERE)
 
 
 def tallied(**jobs):

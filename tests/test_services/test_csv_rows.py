@@ -144,14 +144,6 @@ def test_a_row_of_many_megabytes_is_read_wherever_it_stands(path):
     assert [row["prompt"] for row in found] == long
 
 
-def test_a_file_that_changed_after_it_was_checked_is_a_sentence(path):
-    path.write_text("job_id,prompt\n1,x\n")
-    file = JobFile(str(path))
-    path.write_text("job_id,prompt\n1,x\n2,y\n")
-    with pytest.raises(BadInput, match="changed while it was read"):
-        list(file.batches())
-
-
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
 
 

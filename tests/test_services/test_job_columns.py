@@ -90,7 +90,7 @@ def test_requests_for_the_batches_of_the_provider_need_only_the_name_of_their_id
     [
         ({"id": "tickt"}, "has no column tickt. It has the columns Body, n, ticket. Name the right one: --id-column ticket"),
         ({"id": "ticket", "prompt": "body"}, "has no column body. It has"),
-        ({"id": "ticket", "prompt": "S: {body}"}, "has no column body, a column of the prompt's template. It has the columns Body, n, ticket. Perhaps Body is meant."),
+        ({"id": "ticket", "prompt": "S: {body}"}, "has no column body, a column of the prompt's template. It has the columns Body, n, ticket. Perhaps Body is meant. Correct --prompt-column, the policy or the file;"),
         ({"id": "ticket", "prompt": "Body", "keep": ["contry"]}, "has no column contry, a column of results.keep."),
     ],
 )  # fmt: skip

@@ -6,6 +6,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pyarrow as pa
+import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -278,12 +279,66 @@ def test_one_file_is_open_at_a_time(tmp_path):
     assert (len(seen), max(seen)) == (30, 1)
 
 
-def test_a_file_that_changed_after_it_was_checked_is_a_sentence(tmp_path):
-    path = write(tmp_path / "x.parquet", {"job_id": ["a"], "prompt": ["x"]})
-    file = JobFile(path)
-    write(tmp_path / "x.parquet", {"job_id": ["a", "b"], "prompt": ["x", "y"]})
-    with pytest.raises(BadInput, match="changed while it was read"):
-        list(file.batches())
+def _more_rows(path):
+    _some_rows(path, 400)
+
+
+def _another_text(path):
+    _some_rows(path, 300, "y" * 11)
+
+
+def _cut_off(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def _garbage(path):
+    path.write_bytes(b'\xff"\n{' * 1_000)
+
+
+def _taken_away(path):
+    path.unlink()
+
+
+def _some_rows(path, number, text="x" * 10):
+    table = pa.table({"job_id": [str(row) for row in range(number)], "prompt": [text] * number})
+    if path.suffix == ".csv":
+        arrow_csv.write_csv(table, path)
+    elif path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in table.to_pylist()))
+    else:
+        pq.write_table(table, path, row_group_size=100)
+
+
+@pytest.mark.parametrize("name", ["x.parquet", "x.csv", "x.jsonl"])
+@pytest.mark.parametrize("change", [_more_rows, _another_text, _cut_off, _garbage, _taken_away])
+@pytest.mark.parametrize("pieces_read", [0, 1, 2])
+def test_a_file_that_is_not_the_one_that_was_checked_is_called_changed_and_not_damaged(
+    tmp_path, name, change, pieces_read
+):
+    path = tmp_path / name
+    _some_rows(path, 300)
+    pieces = JobFile(str(path))._pieces()
+    for _ in range(pieces_read):
+        next(pieces)
+    # another one under the same name, as a writer leaves it that renames what it has finished
+    aside = path.with_name(f"new{path.suffix}")
+    aside.write_bytes(path.read_bytes())
+    change(aside)
+    aside.replace(path) if aside.exists() else path.unlink()
+    with pytest.raises(BadInput, match="changed or taken away while it was read"):
+        list(pieces)
+
+
+@pytest.mark.parametrize("name", ["x.parquet", "x.csv", "x.jsonl"])
+def test_a_file_that_is_cut_off_after_its_last_piece_was_read_is_refused_too(tmp_path, name):
+    path = tmp_path / name
+    _some_rows(path, 300)
+    pieces = JobFile(str(path))._pieces()
+    for _ in range(3):
+        next(pieces)
+    _cut_off(path)
+    with pytest.raises(BadInput, match="changed or taken away"):
+        next(pieces)
 
 
 def test_the_wanted_rows_of_a_long_file_come_together(tmp_path):

@@ -169,14 +169,6 @@ def test_what_pandas_and_spark_write_comes_back(tmp_path):
     assert [(job.job_id, job.payload.max_tokens) for job in found] == [("1", 5), ("2", 9)]
 
 
-def test_a_file_that_changed_after_it_was_checked_is_a_sentence(path):
-    path.write_text(GOOD)
-    file = JobFile(str(path))
-    path.write_text(f"{GOOD}\n{GOOD}")
-    with pytest.raises(BadInput, match="changed while it was read"):
-        list(file.batches())
-
-
 def test_a_number_that_json_cannot_carry_is_refused_where_it_stands(path):
     [row] = rows(path, '{"job_id": 99999999999999999999, "prompt": "x"}')
     assert isinstance(row["job_id"], Unfit)

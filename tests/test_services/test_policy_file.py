@@ -1,7 +1,5 @@
 """Policy files: the one that comes along is a policy, and one that cannot be read is a sentence."""
 
-from pathlib import Path
-
 import pytest
 
 from schemas.errors import BadInput
@@ -16,11 +14,18 @@ def test_the_default_policy_is_a_policy():
     assert default.limits.messages_per_minute is None
 
 
-@pytest.mark.parametrize("content", [None, b"\xff\xfe"])
-def test_a_policy_file_that_cannot_be_read_is_a_sentence(tmp_path, content):
-    path = tmp_path / "policy.toml"
-    if content:
-        path.write_bytes(content)
-    for place in (path, Path(tmp_path)):
-        with pytest.raises(BadInput, match="cannot be read"):
-            read_policy(place)
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("none.toml", "There is no policy file"),
+        ("folder", "cannot be read (Is a directory)"),
+        ("bytes.toml", "it is no text in UTF-8"),
+    ],
+)
+def test_a_policy_file_that_cannot_be_read_is_a_sentence(tmp_path, name, sentence):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(BadInput) as refused:
+        read_policy(tmp_path / name)
+    assert sentence in str(refused.value)
+    assert name in str(refused.value)

@@ -28,4 +28,4 @@ def test_the_stamp_of_a_file_changes_with_it(tmp_path):
 
 def test_a_refusal_quotes_nothing_of_the_error(tmp_path):
     assert "SECRET" not in str(damaged(tmp_path / "x", ValueError("SECRET")))
-    assert "was changed while it was read" in str(changed(tmp_path / "x"))
+    assert "was changed or taken away while it was read" in str(changed(tmp_path / "x"))

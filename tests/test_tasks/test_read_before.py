@@ -422,7 +422,7 @@ def test_a_file_that_is_replaced_after_its_digest_was_taken_is_read_for_neither(
             return found
 
     write("a question")
-    with pytest.raises(BadInput, match="changed while it was read"):
+    with pytest.raises(BadInput, match="changed or taken away while it was read"):
         asyncio.run(night(ledger, tmp_path, 1, Replaced(str(path))))
     assert on_record(ledger, "run-1") == []
     write("a question")
