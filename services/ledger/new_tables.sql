@@ -1,4 +1,4 @@
--- The tables of version 0022, by services/ledger/new_tables.py;
+-- The tables of version 0021, by services/ledger/new_tables.py;
 
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
@@ -394,5 +394,5 @@ CREATE TABLE day_zones (
 
 CREATE INDEX ix_runs_reading_digest ON runs (reading_digest) WHERE reading_digest IS NOT NULL;
 
-INSERT INTO alembic_version VALUES ('0022');
+INSERT INTO alembic_version VALUES ('0021');
 
