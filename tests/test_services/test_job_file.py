@@ -16,7 +16,7 @@ from rules.read_row import job_from_row
 from schemas.errors import BadInput
 from schemas.payload.payload import InvalidPayload
 from services import job_file
-from services.job_file import ROWS_PER_BATCH, JobFile
+from services.job_file import ROWS_PER_BATCH, JobFile, all_rows
 
 
 def write(path, columns, schema=None):
@@ -317,7 +317,7 @@ def test_a_file_that_is_not_the_one_that_was_checked_is_called_changed_and_not_d
 ):
     path = tmp_path / name
     _some_rows(path, 300)
-    pieces = JobFile(str(path))._pieces()
+    pieces = JobFile(str(path))._pieces(300, all_rows)
     for _ in range(pieces_read):
         next(pieces)
     # another one under the same name, as a writer leaves it that renames what it has finished
@@ -333,7 +333,7 @@ def test_a_file_that_is_not_the_one_that_was_checked_is_called_changed_and_not_d
 def test_a_file_that_is_cut_off_after_its_last_piece_was_read_is_refused_too(tmp_path, name):
     path = tmp_path / name
     _some_rows(path, 300)
-    pieces = JobFile(str(path))._pieces()
+    pieces = JobFile(str(path))._pieces(300, all_rows)
     for _ in range(3):
         next(pieces)
     _cut_off(path)
