@@ -38,7 +38,7 @@ def test_faults_are_retried_or_unknown_and_an_unknown_one_goes_out_again_only_by
     good = [f"good-{number}" for number in range(20)]
     names = [*good, *PASSING, *UNKNOWN]
     jobs = yard.jobs(jobs_of(names))
-    policy = yard.policy(timeout=10)
+    policy = yard.policy(timeout=5)
     with yard.simulator(plan_of(PASSING | UNKNOWN)) as simulator:
         first = yard.run(jobs, "--policy", policy, code=4)
         yard.assert_accounted(first, len(names))

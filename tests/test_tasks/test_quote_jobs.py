@@ -1,7 +1,6 @@
 """A quote and the run after it say the same of every row: which are answered already, which wait, and which are sent."""
 
 import asyncio
-import logging
 import tempfile
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -183,7 +182,6 @@ def by_payload(drawn, decided):
 
 
 def agree(history, last, changes):
-    logging.getLogger("weighbridge").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as folder:
         ledger = quick_ledger(f"sqlite:///{folder}/ledger.db")
         for number, (drawn, before, deed) in enumerate(history):
