@@ -247,7 +247,7 @@ def test_what_was_approved_is_sent_and_nothing_of_the_evening_was_paid_twice(eve
     assert "succeeded" in told
     code, told = evening.command("runs")
     assert code == 0, told
-    assert "budget_stop" in told
+    assert "budget stop" in told
     assert set(Counter(line["payload_sha256"] for line in evening.billed()).values()) == {1}
     code, told = evening.command("verify")
     assert code == 0, told
