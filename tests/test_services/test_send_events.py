@@ -6,7 +6,6 @@ import subprocess
 import sys
 
 import pytest
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from schemas.alert import AlertEvent, AlertEventName
 from services import send_events as module
@@ -24,19 +23,27 @@ EVENT = AlertEvent(AlertEventName.DRIFT, "run-7: Drift of estimates.")
 
 
 def test_nobody_waits_for_a_server_that_does_not_answer():
+    code = SENDER + "print('sent', flush=True)\nsys.stdin.read()"
     with socket.create_server(("127.0.0.1", 0)) as deaf:
-        url = f"http://127.0.0.1:{deaf.getsockname()[1]}/api"
-        with temporary_settings({PREFECT_API_URL: url}):
-            send_events([EVENT] * 4, "run-7", FLOW_RUN)
         deaf.settimeout(SECONDS)
-        asking, _ = deaf.accept()
-        with asking:
-            asking.settimeout(SECONDS)
-            assert asking.recv(4_096)
-            asking.setblocking(False)
-            # whoever had waited would have given up by now, and hung up
-            with pytest.raises(BlockingIOError):
-                asking.recv(1)
+        environment = os.environ | {"PREFECT_API_URL": f"http://127.0.0.1:{deaf.getsockname()[1]}/api"}
+        command = [sys.executable, "-c", code, FLOW_RUN]
+        # in a process of its own: a process keeps the connection for events that it made first
+        with subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as sender:
+            try:
+                assert sender.stdout.readline() == "sent\n"
+                asking, _ = deaf.accept()
+                with asking:
+                    asking.settimeout(SECONDS)
+                    assert asking.recv(4_096)
+                    asking.setblocking(False)
+                    # whoever had waited would have given up by now, and hung up
+                    with pytest.raises(BlockingIOError):
+                        asking.recv(1)
+            finally:
+                sender.kill()
 
 
 def test_a_run_that_no_flow_run_shows_sends_nothing(monkeypatch):
