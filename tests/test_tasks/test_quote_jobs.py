@@ -198,7 +198,7 @@ def agree(history, last, changes):
 CASES = given(histories, rows, policies)
 
 
-@settings(max_examples=examples(5))
+@settings(max_examples=examples(2))
 @CASES
 def test_a_quote_and_its_run_decide_alike_about_every_row(history, last, changes):
     agree(history, last, changes)
