@@ -78,7 +78,7 @@ def test_who_cannot_wait_kills_also_what_is_just_being_waited_for(children, tmp_
 
 def test_a_process_that_ends_by_itself_is_named_with_its_last_words(children, tmp_path):
     start(children, tmp_path, SLEEPS, "other")
-    start(children, tmp_path, "print('ready'); raise SystemExit('I had enough')", "tired one")
+    start(children, tmp_path, "print('ready', flush=True); raise SystemExit('I had enough')", "tired one")
     assert until(children.ended, "its end") == "tired one"
     assert children.last_words("tired one").endswith("I had enough")
     assert children.log_of("tired one") == tmp_path / "tired-one.log"
