@@ -86,12 +86,7 @@ def _park(ledger: Ledger, parking: _Parking) -> int:
 
 def park_unknown(connection: Connection, run_id: str) -> None:
     """As `park_of_unknown_outcome`, inside the caller's transaction."""
-    after = -1
-    parking = _Parking(
-        run_id, Outcome.UNKNOWN, JobLimits(None, None), lambda one: unknown_advice(has_raw=one.has_raw)
-    )
-    while last := _park_page(connection, parking, after):
-        after = last[1]
+    _park_all(connection, run_id, Outcome.UNKNOWN, lambda one: unknown_advice(has_raw=one.has_raw))
 
 
 def park_left(connection: Connection, run_id: str) -> None:
@@ -99,8 +94,13 @@ def park_left(connection: Connection, run_id: str) -> None:
 
     Its file may never be read again, so nobody else would. Without its policy and its models there is no advice.
     """
+    _park_all(connection, run_id, Outcome.REVIEW, lambda _: None)
+
+
+def _park_all(connection: Connection, run_id: str, outcome: Outcome, advise: Advise) -> None:
+    """Park all jobs of a run with an outcome, without its policy, inside the caller's transaction."""
     after = -1
-    parking = _Parking(run_id, Outcome.REVIEW, JobLimits(None, None), lambda _: None)
+    parking = _Parking(run_id, outcome, JobLimits(None, None), advise)
     while last := _park_page(connection, parking, after):
         after = last[1]
 
