@@ -20,7 +20,7 @@ def least_tokens(request: Mapping[str, Any]) -> int:
     if any(_has_summary(message.get("content")) for message in messages):
         return 1
     said = sum(_text_bytes(message.get("content")) for message in messages)
-    return max(1, -(-(said + _text_bytes(request.get("system"))) // MOST_BYTES_A_TOKEN))
+    return _least_of(said + _text_bytes(request.get("system")))
 
 
 def impossible_count(request: Mapping[str, Any], tokens: int) -> str | None:
@@ -40,7 +40,12 @@ def is_surely_possible(payload_bytes: int, tokens: int) -> bool:
 
     Its text has no more bytes than all of it, so the payload itself need not be looked at.
     """
-    return tokens >= max(1, -(-payload_bytes // MOST_BYTES_A_TOKEN))
+    return tokens >= _least_of(payload_bytes)
+
+
+def _least_of(text_bytes: int) -> int:
+    """The fewest tokens that a text of so many bytes can weigh, rounded up; 1 or more."""
+    return max(1, -(-text_bytes // MOST_BYTES_A_TOKEN))
 
 
 def _text_bytes(content: object) -> int:
