@@ -68,18 +68,19 @@ def undecided(quoting: Quoting, jobs: Sequence[Job]) -> tuple[list[Waiting], lis
     left = {run.run_id for run in runs.left_unended(quoting.ledger)}
     with quoting.ledger.read() as connection:
         paid = prior.paid_before(connection, jobs, ends, policy.kept_answers)
-        waiting = [job for job in free if job.row_number not in paid]
-        earlier = prior.prior_attempts(connection, [job.queued() for job in waiting])
-        again = prior.changed_since(connection, [job.queued() for job in waiting])
+        waiting = [(job, job.queued()) for job in free if job.row_number not in paid]
+        queued = [one for _, one in waiting]
+        earlier = prior.prior_attempts(connection, queued)
+        again = prior.changed_since(connection, queued)
     return (
         [
             Waiting(
                 job,
-                JobOnScale(job.queued(), job.payload),
+                JobOnScale(one, job.payload),
                 _as_they_stand(earlier[job.row_number], left),
                 again.get(job.row_number),
             )
-            for job in waiting
+            for job, one in waiting
         ],
         [_ended(job, ends, paid) for job in jobs if job.row_number in paid or job.row_number in ends],
     )
