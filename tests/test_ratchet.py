@@ -36,7 +36,6 @@ WITHOUT_A_TEST_FILE = dict.fromkeys(
         "cli/lazy_command.py",
         "cli/show_quote.py",
         "flows/collect_batches.py",
-        "flows/nightly_batch.py",
         "rules/caps.py",
         "rules/compare_results.py",
         "rules/compare_windows.py",
