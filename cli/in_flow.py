@@ -100,11 +100,14 @@ def _handled(stop: Callable[[int, object], None]) -> Iterator[None]:
             signal.signal(which, handler)
 
 
-def run_and_report(work: Callable[[], object], *, as_json: bool) -> NoReturn:
+def run_and_report(
+    work: Callable[[], object], *, as_json: bool, show: Callable[[RunReport], None] = print_report
+) -> NoReturn:
     """Do a run, print its report, and end with its exit code.
 
     Args:
         work: does the run.
+        show: prints a report for people.
         as_json: print one JSON object on stdout, and nothing else there, also when the run fails.
 
     Raises:
@@ -119,7 +122,7 @@ def run_and_report(work: Callable[[], object], *, as_json: bool) -> NoReturn:
     def failed(words: str) -> RunReport:
         return RunReport(run_id="", outcome=RunOutcome.FAILED, error=words)
 
-    report = done_and_shown(with_progress, failed, print_report, as_json=as_json)
+    report = done_and_shown(with_progress, failed, show, as_json=as_json)
     raise typer.Exit(EXIT_CODES[report.outcome])
 
 
