@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cli.early_simulator import early_simulator
-from cli.last_words import last_words
+from cli.last_words import last_words, mark_as_said
 from cli.options import SIMULATED_LEDGER
 from cli.show_report import print_report
 from flows.final_state import NotComplete
@@ -148,10 +148,11 @@ def done_and_shown(
         report = work()
     except Exception as error:
         if as_json:
-            print(failed(last_words(error)).model_dump_json())
+            print(failed(last_words(error)).model_dump_json(ensure_ascii=True))
+            mark_as_said(error)
         raise
     if as_json:
-        print(report.model_dump_json())
+        print(report.model_dump_json(ensure_ascii=True))
     else:
         show(report)
     return report
