@@ -7,7 +7,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.errors import BadInput
 
-_PREFIX = "WEIGHBRIDGE_"
 DEFAULT_POLICY = Path(__file__).resolve().parents[1] / "data" / "policies" / "default.toml"
 
 
@@ -23,7 +22,7 @@ class Settings(BaseSettings):
         lease_seconds: how long a run's process counts as alive after its last beat; whoever sends renews it.
     """
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, env_ignore_empty=True)
+    model_config = SettingsConfigDict(env_prefix="WEIGHBRIDGE_", env_ignore_empty=True)
 
     results: Path = Path("data/results")
     policy: Path = DEFAULT_POLICY
@@ -39,8 +38,9 @@ class Settings(BaseSettings):
         try:
             super().__init__()
         except ValidationError as error:
+            prefix = self.model_config["env_prefix"]
             wrong = "; ".join(
-                f"{_PREFIX}{str(found['loc'][0]).upper()} {found['input']!r}: {found['msg']}"
+                f"{prefix}{str(found['loc'][0]).upper()} {found['input']!r}: {found['msg']}"
                 for found in error.errors()
             )
             raise BadInput(
