@@ -8,9 +8,10 @@ import typer
 from cli.options import LedgerOption, at_ledger, opened_ledger
 from schemas.batch import BatchPlace
 from schemas.errors import BadInput, RunFailed
+from schemas.failures import CallFailed
 from schemas.job import RunId
 from schemas.policy_sections import RateLimits
-from services.gateway import client_for, open_gateway
+from services.gateway import Gateway, client_for, open_gateway
 from services.ledger import Ledger, batches, runs
 
 
@@ -26,20 +27,24 @@ def cancel(
     if runs.find(opened, run) is None:
         raise BadInput(f"The ledger {opened.url} has no run {run}. Nothing was canceled.")
     client_for()
-    canceled = asyncio.run(_cancel_batches(opened, RunId(run)))
-    print(
-        f"The provider was asked to stop {canceled} batch(es) of {run}. When they have ended, "
-        + at_ledger("`weighbridge collect` settles them.", ledger)
-    )
+    canceled, ended = asyncio.run(_cancel_batches(opened, RunId(run)))
+    if not canceled and not ended:
+        print(f"No batch of {run} is with the provider: there was nothing to stop.")
+        return
+    asked = f"The provider was asked to stop {canceled} batch(es) of {run}." if canceled else ""
+    over = f"{ended} batch(es) of {run} had ended before." if ended else ""
+    settles = at_ledger("`weighbridge collect` settles them", ledger)
+    when = " when they have ended" if canceled else ""
+    print(" ".join(filter(None, (asked, over, f"{settles}{when}."))))
 
 
-async def _cancel_batches(ledger: Ledger, run_id: RunId) -> int:
-    """Ask for the end of every open batch of a run; how many were asked for.
+async def _cancel_batches(ledger: Ledger, run_id: RunId) -> tuple[int, int]:
+    """Ask for the end of every open batch of a run; how many were asked for, and how many had ended before.
 
     Raises:
         RunFailed: some could not be asked for; all others were.
     """
-    canceled, failures = 0, []
+    canceled, ended, failures = 0, 0, []
     async with open_gateway(RateLimits()) as gateway:
         here = BatchPlace(gateway.endpoint, gateway.workspace)
         for batch in batches.open_of_run(ledger, run_id):
@@ -54,9 +59,20 @@ async def _cancel_batches(ledger: Ledger, run_id: RunId) -> int:
             try:
                 await gateway.cancel_batch(batch.provider_batch_id)
             except RunFailed as error:
-                failures.append(str(error))
+                if await _has_ended(gateway, batch.provider_batch_id):
+                    ended += 1
+                else:
+                    failures.append(str(error))
             else:
                 canceled += 1
     if failures:
         raise RunFailed(" ".join([*failures, f"{canceled} batch(es) of {run_id} were asked to stop."]))
-    return canceled
+    return canceled, ended
+
+
+async def _has_ended(gateway: Gateway, provider_batch_id: str) -> bool:
+    """Whether a batch that could not be cancelled has ended, which is why."""
+    try:
+        return (await gateway.batch(provider_batch_id)).ended
+    except CallFailed:
+        return False

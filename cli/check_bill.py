@@ -69,7 +69,7 @@ def check_bill(
     ours = bill(opened_ledger(ledger))
     compared = _compared(ours, cost_report, (first, last), percent, workspace=workspace, save_to=save)
     if as_json:
-        print(compared.model_dump_json())
+        print(compared.model_dump_json(ensure_ascii=True))
     else:
         _print(compared)
     raise typer.Exit(EXIT_CODES[RunOutcome.COMPLETE if compared.matches else RunOutcome.INCOMPLETE])

@@ -40,7 +40,7 @@ def doctor(
     )
     found = asyncio.run(examine(here))
     if as_json:
-        print(found.model_dump_json())
+        print(found.model_dump_json(ensure_ascii=True))
     else:
         for check in found.checks:
             print(_line(check))

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cli.early_simulator import early_simulator
-from cli.last_words import last_words
+from cli.last_words import last_words, mark_as_said
 from cli.options import SIMULATED_LEDGER
 from cli.show_report import print_report
 from flows.final_state import NotComplete
@@ -100,11 +100,14 @@ def _handled(stop: Callable[[int, object], None]) -> Iterator[None]:
             signal.signal(which, handler)
 
 
-def run_and_report(work: Callable[[], object], *, as_json: bool) -> NoReturn:
+def run_and_report(
+    work: Callable[[], object], *, as_json: bool, show: Callable[[RunReport], None] = print_report
+) -> NoReturn:
     """Do a run, print its report, and end with its exit code.
 
     Args:
         work: does the run.
+        show: prints a report for people.
         as_json: print one JSON object on stdout, and nothing else there, also when the run fails.
 
     Raises:
@@ -119,7 +122,7 @@ def run_and_report(work: Callable[[], object], *, as_json: bool) -> NoReturn:
     def failed(words: str) -> RunReport:
         return RunReport(run_id="", outcome=RunOutcome.FAILED, error=words)
 
-    report = done_and_shown(with_progress, failed, print_report, as_json=as_json)
+    report = done_and_shown(with_progress, failed, show, as_json=as_json)
     raise typer.Exit(EXIT_CODES[report.outcome])
 
 
@@ -145,10 +148,11 @@ def done_and_shown(
         report = work()
     except Exception as error:
         if as_json:
-            print(failed(last_words(error)).model_dump_json())
+            print(failed(last_words(error)).model_dump_json(ensure_ascii=True))
+            mark_as_said(error)
         raise
     if as_json:
-        print(report.model_dump_json())
+        print(report.model_dump_json(ensure_ascii=True))
     else:
         show(report)
     return report

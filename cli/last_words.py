@@ -1,5 +1,6 @@
 """The sentence that a command ends with when it fails."""
 
+import json
 import os
 
 from schemas.errors import UNEXPECTED, WeighbridgeError
@@ -27,6 +28,16 @@ def last_words(error: Exception) -> str:
             "PREFECT_API_URL, then repeat the command."
         )
     return UNEXPECTED.format(type(error).__name__)
+
+
+def mark_as_said(error: Exception) -> None:
+    """Note that the last words about an error are on stdout as JSON already."""
+    error.said_as_json = True  # type: ignore[attr-defined]
+
+
+def as_json(error: Exception) -> str | None:
+    """The last words as the only JSON on stdout; None: they are there already."""
+    return None if getattr(error, "said_as_json", False) else json.dumps({"error": last_words(error)})
 
 
 def _is_of_prefect(error: BaseException) -> bool:

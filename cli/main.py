@@ -4,13 +4,14 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import Annotated, cast
 
 import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from cli.last_words import is_expected, last_words
+from cli.last_words import as_json, is_expected, last_words
 from cli.lazy_command import LazyCommand
 from schemas.errors import BadInput, WeighbridgeError, exit_code
 
@@ -171,6 +172,7 @@ def command_group() -> TyperGroup:
 def main() -> None:
     """The `weighbridge` command."""
     set_up_prefect()
+    _print_whatever_comes()
     try:
         _check_arguments(sys.argv[1:])
         command_group()()
@@ -179,10 +181,22 @@ def main() -> None:
             import traceback  # noqa: PLC0415 - most commands end without one
 
             traceback.print_exception(error)
+        if "--json" in sys.argv and (said := as_json(error)) is not None:
+            print(said)
         print(f"weighbridge: {last_words(error)}", file=sys.stderr)
         sys.exit(exit_code(error) if isinstance(error, WeighbridgeError) else 1)
     finally:
         gc.freeze()  # what is left ends with the process; to look through it for garbage takes 0.2 s after a run
+
+
+def _print_whatever_comes() -> None:
+    """Print a character that the locale of the terminal does not have as an escape: no text may end a command.
+
+    All JSON is ASCII, so that it stays JSON.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _check_arguments(arguments: Sequence[str]) -> None:

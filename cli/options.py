@@ -49,6 +49,13 @@ RunBudgetOption = Annotated[
 ModeOption = Annotated[
     Mode | None, typer.Option(help="messages: answers now; batches: half the price, within 24 hours.")
 ]
+ModeOfApprovedOption = Annotated[
+    Mode | None,
+    typer.Option(
+        help="messages: answers now; batches: half the price, within 24 hours. Left out: batches where a run in batches "
+        "parked some of it, and as the policy says where none did."
+    ),
+]
 EffortOption = Annotated[
     str | None,
     typer.Option(

@@ -20,7 +20,7 @@ def report(
     """Show the report of a run."""
     found = _report_of(looked_at(ledger), run, ledger)
     if as_json:
-        print(found.model_dump_json())
+        print(found.model_dump_json(ensure_ascii=True))
     else:
         print_report(found)
 

@@ -4,7 +4,7 @@ from cli.in_flow import endpoint, places, result_of, run_and_report
 from cli.options import (
     JsonOption,
     LedgerOption,
-    ModeOption,
+    ModeOfApprovedOption,
     PolicyOption,
     ResultsOption,
     RunBudgetOption,
@@ -12,11 +12,15 @@ from cli.options import (
     option_called,
     require_ledger,
 )
+from cli.show_report import print_report
+from flows.final_state import NOTHING_TO_DO
 from flows.resubmit_approved import resubmit_approved as resubmit_flow
 from schemas.forms.flow_forms import ResubmitForm
 from schemas.ledger_place import ledger_url_of
+from schemas.report import RunReport
 from schemas.settings import Settings
 from services.policy_file import read_policy
+from tasks.start_run import NOTHING_APPROVED
 
 
 def resubmit_approved(
@@ -24,13 +28,13 @@ def resubmit_approved(
     ledger: LedgerOption = None,
     results: ResultsOption = None,
     run_budget_usd: RunBudgetOption = None,
-    mode: ModeOption = None,
+    mode: ModeOfApprovedOption = None,
     simulate: SimulateOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Send the jobs that reviewers approved, each within its own ceiling.
 
-    The JSON and the exit codes are those of `run`.
+    Where none is approved there is no run. The JSON and the exit codes are those of `run`.
     """
     ledger, folder = places(ledger, results, simulate=simulate)
     asked = {
@@ -49,4 +53,11 @@ def resubmit_approved(
         with endpoint(simulate=simulate) as base_url:
             return result_of(resubmit_flow, **asked, base_url=base_url)
 
-    run_and_report(work, as_json=as_json)
+    run_and_report(work, as_json=as_json, show=_show)
+
+
+def _show(report: RunReport) -> None:
+    if report.run_id:
+        print_report(report)
+    else:
+        print(NOTHING_TO_DO.format(NOTHING_APPROVED))

@@ -51,9 +51,11 @@ def print_quote(report: QuoteReport) -> None:
     console.print(
         f"[dim]each job's quote:[/dim] {escape(report.job_quotes or '')}", soft_wrap=True, highlight=False
     )
-    simulate = " --simulate" if report.simulated else ""
-    command = f"weighbridge run {report.jobs_path} --quote {report.quote_id}{simulate}"
-    console.print(f"[dim]to hold the run to it:[/dim] {escape(command)}", soft_wrap=True, highlight=False)
+    console.print(
+        f"[dim]to hold the run to it:[/dim] {escape(report.run_command or '')}",
+        soft_wrap=True,
+        highlight=False,
+    )
 
 
 def _figures(headings: tuple[str, ...]) -> list[str]:

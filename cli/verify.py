@@ -32,7 +32,7 @@ def verify(
         raise BadInput(f"There is no folder {results.absolute()}. Nothing was verified.")
     found = verified(ledger_to_read(ledger), results)
     if as_json:
-        print(found.model_dump_json())
+        print(found.model_dump_json(ensure_ascii=True))
     else:
         for check in found.checks:
             print(_line(check))

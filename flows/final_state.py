@@ -11,11 +11,14 @@ from prefect.states import Cancelled, Completed, Failed
 
 from rules.shown_state import StateName, cancelled_message, shown_state
 from schemas.errors import NoJobs, WeighbridgeError
+from schemas.outcome import RunOutcome
 from schemas.report import RunReport
 from services.flow_runs import is_being_cancelled
 
 #: where Prefect keeps the results of a flow, none of which are kept: where none is named, it asks its server twice a run
 NOWHERE = Path(os.devnull)
+#: of a state without a run; takes why there is none
+NOTHING_TO_DO = "There was nothing to do: {} Nothing was counted or sent."
 
 
 class NotComplete(WeighbridgeError):  # noqa: N818 - a run that has ended, not a fault of the program
@@ -34,7 +37,7 @@ async def as_state(work: Awaitable[RunReport], *, allow_no_jobs: bool = False) -
 
     Args:
         work: the run.
-        allow_no_jobs: a run without input is complete, and says so.
+        allow_no_jobs: without input there is no run, and the state is complete and says so.
     """
     return await unless_cancelled(await _own_state(work, allow_no_jobs=allow_no_jobs))
 
@@ -45,7 +48,8 @@ async def _own_state(work: Awaitable[RunReport], *, allow_no_jobs: bool) -> Stat
         return final_state(await work)
     except NoJobs as error:
         if allow_no_jobs:
-            return Completed(message=f"There was nothing to do: {error} Nothing was counted or sent.")
+            nothing = RunReport(run_id="", outcome=RunOutcome.COMPLETE)
+            return Completed(message=NOTHING_TO_DO.format(error), data=nothing)
         return Failed(message=str(error), data=error)
     except WeighbridgeError as error:
         return Failed(message=str(error), data=error)

@@ -51,8 +51,11 @@ def _label(parameters: dict[str, Any]) -> str:
     options = given_options(parameters)
     moment = options.scheduled_for or datetime.now(UTC)
     time_zone, mode = _zone_and_mode(options)
-    jobs = None if options.jobs is None else dated_path(options.jobs, moment, time_zone)
-    return run_label(dated_path(DATE, moment, time_zone), jobs, mode)
+    day = dated_path(DATE, moment, time_zone)
+    if options.jobs is None:
+        # unless it is asked for, how what was approved goes out is known when it is read
+        return run_label(day, None, options.mode)
+    return run_label(day, dated_path(options.jobs, moment, time_zone), mode)
 
 
 def _zone_and_mode(options: RunOptions) -> tuple[str, str | None]:

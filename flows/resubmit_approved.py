@@ -31,11 +31,12 @@ async def resubmit_approved(
 ) -> State[RunReport]:
     """Send every job that a reviewer approved or edited.
 
-    It is counted and priced again, and sent only while it is within the ceiling of its approval and all budgets.
+    It is counted and priced again, and sent only while it is within the ceiling of its approval and all budgets. Where
+    nothing is approved there is no run.
 
     Needs ANTHROPIC_API_KEY in the environment of the worker that runs it.
     """
-    return await as_state(_approved_jobs(dict(locals())))
+    return await as_state(_approved_jobs(dict(locals())), allow_no_jobs=True)
 
 
 async def _approved_jobs(parameters: dict[str, Any]) -> RunReport:

@@ -200,6 +200,8 @@ def as_quote_markdown(report: QuoteReport) -> str:
         parts.append(quoted_deadline_line(report.deadline))
     parts.append(quoted_time_line(report))
     parts.append(f"Each job's quote: {report.job_quotes}")
+    if report.run_command:
+        parts.append(f"To hold the run to it:\n\n    {report.run_command}")
     return "\n\n".join(parts) + "\n"
 
 

@@ -51,7 +51,7 @@ def model_rows(report: RunReport) -> Rows:
         error = (
             (sums.actual_input - sums.estimated_input) / sums.estimated_input if sums.estimated_input else 0
         )
-        partial = f"partial ({sums.partial:,} jobs)"
+        partial = f"partial ({_number(sums.partial, 'job')})"
         rows.append(
             (
                 sums.model,
@@ -98,24 +98,26 @@ def money_rows(report: RunReport) -> Rows:
     ]
     if report.deferred_for_money is not None:
         need = report.deferred_for_money
-        rows.append(("deferred", f"{need.jobs:,} jobs", need_sentence(need)))
+        rows.append(("deferred", _number(need.jobs, "job"), need_sentence(need)))
     if report.deadline is not None and report.deadline.jobs:
         rows.append(_deadline_row(report.deadline))
     if report.quote is not None:
         rows.append(_quote_row(report.quote))
     for fitted in report.fitted:
-        rows.append((fitted.how, f"{fitted.jobs:,} jobs", _fitting(fitted)))
+        rows.append((fitted.how, _number(fitted.jobs, "job"), _fitting(fitted)))
     if report.cache.read_tokens or report.cache.written_tokens:
         rows.append(_cache_row(report.cache))
     if report.shared.jobs:
-        rows.append(("shared answers", f"{report.shared.jobs:,} jobs", _sharing(report.shared)))
+        rows.append(("shared answers", _number(report.shared.jobs, "job"), _sharing(report.shared)))
     if money.held:
         rows.append(("still held", usd_most(money.held), "attempts that may have been billed"))
     if report.over_hold:
-        rows.append(("over hold", usd_rounded(money.over_hold), f"{report.over_hold:,} jobs; see the alarm"))
+        rows.append(
+            ("over hold", usd_rounded(money.over_hold), f"{_number(report.over_hold, 'job')}; see the alarm")
+        )
     if report.over_bound:
         rows.append(
-            ("over the margin", f"{report.over_bound:,} jobs", "billed above the bound; raise the margin")
+            ("over the margin", _number(report.over_bound, "job"), "billed above the bound; raise the margin")
         )
     return rows
 
@@ -142,7 +144,7 @@ def sample_line(report: RunReport) -> str | None:
 
 def _deadline_row(deadline: DeadlineFigures) -> tuple[str, ...]:
     remark = (
-        f"{deadline.jobs:,} jobs that no batch had answered shortly before {deadline.due:%Y-%m-%d %H:%M} UTC, when they "
+        f"{_number(deadline.jobs, 'job')} that no batch had answered shortly before {deadline.due:%Y-%m-%d %H:%M} UTC, when they "
         f"were due; of a budget of {usd_rounded(deadline.budget_usd)}"
     )
     return "at full price", usd_rounded(deadline.usd), remark
@@ -357,11 +359,13 @@ def place_rows(report: RunReport) -> Rows:
 
 def calls_line(report: RunReport) -> str:
     calls = report.calls
-    paid = (
-        f"{calls.batch_create:,} batches created"
-        if report.mode == "batches"
-        else f"{calls.message:,} paid calls"
-    )
-    return (
-        f"{calls.count:,} free count calls, {paid}, {calls.retried:,} retries, {report.seconds:,.1f} seconds"
-    )
+    paid = [_number(calls.message, "paid call")]
+    if report.mode == "batches":
+        # what is due goes out by calls when no batch has answered it
+        paid = [f"{_number(report.batches, 'batch', 'batches')} created", *(paid if calls.message else [])]
+    parts = [_number(calls.count, "free count call"), *paid, _number(calls.retried, "retry", "retries")]
+    return f"{', '.join(parts)}, {report.seconds:,.1f} seconds"
+
+
+def _number(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

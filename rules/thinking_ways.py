@@ -5,13 +5,13 @@ effort can think less than a lower one, so that a figure in between would be mad
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 from functools import cache
 from heapq import heappush, heapreplace
-from shlex import quote
 
 from rules.lesson import LessonKey, Outputs, Tally
+from rules.run_command import run_command
 from rules.scale import Scale
 from schemas.job import QueuedJob
 from schemas.model_facts import ModelFacts
@@ -20,7 +20,7 @@ from schemas.outcome import Mode
 from schemas.payload.api_rules import RULES, refusal
 from schemas.payload.traits import PayloadClass, Traits
 from schemas.quote import QuotedWay
-from schemas.run import OWN_WAY, Way
+from schemas.run import OWN_WAY, RunOptions, SampleOptions, Way
 
 #: rows that the command draws which measures a way
 MEASURED_ROWS = 20
@@ -151,12 +151,12 @@ class Measuring:
     """The command that measures a way on some rows of the quoted file.
 
     Attributes:
-        jobs_path: the file.
-        options: of the command, besides those that choose the sample and the way.
+        asked: the options that the quote was made with.
+        simulate: against a simulator of its own.
     """
 
-    jobs_path: str
-    options: str = ""
+    asked: RunOptions
+    simulate: bool = False
 
     def command(self, way: Way, cap: Decimal) -> str:
         """The command.
@@ -165,13 +165,9 @@ class Measuring:
             way: what is to be measured; neither an effort nor a budget: the rows as they are.
             cap: the most that it may spend, in USD: what the dearest rows can cost.
         """
-        asked = "" if way.effort is None else f" --effort {way.effort}"
-        if way.budget is not None:
-            asked = f" --thinking-budget {way.budget}"
-        return (
-            f"weighbridge run {quote(self.jobs_path)} --sample {MEASURED_ROWS}{asked} --run-budget-usd {cap}"
-            f"{self.options}"
-        )
+        sample = SampleOptions(MEASURED_ROWS)
+        options = replace(self.asked, sample=sample, way=way, run_budget_usd=str(cap), quote=None)
+        return run_command(options, simulate=self.simulate)
 
 
 def _place(one: QuotedWay) -> tuple[object, ...]:

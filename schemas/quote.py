@@ -207,6 +207,7 @@ class QuoteReport(_QuotePart):
         outcome: what the run would end as, by what is known now.
         policies: the run's own first.
         job_quotes: the Parquet file with a quote for each job.
+        run_command: holds the run to the quote.
     """
 
     quote_id: str
@@ -229,6 +230,7 @@ class QuoteReport(_QuotePart):
     #: None: every row was looked at
     sample: QuotedSample | None = None
     job_quotes: str | None = None
+    run_command: str | None = None
     prefect_flow_run_id: str | None = None
     error: str | None = None
 

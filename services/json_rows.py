@@ -46,7 +46,7 @@ def json_facts(path: Path, check: Callable[[FileFacts], None]) -> FileFacts:
     rows = objects = 0
     is_enough = False
     try:
-        for line in _lines(path):
+        for _, line in _lines(path):
             rows += 1
             if rows == 1 and line.lstrip().startswith(b"["):
                 break
@@ -82,7 +82,7 @@ def json_pieces(path: Path, _facts: FileFacts, columns: Sequence[str]) -> Iterat
     rows: list[dict[str, Any]] = []
     nbytes = 0
     try:
-        for number, line in enumerate(_lines(path), 1):
+        for number, line in _lines(path):
             rows.append(_row(number, line, columns))
             nbytes += len(line)
             if len(rows) >= ROWS_DECODED or nbytes >= BYTES_PER_BATCH:
@@ -95,7 +95,7 @@ def json_pieces(path: Path, _facts: FileFacts, columns: Sequence[str]) -> Iterat
 
 
 def _row(number: int, line: bytes, columns: Sequence[str]) -> dict[str, Any]:
-    place = f"row {number} of its file"
+    place = f"line {number} of its file"
     try:
         value = exact_json(place, line.decode())
     except UnicodeDecodeError:
@@ -149,13 +149,13 @@ def _no_lines(path: Path) -> BadInput:
     return BadInput(f"{path} is not JSON Lines: {found}. {fix}; nothing was sent.")
 
 
-def _lines(path: Path) -> Iterator[bytes]:
-    """The lines that are not blank."""
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines that are not blank, each with its number as an editor shows it."""
     with _text(path) as stream:
-        for number, line in enumerate(stream):
-            text = line.removeprefix(b"\xef\xbb\xbf") if number == 0 else line
+        for number, line in enumerate(stream, 1):
+            text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
             if text.strip():
-                yield text
+                yield number, text
 
 
 @contextmanager

@@ -4,7 +4,8 @@ import errno
 import os
 import shutil
 import tempfile
-from fnmatch import fnmatch
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from itertools import count
 from pathlib import Path
 
@@ -122,6 +123,15 @@ def _is_input(file: Path, jobs: str) -> bool:
     if place.is_dir():
         parts = file.relative_to(place).parts if file.is_relative_to(place) else None
     else:
-        parts = file.parts if fnmatch(str(file), str(place)) else None
+        parts = file.parts if _is_reached(file.parts, place.parts) else None
         parts = parts and tuple(part for part in parts if part not in place.parts)
     return parts is not None and not any(is_hidden(part) for part in parts)
+
+
+def _is_reached(parts: Sequence[str], glob: Sequence[str]) -> bool:
+    """Whether a glob, part by part, names a file or a folder that the file is in."""
+    if not glob:
+        return True
+    if glob[0] == "**":
+        return any(_is_reached(parts[passed:], glob[1:]) for passed in range(len(parts) + 1))
+    return bool(parts) and fnmatchcase(parts[0], glob[0]) and _is_reached(parts[1:], glob[1:])

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rules.scale import Scale
+from schemas.run import RunOptions
 from services.gateway import Gateway
 from services.job_file import JobFile
 from services.ledger import Ledger
@@ -36,7 +37,7 @@ class Quoting:
         limit: only the first rows, at most this many.
         folder: where its file of job quotes goes.
         drawn: the rows that are looked at; None: all.
-        policy_file: that the policy was read from, where a person named one.
+        asked: what a person or a schedule asked of the run.
     """
 
     quote_id: str
@@ -47,7 +48,7 @@ class Quoting:
     limit: int | None
     folder: Path
     drawn: DrawnRows | None = None
-    policy_file: str | None = None
+    asked: RunOptions = field(default_factory=lambda: RunOptions(None))
     halt: Halt = field(default_factory=Halt)
 
     @property

@@ -1,8 +1,8 @@
 """Report a quote: its figures, kept in the ledger and shown in Prefect."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
-from shlex import quote
 
 from prefect.artifacts import acreate_markdown_artifact
 
@@ -12,12 +12,14 @@ from rules.quote_report import AccountRates, quote_figures, quoted_deadline, wit
 from rules.quote_tally import QuoteTally
 from rules.quote_text import as_quote_markdown
 from rules.quoted_caps import deferred_by_caps
+from rules.run_command import run_command
 from rules.sample_range import StratumAmounts, sample_interval
 from rules.thinking_ways import Measuring
 from schemas.budget import Window
 from schemas.money import to_usd
 from schemas.outcome import Scope
 from schemas.quote import QuotedDeadline, QuotedSample, QuoteOnRecord, QuoteReport, QuoteTerms
+from schemas.run import RunOptions
 from services.ledger import quotes
 from services.ledger.windows import used_in_windows
 from services.result_file import write_text
@@ -58,8 +60,9 @@ async def report_quote(quoting: Quoting, tally: QuoteTally, flow_run_id: str | N
             "jobs_path": quoting.file.path,
             "deadline": await _deadline(quoting, tally, now),
             "sample": sample,
-            "thinking": tally.ways.figures(_measuring(quoting)),
+            "thinking": tally.ways.figures(Measuring(_asked(quoting), _simulates(quoting))),
             "job_quotes": str(quoting.job_quotes),
+            "run_command": _holding(quoting),
             "prefect_flow_run_id": flow_run_id,
         }
     )
@@ -105,14 +108,19 @@ def _sample(quoting: Quoting, tally: QuoteTally) -> QuotedSample | None:
     )
 
 
-def _measuring(quoting: Quoting) -> Measuring:
-    """How a person would measure a way to think on the quoted file, as it was quoted."""
-    options = "" if quoting.policy_file is None else f" --policy {quote(quoting.policy_file)}"
-    if quoting.limit is not None:
-        options += f" --limit {quoting.limit}"
-    if quoting.gateway.simulated:
-        options += " --simulate"
-    return Measuring(quoting.file.path, options)
+def _asked(quoting: Quoting) -> RunOptions:
+    """What the quoted run was asked for, of the file that was quoted."""
+    return replace(quoting.asked, jobs=quoting.file.path, sample=None)
+
+
+def _holding(quoting: Quoting) -> str:
+    """The command that holds the run to its quote."""
+    return run_command(replace(_asked(quoting), quote=quoting.quote_id), simulate=_simulates(quoting))
+
+
+def _simulates(quoting: Quoting) -> bool:
+    """Whether the quote had a simulator of its own, and not one that stays and that the settings name."""
+    return quoting.gateway.simulated and quoting.asked.base_url is not None
 
 
 def _on_record(tally: QuoteTally, report: QuoteReport, terms: QuoteTerms, now: datetime) -> QuoteOnRecord:

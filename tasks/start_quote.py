@@ -77,7 +77,7 @@ async def start_quote(
                 limit=options.limit,
                 folder=folder,
                 drawn=drawn,
-                policy_file=options.policy,
+                asked=options,
             )
     finally:
         ledger.close()

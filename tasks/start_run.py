@@ -16,7 +16,7 @@ from rules.asked_way import way_refused
 from rules.dated_path import dated_path
 from rules.deadline import deadline_of
 from rules.models import Models
-from schemas.errors import BadInput
+from schemas.errors import BadInput, NoJobs
 from schemas.job import RunId
 from schemas.ledger_place import ledger_url_of, named_ledger_url
 from schemas.outcome import Mode
@@ -26,7 +26,7 @@ from schemas.settings import Settings
 from services.flow_process import prepare_flow_process
 from services.gateway import open_gateway
 from services.job_file import JobFile
-from services.ledger import open_ledger, runs
+from services.ledger import Ledger, open_ledger, reviews, runs
 from services.ledger.leases import new_token
 from services.ledger.store import is_lasting_url
 from services.policy_file import read_policy
@@ -42,12 +42,16 @@ from tasks.run import Run
 
 log = logging.getLogger("weighbridge")
 
+#: why a run that would send only what people approved is not made
+NOTHING_APPROVED = "No review is approved or edited."
+
 
 @asynccontextmanager
 async def start_run(options: RunOptions) -> AsyncIterator[tuple[Run, JobFile | None]]:
     """A run on record, with its checked job file if it has one. However it is left, its books are closed.
 
     Raises:
+        NoJobs: it has no job file, and no review is approved.
         BadInput: the job file, the policy, one of its models, the ledger or the results cannot be used. Nothing was
             counted.
         RunFailed: the ledger or the provider does not answer.
@@ -65,6 +69,8 @@ async def start_run(options: RunOptions) -> AsyncIterator[tuple[Run, JobFile | N
     results = writable_folder(Path(options.results or settings.results).absolute()) / run_id
     ledger = open_ledger(ledger_url)
     try:
+        if file is None:
+            policy = _as_approved(policy, options, ledger)
         async with open_gateway(policy.limits, options.base_url, ledger) as gateway:
             models = await checked_models(gateway, policy)
             _check_way(options.way, models, policy)
@@ -143,6 +149,22 @@ def _check_job_file_alone(options: RunOptions) -> None:
             f"The quote {options.quote} is about all rows of the job file as they are; leave out --quote, or --sample, "
             "--effort and --thinking-budget. Nothing was counted or sent."
         )
+
+
+def _as_approved(policy: Policy, options: RunOptions, ledger: Ledger) -> Policy:
+    """The policy of a run that sends only what was approved: in batches where a run in batches parked some of it.
+
+    What was approved at the price of a batch is above its ceiling at full price, and would only wait again.
+
+    Raises:
+        NoJobs: nothing waits to be sent, and the run would be an empty one.
+    """
+    modes = reviews.modes_of_approved(ledger, datetime.now(UTC))
+    if not modes:
+        raise NoJobs(NOTHING_APPROVED)
+    if options.mode is None and Mode.BATCHES in modes:
+        return policy.overridden(None, None, Mode.BATCHES)
+    return policy
 
 
 def _check_way(way: Way, models: Models, policy: Policy) -> None:

@@ -17,6 +17,7 @@ from schemas.errors import BadInput
 from schemas.payload.payload import Payload
 from schemas.review import EditEstimate, ReviewDetail
 from services.ledger import Ledger
+from services.policy_file import read_policy
 from tasks.weigh_edit import prune_edit, weigh_edit
 
 _LOOPBACK_NAMES = ["127.0.0.1", "localhost", "[::1]"]
@@ -45,6 +46,8 @@ def serve(
             f"For other machines ({host}) the review page starts only with a log-in: set WEIGHBRIDGE_REVIEW_USERS to "
             "name:hash pairs, which `weighbridge review password NAME` makes, or leave --host out."
         )
+    if policy is not None:
+        read_policy(policy)  # one that cannot be used is known before the first edit
     opened = opened_ledger(ledger)
     hosts = [*_LOOPBACK_NAMES, host, *(name or ())]
     app = make_app(opened, settings, hosts, _weighing(opened, policy), _pruning(opened, policy))

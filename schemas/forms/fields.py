@@ -58,6 +58,14 @@ ModeChoice = Annotated[
         description="messages: answers now; batches: half the price, within 24 hours. Without one: as the policy says.",
     ),
 ]
+ModeOfApproved = Annotated[
+    Literal["messages", "batches"] | None,
+    Field(
+        title="Mode",
+        description="messages: answers now; batches: half the price, within 24 hours. Without one: batches where a run in "
+        "batches parked some of it, and as the policy says where none did.",
+    ),
+]
 RunBudget = Annotated[
     Annotated[str, Field(pattern=USD_AMOUNT), _ONE_LINE] | None,
     Field(

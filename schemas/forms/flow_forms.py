@@ -16,6 +16,7 @@ from schemas.forms.fields import (
     Line,
     MaxInputTokens,
     ModeChoice,
+    ModeOfApproved,
     MoveDone,
     Policy,
     PromptColumn,
@@ -128,7 +129,7 @@ class ResubmitForm(InputForm):
     """What `resubmit_approved` may be asked."""
 
     run_budget_usd: RunBudget = None
-    mode: ModeChoice = None
+    mode: ModeOfApproved = None
     policy: Policy = None
     ledger: Ledger = None
     results: Results = None

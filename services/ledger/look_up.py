@@ -3,10 +3,12 @@
 from schemas.looked_up import AttemptLine, JobHistory, JobLine, ReportLine, ReviewLine, RunLine
 from services.ledger.asking import asking, read_lines
 
-# a run's rows are numbered from 0 without a gap, so that the last number is found in the index and nothing is counted
+# the rows of a run that has its report are counted there; here only is asked whether they were pruned
 _RUNS = """
 SELECT r.run_id, r.started_at, r.ended_at, r.jobs_path, r.mode, r.simulated, r.outcome,
-       (SELECT max(j.row_number) + 1 FROM jobs j WHERE j.run_id = r.run_id),
+       CASE WHEN r.outcome IN ('complete', 'budget_stop', 'incomplete')
+            THEN (SELECT max(j.row_number) + 1 FROM jobs j WHERE j.run_id = r.run_id)
+            ELSE (SELECT nullif(count(*), 0) FROM jobs j WHERE j.run_id = r.run_id) END,
        b.settled_nano_usd, b.held_nano_usd,
        r.ended_at IS NULL AND (r.owner IS NULL OR r.lease_until IS NULL OR r.lease_until <= CURRENT_TIMESTAMP),
        r.report
@@ -54,7 +56,14 @@ def latest_runs(url: str, most: int) -> list[RunLine]:
         RunFailed: the database does not answer, or was made by a newer version.
     """
     with asking(url) as ask:
-        return read_lines(RunLine, ask(_RUNS, {"most": most}))
+        return [_as_reported(line) for line in read_lines(RunLine, ask(_RUNS, {"most": most}))]
+
+
+def _as_reported(line: RunLine) -> RunLine:
+    """A run with as many rows as its report has: those of a sample have gaps between their numbers."""
+    if line.report is None or line.jobs is None:
+        return line
+    return line._replace(jobs=line.report.get("jobs", {}).get("read", line.jobs))
 
 
 def job_history(url: str, job_id: str) -> JobHistory:

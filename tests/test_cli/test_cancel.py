@@ -1,10 +1,12 @@
 """`weighbridge cancel RUN`: what is asked of the provider, and what is said when it does not answer."""
 
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import pytest
 
 from cli import cancel as cancel_module
+from schemas.batch import ProviderBatch
 from schemas.errors import RunFailed
 from schemas.failures import Transient
 from services.ledger import batches, jobs
@@ -31,12 +33,19 @@ class Office:
     workspace = None
 
     def __init__(self, error=None):
-        self.error, self.asked = error, []
+        self.error, self.asked, self.ended = error, [], set()
 
     async def cancel_batch(self, provider_batch_id):
         if self.error:
             raise self.error
         self.asked.append(provider_batch_id)
+
+    async def batch(self, provider_batch_id):
+        if self.error:
+            raise self.error
+        return ProviderBatch(
+            provider_batch_id, provider_batch_id in self.ended, 1, {}, datetime.now(UTC), None
+        )
 
 
 @pytest.fixture
@@ -94,6 +103,36 @@ def test_one_that_cannot_be_cancelled_keeps_no_other_from_it(weighbridge, with_b
     assert (ended.code, office.asked) == (1, ["msgbatch_1"])
     assert "msgbatch_0 could not be cancelled" in ended.sentence
     assert "1 batch(es) of run-1 were asked to stop" in ended.sentence
+
+
+def test_one_that_had_ended_is_said_to_have_and_is_no_failure(weighbridge, with_batches, office, monkeypatch):
+    real = office.cancel_batch
+
+    async def cancel(provider_batch_id):
+        if provider_batch_id in office.ended:
+            raise RunFailed("It could not be cancelled: HTTP 400. It goes on with the provider.")
+        await real(provider_batch_id)
+
+    monkeypatch.setattr(office, "cancel_batch", cancel)
+    office.ended = {"msgbatch_0"}
+    ended = weighbridge("cancel", "run-1")
+    said = "The provider was asked to stop 1 batch(es) of run-1. 1 batch(es) of run-1 had ended before. "
+    assert (ended.code, ended.out) == (0, f"{said}`weighbridge collect` settles them when they have ended.\n")
+    office.ended.add("msgbatch_1")
+    ended = weighbridge("cancel", "run-1")
+    assert (ended.code, ended.out) == (
+        0,
+        "2 batch(es) of run-1 had ended before. `weighbridge collect` settles them.\n",
+    )
+
+
+def test_a_run_without_a_batch_at_the_provider_has_nothing_to_stop(weighbridge, ledger, office):
+    begin(ledger)
+    ended = weighbridge("cancel", "run-1")
+    assert (ended.code, ended.out) == (
+        0,
+        "No batch of run-1 is with the provider: there was nothing to stop.\n",
+    )
 
 
 def test_batches_of_another_endpoint_are_not_asked_for(weighbridge, with_batches, office):

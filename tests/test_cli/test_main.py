@@ -8,8 +8,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from cli import main as main_module
+from cli.last_words import last_words, mark_as_said
 from cli.lazy_command import LazyCommand
 from cli.main import COMMANDS, command_group
 from cli.review import review
@@ -208,6 +210,44 @@ def test_an_unexpected_error_has_its_traceback_and_a_last_sentence(weighbridge, 
     assert ended.err.splitlines()[-1].startswith(
         "weighbridge: an unexpected ZeroDivisionError ended the command"
     )
+
+
+@pytest.mark.parametrize("error", [BadInput("The file is empty."), ZeroDivisionError("x")])
+def test_an_error_is_the_only_json_on_stdout_where_json_was_asked_for(weighbridge, monkeypatch, error):
+    monkeypatch.setattr(main_module, "command_group", lambda: mock_group(error))
+    ended = weighbridge("anything", "--json")
+    assert ended.json == {"error": last_words(error)}
+    assert ended.err.splitlines()[-1] == f"weighbridge: {last_words(error)}"
+    mark_as_said(error)
+    assert weighbridge("anything", "--json").out == ""
+    assert weighbridge("anything").out == ""
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
+def test_no_text_ends_a_command_in_a_locale_that_does_not_have_it(tmp_path, waiting, ledger, encoding):
+    with ledger.write() as connection:
+        connection.execute(text("UPDATE reviews SET job_id = '日本 ü', note = '—'"))
+    report = RunReport(run_id="run-1", outcome=RunOutcome.COMPLETE, error="日本 ü 😀")
+    runs.finish(ledger, "run-1", RunOutcome.COMPLETE, report.model_dump(mode="json"))
+
+    def told(*arguments):
+        ended = subprocess.run(
+            [sys.executable, "-m", "cli.main", *arguments],
+            env=os.environ | {"PYTHONIOENCODING": encoding, "COLUMNS": "200", "PYTHONPATH": str(Path.cwd())},
+            cwd=tmp_path,
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )
+        assert (ended.returncode, ended.stderr) == (0, b""), ended
+        return ended.stdout.decode(encoding)
+
+    for arguments in (["show", "日本 ü"], ["review", "list"], ["report"]):
+        shown = told(*arguments)
+        assert ("日本" in shown) == (encoding == "utf-8")
+        assert ("\\u65e5\\u672c" in shown) == (encoding != "utf-8")
+    assert json.loads(told("report", "--json"))["error"] == "日本 ü 😀"
+    assert json.loads(told("show", "日本 ü", "--json"))["job_id"] == "日本 ü"
 
 
 def mock_group(error):

@@ -31,6 +31,15 @@ def test_the_exit_code_is_that_of_the_outcome(call, flow, ledger, outcome):
     assert call("resubmit-approved").code == EXIT_CODES[outcome]
 
 
+def test_where_nothing_is_approved_it_says_so_and_prints_no_report(call, flow, ledger):
+    flow.result = RunReport(run_id="", outcome=RunOutcome.COMPLETE)
+    ended = call("resubmit-approved")
+    assert (ended.code, ended.out) == (
+        0,
+        "There was nothing to do: No review is approved or edited. Nothing was counted or sent.\n",
+    )
+
+
 def test_a_policy_that_is_not_there_is_reported_before_the_flow_starts(call, flow, ledger):
     ended = call("resubmit-approved", "--policy", "missing.toml", "--json")
     assert ended.code == 2

@@ -38,9 +38,13 @@ def test_the_commands_after_the_first_run_find_what_it_left(cold_yard):
     [waiting] = yard.weighbridge("review", "list", "--json", *ledger).json
     approved = yard.weighbridge("review", "approve", waiting["id"], "--by", "ana", "--json", *ledger)
     assert approved.json == {"approved": 1, "refused": []}
-    resubmitted = yard.weighbridge("resubmit-approved", "--simulate", "--json", "--mode", "batches")
+    resubmitted = yard.weighbridge("resubmit-approved", "--simulate", "--json")
     assert resubmitted.code == 0, resubmitted.told()
     assert resubmitted.json["jobs"]["succeeded"] == 1
+    nothing_left = yard.weighbridge("resubmit-approved", "--simulate", "--json")
+    assert (nothing_left.code, nothing_left.json["run_id"]) == (0, ""), nothing_left.told()
+    modes = [run["mode"] for run in yard.weighbridge("runs", "--json", *ledger).json]
+    assert modes == ["batches", "batches"]
 
     again = yard.weighbridge("run", jobs, *options)
     assert again.json["from_earlier_runs"] == 6, again.told()

@@ -1,5 +1,9 @@
 """A quote through the real command: it spends nothing, counts once, and the run that is held to it agrees."""
 
+import json
+import shlex
+from pathlib import Path
+
 import pyarrow.parquet as pq
 import pytest
 
@@ -82,6 +86,31 @@ def test_a_quote_spends_nothing_and_the_run_held_to_it_counts_nothing_and_falls_
         again = quoted(yard, changed)
         assert (again["jobs"]["priced"], again["jobs"]["again"]) == (ROWS, ROWS)
         assert again["reasons"] == [{"what": "again", "reason": "with another max_tokens", "jobs": ROWS}]
+
+
+def test_the_command_that_a_quote_prints_holds_the_run_to_it_as_it_stands(yard):
+    rows = [{"ticket": f"t{n}", "text": f"Number {n}"} for n in range(4)]
+    (yard.folder / "my night").mkdir()
+    for name in ("a.jsonl", "b.jsonl"):
+        lines = [json.dumps(row | {"ticket": name + row["ticket"]}) for row in rows]
+        (yard.folder / "my night" / name).write_text("\n".join(lines))
+    options = (
+        "--id-column",
+        "ticket",
+        "--prompt-column",
+        "Say: {text}",
+        "--max-input-tokens",
+        900,
+        "--limit",
+        6,
+    )
+    with yard.simulator():
+        quote = quoted(yard, "my night/*.jsonl", *options, "--run-budget-usd", "1.5")
+        name, verb, *arguments = shlex.split(quote["run_command"])
+        assert (name, verb) == ("weighbridge", "run")
+        report = yard.run(*arguments)
+    assert (report["quote"]["quote_id"], report["jobs"]["succeeded"]) == (quote["quote_id"], 6)
+    assert quote["run_command"] in (Path(quote["job_quotes"]).parent / "quote.md").read_text()
 
 
 def test_a_run_does_not_start_when_its_quote_does_not_hold(yard):

@@ -58,7 +58,10 @@ def test_a_name_that_prefect_made_up_gives_way_to_the_day_the_file_and_the_mode(
     assert named("amber-axolotl", **night) == "2026-11-27 tickets.csv, batches"
     assert named("Rustic-Zebu", **night, mode="messages") == "2026-11-27 tickets.csv, messages"
     assert named(None, jobs="in/{date}*", policy="policy.toml") == "2026-11-27*, batches"
-    assert named("amber-axolotl", policy="policy.toml") == "2026-11-27 approved jobs, batches"
+    assert named("amber-axolotl", policy="policy.toml") == "2026-11-27 approved jobs"
+    assert (
+        named("amber-axolotl", policy="policy.toml", mode="messages") == "2026-11-27 approved jobs, messages"
+    )
 
 
 def test_a_name_that_a_person_typed_stays(named):

@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from schemas.errors import BadInput, RunFailed
-from services.ledger import jobs
+from schemas.outcome import RunOutcome
+from schemas.report import JobFigures, RunReport
+from services.ledger import jobs, runs
 from services.ledger.look_up import answer_body, job_history, latest_runs
 from tests.ledgers import parked, settle, started, succeeded, unknown
 from tests.strategies import begin, job, quick_ledger, take
@@ -24,6 +26,16 @@ def test_runs_come_newest_first_with_their_rows_and_their_money(ledger, ledger_u
     assert first.ended_at is None
     assert timedelta(0) <= datetime.now(UTC) - first.started_at < timedelta(minutes=1)
     assert [run.run_id for run in latest_runs(ledger_url, 1)] == ["run-2"]
+
+
+@pytest.mark.parametrize("outcome", [None, *RunOutcome])
+def test_a_run_of_a_sample_has_as_many_jobs_as_were_drawn(ledger, ledger_url, outcome):
+    begin(ledger, "run-1")
+    jobs.add(ledger, "run-1", [job(3), job(17), job(40)], [])
+    if outcome is not None:
+        report = RunReport(run_id="run-1", outcome=outcome, jobs=JobFigures(read=3, succeeded=3))
+        runs.finish(ledger, "run-1", outcome, report.model_dump(mode="json"))
+    assert latest_runs(ledger_url, 1)[0].jobs == 3
 
 
 def test_the_history_of_a_job_has_its_runs_its_attempts_and_their_money(ledger, ledger_url):

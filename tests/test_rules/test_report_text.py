@@ -4,13 +4,15 @@ import json
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.report_page import as_markdown
-from rules.report_text import lesson_rows, model_rows, money_rows
+from rules.report_text import calls_line, lesson_rows, model_rows, money_rows
 from schemas.outcome import EXIT_CODES, Outcome, RunOutcome
 from schemas.report import (
+    CallFigures,
     Drift,
     JobFigures,
     LessonFigures,
@@ -187,3 +189,23 @@ def test_a_report_of_an_earlier_version_can_still_be_shown():
     shown = RunReport.model_validate({**old, "taught": []})
     assert money_rows(shown)[1][2] == "counted input, assumed output"
     assert "expected" in as_markdown(shown)
+
+
+@pytest.mark.parametrize(
+    ("mode", "message", "batches", "said"),
+    [
+        ("messages", 0, 0, "2 free count calls, 0 paid calls, 1 retry, 3.0 seconds"),
+        ("messages", 1, 0, "2 free count calls, 1 paid call, 1 retry, 3.0 seconds"),
+        ("batches", 0, 1, "2 free count calls, 1 batch created, 1 retry, 3.0 seconds"),
+        ("batches", 19, 2, "2 free count calls, 2 batches created, 19 paid calls, 1 retry, 3.0 seconds"),
+    ],
+)
+def test_the_last_line_has_the_batches_on_record_and_the_calls_made_in_their_place(
+    mode, message, batches, said
+):
+    # whoever finishes a run after its process died has created no batch itself
+    calls = CallFigures(count=2, message=message, retried=1)
+    report = RunReport(
+        run_id="r", outcome=RunOutcome.COMPLETE, mode=mode, calls=calls, batches=batches, seconds=3
+    )
+    assert calls_line(report) == said

@@ -26,7 +26,7 @@ from schemas.payload.invalid import InvalidPayload
 from schemas.payload.payload import Payload
 from schemas.payload.traits import PayloadClass
 from schemas.quote import QuoteReport
-from schemas.run import Way
+from schemas.run import RunOptions, Way
 from tests.nights import a_run
 from tests.strategies import request
 
@@ -101,7 +101,7 @@ def test_a_job_asks_for_a_way_where_it_thinks_or_names_an_effort(asked, way):
     assert asked_way(routed("m", **asked).traits) == way
     ways = ThinkingWays(lambda *_: NOTHING, BUDGETS)
     ways.add(routed("claude-opus-4-6", **asked), scale_of("claude-opus-4-6"), 5)
-    assert bool(ways.figures(Measuring("jobs.parquet"))) == (way is not None)
+    assert bool(ways.figures(Measuring(RunOptions("jobs.parquet")))) == (way is not None)
 
 
 lengths = st.lists(st.integers(1, 30_000), max_size=12)
@@ -131,7 +131,7 @@ def test_a_way_costs_what_was_observed_at_it_and_nothing_is_made_up_where_nothin
     ]
     for job, weight in queue:
         ways.add(job, scale, 7, weight)
-    found = ways.figures(Measuring("jobs.parquet"))
+    found = ways.figures(Measuring(RunOptions("jobs.parquet")))
     assert len(set(asked)) == len(asked)
     assert [one.effort or one.budget_tokens for one in found][:5] == [None, "low", "medium", "high", "max"]
     for one in found:
@@ -162,15 +162,17 @@ def test_what_was_not_observed_is_measured_by_a_command_whose_cap_suffices_for_a
     for number, cost in enumerate(costs):
         ways.add(routed("claude-opus-5-5", number=number), scale, cost)
     ways.add(routed("claude-opus-4-6", thinking=ADAPTIVE), scale, 1, weight=3)
-    found = ways.figures(Measuring("my jobs.parquet", " --policy p.toml"))
+    found = ways.figures(
+        Measuring(RunOptions("my jobs.parquet", policy="p.toml", run_budget_usd="7", quote="q"))
+    )
     commands = {one.effort or one.budget_tokens: one.measure for one in found}
     words = shlex.split(commands["high"])
     assert words[:3] == ["weighbridge", "run", "my jobs.parquet"]
-    assert words[3:7] == ["--sample", str(MEASURED_ROWS), "--effort", "high"]
+    assert words[3:9] == ["--policy", "p.toml", "--sample", str(MEASURED_ROWS), "--effort", "high"]
+    assert (words.count("--run-budget-usd"), words.count("--quote")) == (1, 0)
     cap = Decimal(words[words.index("--run-budget-usd") + 1])
     dearest = to_usd(sum(sorted(costs)[-MEASURED_ROWS:]))
     assert dearest <= cap < dearest + Decimal("0.01")
-    assert words[-2:] == ["--policy", "p.toml"]
     assert "--thinking-budget 2000 " in commands[2_000]
     # measured on the rows as they are
     assert not {"--effort", "--thinking-budget"} & set(shlex.split(commands[None]))
@@ -180,7 +182,7 @@ def test_the_text_states_what_was_not_observed_and_how_it_is_measured():
     history = {"low": [100, 300], "high": [64_000, 10]}
     ways = ThinkingWays(lambda key, _: seen_at(history.get(key.effort, [])), BUDGETS)
     ways.add(routed("claude-opus-4-6", thinking=ADAPTIVE), scale_of("claude-opus-4-6"), 5_000_000_000)
-    report = QuoteReport(quote_id="q", thinking=ways.figures(Measuring("jobs.parquet")))
+    report = QuoteReport(quote_id="q", thinking=ways.figures(Measuring(RunOptions("jobs.parquet"))))
     text = as_quote_markdown(report)
     assert "| effort low | 1 | 0 | 2 | 200 | 300 | 50% |" in text
     assert "| effort medium | 1 | 0 | none |  |  |  | not observed | $5.00 |" in text

@@ -94,11 +94,11 @@ def test_json_of_any_depth_is_a_request_or_a_refusal(path, depth):
 @pytest.mark.parametrize(
     ("line", "column", "reason"),
     [
-        ("{", "row 2 of its file", "is not valid JSON"),
-        ("[1]", "row 2 of its file", "is JSON, but not an object"),
-        ('{"job_id": "2", "job_id": "3"}', "row 2 of its file", "one name twice"),
-        (b'{"job_id": "2", "prompt": "\xff"}', "row 2 of its file", "is not valid UTF-8"),
-        ("[" * 9_000, "row 2 of its file", "levels deep"),
+        ("{", "line 2 of its file", "is not valid JSON"),
+        ("[1]", "line 2 of its file", "is JSON, but not an object"),
+        ('{"job_id": "2", "job_id": "3"}', "line 2 of its file", "one name twice"),
+        (b'{"job_id": "2", "prompt": "\xff"}', "line 2 of its file", "is not valid UTF-8"),
+        ("[" * 9_000, "line 2 of its file", "levels deep"),
         ('{"job_id": "2", "prompt": ["x"]}', "prompt", "holds a list; it takes text"),
         ('{"job_id": "2", "prompt": 5}', "prompt", "holds a whole number; it takes text"),
         ('{"job_id": 2.5, "prompt": "x"}', "job_id", "holds a number; it takes text or whole numbers"),
@@ -119,6 +119,13 @@ def test_a_bad_line_spoils_its_own_row_only(path, line, column, reason):
         job_from_row(1, second, 9)
     assert refused.value.column == column
     assert reason in refused.value.reason
+
+
+def test_a_bad_line_is_named_by_its_number_in_an_editor_blank_lines_included(path):
+    _, bad = rows(path, GOOD, "", "  ", "{")
+    with pytest.raises(InvalidPayload) as refused:
+        job_from_row(1, bad, 9)
+    assert refused.value.column == "line 4 of its file"
 
 
 def test_blank_lines_and_the_mark_of_other_programs_are_passed_over(path):

@@ -8,6 +8,7 @@ import pytest
 
 from schemas.errors import BadInput
 from services import move_file
+from services.job_paths import find_files
 from services.move_file import done_folder, move_aside
 
 
@@ -112,6 +113,9 @@ def test_a_folder_whose_files_would_be_read_again_is_refused(tmp_path, incoming,
         ("incoming/a*", "incoming/done"),
         ("incoming/a.csv", "incoming/done"),
         ("incoming/*", "done"),
+        ("incoming/*.csv", "incoming/done"),
+        ("incoming/?.csv", "incoming/done"),
+        ("i*/*.csv", "incoming/done"),
     ],
 )
 def test_a_folder_elsewhere_or_a_hidden_one_is_made(tmp_path, incoming, monkeypatch, jobs, folder):
@@ -119,6 +123,27 @@ def test_a_folder_elsewhere_or_a_hidden_one_is_made(tmp_path, incoming, monkeypa
     file = put(incoming / "a.csv").relative_to(tmp_path)
     assert done_folder(folder, jobs, [file]) == tmp_path / folder
     assert (tmp_path / folder).is_dir()
+
+
+@pytest.mark.parametrize(
+    "jobs", ["incoming/*.csv", "*/*.csv", "*/*", "**/*.csv", "**", "inc*", "[ij]*/?.csv", "incoming/**"]
+)
+@pytest.mark.parametrize(
+    "folder", ["done", "incoming/done", "incoming/sub/done", "done/2026-11-28", "_done", "inc-done"]
+)
+def test_a_folder_is_refused_where_a_run_over_the_same_glob_would_read_it_again(
+    tmp_path, incoming, monkeypatch, jobs, folder
+):
+    monkeypatch.chdir(tmp_path)
+    file = put(incoming / "a.csv", "job_id,prompt\n1,hi\n").relative_to(tmp_path)
+    again = put(tmp_path / folder / "a.csv", "job_id,prompt\n1,hi\n").relative_to(tmp_path)
+    is_read_again = again in {one.path for one in find_files(jobs, ())}
+    try:
+        done_folder(folder, jobs, [file])
+    except BadInput:
+        assert is_read_again
+    else:
+        assert not is_read_again
 
 
 def test_a_folder_that_cannot_be_written_to_is_refused_with_the_reason(tmp_path, incoming):

@@ -1,8 +1,10 @@
 """The start of a run: what warns, and what refuses before anything is counted."""
 
 import asyncio
+import contextlib
 import logging
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,6 +13,7 @@ import pytest
 from schemas.errors import BadInput, NoJobs
 from schemas.model_facts import ModelFacts
 from schemas.run import RunOptions
+from services.ledger.look_up import latest_runs
 from tasks import start_run as start_run_module
 from tasks.check_models import why_not_callable
 from tasks.start_run import job_file, start_run
@@ -108,6 +111,47 @@ def test_results_that_cannot_be_written_are_refused_before_anything_is_counted(t
     for results in ("/proc/results", in_the_way / "results"):
         with pytest.raises(BadInput, match="Nothing was"):
             opened(jobs=None, ledger=f"sqlite:///{tmp_path}/ledger.db", results=str(results))
+
+
+@pytest.mark.usefixtures("nothing_is_asked")
+def test_a_run_that_would_send_only_what_was_approved_is_not_begun_where_nothing_is(tmp_path):
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    with pytest.raises(NoJobs, match="No review is approved"):
+        opened(jobs=None, resubmit_approved=True, ledger=url, results=str(tmp_path / "results"))
+    assert latest_runs(url, 5) == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "policy_says", "parked_in", "mode"),
+    [
+        (None, "messages", ["batches"], "batches"),
+        (None, "messages", ["messages", "batches"], "batches"),
+        (None, "messages", ["messages"], "messages"),
+        (None, "batches", ["messages"], "batches"),
+        ("messages", "messages", ["batches"], "messages"),
+    ],
+)
+def test_what_was_approved_at_the_price_of_a_batch_goes_out_in_one(
+    tmp_path, monkeypatch, asked, policy_says, parked_in, mode
+):
+    file = tmp_path / "policy.toml"
+    file.write_text(f'mode = "{policy_says}"\n{Path("data/policies/default.toml").read_text()}')
+    monkeypatch.setattr(start_run_module.reviews, "modes_of_approved", lambda *_: set(parked_in))
+    monkeypatch.setattr(start_run_module, "open_gateway", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(start_run_module, "checked_models", stop_with_the_mode)
+    with pytest.raises(LookupError, match=f"^{mode}$"):
+        opened(
+            jobs=None,
+            resubmit_approved=True,
+            mode=asked,
+            policy=str(file),
+            ledger=f"sqlite:///{tmp_path}/ledger.db",
+            results=str(tmp_path / "results"),
+        )
+
+
+async def stop_with_the_mode(_gateway, its_policy):
+    raise LookupError(its_policy.mode.value)
 
 
 @pytest.mark.usefixtures("nothing_is_asked")

@@ -6,7 +6,7 @@ there is refused here first, one by one, with its reason.
 
 from schemas.review import JobLimits, ParkedJob
 from services.ledger.reviews.accepting import accept, accept_attempt, runs_to_publish
-from services.ledger.reviews.applying import apply_decisions, approved_jobs
+from services.ledger.reviews.applying import apply_decisions, approved_jobs, modes_of_approved
 from services.ledger.reviews.booking import book, book_attempt, count_unknown_holds, unknown_holds
 from services.ledger.reviews.closing import close_answered, name_cut_off, reopen_unsent
 from services.ledger.reviews.deciding import approve, claim, edit, expire, reject, release, reopen
@@ -51,6 +51,7 @@ __all__ = [
     "expire",
     "facets",
     "listed",
+    "modes_of_approved",
     "name_cut_off",
     "neighbours",
     "one_review",

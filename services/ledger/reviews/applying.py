@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, null, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, null, or_, select
 
 from rules.endings import answered_before, cut_off, deferred, parked, rejected, unknown_outcome
 from rules.identity import same_model
 from rules.informed_decision import was_informed
 from schemas.job import Approval, EndedJob, Job, RunId
-from schemas.ledger import AttemptRow, JobRow
+from schemas.ledger import AttemptRow, JobRow, RunRow
 from schemas.money import NanoUsd
 from schemas.outcome import LETS_PASS, AttemptState, Ending, Reason, ReviewStatus
 from schemas.payload.payload import Payload
@@ -237,6 +237,22 @@ _SENDABLE = (
     ).is_not(None),
 )
 _LATEST_APPROVED = select(func.max(ReviewRow.id)).where(*_SENDABLE).group_by(ReviewRow.job_id)
+
+
+def modes_of_approved(ledger: Ledger, now: datetime) -> set[str]:
+    """The modes of the runs that parked what is approved or edited by now and not in flight; none: nothing waits to be sent.
+
+    An approval that has lapsed turns to `expired`.
+    """
+    expire(ledger, now)
+    in_flight = exists().where(
+        AttemptRow.fingerprint == func.coalesce(ReviewRow.edited_fingerprint, ReviewRow.fingerprint),
+        AttemptRow.job_id == ReviewRow.job_id,
+        AttemptRow.state == AttemptState.OPEN,
+    )
+    query = select(RunRow.mode).distinct().join(ReviewRow, ReviewRow.run_id == RunRow.run_id)
+    with ledger.read() as connection:
+        return set(connection.scalars(query.where(*_SENDABLE, ~in_flight)))
 
 
 def _jobs_of(ledger: Ledger, run_id: RunId, ids: Sequence[int], row_number: int) -> Iterator[Job]:

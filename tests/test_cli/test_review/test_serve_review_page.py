@@ -44,6 +44,12 @@ def test_for_other_machines_it_wants_a_log_in(weighbridge, ledger, served, monke
     assert served == []
 
 
+def test_a_policy_that_cannot_be_used_is_refused_before_the_page_is_served(weighbridge, ledger, served):
+    ended = weighbridge("review", "serve", "--policy", "none.toml")
+    assert (ended.code, served) == (2, [])
+    assert "There is no policy file none.toml" in ended.sentence
+
+
 def test_a_port_that_is_taken_is_bad_input(weighbridge, ledger, served):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ended = weighbridge("review", "serve", "--port", taken.getsockname()[1])

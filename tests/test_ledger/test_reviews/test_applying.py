@@ -240,3 +240,30 @@ def test_an_approval_whose_time_has_passed_is_not_sent_and_expires(ledger):
     sql(ledger, "UPDATE reviews SET expires_at = :past", past=datetime.now(UTC) - timedelta(seconds=1))
     assert approved(ledger) == ([], [])
     assert reviews.one_review(ledger, review.id).status == "expired"
+
+
+def modes(ledger):
+    return reviews.modes_of_approved(ledger, datetime.now(UTC))
+
+
+@pytest.mark.parametrize("mode", ["messages", "batches"])
+def test_what_is_approved_or_edited_and_not_in_flight_says_in_which_mode_it_was_parked(ledger, mode):
+    review = parked(ledger, "run-1", 50)
+    sql(ledger, "UPDATE runs SET mode = :mode", mode=mode)
+    assert modes(ledger) == set()
+    reviews.approve(ledger, [review.id], "ana")
+    assert modes(ledger) == {mode}
+    reviews.reopen(ledger, [review.id], "ana")
+    assert modes(ledger) == set()
+    assert reviews.edit(ledger, review.id, "ana", edit_of(review), FIGURES).changed == 1
+    assert modes(ledger) == {mode}
+    attempt(ledger, "run-2", AttemptState.OPEN, edit_of(review))
+    assert modes(ledger) == set()
+
+
+def test_an_approval_whose_time_has_passed_is_not_waited_for_and_expires(ledger):
+    review = parked(ledger, "run-1", 50)
+    reviews.approve(ledger, [review.id], "ana")
+    sql(ledger, "UPDATE reviews SET expires_at = :past", past=datetime.now(UTC) - timedelta(seconds=1))
+    assert modes(ledger) == set()
+    assert reviews.one_review(ledger, review.id).status == "expired"
