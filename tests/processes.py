@@ -23,6 +23,8 @@ from pathlib import Path
 
 import psycopg
 
+from services.prefect_home import make_database
+
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 #: how long any one process may take; generous, for a machine under load
@@ -121,7 +123,8 @@ def process(
 
 @contextmanager
 def prefect_server(home: Path, env: dict[str, str]) -> Iterator[str]:
-    """The API address of a Prefect server whose database and log lie in `home`."""
+    """The API address of a Prefect server whose database and log lie in `home`; a new database is a copy."""
+    make_database({"PREFECT_HOME": str(home)})
     port = free_port()
     api = f"http://127.0.0.1:{port}/api"
     log = home / "server.log"
