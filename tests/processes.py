@@ -5,6 +5,7 @@ They are started on loopback only, with nothing of the developer's keys and sett
 
 import contextlib
 import json
+import multiprocessing
 import os
 import secrets
 import shutil
@@ -104,6 +105,13 @@ def stop(child, seconds=20):
         except subprocess.TimeoutExpired:
             os.killpg(child.pid, signal.SIGKILL)
             child.wait()
+
+
+def other_processes() -> multiprocessing.context.BaseContext:
+    """Makes processes that share nothing with this one; they are forked from one that has read the ledger's modules."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["pytest", "tests.strategies"])
+    return context
 
 
 @contextmanager
