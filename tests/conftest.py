@@ -63,7 +63,7 @@ def pytest_collection_modifyitems(config, items):
 def pytest_collection_finish():
     """Look for garbage less often, and not among the hundred thousands of objects that stay: a tenth of all CPU time."""
     gc.freeze()
-    gc.set_threshold(10_000, 20, 20)
+    gc.set_threshold(10_000, 10, 5)
 
 
 @pytest.fixture(scope="session", autouse=True)
