@@ -151,6 +151,11 @@ def quick_ledger(url) -> Ledger:
     if ledger.engine.dialect.name == "sqlite":
         event.listen(ledger.engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous = OFF").close())
         ledger.engine.dispose()  # the pool's connection came before
+    return compiled_once(ledger)
+
+
+def compiled_once(ledger: Ledger) -> Ledger:
+    """The same ledger, which compiles no statement that another one of the process has compiled."""
     ledger.engine.update_execution_options(compiled_cache=_COMPILED)
     return ledger
 
