@@ -5,6 +5,7 @@ They are started on loopback only, with nothing of the developer's keys and sett
 
 import contextlib
 import json
+import multiprocessing
 import os
 import secrets
 import shutil
@@ -22,6 +23,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+
+from services.prefect_home import make_database
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
@@ -104,6 +107,13 @@ def stop(child, seconds=20):
             child.wait()
 
 
+def other_processes() -> multiprocessing.context.BaseContext:
+    """Makes processes that share nothing with this one; they are forked from one that has read the ledger's modules."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["pytest", "tests.strategies"])
+    return context
+
+
 @contextmanager
 def process(
     command: Sequence[str | Path], env: dict[str, str], log: Path, cwd: Path
@@ -121,7 +131,8 @@ def process(
 
 @contextmanager
 def prefect_server(home: Path, env: dict[str, str]) -> Iterator[str]:
-    """The API address of a Prefect server whose database and log lie in `home`."""
+    """The API address of a Prefect server whose database and log lie in `home`; a new database is a copy."""
+    make_database({"PREFECT_HOME": str(home)})
     port = free_port()
     api = f"http://127.0.0.1:{port}/api"
     log = home / "server.log"

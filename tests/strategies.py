@@ -140,7 +140,8 @@ def policy(**changes) -> Policy:
 def quick_ledger(url) -> Ledger:
     """A ledger that need not survive a power cut: most of a test's time would go into SQLite's fsync.
 
-    One that is not there yet is a copy of one that was made for all tests of the process.
+    One that is not there yet is a copy of one that was made for all tests of the process, and what one ledger's engine
+    has compiled, the next one's need not compile again.
     """
     file = make_url(url).database
     if url.startswith("sqlite:") and not Path(file).exists():
@@ -150,7 +151,30 @@ def quick_ledger(url) -> Ledger:
     if ledger.engine.dialect.name == "sqlite":
         event.listen(ledger.engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous = OFF").close())
         ledger.engine.dispose()  # the pool's connection came before
+    return compiled_once(ledger)
+
+
+def compiled_once(ledger: Ledger) -> Ledger:
+    """The same ledger, which compiles no statement that another one of the process has compiled."""
+    ledger.engine.update_execution_options(compiled_cache=_COMPILED)
     return ledger
+
+
+class _Compiled(dict):
+    """Compiled statements by database. SQLAlchemy keeps them by engine, and most tests have an engine of their own."""
+
+    def get(self, key, default=None):
+        return super().get(self._by_database(*key), default)
+
+    def __setitem__(self, key, compiled):
+        super().__setitem__(self._by_database(*key), compiled)
+
+    @staticmethod
+    def _by_database(dialect, *statement):
+        return dialect.name, *statement
+
+
+_COMPILED = _Compiled()
 
 
 @functools.cache

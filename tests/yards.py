@@ -21,6 +21,7 @@ from simulator.billing.catalogue import find_model
 from simulator.process import RunningSimulator, running_simulator
 from tests.commands import Command
 from tests.processes import ONE_CERTIFICATE, clean_environment
+from tests.strategies import compiled_once
 
 NANO = 10**9
 
@@ -199,7 +200,7 @@ class Yard:
 
     def assert_ledger_is_true(self):
         """Every check of `weighbridge verify` holds."""
-        ledger = open_to_read(self.ledger)
+        ledger = compiled_once(open_to_read(self.ledger))
         try:
             found = verify(ledger)
         finally:

@@ -18,7 +18,7 @@ QUICK: dict[str, tuple[str, ...]] = {
     "test_a_night.py": ("three_nights",),
     "test_audit_tools.py": ("each_set_is_weighed",),
     "test_batches.py": ("a_night_in_batches", "canceling_an_unknown_run"),
-    "test_blocks_of_the_docs.py": ("a_block_", "what_is_not_run"),
+    "test_blocks_of_the_docs.py": ("a_block_says", "what_is_not_run"),
     "test_commands.py": ("shows_a_task_run", "simulate_serves"),
     "test_deadline.py": ("is_refused_without",),
     "test_earlier_version.py": (),

@@ -1,6 +1,5 @@
 """Batches on record, on SQLite and PostgreSQL; promises 1 and 3 when threads and processes work on the same jobs."""
 
-import multiprocessing
 import random
 import time
 from collections import Counter
@@ -19,7 +18,7 @@ from services.ledger import batch_attempts, batches, jobs, open_ledger, runs
 from services.ledger.settle import settle
 from services.ledger.store import NotOwner
 from services.ledger.windows import NoRoomToday
-from tests.processes import SECONDS
+from tests.processes import SECONDS, other_processes
 from tests.strategies import abandon, begin, caps, end_early, job, key_of, settlement, take, write_down
 
 EXPIRES = datetime(2026, 11, 24, tzinfo=UTC)
@@ -332,7 +331,7 @@ def test_a_dead_run_goes_to_one_process_only(ledger, ledger_url):
     for number in range(3):
         waiting(ledger, 1, f"run-{number}")
         abandon(ledger, f"run-{number}")
-    context = multiprocessing.get_context("spawn")
+    context = other_processes()
     gate, found = context.Barrier(3), context.Queue()
     takers = [
         context.Process(target=taken_by_another_process, args=(ledger_url, gate, found)) for _ in range(3)
@@ -453,7 +452,7 @@ def test_threads_over_the_same_jobs_pay_nothing_twice_and_stay_under_the_cap(led
 
 def test_processes_over_the_same_jobs_pay_nothing_twice_and_stay_under_the_cap(ledger, ledger_url):
     shared_jobs(ledger)
-    context = multiprocessing.get_context("spawn")
+    context = other_processes()
     workers = [context.Process(target=worker, args=(ledger_url, number)) for number in range(WORKERS)]
     for one in workers:
         one.start()

@@ -23,6 +23,7 @@ from schemas.table import Table
 from services.ledger import engines, jobs, open_ledger, open_to_read, reviews, store
 from services.ledger.store import MIGRATIONS
 from tests.ledgers import parked, rows, started
+from tests.processes import other_processes
 from tests.strategies import begin
 
 #: a table belongs to the schema once its module is imported, which opening a ledger need not do
@@ -149,7 +150,7 @@ def opened_by_another_process(url, gate):
 
 
 def test_two_processes_may_open_a_new_ledger_at_once(ledger_url):
-    context = multiprocessing.get_context("spawn")
+    context = other_processes()
     gate = context.Barrier(2)
     openers = [context.Process(target=opened_by_another_process, args=(ledger_url, gate)) for _ in range(2)]
     for opener in openers:

@@ -29,6 +29,7 @@ from tests.processes import postgresql_database
 from tests.strategies import (
     abandon,
     begin,
+    compiled_once,
     end_early,
     examples,
     job,
@@ -114,7 +115,7 @@ def nights(made, tmp_path, request):
 
 def verified(ledger, results=None):
     """What verify finds, by check, over a connection that can only read."""
-    reading = open_to_read(ledger.engine.url.render_as_string(hide_password=False))
+    reading = compiled_once(open_to_read(ledger.engine.url.render_as_string(hide_password=False)))
     try:
         found = verify(reading, results)
     finally:

@@ -7,13 +7,14 @@ from sqlalchemy import insert, select
 from starlette.testclient import TestClient
 
 from review_page.app import make_app
-from review_page.people import ReviewSettings, hashed_password
+from review_page.people import ReviewSettings
 from schemas.ledger import RunRow
 from schemas.payload.payload import Payload
 from schemas.review_tables import ReviewPayloadRow, ReviewRow
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
-HASH = hashed_password("a long pass word")
+#: of "a long pass word"; one that was given to people once is theirs for good
+HASH = "scrypt.gy3Ny_H7L3Fen_qrrHvx2Q.wvc-3AYzfVBV23e3qPV3KUw7EAk1_FKgdpNF_enq-e8"
 
 
 def park(ledger, count, *, simulated=True):
