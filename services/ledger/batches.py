@@ -3,22 +3,23 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, func, insert, select, update
 
 from schemas.attempt import Settlement
 from schemas.batch import RESULTS_KEPT, BatchPlace, OpenBatch
 from schemas.budget import DayCaps
 from schemas.job import AttemptId, RunId
 from schemas.ledger import AttemptRow, BatchRow, JobRow, RunRow
-from schemas.outcome import AttemptState, BatchState
+from schemas.outcome import BatchState
 from schemas.run import RunKey
-from services.ledger.leases import assert_owner
-from services.ledger.reviews.standing import TakenBack, taken_back
+from services.ledger.leases import assert_owner, new_token
+from services.ledger.leaving import record_leaving
+from services.ledger.pages import pages
+from services.ledger.reviews.standing import TakenBack
 from services.ledger.settle import settle
 from services.ledger.store import Ledger, NotOwner, storable
-from services.ledger.windows import NoRoomToday, move_to_today, one_at_a_time
+from services.ledger.windows import NoRoomToday, one_at_a_time
 
 OPEN_STATES = (BatchState.PREPARED, BatchState.SUBMITTED)
 
@@ -43,12 +44,10 @@ def prepare(
     run: RunKey,
     attempts: Sequence[AttemptId],
     request_bytes: int,
-    place: BatchPlace = BatchPlace(),  # noqa: B008 - frozen
-    today: DayCaps | None = None,
+    place: BatchPlace,
+    today: DayCaps,
 ) -> OpenBatch:
-    """Put a batch and its attempts on record, as about to leave, in one transaction.
-
-    What was held on another day moves to today's windows first.
+    """Put a batch and its attempts on record, as about to leave, in one transaction; see `record_leaving`.
 
     Args:
         ledger: the ledger.
@@ -56,7 +55,7 @@ def prepare(
         attempts: what goes out in it.
         request_bytes: size of the request's body.
         place: where it will be made.
-        today: the day on which it leaves, and its caps; None: that of its holds.
+        today: the day on which it leaves, and its caps.
 
     Raises:
         TakenBack: people do not let some of them pass any more. Nothing was written.
@@ -64,23 +63,24 @@ def prepare(
         NotOwner: the run was taken over, or not every attempt is open any more. Nothing was written, and nothing may
             be sent.
     """
-    now = datetime.now(UTC)
+    token = new_token()
     batch = OpenBatch(
-        f"bat_{uuid4().hex}",
+        f"bat_{token}",
         run.run_id,
         None,
         len(attempts),
-        now,
+        datetime.now(UTC),
         endpoint=place.endpoint,
         workspace=place.workspace,
     )
     with ledger.write() as connection:
-        one_at_a_time(connection)
-        assert_owner(connection, run)
-        if ends := taken_back(connection, sorted(attempts)):
-            raise TakenBack(ends)
-        if today is not None and (staying := move_to_today(connection, sorted(attempts), today)):
-            raise NoRoomToday(staying)
+        leaving = record_leaving(connection, run, sorted(attempts), today, token)
+        if leaving.taken_back:
+            raise TakenBack(leaving.taken_back)
+        if leaving.staying:
+            raise NoRoomToday(leaving.staying)
+        if len(leaving.marked) != len(attempts):
+            raise NotOwner(run.run_id)
         connection.execute(
             insert(BatchRow).values(
                 batch_id=batch.batch_id,
@@ -90,27 +90,13 @@ def prepare(
                 workspace=place.workspace,
                 requests=batch.requests,
                 request_bytes=request_bytes,
-                prepared_at=now,
+                prepared_at=batch.prepared_at,
             )
         )
-        if _packed(connection, batch, attempts) != len(attempts):
-            raise NotOwner(run.run_id)
+        for page in pages(attempts):
+            packed = update(AttemptRow).where(AttemptRow.attempt_id.in_(page))
+            connection.execute(packed.values(batch_id=batch.batch_id, sent_at=batch.prepared_at))
     return batch
-
-
-def _packed(connection: Connection, batch: OpenBatch, attempts: Sequence[AttemptId]) -> int:
-    """Put open attempts into a batch, as about to leave; how many were still open."""
-    connection.execute(
-        update(AttemptRow)
-        .where(
-            AttemptRow.attempt_id == bindparam("r_id"),
-            AttemptRow.state == AttemptState.OPEN,
-            AttemptRow.batch_id.is_(None),
-        )
-        .values(batch_id=batch.batch_id, sent_at=batch.prepared_at),
-        [{"r_id": attempt_id} for attempt_id in sorted(attempts)],
-    )
-    return connection.scalar(select(func.count()).where(AttemptRow.batch_id == batch.batch_id)) or 0
 
 
 def doubtful(ledger: Ledger, batch_id: str) -> None:

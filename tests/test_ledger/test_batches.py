@@ -20,11 +20,12 @@ from services.ledger.settle import settle
 from services.ledger.store import NotOwner
 from services.ledger.windows import NoRoomToday
 from tests.processes import SECONDS
-from tests.strategies import abandon, begin, caps, end_early, job, key_of, settlement, take, write_down
+from tests.strategies import abandon, begin, caps, end_early, job, packed, settlement, take, write_down
 
 EXPIRES = datetime(2026, 11, 24, tzinfo=UTC)
 CAP = 400
 HERE = BatchPlace("http://x", "wrkspc_a")
+NO_CAPS = DayCaps("2026-11-22", lambda _: ())
 
 
 def all_of(ledger, *columns):
@@ -60,7 +61,7 @@ def out_there(ledger, count=3, run_id="run-1"):
     """A run with all its jobs in one prepared batch: the batch, and the attempts."""
     waiting(ledger, count, run_id)
     held = take(ledger, [10] * count, run_id).held
-    return batches.prepare(ledger, key_of(run_id), [one.attempt_id for one in held], 1_000, HERE), held
+    return packed(ledger, [one.attempt_id for one in held], run_id, request_bytes=1_000, place=HERE), held
 
 
 def end(attempt, state=AttemptState.SUCCEEDED, outcome=Outcome.SUCCEEDED, cost=4):
@@ -103,7 +104,7 @@ def test_a_batch_with_an_attempt_that_has_ended_is_not_made(ledger):
     gone, there = take(ledger, [10, 10]).held
     write_down(ledger, (), [end(gone)])
     with pytest.raises(NotOwner):
-        batches.prepare(ledger, key_of("run-1"), [gone.attempt_id, there.attempt_id], 5)
+        packed(ledger, [gone.attempt_id, there.attempt_id])
     assert {row.batch_id for row in attempts(ledger).values()} == {None}
     assert all_of(ledger, BatchRow.batch_id) == []
 
@@ -112,7 +113,7 @@ def test_only_the_owner_of_a_run_puts_a_batch_on_record(ledger):
     waiting(ledger, 1)
     [held] = take(ledger, [10]).held
     with pytest.raises(NotOwner):
-        batches.prepare(ledger, RunKey("run-1", "somebody else's token"), [held.attempt_id], 5, HERE)
+        batches.prepare(ledger, RunKey("run-1", "somebody else's token"), [held.attempt_id], 5, HERE, NO_CAPS)
     assert attempts(ledger)[held.attempt_id].sent_at is None
 
 
@@ -125,12 +126,12 @@ def test_a_batch_leaves_on_todays_money_or_not_at_all(ledger):
         return DayCaps("2026-11-23", lambda groups: caps("run-1", day=cap, date="2026-11-23"))
 
     with pytest.raises(NoRoomToday) as refused:
-        batches.prepare(ledger, key_of("run-1"), ids, 5, HERE, tomorrow(25))
+        packed(ledger, ids, today=tomorrow(25))
     [staying] = refused.value.staying
     assert all_of(ledger, BatchRow.batch_id) == []
     assert {row.budget_day for row in attempts(ledger).values()} == {"2026-11-22"}
     rest = [one for one in ids if one != staying]
-    batch = batches.prepare(ledger, key_of("run-1"), rest, 5, HERE, tomorrow(25))
+    batch = packed(ledger, rest, today=tomorrow(25))
     assert batch.requests == 2
     days = {name: attempts(ledger)[name].budget_day for name in ids}
     assert days == dict.fromkeys(rest, "2026-11-23") | {staying: "2026-11-22"}
@@ -211,7 +212,7 @@ def test_an_ended_batch_needs_nothing_more(ledger):
 def test_closing_the_books_leaves_what_is_with_the_provider_and_releases_what_never_left(ledger):
     waiting(ledger, 5)
     sent = take(ledger, [10] * 2).held
-    batch = batches.prepare(ledger, key_of("run-1"), [one.attempt_id for one in sent], 5)
+    batch = packed(ledger, [one.attempt_id for one in sent])
     kept = take(ledger, [10] * 2).held
     assert end_early(ledger, "run-1") == 1
     now = attempts(ledger)
@@ -359,7 +360,7 @@ def work(ledger, number):
         admission = take(ledger, [20] * rng.randint(1, 6), run_id, day=CAP)
         if admission.held:
             ids = [one.attempt_id for one in admission.held]
-            batch = batches.prepare(ledger, key_of(run_id), ids, 1)
+            batch = packed(ledger, ids, run_id)
             if rng.random() < 0.2:
                 batches.absent(ledger, batch.batch_id, "x", [released(one) for one in admission.held])
                 continue
