@@ -113,13 +113,14 @@ async def _look_again(collecting: _Round, run_id: RunId, of_run: list[OpenBatch]
     if found is None:
         return
     run = collected_run(found, ledger, collecting.gateway)
-    before = await _unsettled(ledger, of_run)
+    ids = [batch.batch_id for batch in of_run]
+    before = await ledger.off_loop(batch_attempts.ends_of, ids)
     given_up = {batch.batch_id for batch in of_run if batch.given_up_at is not None}
     await _look_at(collecting, run, of_run)
     # nobody waits for what was given up
     collecting.out -= given_up
     collecting.elsewhere -= given_up
-    if await _unsettled(ledger, of_run) == before:
+    if await ledger.off_loop(batch_attempts.ends_of, ids) == before:
         return
     with ledger.write() as connection:
         reviews.close_answered(connection, run_id)
@@ -136,10 +137,6 @@ async def _publish_again(collecting: _Round, run_id: RunId) -> None:
     run = collected_run(found, collecting.ledger, collecting.gateway)
     await publish(run)
     collecting.reports.append(await report_run(run))
-
-
-async def _unsettled(ledger: Ledger, of_run: list[OpenBatch]) -> int:
-    return sum([len(await ledger.off_loop(batch_attempts.attempts_of, batch.batch_id)) for batch in of_run])
 
 
 async def _look_at(collecting: _Round, run: Run, of_run: list[OpenBatch]) -> None:

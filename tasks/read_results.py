@@ -139,12 +139,17 @@ class _Reading:
                 continue
             if _is_answer(line):
                 self.answered.add(attempt.attempt_id)
-            if attempt.state is AttemptState.FAILED:
+            if attempt.state is AttemptState.FAILED and not _is_answer(line):
+                # closed as not billed, and it was not
                 self.judged.add(attempt.attempt_id)
-                await self._book(attempt, line)
             else:
                 group += self._judged(attempt, line)
-        await self._run.ledger.off_loop(batch_attempts.settle_items, group)
+        for late in await self._run.ledger.off_loop(batch_attempts.settle_items, group):
+            log.error(
+                "Attempt %s of batch %s was closed without an answer, and was answered after all: its cost is booked.",
+                late,
+                self._batch_id,
+            )
 
     def _is_new(self, line: ResultLine, attempt_id: str) -> bool:
         """Whether a line says something of an attempt that is not known yet."""
@@ -158,18 +163,6 @@ class _Reading:
         self.judged.add(attempt.attempt_id)
         self.broken.pop(attempt.attempt_id, None)
         return [self._line_end(attempt, line)]
-
-    async def _book(self, attempt: UnsettledAttempt, line: ResultLine) -> None:
-        """An answer of an attempt that was closed without one: it is booked, and named."""
-        if not _is_answer(line):
-            return
-        end = self._line_end(attempt, line)
-        if await self._run.ledger.off_loop(batch_attempts.book_closed, [end]):
-            log.error(
-                "Attempt %s of batch %s was closed without an answer, and was answered after all: its cost is booked.",
-                attempt.attempt_id,
-                self._batch_id,
-            )
 
     def _line_end(self, attempt: UnsettledAttempt, line: ResultLine) -> Settlement:
         """The end of one item from its line; whatever is odd about the line concerns this item only."""

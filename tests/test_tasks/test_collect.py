@@ -165,6 +165,24 @@ async def test_a_day_of_404s_gives_up_and_what_is_found_later_is_settled_and_pub
     assert_budgets_add_up(ledger)
 
 
+async def test_what_a_person_booked_as_unbilled_and_is_answered_after_all_is_answered_and_published(
+    ledger, gateway, tmp_path
+):
+    run, _ = await left_behind(ledger, gateway, tmp_path)
+    gateway.fail["batch"] = [not_found()]
+    change(ledger, BatchRow, missing_since=datetime.now(UTC) - timedelta(hours=25))
+    await collect(ledger, gateway)
+    for attempt in all_rows(ledger, AttemptRow):
+        reviews.book_attempt(ledger, attempt.attempt_id, "ana", None)
+    assert outcomes(ledger) == ["failed"] * 3
+    [report] = (await collect(ledger, gateway)).reports
+    assert (report.run_id, report.jobs.succeeded) == (run.run_id, 3)
+    assert outcomes(ledger) == states(ledger) == ["succeeded"] * 3
+    assert (await collect(ledger, gateway)).reports == []
+    assert_budgets_add_up(ledger)
+    assert verify(ledger).ok
+
+
 async def test_what_was_given_up_is_not_looked_for_once_its_results_are_gone(ledger, gateway, tmp_path):
     await left_behind(ledger, gateway, tmp_path)
     gateway.fail["batch"] = [not_found()]
