@@ -21,6 +21,7 @@ from services.ledger.leases import is_over
 from services.ledger.reviews.reading import is_about
 from services.ledger.store import Ledger, revision
 from services.ledger.tables_version import newest_revision
+from services.ledger.taken_up import MADE, OTHER, ROWS_ARE_THERE, attempt_pairs
 from services.ledger.verify_days import check_days
 from services.ledger.verify_results import check_results
 from services.ledger.verify_rows import (
@@ -141,33 +142,17 @@ def check_answers(connection: Connection) -> CheckFinding:
 
 def check_paid_once(connection: Connection) -> CheckFinding:
     """The same job with the same payload succeeded at most once."""
-    one, other, its_row = AttemptRow, aliased(AttemptRow), aliased(JobRow)
-    last = func.max(other.attempt_id)
-    made = (one.model, JobRow.pinned_model, other.model, its_row.pinned_model)
-    # of a row that was pruned, nobody knows whether it was pinned
-    both = and_(JobRow.run_id.is_not(None), its_row.run_id.is_not(None))
-    pairs = (
-        select(*made)
-        .join(
-            other,
-            and_(
-                other.fingerprint == one.fingerprint,
-                other.job_id == one.job_id,
-                other.attempt_id > one.attempt_id,
-                other.state == AttemptState.SUCCEEDED,
-            ),
-        )
-        .outerjoin(JobRow, and_(JobRow.run_id == one.run_id, JobRow.row_number == one.row_number))
-        .outerjoin(its_row, and_(its_row.run_id == other.run_id, its_row.row_number == other.row_number))
-        .where(_SUCCEEDED, or_(both, one.model == other.model))
-    )
+    both = (_SUCCEEDED, OTHER.state == AttemptState.SUCCEEDED, OTHER.attempt_id > AttemptRow.attempt_id)
+    pairs = attempt_pairs().where(*both, or_(ROWS_ARE_THERE, AttemptRow.model == OTHER.model))
     # there are few ways to make two attempts, and maybe many pairs
     same = [
-        and_(*(column.is_not_distinct_from(value) for column, value in zip(made, way, strict=True)))
+        and_(*(column.is_not_distinct_from(value) for column, value in zip(MADE, way, strict=True)))
         for way in connection.execute(pairs.distinct()).all()
         if same_job(Made(*way[:2]), Made(*way[2:]))
     ]
-    twice = pairs.with_only_columns(last).where(or_(false(), *same)).group_by(one.fingerprint, one.job_id)
+    last = func.max(OTHER.attempt_id)
+    of_one_job = (AttemptRow.fingerprint, AttemptRow.job_id)
+    twice = pairs.with_only_columns(last).where(or_(false(), *same)).group_by(*of_one_job)
     return verdict(
         "paid_once",
         "no job succeeded twice with the same payload",
