@@ -15,6 +15,7 @@ from schemas.run import NewRun, RunKey, RunOnRecord
 from services.ledger import day_zones, leases, quotes, reviews, settle
 from services.ledger.batches import OPEN_STATES
 from services.ledger.outcomes import end_where
+from services.ledger.reviews.left_advice import left_advice
 from services.ledger.shared_answers import end_sharers, remember
 from services.ledger.store import Ledger
 from services.ledger.windows import one_at_a_time
@@ -83,7 +84,7 @@ def close_dead_runs(ledger: Ledger) -> list[str]:
             one_at_a_time(connection)
             leases.assert_owner(connection, RunKey(run.run_id, token))
             close_books(connection, run.run_id, review_unknown=run.parks_unknown)
-            reviews.park_left(connection, run.run_id)
+            reviews.park_left(connection, run.run_id, *left_advice(ledger, run))
             leases.release(connection, RunKey(run.run_id, token))
         reviews.drop_payloads(ledger, run.run_id)
         closed.append(str(run.run_id))
