@@ -13,7 +13,7 @@ from schemas.outcome import UNSETTLED_STATES, AttemptState, Ending, Method
 from schemas.payload.traits import Traits
 from services.ledger.outcomes import end_where
 from services.ledger.pages import pages
-from services.ledger.settle import settle
+from services.ledger.settle import CLOSED_WITHOUT_USAGE, settle
 from services.ledger.store import Ledger
 from services.ledger.windows import one_at_a_time
 
@@ -23,14 +23,12 @@ def attempts_of(ledger: Ledger, batch_id: str) -> list[UnsettledAttempt]:
     return _found(ledger, [AttemptRow.batch_id == batch_id, AttemptRow.state.in_(UNSETTLED_STATES)])
 
 
-def attempts_named(
-    ledger: Ledger, batch_id: str, ids: Collection[str], states: Sequence[AttemptState]
-) -> list[UnsettledAttempt]:
-    """Those of some attempts, a statement's worth at most, that are of a batch and in one of these states."""
+def attempts_named(ledger: Ledger, batch_id: str, ids: Collection[str]) -> list[UnsettledAttempt]:
+    """Those of some attempts of a batch, a statement's worth at most, of which a line of its results can say more."""
     # found by their ids: by its batch, SQLite would look through all of it for each statement
     of_batch = func.coalesce(AttemptRow.batch_id, "") == batch_id
-    own = [AttemptRow.attempt_id.in_(ids), of_batch, AttemptRow.state.in_(states)]
-    return _found(ledger, own)
+    says_more = AttemptRow.state.in_(UNSETTLED_STATES) | CLOSED_WITHOUT_USAGE
+    return _found(ledger, [AttemptRow.attempt_id.in_(ids), of_batch, says_more])
 
 
 def _found(ledger: Ledger, which: Sequence[ColumnElement[bool]]) -> list[UnsettledAttempt]:
@@ -86,19 +84,16 @@ def _unsettled(row: Row[Any]) -> UnsettledAttempt:
     )
 
 
-def ends_of(ledger: Ledger, batch_ids: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """How the attempts of some batches stand: by state, how many, and the nano-USD that were billed for them."""
+def ends_of(ledger: Ledger, batch_ids: Sequence[str]) -> set[tuple[str, int, int, int]]:
+    """How the attempts of some batches stand: by state, how many, those with usage, and nano-USD that they cost."""
+    cost = func.sum(func.coalesce(AttemptRow.actual_nano_usd, 0)).cast(BigInteger)
     query = (
-        select(
-            AttemptRow.state,
-            func.count(),
-            func.sum(func.coalesce(AttemptRow.actual_nano_usd, 0)).cast(BigInteger),
-        )
+        select(AttemptRow.state, func.count(), func.count(AttemptRow.actual_input_tokens), cost)
         .where(AttemptRow.batch_id.in_(batch_ids))
         .group_by(AttemptRow.state)
     )
     with ledger.read() as connection:
-        return {state: (count, billed) for state, count, billed in connection.execute(query)}
+        return set(connection.execute(query).tuples())
 
 
 def ids_of(ledger: Ledger, batch_id: str, states: Sequence[AttemptState] = ()) -> set[str]:

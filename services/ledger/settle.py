@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, select, text, update
+from sqlalchemy import Connection, Row, and_, bindparam, or_, select, text, update
 
-from rules.endings import answered_too_late, interrupted
+from rules.endings import ACCEPTED, answered_too_late, interrupted
 from schemas.attempt import Charge, Settlement
 from schemas.budget import Window
 from schemas.job import AttemptId
@@ -23,8 +23,15 @@ from services.ledger.store import Ledger, storable
 from services.ledger.taken_up import taken_up_again
 from services.ledger.windows import add_to_windows, one_at_a_time
 
-#: closed as unbilled, or at what a person looked up, who may be wrong: an answer that comes after all knows better
-CLOSED_WITHOUT_USAGE = and_(AttemptRow.state == AttemptState.FAILED, AttemptRow.actual_input_tokens.is_(None))
+#: closed as unbilled, or at what a person looked up, who may be wrong: an answer that comes after all, or that can be
+#: read after all, knows better
+CLOSED_WITHOUT_USAGE = and_(
+    AttemptRow.actual_input_tokens.is_(None),
+    or_(
+        AttemptRow.state == AttemptState.FAILED,
+        and_(AttemptRow.state == AttemptState.SUCCEEDED, AttemptRow.error.startswith(ACCEPTED)),
+    ),
+)
 
 
 def settle_all(ledger: Ledger, settlements: Sequence[Settlement]) -> list[str]:
@@ -40,7 +47,7 @@ def settle(connection: Connection, settlements: Sequence[Settlement]) -> list[st
 
     Settling one again changes nothing: only an open or unknown attempt can be settled. But an answer is never dropped:
     one that comes for an attempt which was closed without usage is booked all the same, and its bill takes the place of
-    what a person booked.
+    what a person booked, or accepted an answer at that could not be read.
 
     Returns:
         The attempts that were answered after they had been closed.
@@ -50,7 +57,8 @@ def settle(connection: Connection, settlements: Sequence[Settlement]) -> list[st
     one_at_a_time(connection)
     by_id = {settlement.attempt_id: settlement for settlement in settlements}
     standing = _standing(connection, by_id)
-    late = [row.attempt_id for row in standing if row.state == AttemptState.FAILED]
+    late = [row.attempt_id for row in standing if row.state not in UNSETTLED_STATES]
+    unanswered = {row.attempt_id for row in standing if row.state == AttemptState.FAILED}
     doubtful = [
         row.attempt_id
         for row in standing
@@ -71,7 +79,7 @@ def settle(connection: Connection, settlements: Sequence[Settlement]) -> list[st
         [
             (end.attempt_id, end.ending)
             for _, end in ends
-            if end.attempt_id in late and end.attempt_id not in taken
+            if end.attempt_id in unanswered and end.attempt_id not in taken
         ],
     )
     return [str(attempt_id) for attempt_id in late]

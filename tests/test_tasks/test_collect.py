@@ -13,7 +13,7 @@ from rules.prices import BilledTokens
 from schemas.errors import RunFailed
 from schemas.failures import AccessDenied, MayBeBilled, Refused, Transient
 from schemas.ledger import AttemptRow, BatchRow, JobRow, RunRow
-from schemas.money import NANO_PER_USD
+from schemas.money import NANO_PER_USD, NanoUsd
 from schemas.policy_sections import BatchLimits
 from services.ledger import batch_attempts, batches, reviews
 from services.ledger.verify import verify
@@ -319,9 +319,9 @@ async def test_a_reading_of_results_asks_for_the_attempts_of_its_lines_once(
     [batch] = await submitted_all(run)
     asked, attempts_named = [], batch_attempts.attempts_named
 
-    def named(ledger, batch_id, ids, states):
+    def named(ledger, batch_id, ids):
         asked.append((gateway.readings, len(ids)))
-        return attempts_named(ledger, batch_id, ids, states)
+        return attempts_named(ledger, batch_id, ids)
 
     monkeypatch.setattr(batch_attempts, "attempts_named", named)
     gateway_results = gateway.batch_results
@@ -351,6 +351,29 @@ async def test_a_line_that_is_not_json_is_kept_with_its_attempt(ledger, gateway,
     [report] = (await collect(ledger, gateway)).reports
     assert report.jobs.succeeded == 3
     assert set(states(ledger)) == {"succeeded"}
+
+
+@pytest.mark.parametrize("figure", ["wrong", "right"])
+async def test_what_a_person_accepted_unread_has_its_own_usage_and_bill_once_its_line_can_be_read(
+    ledger, gateway, tmp_path, figure
+):
+    gateway.lines[1] = lambda line: json.dumps(line).encode()[:-30]
+    await left_behind(ledger, gateway, tmp_path)
+    await collect(ledger, gateway)
+    by_row = {row.row_number: row for row in all_rows(ledger, AttemptRow)}
+    bill = by_row[0].actual_nano_usd
+    reviews.accept_attempt(ledger, by_row[1].attempt_id, "ana", NanoUsd(bill - (figure == "wrong")))
+    assert outcomes(ledger) == states(ledger) == ["succeeded"] * 3
+    gateway.lines.clear()
+    reports = (await collect(ledger, gateway)).reports
+    assert {report.jobs.succeeded for report in reports} == {3}
+    by_row = {row.row_number: row for row in all_rows(ledger, AttemptRow)}
+    told = {(row.state, row.actual_nano_usd, row.actual_input_tokens, row.error) for row in by_row.values()}
+    assert told == {("succeeded", bill, by_row[0].actual_input_tokens, None)}
+    assert outcomes(ledger) == ["succeeded"] * 3
+    assert (await collect(ledger, gateway)).reports == []
+    assert_budgets_add_up(ledger)
+    assert verify(ledger).ok
 
 
 async def test_a_batch_that_cannot_be_settled_and_a_policy_of_old_stop_no_other(
