@@ -34,14 +34,9 @@ from tests.fake_batches import (
     states,
     submitted_all,
 )
-from tests.strategies import abandon, end_early, quick_ledger
+from tests.strategies import abandon, end_early
 
-
-@pytest.fixture
-def ledger(tmp_path):
-    made = quick_ledger(f"sqlite:///{tmp_path}/ledger.db")
-    yield made
-    made.close()
+pytestmark = pytest.mark.one_database
 
 
 @pytest.fixture

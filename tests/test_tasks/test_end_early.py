@@ -23,14 +23,9 @@ from tests.fake_batches import (
     submitted_all,
 )
 from tests.nights import Rows, a_run_on_record, text_row, weigh
-from tests.strategies import abandon, quick_ledger
+from tests.strategies import abandon
 
-
-@pytest.fixture
-def ledger(tmp_path):
-    made = quick_ledger(f"sqlite:///{tmp_path}/ledger.db")
-    yield made
-    made.close()
+pytestmark = pytest.mark.one_database
 
 
 async def half_sent(ledger, folder):

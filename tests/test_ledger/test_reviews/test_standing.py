@@ -21,19 +21,14 @@ from tasks.watch_batch import watch
 from tests.fake_batches import BatchGateway, assert_budgets_add_up
 from tests.fakes import FakeGateway
 from tests.nights import Rows, a_run_on_record, night, text_row, weigh
-from tests.strategies import quick_ledger, request
+from tests.strategies import request
 from tests.test_ledger.test_reviews.table import FIGURES
 from tests.test_tasks.test_resubmit_approved import TIGHT, outcomes, standing
 
+pytestmark = pytest.mark.one_database
+
 ROWS = [{"job_id": "heavy"} | text_row("h" * 80)]
 EDITED = Payload.checked(request("e" * 90))
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    opened = quick_ledger(f"sqlite:///{tmp_path}/ledger.db")
-    yield opened
-    opened.close()
 
 
 async def approved(ledger, folder):
