@@ -300,16 +300,20 @@ def test_a_row_that_joins_while_the_attempt_is_being_settled_still_gets_its_end(
     assert row.outcome or row.attempt_id != held[0].attempt_id
 
 
+def taken_over(ledger):
+    return [run.run_id for run in runs.left_unended(ledger) if runs.take_over(ledger, run)]
+
+
 def test_a_dead_run_goes_to_one_taker_only(ledger):
     for number in range(4):
         waiting(ledger, 1, f"run-{number}")
         abandon(ledger, f"run-{number}")
     with ThreadPoolExecutor(8) as pool:
-        taken = [run.run_id for found in pool.map(runs.take_over, [ledger] * 8) for run, _ in found]
+        taken = [run_id for found in pool.map(taken_over, [ledger] * 8) for run_id in found]
     assert sorted(taken) == [f"run-{number}" for number in range(4)]
-    assert runs.take_over(ledger) == []
+    assert taken_over(ledger) == []
     abandon(ledger, "run-2")
-    assert [run.run_id for run, _ in runs.take_over(ledger)] == ["run-2"]
+    assert taken_over(ledger) == ["run-2"]
 
 
 def test_a_live_run_and_an_ended_one_are_taken_over_by_nobody(ledger):
@@ -317,13 +321,13 @@ def test_a_live_run_and_an_ended_one_are_taken_over_by_nobody(ledger):
     waiting(ledger, 1, "run-2")
     abandon(ledger, "run-2")
     assert end_early(ledger, "run-2") == 0
-    assert runs.take_over(ledger) == []
+    assert taken_over(ledger) == []
 
 
 def taken_by_another_process(url, gate, found):
     ledger = open_ledger(url)
     gate.wait()
-    found.put([run.run_id for run, _ in runs.take_over(ledger)])
+    found.put(taken_over(ledger))
     gate.wait()  # it stays alive until all have looked
     ledger.close()
 

@@ -1,5 +1,6 @@
 """Collecting: whose batch it is, what a 404 proves, and that one fault stops only itself."""
 
+import asyncio
 import json
 import logging
 from dataclasses import replace
@@ -15,10 +16,11 @@ from schemas.failures import AccessDenied, MayBeBilled, Refused, Transient
 from schemas.ledger import AttemptRow, BatchRow, JobRow, RunRow
 from schemas.money import NANO_PER_USD, NanoUsd
 from schemas.policy_sections import BatchLimits
-from services.ledger import batch_attempts, batches, reviews
+from services.ledger import batch_attempts, batches, leases, reviews, runs
 from services.ledger.verify import verify
 from tasks import collect as collect_module
 from tasks import find_batch
+from tasks import watch_batch as watch_module
 from tasks.admit import admit
 from tasks.collect import collect
 from tasks.send_batch import send_batch
@@ -34,6 +36,7 @@ from tests.fake_batches import (
     states,
     submitted_all,
 )
+from tests.processes import until
 from tests.strategies import abandon, end_early
 
 pytestmark = pytest.mark.one_database
@@ -399,6 +402,32 @@ async def test_a_batch_that_cannot_be_settled_and_a_policy_of_old_stop_no_other(
     assert set(states(ledger)) == {"succeeded"}
 
 
+async def test_a_run_is_taken_over_when_its_turn_comes_and_its_lease_is_renewed_until_it_is_finished(
+    ledger, gateway, tmp_path, monkeypatch
+):
+    await left_behind(ledger, gateway, tmp_path, run_id="run-1")
+    await left_behind(ledger, gateway, tmp_path, run_id="run-2")
+    monkeypatch.setattr(leases, "lease_seconds", lambda: 3)
+    published, taken = collect_module.publish, []
+
+    def at_work():
+        return {run.run_id for run in all_rows(ledger, RunRow)} - {
+            run.run_id for run in runs.left_unended(ledger)
+        }
+
+    async def slowly(run):
+        taken.append({row.run_id for row in all_rows(ledger, RunRow) if row.owner is not None})
+        abandon(ledger, run.run_id)
+        await asyncio.to_thread(until, lambda: run.run_id in at_work(), "the lease is renewed")
+        return await published(run)
+
+    monkeypatch.setattr(collect_module, "publish", slowly)
+    reports = (await collect(ledger, gateway)).reports
+    first, second = [report.run_id for report in reports]
+    assert {first, second} == {"run-1", "run-2"}
+    assert taken[0] == {first}
+
+
 async def test_a_run_that_cannot_be_finished_is_named_and_the_others_go_on(
     ledger, gateway, tmp_path, heard, monkeypatch
 ):
@@ -424,6 +453,35 @@ async def test_the_report_of_a_collected_run_has_its_own_seconds_and_calls(ledge
     [report] = (await collect(ledger, gateway)).reports
     assert 3_600 <= report.seconds < 3_700
     assert report.calls.model_dump() == calls
+
+
+@pytest.mark.parametrize(
+    ("looks", "ends"),
+    [("e.e.e.e.", False), ("ee.ee.", False), ("e.eee", True)],
+    ids=["now and then", "two in a row", "three in a row"],
+)
+async def test_only_errors_in_a_row_that_nobody_expected_end_the_watching(
+    ledger, gateway, tmp_path, monkeypatch, looks, ends
+):
+    run = await begun(ledger, gateway, tmp_path)
+    [batch] = await submitted_all(run)
+    left = list(looks)
+
+    async def looked(run, batch_id, seen):
+        if not left:
+            return await look(run, batch_id, seen)
+        if left.pop(0) == "e":
+            raise TypeError
+        return False
+
+    monkeypatch.setattr(watch_module, "look", looked)
+    monkeypatch.setattr(watch_module.Pause, "wait", lambda *_, **__: asyncio.sleep(0))
+    if ends:
+        with pytest.raises(RunFailed, match=r"could not be settled \(TypeError\)"):
+            await watch(run, batch)
+    else:
+        await watch(run, batch)
+    assert states(ledger) == ["open" if ends else "succeeded"] * 3
 
 
 async def test_a_revoked_key_ends_the_watching_and_collect_goes_on_later(ledger, gateway, tmp_path):

@@ -69,7 +69,7 @@ async def test_results_that_cannot_be_written_are_left_to_who_collects(ledger, t
     monkeypatch.setattr(end_early_module.publish, "function", full)
     end_early(run)
     assert "`weighbridge collect` publishes it" in caplog.text
-    assert [found.run_id for found, _ in runs.take_over(ledger)] == [run.run_id]
+    assert [found.run_id for found in runs.left_unended(ledger)] == [run.run_id]
 
 
 def cut_off(line):
