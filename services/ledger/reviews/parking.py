@@ -18,7 +18,7 @@ from schemas.review import JobLimits, ParkedJob
 from schemas.review_tables import ReviewPayloadRow, ReviewRow
 from services.ledger.jobs import QUEUED_COLUMNS, queued
 from services.ledger.pages import PAGE
-from services.ledger.reviews.reading import in_doubt
+from services.ledger.reviews.reading import in_doubt, is_over_ceiling
 from services.ledger.store import Ledger, upsert
 from services.ledger.windows import one_at_a_time
 
@@ -212,11 +212,18 @@ def _upsert(connection: Connection, values: Sequence[dict[str, Any]], *, keeps_a
     """One row per job and payload. What a person has decided stays; what still waits is brought up to date.
 
     A claim stays with who has it. An approval that has expired, or whose ceiling the job outgrew, waits again, and so
-    does what was decided about another model than the one that the job is pinned to by now. A review of an attempt that may have been billed goes on saying so, whatever else keeps the job back meanwhile.
+    does what was decided about another model than the one that the job is pinned to by now. A review of an attempt that
+    may have been billed goes on saying so, whatever else keeps the job back meanwhile.
     """
     statement = upsert(connection, ReviewRow)
     fresh = statement.excluded
-    outgrown = and_(_is(*LETS_PASS), fresh.reason == Reason.OVER_CEILING)
+    # by the payload and the ceilings that a person may have decided on since
+    outgrown = and_(
+        _is(*LETS_PASS),
+        fresh.reason == Reason.OVER_CEILING,
+        fresh.edited_fingerprint.is_not_distinct_from(ReviewRow.edited_fingerprint),
+        is_over_ceiling(fresh.input_tokens, fresh.worst_case_nano_usd),
+    )
     repinned = and_(
         _is(*LETS_PASS, ReviewStatus.REJECTED),
         fresh.pinned_model.is_not(None),

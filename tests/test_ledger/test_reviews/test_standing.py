@@ -144,3 +144,38 @@ async def test_nothing_leaves_that_a_person_does_not_let_pass_any_more_although_
     assert_budgets_add_up(ledger)
     found = verify(ledger)
     assert found.ok, found
+
+
+def approved_higher(ledger, number):
+    reviews.approve(ledger, [number], "ana", ceiling_usd=Decimal(5), ceiling_tokens=9_000)
+
+
+DECIDED_SINCE = {
+    "approved higher": (approved_higher, "approved"),
+    "edited": (edited_after_all, "edited"),
+    "approved as low": (lower_ceiling, "pending"),
+    "not at all": (lambda *_: None, "pending"),
+}
+
+
+@pytest.mark.parametrize("since", DECIDED_SINCE)
+async def test_what_a_person_decides_after_a_job_was_over_its_ceiling_stays_when_the_run_ends(
+    ledger, tmp_path, since
+):
+    number = await approved(ledger, tmp_path)
+    lower_ceiling(ledger, number)
+    run = await a_run_on_record(ledger, FakeGateway(), tmp_path, "run-2", **TIGHT)
+    await read_approved(run)
+    await weigh(run, 10)
+    await admit(run, 10, may_defer=True)
+    assert outcomes(ledger, "run-2")["heavy"] == ("review", "over_ceiling")
+    decide, status = DECIDED_SINCE[since]
+    decide(ledger, number)
+    before = reviews.one_review(ledger, number)
+    await weigh_and_send(run, Sizes(count=2, admit=2))
+    after = reviews.one_review(ledger, number)
+    assert after.status == status
+    if status != "pending":
+        assert after == before
+    found = verify(ledger)
+    assert found.ok, found
