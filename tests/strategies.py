@@ -281,7 +281,9 @@ def packed(ledger, attempts, run_id="run-1", *, request_bytes=10, place=BatchPla
     """A batch of attempts on record, as about to leave; on the day of their holds where none is named."""
     with ledger.read() as connection:
         day = today or _same_day(connection, attempts)
-    return batches.prepare(ledger, key_of(run_id), attempts, request_bytes, place, day)
+    batch = batches.new_batch(run_id, len(attempts), place)
+    batches.prepare(ledger, key_of(run_id), batch, attempts, request_bytes, day)
+    return batch
 
 
 def write_down(ledger, leaving, settlements):

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
-from sqlalchemy import ColumnElement, func, insert, select, update
+from sqlalchemy import ColumnElement, func, select, update
 
 from schemas.attempt import Settlement
 from schemas.batch import RESULTS_KEPT, BatchPlace, OpenBatch
@@ -13,14 +14,16 @@ from schemas.job import AttemptId, RunId
 from schemas.ledger import AttemptRow, BatchRow, JobRow, RunRow
 from schemas.outcome import BatchState
 from schemas.run import RunKey
-from services.ledger.leases import assert_owner, new_token
+from services.ledger.leases import assert_owner
 from services.ledger.leaving import record_leaving
 from services.ledger.pages import pages
 from services.ledger.reviews.standing import TakenBack
 from services.ledger.settle import settle
-from services.ledger.store import Ledger, NotOwner, storable
+from services.ledger.store import Ledger, NotOwner, storable, upsert
 from services.ledger.windows import NoRoomToday, one_at_a_time
 
+#: how the ids of batches begin
+_BATCH = "bat_"
 OPEN_STATES = (BatchState.PREPARED, BatchState.SUBMITTED)
 
 
@@ -39,22 +42,43 @@ _OPEN_COLUMNS = (
 )
 
 
+def new_batch(run_id: RunId, requests: int, place: BatchPlace) -> OpenBatch:
+    """A batch that is on no record yet.
+
+    Args:
+        run_id: whose batch it is.
+        requests: how many attempts go out in it.
+        place: where it will be made.
+    """
+    return OpenBatch(
+        f"{_BATCH}{uuid4().hex}",
+        run_id,
+        None,
+        requests,
+        datetime.now(UTC),
+        endpoint=place.endpoint,
+        workspace=place.workspace,
+    )
+
+
 def prepare(
     ledger: Ledger,
     run: RunKey,
+    batch: OpenBatch,
     attempts: Sequence[AttemptId],
     request_bytes: int,
-    place: BatchPlace,
     today: DayCaps,
-) -> OpenBatch:
+) -> None:
     """Put a batch and its attempts on record, as about to leave, in one transaction; see `record_leaving`.
+
+    The same batch may be put on record again: the first transaction may have gone through without an answer.
 
     Args:
         ledger: the ledger.
         run: whose batch it is, with its owner's token.
+        batch: from `new_batch`.
         attempts: what goes out in it.
         request_bytes: size of the request's body.
-        place: where it will be made.
         today: the day on which it leaves, and its caps.
 
     Raises:
@@ -63,17 +87,8 @@ def prepare(
         NotOwner: the run was taken over, or not every attempt is open any more. Nothing was written, and nothing may
             be sent.
     """
-    token = new_token()
-    batch = OpenBatch(
-        f"bat_{token}",
-        run.run_id,
-        None,
-        len(attempts),
-        datetime.now(UTC),
-        endpoint=place.endpoint,
-        workspace=place.workspace,
-    )
     with ledger.write() as connection:
+        token = batch.batch_id.removeprefix(_BATCH)
         leaving = record_leaving(connection, run, sorted(attempts), today, token)
         if leaving.taken_back:
             raise TakenBack(leaving.taken_back)
@@ -81,13 +96,14 @@ def prepare(
             raise NoRoomToday(leaving.staying)
         if len(leaving.marked) != len(attempts):
             raise NotOwner(run.run_id)
+        on_record = upsert(connection, BatchRow).on_conflict_do_nothing()
         connection.execute(
-            insert(BatchRow).values(
+            on_record.values(
                 batch_id=batch.batch_id,
                 run_id=run.run_id,
                 state=BatchState.PREPARED,
-                endpoint=place.endpoint,
-                workspace=place.workspace,
+                endpoint=batch.endpoint,
+                workspace=batch.workspace,
                 requests=batch.requests,
                 request_bytes=request_bytes,
                 prepared_at=batch.prepared_at,
@@ -96,7 +112,6 @@ def prepare(
         for page in pages(attempts):
             packed = update(AttemptRow).where(AttemptRow.attempt_id.in_(page))
             connection.execute(packed.values(batch_id=batch.batch_id, sent_at=batch.prepared_at))
-    return batch
 
 
 def doubtful(ledger: Ledger, batch_id: str) -> None:

@@ -17,10 +17,21 @@ from schemas.outcome import AttemptState, BatchState, Outcome, Reason
 from schemas.run import RunKey
 from services.ledger import batch_attempts, batches, jobs, open_ledger, runs
 from services.ledger.settle import settle
-from services.ledger.store import NotOwner
+from services.ledger.store import LedgerUnavailable, NotOwner
 from services.ledger.windows import NoRoomToday
 from tests.processes import SECONDS
-from tests.strategies import abandon, begin, caps, end_early, job, packed, settlement, take, write_down
+from tests.strategies import (
+    abandon,
+    begin,
+    caps,
+    end_early,
+    job,
+    key_of,
+    packed,
+    settlement,
+    take,
+    write_down,
+)
 
 EXPIRES = datetime(2026, 11, 24, tzinfo=UTC)
 CAP = 400
@@ -113,8 +124,36 @@ def test_only_the_owner_of_a_run_puts_a_batch_on_record(ledger):
     waiting(ledger, 1)
     [held] = take(ledger, [10]).held
     with pytest.raises(NotOwner):
-        batches.prepare(ledger, RunKey("run-1", "somebody else's token"), [held.attempt_id], 5, HERE, NO_CAPS)
+        batches.prepare(
+            ledger,
+            RunKey("run-1", "somebody else's token"),
+            batches.new_batch("run-1", 1, HERE),
+            [held.attempt_id],
+            5,
+            NO_CAPS,
+        )
     assert attempts(ledger)[held.attempt_id].sent_at is None
+
+
+async def test_a_batch_whose_commit_brought_no_answer_is_put_on_record_again_and_no_other_with_its_attempts(
+    ledger,
+):
+    waiting(ledger, 2)
+    ids = [one.attempt_id for one in take(ledger, [10, 10]).held]
+    batch, lost = batches.new_batch("run-1", 2, HERE), []
+
+    def prepare(*args):
+        batches.prepare(*args)
+        if not lost:
+            lost.append(args)
+            raise LedgerUnavailable("the connection was lost after the commit.")
+
+    await ledger.off_loop(prepare, key_of("run-1"), batch, ids, 5, NO_CAPS)
+    assert lost
+    assert [row.batch_id for row in all_of(ledger, BatchRow.batch_id)] == [batch.batch_id]
+    assert {row.batch_id for row in attempts(ledger).values()} == {batch.batch_id}
+    with pytest.raises(NotOwner):
+        packed(ledger, ids)
 
 
 def test_a_batch_leaves_on_todays_money_or_not_at_all(ledger):
