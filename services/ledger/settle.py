@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, or_, select, text, update
 
-from rules.endings import ACCEPTED, answered_too_late, interrupted
+from rules.endings import answered_too_late, interrupted
 from schemas.attempt import Charge, Settlement
 from schemas.budget import Window
 from schemas.job import AttemptId
@@ -23,14 +23,16 @@ from services.ledger.store import Ledger, storable
 from services.ledger.taken_up import taken_up_again
 from services.ledger.windows import add_to_windows, one_at_a_time
 
+#: the answer could not be read, and a person accepted it at what they looked up; pruning leaves these columns alone
+ACCEPTED_UNREAD = and_(
+    AttemptRow.state == AttemptState.SUCCEEDED,
+    AttemptRow.actual_input_tokens.is_(None),
+    AttemptRow.billing == Billing.PARTIAL,
+)
 #: closed as unbilled, or at what a person looked up, who may be wrong: an answer that comes after all, or that can be
 #: read after all, knows better
-CLOSED_WITHOUT_USAGE = and_(
-    AttemptRow.actual_input_tokens.is_(None),
-    or_(
-        AttemptRow.state == AttemptState.FAILED,
-        and_(AttemptRow.state == AttemptState.SUCCEEDED, AttemptRow.error.startswith(ACCEPTED)),
-    ),
+CLOSED_WITHOUT_USAGE = or_(
+    ACCEPTED_UNREAD, and_(AttemptRow.state == AttemptState.FAILED, AttemptRow.actual_input_tokens.is_(None))
 )
 
 

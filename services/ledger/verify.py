@@ -7,10 +7,9 @@ rows are streamed: memory does not grow with them.
 from collections.abc import Callable
 from pathlib import Path
 
-from sqlalchemy import Connection, and_, false, func, null, or_, select
+from sqlalchemy import Connection, and_, false, func, null, or_, select, true
 from sqlalchemy.orm import aliased
 
-from rules.endings import ACCEPTED
 from rules.identity import Made, same_job
 from rules.verdict import Fact, verdict
 from schemas.ledger import AttemptRow, BatchRow, JobRow, ResponseRow, RunRow
@@ -19,6 +18,7 @@ from schemas.review_tables import REVIEW_STATUSES, ReviewRow
 from schemas.verification import CheckFinding, Verification
 from services.ledger.leases import is_over
 from services.ledger.reviews.reading import is_about
+from services.ledger.settle import ACCEPTED_UNREAD
 from services.ledger.store import Ledger, revision
 from services.ledger.tables_version import newest_revision
 from services.ledger.taken_up import MADE, OTHER, ROWS_ARE_THERE, attempt_pairs
@@ -107,11 +107,8 @@ def check_answers(connection: Connection) -> CheckFinding:
     answered = select(ResponseRow.attempt_id).where(ResponseRow.attempt_id == AttemptRow.attempt_id).exists()
     tokens = (AttemptRow.actual_input_tokens, AttemptRow.actual_output_tokens)
     figures = (AttemptRow.actual_nano_usd, *tokens)
-    # the tokens of an answer that a person accepted unread are not known
-    was_read = func.coalesce(AttemptRow.error, "").not_like(f"{ACCEPTED}%")
-    missing = or_(
-        AttemptRow.actual_nano_usd.is_(None), and_(was_read, or_(*(one.is_(None) for one in tokens)))
-    )
+    without_tokens = and_(ACCEPTED_UNREAD.is_not(true()), or_(*(one.is_(None) for one in tokens)))
+    missing = or_(AttemptRow.actual_nano_usd.is_(None), without_tokens)
     without_figures = or_(missing, *(figure < 0 for figure in figures))
     return verdict(
         "answers",
