@@ -63,10 +63,23 @@ class _Parking:
 
 
 def park_over_budget(
-    ledger: Ledger, run_id: RunId, policy_limits: JobLimits, advise: Advise = lambda _: None
+    ledger: Ledger,
+    run_id: RunId,
+    policy_limits: JobLimits,
+    advise: Advise = lambda _: None,
+    *,
+    knows_less: bool = False,
 ) -> int:
-    """Put the run's jobs whose outcome is `review` into the review table; how many they are."""
-    return _park(ledger, _Parking(run_id, Outcome.REVIEW, policy_limits, advise))
+    """Put the run's jobs whose outcome is `review` into the review table; how many they are.
+
+    Args:
+        ledger: the ledger.
+        run_id: the run.
+        policy_limits: what its policy allows any one job.
+        advise: what would let a job pass.
+        knows_less: than an earlier run, whose advice for the same reason stays.
+    """
+    return _park(ledger, _Parking(run_id, Outcome.REVIEW, policy_limits, advise, knows_less))
 
 
 def park_of_unknown_outcome(

@@ -9,7 +9,9 @@ from schemas.ledger import RunRow
 from schemas.review_tables import ReviewRow
 from services.ledger import reviews, runs
 from tasks.admit import admit
+from tasks.collect import collect
 from tasks.read_jobs import read_jobs
+from tests.fake_batches import BatchGateway
 from tests.nights import Rows, a_run_on_record, night, text_row, weigh
 from tests.strategies import abandon
 from tests.test_tasks.test_resubmit_approved import TIGHT
@@ -40,7 +42,8 @@ async def test_what_a_dead_run_parked_has_the_limits_and_the_advice_of_its_polic
     assert advice.startswith("raise max_input_tokens to ")
 
 
-async def test_what_an_earlier_run_advised_for_the_same_reason_stays(ledger, tmp_path):
+@pytest.mark.parametrize("is_collected", [False, True], ids=["", "collected"])
+async def test_what_an_earlier_run_advised_for_the_same_reason_stays(ledger, tmp_path, is_collected):
     await night(ledger, tmp_path, 1, ROWS, **TIGHT)
     _, reason, limit, advice = said(ledger)
     with ledger.write() as connection:
@@ -48,6 +51,8 @@ async def test_what_an_earlier_run_advised_for_the_same_reason_stays(ledger, tmp
         connection.execute(update(ReviewRow).values(would_pass=f"{advice}\nanother model"))
     await killed(ledger, tmp_path)
     runs.close_dead_runs(ledger)
+    if is_collected:
+        assert len((await collect(ledger, BatchGateway())).reports) == 1
     assert said(ledger) == ("run-dead", reason, limit, f"{advice}\nanother model")
 
 
