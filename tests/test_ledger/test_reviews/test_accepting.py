@@ -250,7 +250,7 @@ def test_a_read_answer_without_tokens_is_still_a_fault(ledger):
     review, _ = unread_review(ledger)
     reviews.accept(ledger, review.id, "ana", 30)
     with ledger.write() as connection:
-        connection.execute(update(AttemptRow).values(error=None))
+        connection.execute(update(AttemptRow).values(billing=None))
     with ledger.read() as connection:
         assert not check_answers(connection).ok
     assert len(rows(ledger, JobRow, JobRow.row_number)) == 1
