@@ -242,6 +242,8 @@ def _upsert(connection: Connection, values: Sequence[dict[str, Any]], *, keeps_a
         fresh.pinned_model.is_not(None),
         fresh.pinned_model.is_distinct_from(func.coalesce(ReviewRow.pinned_model, ReviewRow.model)),
     )
+    # nobody may have marked it as expired yet
+    lapsed = and_(_is(*LETS_PASS), ReviewRow.expires_at <= fresh.created_at)
     waits = _is(*WAITING_STATUSES)
     says_so = and_(
         ReviewRow.reason == Reason.UNKNOWN_OUTCOME,
@@ -270,7 +272,7 @@ def _upsert(connection: Connection, values: Sequence[dict[str, Any]], *, keeps_a
                 "created_at": case((waits, ReviewRow.created_at), else_=fresh.created_at),
             },
             where=and_(
-                or_(waits, _is(ReviewStatus.SENT, ReviewStatus.EXPIRED), outgrown, repinned),
+                or_(waits, _is(ReviewStatus.SENT, ReviewStatus.EXPIRED), lapsed, outgrown, repinned),
                 not_(edit_in_doubt),
             ),
         ),

@@ -179,3 +179,21 @@ async def test_what_a_person_decides_after_a_job_was_over_its_ceiling_stays_when
         assert after == before
     found = verify(ledger)
     assert found.ok, found
+
+
+@pytest.mark.parametrize("resubmits", [False, True])
+@pytest.mark.parametrize("decide", [lambda *_: None, edited_after_all], ids=["as it is", "edited"])
+async def test_a_job_whose_approval_has_lapsed_waits_again_after_the_next_night(
+    ledger, tmp_path, resubmits, decide
+):
+    number = await approved(ledger, tmp_path)
+    before = reviews.one_review(ledger, number)
+    decide(ledger, number)
+    lapse(ledger, number)
+    await night(ledger, tmp_path, 2, ROWS, resubmit=resubmits, **TIGHT)
+    assert outcomes(ledger, "run-2")["heavy"][0] == "review"
+    after = reviews.one_review(ledger, number)
+    assert (after.status, after.run_id) == ("pending", "run-2")
+    figures = ("reason", "model", "input_tokens", "worst_case_nano_usd", "limit_tokens", "payload")
+    assert [getattr(after, name) for name in figures] == [getattr(before, name) for name in figures]
+    assert (after.ceiling_tokens, after.expires_at) == (None, None)
