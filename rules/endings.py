@@ -30,8 +30,6 @@ from schemas.usage import CUT_OFF, Answer
 MOST_TRIES = 3
 #: how the error of an attempt ends that its batch left
 LEFT_UNANSWERED = "before it was answered; nothing was billed"
-#: how the error of an attempt begins whose raw answer a person accepted: its tokens are not known
-ACCEPTED = "accepted although it could not be read"
 _HOLD_STAYS = "it may have been billed, so its hold stays until a person decides"
 
 
@@ -313,7 +311,7 @@ def accepted(sent: SentTry, raw: str, cost: NanoUsd, by: str) -> Settlement:
         attempt_id=sent.attempt_id,
         state=AttemptState.SUCCEEDED,
         ending=Ending(outcome=Outcome.SUCCEEDED),
-        error=f"{ACCEPTED}; it was billed {usd_text(cost)} USD, looked up by {by}",
+        error=f"accepted although it could not be read; it was billed {usd_text(cost)} USD, looked up by {by}",
         # without usage an attempt counts as pruned, and as one that may have lost its answer
         charge=Charge(cost=cost, billing=Billing.PARTIAL, usage={}),
         tries=sent.tries,

@@ -3,13 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from rules.endings import parked
-from rules.limits import over_limits
 from rules.plausible_count import is_surely_possible
 from rules.prices import Unpriced
 from rules.route import NeedsCount, NoRoute
 from rules.scale import Scale
-from rules.weighing import standing, weighed
+from rules.weighing import over_its_limits, standing, weighed
 from schemas.job import JobUpdate, QueuedJob
 from schemas.outcome import Outcome, Reason
 from schemas.payload.traits import Uncounted
@@ -43,24 +41,8 @@ def waits_again(scale: Scale, job: QueuedJob, counted: Mapping[str, int]) -> Job
     if isinstance(found, NoRoute):
         update = weighed(scale, job, counted)
         return update if update.ending and update.ending.outcome is Outcome.REVIEW else None
-    return _over_limits(scale, replace(job, model=found.model, input_tokens=found.input_tokens))
-
-
-def _over_limits(scale: Scale, job: QueuedJob) -> JobUpdate | None:
-    """How a routed job waits that is over its own limits; None: it is within them, or nothing prices it."""
+    routed = replace(job, model=found.model, input_tokens=found.input_tokens)
     try:
-        estimate = scale.estimate(job)
+        return over_its_limits(routed, scale.estimate(routed), scale.policy)
     except Unpriced:
         return None
-    why = over_limits(job, estimate, scale.policy)
-    if why is None:
-        return None
-    return JobUpdate(
-        job.row_number,
-        model=estimate.model,
-        input_tokens=estimate.input_tokens,
-        method=estimate.method,
-        ending=parked(*why),
-        expected=estimate.expected,
-        worst_case=estimate.worst_case,
-    )

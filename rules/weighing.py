@@ -4,14 +4,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from rules.endings import parked, rejected, stopped_before_count
+from rules.limits import over_limits
 from rules.models import heaviest
 from rules.prices import Unpriced
 from rules.route import NeedsCount, NoRoute, Routed, climb
 from rules.scale import Scale, method_of
+from schemas.estimate import Estimate
 from schemas.job import JobUpdate, QueuedJob
 from schemas.money import NanoUsd
 from schemas.outcome import Ending, Method, Reason
 from schemas.payload.api_rules import refusal, sentences
+from schemas.policy import Policy
 
 
 def standing(scale: Scale, job: QueuedJob, counted: Mapping[str, int]) -> Routed | NeedsCount | NoRoute:
@@ -79,6 +82,25 @@ def weighed(
             job.row_number, model=found.model, input_tokens=found.input_tokens, method=method_of(job)
         )
     return _without_route(scale, job, counted, found.why)
+
+
+def over_its_limits(job: QueuedJob, estimate: Estimate, policy: Policy) -> JobUpdate | None:
+    """How a routed job that is over its own limits waits for a person; None: it is within them."""
+    why = over_limits(job, estimate, policy)
+    return None if why is None else ended_as_weighed(job, estimate, parked(*why))
+
+
+def ended_as_weighed(job: QueuedJob, estimate: Estimate, ending: Ending) -> JobUpdate:
+    """A job that ends without being sent, with what it weighs and would cost."""
+    return JobUpdate(
+        job.row_number,
+        model=estimate.model,
+        input_tokens=estimate.input_tokens,
+        method=estimate.method,
+        ending=ending,
+        expected=estimate.expected,
+        worst_case=estimate.worst_case,
+    )
 
 
 def _waits_with_bound(

@@ -105,7 +105,7 @@ class UnsettledAttempt:
         left_at: when its batch was put on record, as about to leave.
         tried: how often its job was tried in the run, this attempt included.
         expects: what its bill is compared with; None: with nothing.
-        state: open or unknown; or failed, when it was closed as not billed.
+        state: open or unknown; or another, when it was closed without usage.
         prefix_key: the shared prefix that it was marked for.
         is_prime: others wait for it.
     """

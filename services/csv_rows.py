@@ -17,7 +17,7 @@ import pyarrow.csv as arrow_csv
 
 from schemas.errors import BadInput
 from services.parquet_rows import rows_of
-from services.row_pieces import ROWS_DECODED, FileFacts, RowPiece, damaged, unpacked
+from services.row_pieces import ROWS_DECODED, FileFacts, LeavesOut, RowPiece, damaged, unpacked
 
 #: bytes parsed together, at least; and at most, which is more than any request may have
 _LEAST_BLOCK, _MOST_BLOCK = 4_000_000, 512_000_000
@@ -63,13 +63,16 @@ def csv_facts(path: Path, check: Callable[[FileFacts], None]) -> FileFacts:
     )
 
 
-def csv_pieces(path: Path, facts: FileFacts, columns: Sequence[str]) -> Iterator[RowPiece]:
+def csv_pieces(
+    path: Path, facts: FileFacts, columns: Sequence[str], _leaves_out: LeavesOut
+) -> Iterator[RowPiece]:
     """The rows of a CSV file, in order; every value is text, or None.
 
     Args:
         path: the file.
         facts: what was found in it.
         columns: which of its columns are read.
+        _leaves_out: not asked: where a row begins is known only once those before it are read.
 
     Raises:
         BadInput: it cannot be read to its end.

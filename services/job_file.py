@@ -22,7 +22,7 @@ from services.job_format import JobFormat
 from services.job_paths import InputFile, find_files
 from services.json_rows import json_facts, json_pieces
 from services.parquet_rows import parquet_facts, parquet_pieces
-from services.row_pieces import BYTES_PER_BATCH, FileFacts, RowPiece, changed, file_stamp
+from services.row_pieces import BYTES_PER_BATCH, FileFacts, LeavesOut, RowPiece, changed, file_stamp
 
 #: the most rows handed on together
 ROWS_PER_BATCH = 500
@@ -38,7 +38,7 @@ NumberedRow = tuple[int, Row]
 #: which rows of a range are read
 Wanted = Callable[[range], Container[int]]
 _Facts = Callable[[Path, Callable[[FileFacts], None]], FileFacts]
-_Pieces = Callable[[Path, FileFacts, Sequence[str]], Iterator[RowPiece]]
+_Pieces = Callable[[Path, FileFacts, Sequence[str], LeavesOut], Iterator[RowPiece]]
 _READERS: dict[JobFormat, tuple[_Facts, _Pieces]] = {
     JobFormat.PARQUET: (parquet_facts, parquet_pieces),
     JobFormat.CSV: (csv_facts, csv_pieces),
@@ -63,7 +63,7 @@ class _Checked:
         except OSError:
             return False
 
-    def pieces(self, leaves_out: Callable[[range], bool]) -> Iterator[RowPiece]:
+    def pieces(self, leaves_out: LeavesOut) -> Iterator[RowPiece]:
         """Its rows, as long as it is the file that was looked at.
 
         Rows of another content would stand under the digest of this one; and what a reader cannot make out of another
@@ -77,7 +77,8 @@ class _Checked:
         """
         self._assert_unchanged()
         try:
-            for piece in self._read(leaves_out):
+            _, read = _READERS[self.file.format]
+            for piece in read(self.file.path, self.facts, self.columns, leaves_out):
                 self._assert_unchanged()
                 yield piece
         except BadInput:
@@ -85,12 +86,6 @@ class _Checked:
             raise
         # one that was cut off between two pieces has no piece that says so
         self._assert_unchanged()
-
-    def _read(self, leaves_out: Callable[[range], bool]) -> Iterator[RowPiece]:
-        what = (self.file.path, self.facts, self.columns)
-        if self.file.format is JobFormat.PARQUET:
-            return parquet_pieces(*what, leaves_out)
-        return _READERS[self.file.format][1](*what)
 
     def _assert_unchanged(self) -> None:
         if not self.is_unchanged:
@@ -122,7 +117,8 @@ class JobFile:
         ignored: set[str] = set()
         for file in find_files(path, self._input.names):
             stamp = file_stamp(file.path)
-            facts = _READERS[file.format][0](file.path, partial(self._input.check, file))
+            look, _ = _READERS[file.format]
+            facts = look(file.path, partial(self._input.check, file))
             read = [column for column in facts.names if column in self._input.names]
             ignored.update(set(facts.names) - self._input.names)
             self._files.append(_Checked(file, facts, read, stamp))

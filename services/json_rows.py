@@ -20,6 +20,7 @@ from services.row_pieces import (
     BYTES_PER_BATCH,
     ROWS_DECODED,
     FileFacts,
+    LeavesOut,
     RowPiece,
     damaged,
     unpacked,
@@ -68,13 +69,16 @@ def json_facts(path: Path, check: Callable[[FileFacts], None]) -> FileFacts:
     return facts
 
 
-def json_pieces(path: Path, _facts: FileFacts, columns: Sequence[str]) -> Iterator[RowPiece]:
+def json_pieces(
+    path: Path, _facts: FileFacts, columns: Sequence[str], _leaves_out: LeavesOut
+) -> Iterator[RowPiece]:
     """The rows of a JSON Lines file, in order; a line that is not an object has an `Unfit` under its number.
 
     Args:
         path: the file.
         _facts: what was found in it, which its rows do not need.
         columns: which of its columns are read.
+        _leaves_out: not asked: where a line begins is known only once those before it are read.
 
     Raises:
         BadInput: it cannot be read to its end.

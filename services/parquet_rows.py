@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from schemas.errors import BadInput
 from services.arrow_values import column_values
-from services.row_pieces import BYTES_PER_BATCH, ROWS_DECODED, FileFacts, RowPiece, damaged
+from services.row_pieces import BYTES_PER_BATCH, ROWS_DECODED, FileFacts, LeavesOut, RowPiece, damaged
 
 #: a column is read in pieces of this many bytes, not a whole row group at once
 _BUFFER_BYTES = 1_000_000
@@ -34,10 +34,7 @@ def parquet_facts(path: Path, check: Callable[[FileFacts], None]) -> FileFacts:
 
 
 def parquet_pieces(
-    path: Path,
-    _facts: FileFacts,
-    columns: Sequence[str],
-    leaves_out: Callable[[range], bool] = lambda _: False,
+    path: Path, _facts: FileFacts, columns: Sequence[str], leaves_out: LeavesOut
 ) -> Iterator[RowPiece]:
     """The rows of a Parquet file, in order.
 
@@ -45,7 +42,7 @@ def parquet_pieces(
         path: the file.
         _facts: what was found in it, which its rows do not need.
         columns: which of its columns are read.
-        leaves_out: whether none of the rows of a range is wanted; asked of each row group, which then is not decoded.
+        leaves_out: asked of each row group, which then is not decoded.
 
     Raises:
         BadInput: a data page is damaged.

@@ -1,6 +1,6 @@
 """What every reader of job files gives: what a file has, and its rows in pieces that fit into memory."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,8 @@ from schemas.errors import BadInput
 BYTES_PER_BATCH = 16_000_000
 #: the most rows decoded together: how large they are is known only then
 ROWS_DECODED = 100
+#: whether none of the rows of a range of a file is wanted, so that they need not be decoded
+LeavesOut = Callable[[range], bool]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ from rules.caps import caps_of
 from rules.endings import parked
 from rules.limits import over_limits
 from rules.prices import Unpriced
+from rules.weighing import ended_as_weighed, over_its_limits
 from schemas.attempt import Admission, WeighedJob
 from schemas.job import JobUpdate, QueuedJob
-from schemas.outcome import Ending, Mode, Outcome, Reason
+from schemas.outcome import Mode, Outcome, Reason
 from services.ledger import holds, jobs, reviews
 from services.ledger.jobs import SHARD_BYTES
 from services.ledger.payers import sharing_payers
@@ -134,14 +135,14 @@ def _with_unmarked(run: Run, item: WeighedJob) -> WeighedJob:
 def _split(run: Run, weighed: Sequence[WeighedJob]) -> tuple[list[WeighedJob], list[JobUpdate]]:
     """Jobs within their own limits, and those that wait for a person."""
     within: list[WeighedJob] = []
-    over: list[JobUpdate] = []
+    waits: list[JobUpdate] = []
     for item in weighed:
-        why = over_limits(item.job, item.estimate, run.policy)
-        if why is None:
+        over = over_its_limits(item.job, item.estimate, run.policy)
+        if over is None:
             within.append(item)
-            continue
-        over.append(_ended(item, parked(*why)))
-    return within, over
+        else:
+            waits.append(over)
+    return within, waits
 
 
 def _without_cut_off(
@@ -149,15 +150,12 @@ def _without_cut_off(
 ) -> tuple[list[WeighedJob], list[JobUpdate]]:
     """The same without the jobs whose answer was cut off, which wait for a person."""
     cut = holds.cut_off_before(run.ledger, [item.job for item in within])
-    parks = [_ended(item, cut[item.job.row_number]) for item in within if item.job.row_number in cut]
+    parks = [
+        ended_as_weighed(item.job, item.estimate, cut[item.job.row_number])
+        for item in within
+        if item.job.row_number in cut
+    ]
     return [item for item in within if item.job.row_number not in cut], over + parks
-
-
-def _ended(item: WeighedJob, ending: Ending) -> JobUpdate:
-    estimate = item.estimate
-    return JobUpdate(
-        item.job.row_number, ending=ending, expected=estimate.expected, worst_case=estimate.worst_case
-    )
 
 
 def _admit_many(

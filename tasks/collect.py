@@ -16,6 +16,7 @@ from schemas.run import RunKey, RunOnRecord, RunReference
 from services.gateway import Gateway
 from services.ledger import Ledger, batch_attempts, batches, reviews, runs
 from tasks.close_dead import close_dead, show_dead
+from tasks.keep_alive import kept_alive
 from tasks.park_for_review import park_for_review
 from tasks.publish import publish
 from tasks.report_run import report_run
@@ -56,7 +57,11 @@ async def collect(ledger: Ledger, gateway: Gateway) -> Collection:
     for batch in await ledger.off_loop(batches.left_by_ended_runs):
         left[batch.run_id].append(batch)
     await close_dead(ledger)
-    for found, token in await ledger.off_loop(runs.take_over):
+    for found in await ledger.off_loop(runs.left_unended):
+        # each as its turn comes: its lease would run out while others are finished
+        token = await ledger.off_loop(runs.take_over, found)
+        if token is None:
+            continue
         key = RunKey(found.run_id, token)
         try:
             await _finish(collecting, found, key)
@@ -92,16 +97,17 @@ async def _finish(collecting: _Round, found: RunOnRecord, key: RunKey) -> None:
     """Look at the batches of an interrupted run, and finish it when it waits for none of them any more."""
     ledger = collecting.ledger
     run = collected_run(found, ledger, collecting.gateway, key.owner)
-    await _look_at(collecting, run, await ledger.off_loop(batches.open_of_run, run.run_id))
-    left = await ledger.off_loop(runs.close_own_books, key, review_unknown=found.parks_unknown)
-    await park_for_review(run)
-    if left:
-        waited_for = await ledger.off_loop(batches.open_of_run, run.run_id)
-        collecting.out |= {batch.batch_id for batch in waited_for}
-        await ledger.off_loop(runs.let_go, key)
-        return
-    await publish(run)
-    collecting.reports.append(await report_run(run))
+    with kept_alive(run):
+        await _look_at(collecting, run, await ledger.off_loop(batches.open_of_run, run.run_id))
+        left = await ledger.off_loop(runs.close_own_books, key, review_unknown=found.parks_unknown)
+        await park_for_review(run)
+        if left:
+            waited_for = await ledger.off_loop(batches.open_of_run, run.run_id)
+            collecting.out |= {batch.batch_id for batch in waited_for}
+            await ledger.off_loop(runs.let_go, key)
+            return
+        await publish(run)
+        collecting.reports.append(await report_run(run))
     # again, for Prefect may have been away when its books were closed
     await show_dead(ledger, [run.run_id])
 
@@ -113,13 +119,14 @@ async def _look_again(collecting: _Round, run_id: RunId, of_run: list[OpenBatch]
     if found is None:
         return
     run = collected_run(found, ledger, collecting.gateway)
-    before = await _unsettled(ledger, of_run)
+    ids = [batch.batch_id for batch in of_run]
+    before = await ledger.off_loop(batch_attempts.ends_of, ids)
     given_up = {batch.batch_id for batch in of_run if batch.given_up_at is not None}
     await _look_at(collecting, run, of_run)
     # nobody waits for what was given up
     collecting.out -= given_up
     collecting.elsewhere -= given_up
-    if await _unsettled(ledger, of_run) == before:
+    if await ledger.off_loop(batch_attempts.ends_of, ids) == before:
         return
     with ledger.write() as connection:
         reviews.close_answered(connection, run_id)
@@ -136,10 +143,6 @@ async def _publish_again(collecting: _Round, run_id: RunId) -> None:
     run = collected_run(found, collecting.ledger, collecting.gateway)
     await publish(run)
     collecting.reports.append(await report_run(run))
-
-
-async def _unsettled(ledger: Ledger, of_run: list[OpenBatch]) -> int:
-    return sum([len(await ledger.off_loop(batch_attempts.attempts_of, batch.batch_id)) for batch in of_run])
 
 
 async def _look_at(collecting: _Round, run: Run, of_run: list[OpenBatch]) -> None:

@@ -19,7 +19,9 @@ def park_for_review(run: Run) -> int:
     def advice(parked: ParkedJob) -> str | None:
         return advise(parked, run.scale)
 
-    parked = reviews.park_over_budget(run.ledger, run.run_id, limits, advice)
+    # who finishes the run of another process has its policy, and has not asked which models there are
+    knows_less = not run.models.callable
+    parked = reviews.park_over_budget(run.ledger, run.run_id, limits, advice, knows_less=knows_less)
     if run.policy.parks_unknown:
         parked += reviews.park_of_unknown_outcome(run.ledger, run.run_id, limits, advice)
     # what waits has a copy of its own by now

@@ -1,6 +1,6 @@
 """A quote under way: its policies, its file, and which rows of it are looked at."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,6 +38,7 @@ class Quoting:
         folder: where its file of job quotes goes.
         drawn: the rows that are looked at; None: all.
         asked: what a person or a schedule asked of the run.
+        abandoned: the runs that nobody worked on when it began: a run closes their books before it reads its rows.
     """
 
     quote_id: str
@@ -49,6 +50,7 @@ class Quoting:
     folder: Path
     drawn: DrawnRows | None = None
     asked: RunOptions = field(default_factory=lambda: RunOptions(None))
+    abandoned: Collection[str] = frozenset()
     halt: Halt = field(default_factory=Halt)
 
     @property

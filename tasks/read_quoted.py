@@ -9,7 +9,7 @@ from schemas.job import EndedJob, Job
 from schemas.outcome import AttemptState, Outcome, Reason
 from schemas.payload.invalid import InvalidPayload
 from schemas.row import Row
-from services.ledger import prior, reviews, runs
+from services.ledger import prior, reviews
 from tasks.count_tokens import JobOnScale
 from tasks.quoting import Quoting
 
@@ -65,7 +65,6 @@ def undecided(quoting: Quoting, jobs: Sequence[Job]) -> tuple[list[Waiting], lis
         quoting.ledger, jobs, resubmit_approved=False, parks_cut_off=policy.parks_cut_off
     )
     ends = {end.job.row_number: end for end in ended}
-    left = {run.run_id for run in runs.left_unended(quoting.ledger)}
     with quoting.ledger.read() as connection:
         paid = prior.paid_before(connection, jobs, ends, policy.kept_answers)
         waiting = [(job, job.queued()) for job in free if job.row_number not in paid]
@@ -77,7 +76,7 @@ def undecided(quoting: Quoting, jobs: Sequence[Job]) -> tuple[list[Waiting], lis
             Waiting(
                 job,
                 JobOnScale(one, job.payload),
-                _as_they_stand(earlier[job.row_number], left),
+                _as_they_stand(earlier[job.row_number], quoting.abandoned),
                 again.get(job.row_number),
             )
             for job, one in waiting
@@ -93,9 +92,11 @@ def _ended(job: Job, ends: Mapping[int, EndedJob], paid: Mapping[int, str]) -> Q
     return ended_row(job.queued(), ending.outcome, ending.reason, ending.detail)
 
 
-def _as_they_stand(earlier: prior.Prior, left: Collection[str]) -> EarlierAttempts:
-    """How attempts stand once the run has closed the books of those that nobody works on, by their ids."""
-    flying = [one for one in earlier.get(AttemptState.OPEN, ()) if one.batch_id or one.run_id not in left]
+def _as_they_stand(earlier: prior.Prior, abandoned: Collection[str]) -> EarlierAttempts:
+    """How attempts stand once a run has closed the books of those that nobody works on, by their ids."""
+    flying = [
+        one for one in earlier.get(AttemptState.OPEN, ()) if one.batch_id or one.run_id not in abandoned
+    ]
     sent = [one for one in earlier.get(AttemptState.OPEN, ()) if one not in flying and one.sent_at]
     states = set(earlier) - {AttemptState.OPEN}
     states |= {AttemptState.OPEN} if flying else set()

@@ -33,8 +33,6 @@ _MOST_READINGS = 3
 #: lines that are settled together, at most, and the bytes from which on there are no more of them
 _GROUP = 500
 _GROUP_BYTES = 4_000_000
-#: the attempts that a line of the results may be about
-_READ = (*UNSETTLED_STATES, AttemptState.FAILED)
 
 
 async def ingest(run: Run, batch: OpenBatch, seen: ProviderBatch) -> bool:
@@ -130,7 +128,7 @@ class _Reading:
         ids = {line.custom_id for line in new if line.custom_id}
         if not ids:
             return
-        found = await self._run.ledger.off_loop(batch_attempts.attempts_named, self._batch_id, ids, _READ)
+        found = await self._run.ledger.off_loop(batch_attempts.attempts_named, self._batch_id, ids)
         of_lines = {attempt.attempt_id: attempt for attempt in found}
         group: list[Settlement] = []
         for line in new:
@@ -139,12 +137,17 @@ class _Reading:
                 continue
             if _is_answer(line):
                 self.answered.add(attempt.attempt_id)
-            if attempt.state is AttemptState.FAILED:
+            if attempt.state not in UNSETTLED_STATES and not _is_answer(line):
+                # whoever closed it without one was right
                 self.judged.add(attempt.attempt_id)
-                await self._book(attempt, line)
             else:
                 group += self._judged(attempt, line)
-        await self._run.ledger.off_loop(batch_attempts.settle_items, group)
+        for late in await self._run.ledger.off_loop(batch_attempts.settle_items, group):
+            log.error(
+                "Attempt %s of batch %s was closed without its usage, which came after all: what it cost is booked.",
+                late,
+                self._batch_id,
+            )
 
     def _is_new(self, line: ResultLine, attempt_id: str) -> bool:
         """Whether a line says something of an attempt that is not known yet."""
@@ -158,18 +161,6 @@ class _Reading:
         self.judged.add(attempt.attempt_id)
         self.broken.pop(attempt.attempt_id, None)
         return [self._line_end(attempt, line)]
-
-    async def _book(self, attempt: UnsettledAttempt, line: ResultLine) -> None:
-        """An answer of an attempt that was closed without one: it is booked, and named."""
-        if not _is_answer(line):
-            return
-        end = self._line_end(attempt, line)
-        if await self._run.ledger.off_loop(batch_attempts.book_closed, [end]):
-            log.error(
-                "Attempt %s of batch %s was closed without an answer, and was answered after all: its cost is booked.",
-                attempt.attempt_id,
-                self._batch_id,
-            )
 
     def _line_end(self, attempt: UnsettledAttempt, line: ResultLine) -> Settlement:
         """The end of one item from its line; whatever is odd about the line concerns this item only."""

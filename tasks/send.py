@@ -11,8 +11,8 @@ from rules.usage_cost import billing_terms
 from schemas.attempt import Admission, HeldAttempt, Settlement
 from schemas.failures import CallFailed
 from schemas.outcome import AttemptState, Reason
+from services.ledger.leaving import LeftBefore
 from services.ledger.reviews.standing import TakenBack
-from services.ledger.settle import LeftBefore
 from services.ledger.store import NotOwner
 from services.ledger.windows import NoRoomToday
 from services.limiter import NO_WEIGHT, CallWeight

@@ -153,10 +153,9 @@ async def submit(run: Run, body: BatchBody) -> OpenBatch | None:
         await run.ledger.off_loop(settle.settle_all, [kept_from_batch(attempt_id) for attempt_id in ids])
         return None
     today = run.scale.today(run.run_id)
+    batch = batches.new_batch(run.run_id, len(ids), place_of(run))
     try:
-        batch = await run.ledger.off_loop(
-            batches.prepare, run.reference.key, ids, body.size, place_of(run), today
-        )
+        await run.ledger.off_loop(batches.prepare, run.reference.key, batch, ids, body.size, today)
     except NoRoomToday as error:
         await _withhold(run, error.staying, Reason.DAY_BUDGET)
         return await _without(run, body, error.staying)

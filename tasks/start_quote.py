@@ -17,7 +17,7 @@ from schemas.run import RunOptions, SampleOptions
 from schemas.settings import Settings
 from services.flow_process import prepare_flow_process
 from services.gateway import Gateway, open_gateway
-from services.ledger import Ledger, day_zones, open_ledger, quotes
+from services.ledger import Ledger, day_zones, open_ledger, quotes, runs
 from services.ledger.lessons import Lessons
 from services.policy_file import read_policy
 from services.result_file import writable_folder
@@ -78,6 +78,7 @@ async def start_quote(
                 folder=folder,
                 drawn=drawn,
                 asked=options,
+                abandoned=frozenset(run.run_id for run in runs.left_unended(ledger)),
             )
     finally:
         ledger.close()

@@ -73,6 +73,8 @@ async def watch(run: Run, batch: OpenBatch) -> None:
             log_unexpected(batch.batch_id, error)
             if broken == _MOST_IN_VAIN:
                 raise _left(batch, f"it could not be settled ({type(error).__name__})") from error
+        else:
+            broken = 0
         if seen.elsewhere:
             await _leave(run, batch, seen.elsewhere)
             return

@@ -103,10 +103,19 @@ def postgres_url(postgresql_folder):
         yield url
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
-def ledger_url(request, tmp_path):
-    """The URL of a ledger, on each database; it is there only where the test asks for a `ledger` too."""
-    if request.param == "sqlite":
+def pytest_generate_tests(metafunc):
+    """Repeat what needs a ledger on each database, but where it is marked to need one only."""
+    if "database" not in metafunc.fixturenames:
+        return
+    databases = ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]
+    is_of_one = metafunc.definition.get_closest_marker("one_database")
+    metafunc.parametrize("database", databases[:1] if is_of_one else databases)
+
+
+@pytest.fixture
+def ledger_url(database, request, tmp_path):
+    """The URL of a ledger; it is there only where the test asks for a `ledger` too."""
+    if database == "sqlite":
         yield f"sqlite:///{tmp_path / 'ledger.db'}"
         return
     template = "template1"
@@ -118,7 +127,7 @@ def ledger_url(request, tmp_path):
 
 @pytest.fixture
 def ledger(ledger_url):
-    """A fresh ledger, on each database."""
+    """A fresh ledger."""
     opened = quick_ledger(ledger_url)
     yield opened
     opened.close()

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy import event, make_url, select, update
 
 from schemas.attempt import Charge, Settlement, WeighedJob
+from schemas.batch import BatchPlace
 from schemas.budget import DayCaps, WindowCap, windows_of
 from schemas.estimate import Estimate
 from schemas.job import Job, JobUpdate
@@ -25,10 +26,11 @@ from schemas.outcome import Ending, Method, Reason, RunOutcome
 from schemas.payload.payload import Payload
 from schemas.policy import Policy, validated
 from schemas.run import NewRun, RunKey
-from services.ledger import Ledger, holds, jobs, open_ledger, runs
+from services.ledger import Ledger, batches, holds, jobs, open_ledger, runs
 from services.ledger.leases import new_token
+from services.ledger.leaving import record_leaving
 from services.ledger.payers import sharing_payers
-from services.ledger.settle import record_leaving, settle
+from services.ledger.settle import settle
 
 #: of a test that says nothing else
 EXAMPLES = 60
@@ -297,6 +299,15 @@ def _same_day(connection, attempts):
     """The day that attempts were held on: they leave on it."""
     day = connection.scalar(select(AttemptRow.budget_day).where(AttemptRow.attempt_id.in_(attempts)).limit(1))
     return DayCaps(day or "", lambda _: ())
+
+
+def packed(ledger, attempts, run_id="run-1", *, request_bytes=10, place=BatchPlace(), today=None):  # noqa: B008
+    """A batch of attempts on record, as about to leave; on the day of their holds where none is named."""
+    with ledger.read() as connection:
+        day = today or _same_day(connection, attempts)
+    batch = batches.new_batch(run_id, len(attempts), place)
+    batches.prepare(ledger, key_of(run_id), batch, attempts, request_bytes, day)
+    return batch
 
 
 def write_down(ledger, leaving, settlements):

@@ -1,13 +1,11 @@
 """The items of a batch on record: what settling them needs, and settling them from the batch's results."""
 
-from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, update
+from sqlalchemy import BigInteger, ColumnElement, Row, delete, func, select
 
-from rules.endings import answered_too_late
-from schemas.attempt import Charge, Expectation, Settlement, UnsettledAttempt
+from schemas.attempt import Expectation, Settlement, UnsettledAttempt
 from schemas.job import AttemptId, RunId
 from schemas.ledger import AttemptRow, JobRow, ResponseRow
 from schemas.money import NanoUsd
@@ -15,11 +13,9 @@ from schemas.outcome import UNSETTLED_STATES, AttemptState, Ending, Method
 from schemas.payload.traits import Traits
 from services.ledger.outcomes import end_where
 from services.ledger.pages import pages
-from services.ledger.payers import payers_of
-from services.ledger.settle import CLOSED_WITHOUT_USAGE, keep_answers, settle
-from services.ledger.store import Ledger, storable
-from services.ledger.taken_up import taken_up_again
-from services.ledger.windows import add_to_windows, one_at_a_time
+from services.ledger.settle import CLOSED_WITHOUT_USAGE, settle
+from services.ledger.store import Ledger
+from services.ledger.windows import one_at_a_time
 
 
 def attempts_of(ledger: Ledger, batch_id: str) -> list[UnsettledAttempt]:
@@ -27,14 +23,12 @@ def attempts_of(ledger: Ledger, batch_id: str) -> list[UnsettledAttempt]:
     return _found(ledger, [AttemptRow.batch_id == batch_id, AttemptRow.state.in_(UNSETTLED_STATES)])
 
 
-def attempts_named(
-    ledger: Ledger, batch_id: str, ids: Collection[str], states: Sequence[AttemptState]
-) -> list[UnsettledAttempt]:
-    """Those of some attempts, a statement's worth at most, that are of a batch and in one of these states."""
+def attempts_named(ledger: Ledger, batch_id: str, ids: Collection[str]) -> list[UnsettledAttempt]:
+    """Those of some attempts of a batch, a statement's worth at most, of which a line of its results can say more."""
     # found by their ids: by its batch, SQLite would look through all of it for each statement
     of_batch = func.coalesce(AttemptRow.batch_id, "") == batch_id
-    own = [AttemptRow.attempt_id.in_(ids), of_batch, AttemptRow.state.in_(states)]
-    return _found(ledger, own)
+    says_more = AttemptRow.state.in_(UNSETTLED_STATES) | CLOSED_WITHOUT_USAGE
+    return _found(ledger, [AttemptRow.attempt_id.in_(ids), of_batch, says_more])
 
 
 def _found(ledger: Ledger, which: Sequence[ColumnElement[bool]]) -> list[UnsettledAttempt]:
@@ -90,6 +84,18 @@ def _unsettled(row: Row[Any]) -> UnsettledAttempt:
     )
 
 
+def ends_of(ledger: Ledger, batch_ids: Sequence[str]) -> set[tuple[str, int, int, int]]:
+    """How the attempts of some batches stand: by state, how many, those with usage, and nano-USD that they cost."""
+    cost = func.sum(func.coalesce(AttemptRow.actual_nano_usd, 0)).cast(BigInteger)
+    query = (
+        select(AttemptRow.state, func.count(), func.count(AttemptRow.actual_input_tokens), cost)
+        .where(AttemptRow.batch_id.in_(batch_ids))
+        .group_by(AttemptRow.state)
+    )
+    with ledger.read() as connection:
+        return set(connection.execute(query).tuples())
+
+
 def ids_of(ledger: Ledger, batch_id: str, states: Sequence[AttemptState] = ()) -> set[str]:
     """The ids of the attempts of a batch in these states; of none: of all, whatever became of them."""
     query = select(AttemptRow.attempt_id).where(AttemptRow.batch_id == batch_id)
@@ -99,13 +105,16 @@ def ids_of(ledger: Ledger, batch_id: str, states: Sequence[AttemptState] = ()) -
         return set(connection.scalars(query))
 
 
-def settle_items(ledger: Ledger, settlements: Sequence[Settlement]) -> None:
+def settle_items(ledger: Ledger, settlements: Sequence[Settlement]) -> list[str]:
     """Settle attempts from the results of their batch, in one transaction.
 
     What was kept of an answer that could not be read gives way to what is known now.
+
+    Returns:
+        The attempts that were answered after they had been closed.
     """
     if not settlements:
-        return
+        return []
     with ledger.write() as connection:
         one_at_a_time(connection)
         with_body = [end.attempt_id for end in settlements if end.response is not None]
@@ -117,68 +126,7 @@ def settle_items(ledger: Ledger, settlements: Sequence[Settlement]) -> None:
                     ResponseRow.attempt_id.in_(unsettled),
                 )
             )
-        settle(connection, settlements)
-
-
-def book_closed(ledger: Ledger, settlements: Sequence[Settlement]) -> int:
-    """Put what attempts cost into the books that were closed without usage, and were answered after all; how many.
-
-    Where the job has no other attempt in flight or answered, the answer counts: the next admission finds it.
-    """
-    booked = 0
-    with ledger.write() as connection:
-        one_at_a_time(connection)
-        taken_up = taken_up_again(connection, [end.attempt_id for end in settlements])
-        for end in settlements:
-            if end.charge is not None:
-                late = answered_too_late(end.attempt_id, end.charge) if end.attempt_id in taken_up else end
-                booked += _book_closed(connection, late, end.charge)
-    return booked
-
-
-def _book_closed(connection: Connection, end: Settlement, charge: Charge) -> bool:
-    row = connection.execute(
-        select(
-            AttemptRow.attempt_id,
-            AttemptRow.run_id,
-            AttemptRow.budget_day,
-            AttemptRow.group_name,
-            AttemptRow.deadline,
-            AttemptRow.split_jobs,
-            AttemptRow.actual_nano_usd,
-        ).where(AttemptRow.attempt_id == end.attempt_id, CLOSED_WITHOUT_USAGE)
-    ).first()
-    if row is None:
-        return False
-    connection.execute(
-        update(AttemptRow).where(AttemptRow.attempt_id == end.attempt_id).values(_closed_values(end, charge))
-    )
-    keep_answers(connection, [end])
-    payers = payers_of(connection, [row])[row.attempt_id]
-    settled = Counter(payers.in_windows(row.run_id, row.budget_day, charge.cost, row.deadline))
-    settled.subtract(payers.in_windows(row.run_id, row.budget_day, row.actual_nano_usd or 0, row.deadline))
-    add_to_windows(connection, {window: (0, share) for window, share in settled.items()})
-    return True
-
-
-def _closed_values(end: Settlement, charge: Charge) -> dict[str, Any]:
-    return {
-        "state": end.state,
-        "error": storable(end.error),
-        "stop_reason": storable(end.stop_reason),
-        "actual_nano_usd": charge.cost,
-        "billing": charge.billing,
-        "usage": charge.usage,
-        "actual_input_tokens": charge.input_tokens,
-        "cache_write_tokens": charge.cache_write_tokens,
-        "cache_write_1h_tokens": charge.cache_write_1h_tokens,
-        "cache_read_tokens": charge.cache_read_tokens,
-        "actual_output_tokens": charge.output_tokens,
-        "thinking_tokens": charge.thinking_tokens,
-        "web_searches": charge.web_searches,
-        "service_tier": storable(charge.service_tier),
-        "inference_geo": storable(charge.inference_geo),
-    }
+        return settle(connection, settlements)
 
 
 def end_waiting_rows(ledger: Ledger, run_id: RunId, batch_id: str, ending: Ending) -> None:

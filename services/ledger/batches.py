@@ -5,21 +5,25 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, func, select, update
 
 from schemas.attempt import Settlement
 from schemas.batch import RESULTS_KEPT, BatchPlace, OpenBatch
 from schemas.budget import DayCaps
 from schemas.job import AttemptId, RunId
 from schemas.ledger import AttemptRow, BatchRow, JobRow, RunRow
-from schemas.outcome import AttemptState, BatchState
+from schemas.outcome import BatchState
 from schemas.run import RunKey
 from services.ledger.leases import assert_owner
-from services.ledger.reviews.standing import TakenBack, taken_back
+from services.ledger.leaving import record_leaving
+from services.ledger.pages import pages
+from services.ledger.reviews.standing import TakenBack
 from services.ledger.settle import settle
-from services.ledger.store import Ledger, NotOwner, storable
-from services.ledger.windows import NoRoomToday, move_to_today, one_at_a_time
+from services.ledger.store import Ledger, NotOwner, storable, upsert
+from services.ledger.windows import NoRoomToday, one_at_a_time
 
+#: how the ids of batches begin
+_BATCH = "bat_"
 OPEN_STATES = (BatchState.PREPARED, BatchState.SUBMITTED)
 
 
@@ -38,25 +42,44 @@ _OPEN_COLUMNS = (
 )
 
 
+def new_batch(run_id: RunId, requests: int, place: BatchPlace) -> OpenBatch:
+    """A batch that is on no record yet.
+
+    Args:
+        run_id: whose batch it is.
+        requests: how many attempts go out in it.
+        place: where it will be made.
+    """
+    return OpenBatch(
+        f"{_BATCH}{uuid4().hex}",
+        run_id,
+        None,
+        requests,
+        datetime.now(UTC),
+        endpoint=place.endpoint,
+        workspace=place.workspace,
+    )
+
+
 def prepare(
     ledger: Ledger,
     run: RunKey,
+    batch: OpenBatch,
     attempts: Sequence[AttemptId],
     request_bytes: int,
-    place: BatchPlace = BatchPlace(),  # noqa: B008 - frozen
-    today: DayCaps | None = None,
-) -> OpenBatch:
-    """Put a batch and its attempts on record, as about to leave, in one transaction.
+    today: DayCaps,
+) -> None:
+    """Put a batch and its attempts on record, as about to leave, in one transaction; see `record_leaving`.
 
-    What was held on another day moves to today's windows first.
+    The same batch may be put on record again: the first transaction may have gone through without an answer.
 
     Args:
         ledger: the ledger.
         run: whose batch it is, with its owner's token.
+        batch: from `new_batch`.
         attempts: what goes out in it.
         request_bytes: size of the request's body.
-        place: where it will be made.
-        today: the day on which it leaves, and its caps; None: that of its holds.
+        today: the day on which it leaves, and its caps.
 
     Raises:
         TakenBack: people do not let some of them pass any more. Nothing was written.
@@ -64,53 +87,31 @@ def prepare(
         NotOwner: the run was taken over, or not every attempt is open any more. Nothing was written, and nothing may
             be sent.
     """
-    now = datetime.now(UTC)
-    batch = OpenBatch(
-        f"bat_{uuid4().hex}",
-        run.run_id,
-        None,
-        len(attempts),
-        now,
-        endpoint=place.endpoint,
-        workspace=place.workspace,
-    )
     with ledger.write() as connection:
-        one_at_a_time(connection)
-        assert_owner(connection, run)
-        if ends := taken_back(connection, sorted(attempts)):
-            raise TakenBack(ends)
-        if today is not None and (staying := move_to_today(connection, sorted(attempts), today)):
-            raise NoRoomToday(staying)
+        token = batch.batch_id.removeprefix(_BATCH)
+        leaving = record_leaving(connection, run, sorted(attempts), today, token)
+        if leaving.taken_back:
+            raise TakenBack(leaving.taken_back)
+        if leaving.staying:
+            raise NoRoomToday(leaving.staying)
+        if len(leaving.marked) != len(attempts):
+            raise NotOwner(run.run_id)
+        on_record = upsert(connection, BatchRow).on_conflict_do_nothing()
         connection.execute(
-            insert(BatchRow).values(
+            on_record.values(
                 batch_id=batch.batch_id,
                 run_id=run.run_id,
                 state=BatchState.PREPARED,
-                endpoint=place.endpoint,
-                workspace=place.workspace,
+                endpoint=batch.endpoint,
+                workspace=batch.workspace,
                 requests=batch.requests,
                 request_bytes=request_bytes,
-                prepared_at=now,
+                prepared_at=batch.prepared_at,
             )
         )
-        if _packed(connection, batch, attempts) != len(attempts):
-            raise NotOwner(run.run_id)
-    return batch
-
-
-def _packed(connection: Connection, batch: OpenBatch, attempts: Sequence[AttemptId]) -> int:
-    """Put open attempts into a batch, as about to leave; how many were still open."""
-    connection.execute(
-        update(AttemptRow)
-        .where(
-            AttemptRow.attempt_id == bindparam("r_id"),
-            AttemptRow.state == AttemptState.OPEN,
-            AttemptRow.batch_id.is_(None),
-        )
-        .values(batch_id=batch.batch_id, sent_at=batch.prepared_at),
-        [{"r_id": attempt_id} for attempt_id in sorted(attempts)],
-    )
-    return connection.scalar(select(func.count()).where(AttemptRow.batch_id == batch.batch_id)) or 0
+        for page in pages(attempts):
+            packed = update(AttemptRow).where(AttemptRow.attempt_id.in_(page))
+            connection.execute(packed.values(batch_id=batch.batch_id, sent_at=batch.prepared_at))
 
 
 def doubtful(ledger: Ledger, batch_id: str) -> None:

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple, TypeVar
 from schemas.attempt import Settlement
 from schemas.budget import DayCaps
 from schemas.job import AttemptId
-from schemas.outcome import Ending
 from schemas.run import RunKey
 from services.ledger.leases import new_token
-from services.ledger.reviews.standing import TakenBack, taken_back
-from services.ledger.settle import Leaving, LeftBefore, record_back, record_leaving, settle
+from services.ledger.leaving import Leaving, LeftBefore, record_back, record_leaving
+from services.ledger.reviews.standing import TakenBack
+from services.ledger.settle import settle
 from services.ledger.store import Ledger, LedgerUnavailable, NotOwner
-from services.ledger.windows import NoRoomToday, one_at_a_time
+from services.ledger.windows import NoRoomToday
 
 log = logging.getLogger("weighbridge")
 
@@ -37,12 +37,10 @@ class _Written(NamedTuple):
     """What a group's transaction came to.
 
     Attributes:
-        taken_back: those that people do not let pass any more, and how their jobs end.
         late: attempts that were answered after they had been closed.
     """
 
     leaving: Leaving
-    taken_back: dict[AttemptId, Ending]
     back: set[AttemptId]
     late: list[str]
 
@@ -167,15 +165,11 @@ class Journal:
     def _write_group(self, group: _Group) -> _Written:
         with self._ledger.write() as connection:
             attempts = [attempt_id for attempt_id, _ in group.leaving]
-            if attempts:
-                one_at_a_time(connection)
-            not_let = taken_back(connection, attempts)
-            may_leave = [one for one in attempts if one not in not_let]
-            leaving = record_leaving(connection, self._run, may_leave, self._today(), group.token)
+            leaving = record_leaving(connection, self._run, attempts, self._today(), group.token)
             came_back = [(attempt_id, token) for attempt_id, token, _ in group.back]
             back = record_back(connection, self._run, came_back)
             late = settle(connection, [settlement for settlement, _ in group.ended])
-        return _Written(leaving, not_let, back, late)
+        return _Written(leaving, back, late)
 
     def _wake(self, group: _Group, written: _Written) -> None:
         for _, ended in group.ended:
@@ -184,16 +178,15 @@ class Journal:
         for attempt_id, _, back in group.back:
             if not back.done():
                 back.set_result(attempt_id in written.back)
-        self._wake_leaving(group, written)
+        self._wake_leaving(group, written.leaving)
 
-    def _wake_leaving(self, group: _Group, written: _Written) -> None:
-        leaving = written.leaving
+    def _wake_leaving(self, group: _Group, leaving: Leaving) -> None:
         may_leave, left = set(leaving.marked), set(leaving.gone)
         for attempt_id, waiter in group.leaving:
             if waiter.done():
                 continue
-            if attempt_id in written.taken_back:
-                waiter.set_exception(TakenBack({attempt_id: written.taken_back[attempt_id]}))
+            if attempt_id in leaving.taken_back:
+                waiter.set_exception(TakenBack({attempt_id: leaving.taken_back[attempt_id]}))
             elif attempt_id in may_leave:
                 # two deliveries may have asked in one group
                 may_leave.remove(attempt_id)

@@ -1,5 +1,6 @@
 """Runs on record: beginning, ending, and what to do about one whose owner is gone."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
@@ -15,10 +16,13 @@ from schemas.run import NewRun, RunKey, RunOnRecord
 from services.ledger import day_zones, leases, quotes, reviews, settle
 from services.ledger.batches import OPEN_STATES
 from services.ledger.outcomes import end_where
+from services.ledger.reviews.left_advice import left_advice
 from services.ledger.shared_answers import end_sharers, remember
-from services.ledger.store import Ledger
+from services.ledger.store import Ledger, LedgerUnavailable
 from services.ledger.windows import one_at_a_time
 from services.this_process import ProcessIdentity, is_surely_gone, this_process
+
+log = logging.getLogger("weighbridge")
 
 #: a run that a version without leases began counts as alive while its heart has beaten within this time
 _WITHOUT_LEASE = timedelta(minutes=10)
@@ -75,19 +79,39 @@ def close_dead_runs(ledger: Ledger) -> list[str]:
 
     What was held but never sent is released; what was sent without an answer is unknown and keeps its hold; rows
     that nothing is in flight for are deferred to the next run over the same input. What went out in a provider
-    batch is left open. Each run is then nobody's, until it is finished: see `take_over`.
+    batch is left open. Each run is then nobody's, until it is finished: see `take_over`. One whose books cannot be
+    closed stays as it is, and stops no other.
     """
     closed = []
-    for run, token in _claimed(ledger, given_back=False):
-        with ledger.write() as connection:
-            one_at_a_time(connection)
-            leases.assert_owner(connection, RunKey(run.run_id, token))
-            close_books(connection, run.run_id, review_unknown=run.parks_unknown)
-            reviews.park_left(connection, run.run_id)
-            leases.release(connection, RunKey(run.run_id, token))
-        reviews.drop_payloads(ledger, run.run_id)
-        closed.append(str(run.run_id))
+    for run in left_unended(ledger):
+        if run.owner is None and run.boot_id is not None:
+            # it was given back, and its books are closed
+            continue
+        try:
+            if _close_dead(ledger, run):
+                closed.append(str(run.run_id))
+        except LedgerUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - the boundary of a run
+            log.error(  # noqa: TRY400 - a traceback may quote a payload
+                "The books of %s could not be closed (%s). What it holds stays; the other runs go on.",
+                run.run_id,
+                type(error).__name__,
+            )
     return closed
+
+
+def _close_dead(ledger: Ledger, run: RunOnRecord) -> bool:
+    """Take a run over, close its books and give it back, in one transaction; whether nobody else was quicker."""
+    with ledger.write() as connection:
+        token = leases.claim(connection, run.run_id, run.owner)
+        if token is None:
+            return False
+        close_books(connection, run.run_id, review_unknown=run.parks_unknown)
+        reviews.park_left(connection, run.run_id, *left_advice(ledger, run))
+        leases.release(connection, RunKey(run.run_id, token))
+    reviews.drop_payloads(ledger, run.run_id)
+    return True
 
 
 def flow_runs_of(ledger: Ledger, run_ids: Sequence[str]) -> list[str]:
@@ -160,28 +184,16 @@ def is_at_work(ledger: Ledger, run_id: RunId) -> bool:
     return all(run.run_id != run_id for run in left_unended(ledger))
 
 
-def take_over(ledger: Ledger) -> list[tuple[RunOnRecord, str]]:
-    """The unended runs whose owner is gone, now this process's to finish, each with its new fencing token."""
-    return _claimed(ledger, given_back=True)
+def take_over(ledger: Ledger, run: RunOnRecord) -> str | None:
+    """Make a run that nobody works on this process's to finish; its new fencing token, or None: another was quicker."""
+    with ledger.write() as connection:
+        return leases.claim(connection, run.run_id, run.owner)
 
 
 def let_go(ledger: Ledger, run: RunKey) -> None:
     """Give a run that cannot be finished yet back to whoever collects next."""
     with ledger.write() as connection:
         leases.release(connection, run)
-
-
-def _claimed(ledger: Ledger, *, given_back: bool) -> list[tuple[RunOnRecord, str]]:
-    """Take over the runs that nobody works on; of those that were given back, whose books are closed, only if asked."""
-    claimed = []
-    for run in left_unended(ledger):
-        if run.owner is None and run.boot_id is not None and not given_back:
-            continue
-        with ledger.write() as connection:
-            token = leases.claim(connection, run.run_id, run.owner)
-        if token is not None:
-            claimed.append((run, token))
-    return claimed
 
 
 def left_unended(ledger: Ledger) -> list[RunOnRecord]:

@@ -4,122 +4,36 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, select, text, tuple_, update
+from sqlalchemy import Connection, Row, and_, bindparam, or_, select, text, update
 
 from rules.endings import answered_too_late, interrupted
 from schemas.attempt import Charge, Settlement
-from schemas.budget import DayCaps, Window
+from schemas.budget import Window
 from schemas.job import AttemptId
 from schemas.ledger import AttemptRow
 from schemas.money import NanoUsd
 from schemas.outcome import UNSETTLED_STATES, AttemptState, Billing
-from schemas.run import RunKey
 from services.ledger.gave_way import come_back
-from services.ledger.leases import is_owned
 from services.ledger.outcomes import answer_late, end_waiting
 from services.ledger.pages import pages
 from services.ledger.payers import payers_of
 from services.ledger.store import Ledger, storable
 from services.ledger.taken_up import taken_up_again
-from services.ledger.windows import add_to_windows, move_to_today, one_at_a_time
+from services.ledger.windows import add_to_windows, one_at_a_time
 
-#: closed as unbilled, or at what a person looked up, who may be wrong: an answer that comes after all knows better
-CLOSED_WITHOUT_USAGE = and_(AttemptRow.state == AttemptState.FAILED, AttemptRow.actual_input_tokens.is_(None))
-
-
-class LeftBefore(Exception):  # noqa: N818 - reads as what it is where it is caught
-    """An attempt has left already, or has ended, by another delivery of the same work: it must not leave again."""
-
-    def __init__(self, attempt_id: str) -> None:
-        super().__init__(f"{attempt_id} has left or ended by another delivery")
-
-
-class Leaving(NamedTuple):
-    """What becomes of attempts that are about to leave; of those in none of the three the run is not the owner.
-
-    Attributes:
-        marked: may leave now.
-        staying: today's windows have no room for them.
-        gone: have left or ended before.
-    """
-
-    marked: set[AttemptId]
-    staying: set[AttemptId]
-    gone: set[AttemptId]
-
-
-def record_leaving(
-    connection: Connection, run: RunKey, attempts: Sequence[AttemptId], today: DayCaps, sent_by: str
-) -> Leaving:
-    """Put on record that attempts are about to leave, each once unless it came back unbilled; see `record_back`.
-
-    The statement that marks them asks for the owner's token, so that a run which was taken over lets no byte leave, and
-    that nobody let them leave before, so that work which is delivered twice is paid for once. Who marks them may mark
-    them again: its first transaction may have gone through without an answer. What was held on another day moves to
-    today's windows.
-
-    Args:
-        connection: the caller's transaction.
-        run: the run, with its owner's token.
-        attempts: of the run.
-        today: the day on which they leave, and its caps.
-        sent_by: a token of the caller, which lets each of the attempts leave at most once by it.
-    """
-    if not attempts:
-        return Leaving(set(), set(), set())
-    one_at_a_time(connection)
-    marked = {
-        AttemptId(one)
-        for one in connection.scalars(
-            update(AttemptRow)
-            .where(
-                AttemptRow.attempt_id.in_(attempts),
-                AttemptRow.run_id == run.run_id,
-                AttemptRow.state == AttemptState.OPEN,
-                AttemptRow.sent_at.is_(None) | (AttemptRow.sent_by == sent_by),
-                is_owned(run),
-            )
-            .values(sent_at=datetime.now(UTC), sent_by=sent_by)
-            .returning(AttemptRow.attempt_id)
-        )
-    }
-    staying = move_to_today(connection, [one for one in attempts if one in marked], today)
-    if staying:
-        connection.execute(
-            update(AttemptRow).where(AttemptRow.attempt_id.in_(staying)).values(sent_at=None, sent_by=None)
-        )
-    gone = set(attempts) - marked
-    if gone and not connection.scalar(select(is_owned(run))):
-        gone = set()
-    return Leaving(marked - staying, staying, gone)
-
-
-def record_back(
-    connection: Connection, run: RunKey, came_back: Sequence[tuple[AttemptId, str]]
-) -> set[AttemptId]:
-    """Put on record that attempts came back without having been billed, so that they stand as if they had never left.
-
-    Args:
-        connection: the caller's transaction.
-        run: the run, with its owner's token.
-        came_back: attempts, each with the token that it left by.
-
-    Returns:
-        Those that may leave again: open, of this owner, and not let go by another delivery meanwhile.
-    """
-    if not came_back:
-        return set()
-    one_at_a_time(connection)
-    stands = (AttemptRow.run_id == run.run_id, AttemptRow.state == AttemptState.OPEN, is_owned(run))
-    left_by = tuple_(AttemptRow.attempt_id, AttemptRow.sent_by).in_(came_back)
-    connection.execute(update(AttemptRow).where(left_by, *stands).values(sent_at=None, sent_by=None))
-    ids = [attempt_id for attempt_id, _ in came_back]
-    query = select(AttemptRow.attempt_id).where(
-        AttemptRow.attempt_id.in_(ids), AttemptRow.sent_at.is_(None), *stands
-    )
-    return {AttemptId(one) for one in connection.scalars(query)}
+#: the answer could not be read, and a person accepted it at what they looked up; pruning leaves these columns alone
+ACCEPTED_UNREAD = and_(
+    AttemptRow.state == AttemptState.SUCCEEDED,
+    AttemptRow.actual_input_tokens.is_(None),
+    AttemptRow.billing == Billing.PARTIAL,
+)
+#: closed as unbilled, or at what a person looked up, who may be wrong: an answer that comes after all, or that can be
+#: read after all, knows better
+CLOSED_WITHOUT_USAGE = or_(
+    ACCEPTED_UNREAD, and_(AttemptRow.state == AttemptState.FAILED, AttemptRow.actual_input_tokens.is_(None))
+)
 
 
 def settle_all(ledger: Ledger, settlements: Sequence[Settlement]) -> list[str]:
@@ -135,7 +49,7 @@ def settle(connection: Connection, settlements: Sequence[Settlement]) -> list[st
 
     Settling one again changes nothing: only an open or unknown attempt can be settled. But an answer is never dropped:
     one that comes for an attempt which was closed without usage is booked all the same, and its bill takes the place of
-    what a person booked.
+    what a person booked, or accepted an answer at that could not be read.
 
     Returns:
         The attempts that were answered after they had been closed.
@@ -145,7 +59,8 @@ def settle(connection: Connection, settlements: Sequence[Settlement]) -> list[st
     one_at_a_time(connection)
     by_id = {settlement.attempt_id: settlement for settlement in settlements}
     standing = _standing(connection, by_id)
-    late = [row.attempt_id for row in standing if row.state == AttemptState.FAILED]
+    late = [row.attempt_id for row in standing if row.state not in UNSETTLED_STATES]
+    unanswered = {row.attempt_id for row in standing if row.state == AttemptState.FAILED}
     doubtful = [
         row.attempt_id
         for row in standing
@@ -166,7 +81,7 @@ def settle(connection: Connection, settlements: Sequence[Settlement]) -> list[st
         [
             (end.attempt_id, end.ending)
             for _, end in ends
-            if end.attempt_id in late and end.attempt_id not in taken
+            if end.attempt_id in unanswered and end.attempt_id not in taken
         ],
     )
     return [str(attempt_id) for attempt_id in late]

@@ -167,19 +167,23 @@ def sharers_of(ledger: Ledger, run_id: str, row_number: int, job_id: str) -> int
         return int(connection.scalar(query) or 0)
 
 
-def remember(connection: Connection, run_id: str) -> None:
-    """Put on record which jobs of a run the attempts of others answered."""
-    shared = (
-        select(JobRow.job_id, JobRow.fingerprint, JobRow.attempt_id)
+#: of a row with the attempt that answered it: its job is another one's
+_IS_OF_ANOTHER = AttemptRow.job_id != JobRow.job_id
+
+
+def _answered_by_others(run_id: str, *columns: Any) -> Select[Any]:
+    """Columns of the rows of a run that succeeded by the answer to another job, each with that attempt."""
+    return (
+        select(*columns)
         .select_from(JobRow)
         .join(AttemptRow, AttemptRow.attempt_id == JobRow.attempt_id)
-        .where(
-            JobRow.run_id == run_id,
-            JobRow.outcome == Outcome.SUCCEEDED,
-            AttemptRow.job_id != JobRow.job_id,
-        )
-        .distinct()
+        .where(JobRow.run_id == run_id, JobRow.outcome == Outcome.SUCCEEDED, _IS_OF_ANOTHER)
     )
+
+
+def remember(connection: Connection, run_id: str) -> None:
+    """Put on record which jobs of a run the attempts of others answered."""
+    shared = _answered_by_others(run_id, JobRow.job_id, JobRow.fingerprint, JobRow.attempt_id).distinct()
     statement = upsert(connection, SharedAnswerRow)
     connection.execute(
         statement.from_select(["job_id", "fingerprint", "attempt_id"], shared).on_conflict_do_nothing()
@@ -195,16 +199,8 @@ class SharedSum(NamedTuple):
 
 def shared_sum(ledger: Ledger, run_id: RunId) -> SharedSum:
     """What sharing saved a run: each row that another job's attempt answered would have cost as much as that one."""
-    query = (
-        select(func.count(), func.coalesce(func.sum(AttemptRow.actual_nano_usd), 0))
-        .select_from(JobRow)
-        .join(AttemptRow, AttemptRow.attempt_id == JobRow.attempt_id)
-        .where(
-            JobRow.run_id == run_id,
-            JobRow.outcome == Outcome.SUCCEEDED,
-            AttemptRow.job_id != JobRow.job_id,
-        )
-    )
+    saved_by_each = func.coalesce(func.sum(AttemptRow.actual_nano_usd), 0)
+    query = _answered_by_others(run_id, func.count(), saved_by_each)
     with ledger.read() as connection:
         number, saved = connection.execute(query).one()
     return SharedSum(number, int(saved))
@@ -216,9 +212,8 @@ def cost_of_row() -> ColumnElement[int | None]:
     The answer to another job costs nothing, or its share, if it was paid for in the row's run and is split.
     """
     cost, jobs = AttemptRow.actual_nano_usd, func.coalesce(AttemptRow.split_jobs, 1)
-    is_shared = AttemptRow.job_id != JobRow.job_id
     bears = and_(AttemptRow.split_jobs.is_not(None), AttemptRow.run_id == JobRow.run_id)
     of_row: ColumnElement[int | None] = case(
-        (and_(is_shared, bears), cost // jobs), (is_shared, 0), else_=cost // jobs + cost % jobs
+        (and_(_IS_OF_ANOTHER, bears), cost // jobs), (_IS_OF_ANOTHER, 0), else_=cost // jobs + cost % jobs
     )
     return of_row

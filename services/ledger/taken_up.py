@@ -5,13 +5,37 @@ A job that is pinned to another model is another job: whichever of the two is an
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, Select, and_, select
 from sqlalchemy.orm import aliased
 
 from rules.identity import Made, same_job
 from schemas.ledger import AttemptRow, JobRow
 from schemas.outcome import LIVE_STATES
 from services.ledger.pages import pages
+
+#: another attempt at the same payload of the same job id, and the rows that the two were made for
+OTHER, _ROW, _ITS_ROW = aliased(AttemptRow), aliased(JobRow), aliased(JobRow)
+#: what the two of a pair were made with, as `same_job` compares it
+MADE = (AttemptRow.model, _ROW.pinned_model, OTHER.model, _ITS_ROW.pinned_model)
+#: of a row that was pruned, nobody knows whether it was pinned
+ROWS_ARE_THERE = and_(_ROW.run_id.is_not(None), _ITS_ROW.run_id.is_not(None))
+
+
+def attempt_pairs() -> Select[tuple[str, str | None, str, str | None]]:
+    """`MADE` of attempts, each with every other one at the same payload of the same job id."""
+    return (
+        select(*MADE)
+        .join(
+            OTHER,
+            and_(
+                OTHER.fingerprint == AttemptRow.fingerprint,
+                OTHER.job_id == AttemptRow.job_id,
+                OTHER.attempt_id != AttemptRow.attempt_id,
+            ),
+        )
+        .outerjoin(_ROW, and_(_ROW.run_id == AttemptRow.run_id, _ROW.row_number == AttemptRow.row_number))
+        .outerjoin(_ITS_ROW, and_(_ITS_ROW.run_id == OTHER.run_id, _ITS_ROW.row_number == OTHER.row_number))
+    )
 
 
 def taken_up_again(connection: Connection, attempt_ids: Sequence[str]) -> dict[str, list[str]]:
@@ -25,38 +49,17 @@ def taken_up_again(connection: Connection, attempt_ids: Sequence[str]) -> dict[s
     """
     found: dict[str, list[str]] = {}
     for page in pages(attempt_ids):
-        for attempt_id, model, pin, other_id, other_model, other_pin in _others(connection, page):
-            if same_job(Made(model, pin), Made(other_model, other_pin)):
-                found.setdefault(attempt_id, []).append(other_id)
+        query = (
+            attempt_pairs()
+            .add_columns(AttemptRow.attempt_id, OTHER.attempt_id)
+            .where(
+                AttemptRow.attempt_id.in_(page),
+                AttemptRow.state.not_in(LIVE_STATES),
+                OTHER.state.in_(LIVE_STATES),
+            )
+            .order_by(AttemptRow.attempt_id, OTHER.attempt_id)
+        )
+        for model, pin, its_model, its_pin, attempt_id, its_id in connection.execute(query):
+            if same_job(Made(model, pin), Made(its_model, its_pin)):
+                found.setdefault(attempt_id, []).append(its_id)
     return found
-
-
-def _others(
-    connection: Connection, page: Sequence[str]
-) -> Sequence[tuple[str, str, str | None, str, str, str | None]]:
-    """Attempts with every other one at the same payload of the same job id: of both the model, and the pin of the row."""
-    other, row, its_row = aliased(AttemptRow), aliased(JobRow), aliased(JobRow)
-    query = (
-        select(
-            AttemptRow.attempt_id,
-            AttemptRow.model,
-            row.pinned_model,
-            other.attempt_id,
-            other.model,
-            its_row.pinned_model,
-        )
-        .join(
-            other,
-            and_(
-                other.fingerprint == AttemptRow.fingerprint,
-                other.job_id == AttemptRow.job_id,
-                other.attempt_id != AttemptRow.attempt_id,
-                other.state.in_(LIVE_STATES),
-            ),
-        )
-        .outerjoin(row, and_(row.run_id == AttemptRow.run_id, row.row_number == AttemptRow.row_number))
-        .outerjoin(its_row, and_(its_row.run_id == other.run_id, its_row.row_number == other.row_number))
-        .where(AttemptRow.attempt_id.in_(page), AttemptRow.state.not_in(LIVE_STATES))
-        .order_by(AttemptRow.attempt_id, other.attempt_id)
-    )
-    return connection.execute(query).tuples().all()

@@ -7,10 +7,9 @@ rows are streamed: memory does not grow with them.
 from collections.abc import Callable
 from pathlib import Path
 
-from sqlalchemy import Connection, and_, false, func, null, or_, select
+from sqlalchemy import Connection, and_, false, func, null, or_, select, true
 from sqlalchemy.orm import aliased
 
-from rules.endings import ACCEPTED
 from rules.identity import Made, same_job
 from rules.verdict import Fact, verdict
 from schemas.ledger import AttemptRow, BatchRow, JobRow, ResponseRow, RunRow
@@ -19,8 +18,10 @@ from schemas.review_tables import REVIEW_STATUSES, ReviewRow
 from schemas.verification import CheckFinding, Verification
 from services.ledger.leases import is_over
 from services.ledger.reviews.reading import is_about
+from services.ledger.settle import ACCEPTED_UNREAD
 from services.ledger.store import Ledger, revision
 from services.ledger.tables_version import newest_revision
+from services.ledger.taken_up import MADE, OTHER, ROWS_ARE_THERE, attempt_pairs
 from services.ledger.verify_days import check_days
 from services.ledger.verify_results import check_results
 from services.ledger.verify_rows import (
@@ -106,11 +107,8 @@ def check_answers(connection: Connection) -> CheckFinding:
     answered = select(ResponseRow.attempt_id).where(ResponseRow.attempt_id == AttemptRow.attempt_id).exists()
     tokens = (AttemptRow.actual_input_tokens, AttemptRow.actual_output_tokens)
     figures = (AttemptRow.actual_nano_usd, *tokens)
-    # the tokens of an answer that a person accepted unread are not known
-    was_read = func.coalesce(AttemptRow.error, "").not_like(f"{ACCEPTED}%")
-    missing = or_(
-        AttemptRow.actual_nano_usd.is_(None), and_(was_read, or_(*(one.is_(None) for one in tokens)))
-    )
+    without_tokens = and_(ACCEPTED_UNREAD.is_not(true()), or_(*(one.is_(None) for one in tokens)))
+    missing = or_(AttemptRow.actual_nano_usd.is_(None), without_tokens)
     without_figures = or_(missing, *(figure < 0 for figure in figures))
     return verdict(
         "answers",
@@ -141,33 +139,17 @@ def check_answers(connection: Connection) -> CheckFinding:
 
 def check_paid_once(connection: Connection) -> CheckFinding:
     """The same job with the same payload succeeded at most once."""
-    one, other, its_row = AttemptRow, aliased(AttemptRow), aliased(JobRow)
-    last = func.max(other.attempt_id)
-    made = (one.model, JobRow.pinned_model, other.model, its_row.pinned_model)
-    # of a row that was pruned, nobody knows whether it was pinned
-    both = and_(JobRow.run_id.is_not(None), its_row.run_id.is_not(None))
-    pairs = (
-        select(*made)
-        .join(
-            other,
-            and_(
-                other.fingerprint == one.fingerprint,
-                other.job_id == one.job_id,
-                other.attempt_id > one.attempt_id,
-                other.state == AttemptState.SUCCEEDED,
-            ),
-        )
-        .outerjoin(JobRow, and_(JobRow.run_id == one.run_id, JobRow.row_number == one.row_number))
-        .outerjoin(its_row, and_(its_row.run_id == other.run_id, its_row.row_number == other.row_number))
-        .where(_SUCCEEDED, or_(both, one.model == other.model))
-    )
+    both = (_SUCCEEDED, OTHER.state == AttemptState.SUCCEEDED, OTHER.attempt_id > AttemptRow.attempt_id)
+    pairs = attempt_pairs().where(*both, or_(ROWS_ARE_THERE, AttemptRow.model == OTHER.model))
     # there are few ways to make two attempts, and maybe many pairs
     same = [
-        and_(*(column.is_not_distinct_from(value) for column, value in zip(made, way, strict=True)))
+        and_(*(column.is_not_distinct_from(value) for column, value in zip(MADE, way, strict=True)))
         for way in connection.execute(pairs.distinct()).all()
         if same_job(Made(*way[:2]), Made(*way[2:]))
     ]
-    twice = pairs.with_only_columns(last).where(or_(false(), *same)).group_by(one.fingerprint, one.job_id)
+    last = func.max(OTHER.attempt_id)
+    of_one_job = (AttemptRow.fingerprint, AttemptRow.job_id)
+    twice = pairs.with_only_columns(last).where(or_(false(), *same)).group_by(*of_one_job)
     return verdict(
         "paid_once",
         "no job succeeded twice with the same payload",

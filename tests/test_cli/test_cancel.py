@@ -10,7 +10,7 @@ from schemas.batch import ProviderBatch
 from schemas.errors import RunFailed
 from schemas.failures import Transient
 from services.ledger import batches, jobs
-from tests.strategies import begin, job, key_of, take
+from tests.strategies import begin, job, packed, take
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def with_batches(ledger):
     jobs.add(ledger, "run-1", [job(n, text=f"hello {n}") for n in range(3)], [])
     held = take(ledger, [100, 100, 100]).held
     for number, attempt in enumerate(held):
-        batch = batches.prepare(ledger, key_of("run-1"), [attempt.attempt_id], 10)
+        batch = packed(ledger, [attempt.attempt_id])
         if number < 2:
             batches.submitted(ledger, batch.batch_id, f"msgbatch_{number}", None)
     return ledger

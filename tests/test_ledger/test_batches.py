@@ -16,14 +16,26 @@ from schemas.outcome import AttemptState, BatchState, Outcome, Reason
 from schemas.run import RunKey
 from services.ledger import batch_attempts, batches, jobs, open_ledger, runs
 from services.ledger.settle import settle
-from services.ledger.store import NotOwner
+from services.ledger.store import LedgerUnavailable, NotOwner
 from services.ledger.windows import NoRoomToday
 from tests.processes import SECONDS, other_processes
-from tests.strategies import abandon, begin, caps, end_early, job, key_of, settlement, take, write_down
+from tests.strategies import (
+    abandon,
+    begin,
+    caps,
+    end_early,
+    job,
+    key_of,
+    packed,
+    settlement,
+    take,
+    write_down,
+)
 
 EXPIRES = datetime(2026, 11, 24, tzinfo=UTC)
 CAP = 400
 HERE = BatchPlace("http://x", "wrkspc_a")
+NO_CAPS = DayCaps("2026-11-22", lambda _: ())
 
 
 def all_of(ledger, *columns):
@@ -59,7 +71,7 @@ def out_there(ledger, count=3, run_id="run-1"):
     """A run with all its jobs in one prepared batch: the batch, and the attempts."""
     waiting(ledger, count, run_id)
     held = take(ledger, [10] * count, run_id).held
-    return batches.prepare(ledger, key_of(run_id), [one.attempt_id for one in held], 1_000, HERE), held
+    return packed(ledger, [one.attempt_id for one in held], run_id, request_bytes=1_000, place=HERE), held
 
 
 def end(attempt, state=AttemptState.SUCCEEDED, outcome=Outcome.SUCCEEDED, cost=4):
@@ -102,7 +114,7 @@ def test_a_batch_with_an_attempt_that_has_ended_is_not_made(ledger):
     gone, there = take(ledger, [10, 10]).held
     write_down(ledger, (), [end(gone)])
     with pytest.raises(NotOwner):
-        batches.prepare(ledger, key_of("run-1"), [gone.attempt_id, there.attempt_id], 5)
+        packed(ledger, [gone.attempt_id, there.attempt_id])
     assert {row.batch_id for row in attempts(ledger).values()} == {None}
     assert all_of(ledger, BatchRow.batch_id) == []
 
@@ -111,8 +123,36 @@ def test_only_the_owner_of_a_run_puts_a_batch_on_record(ledger):
     waiting(ledger, 1)
     [held] = take(ledger, [10]).held
     with pytest.raises(NotOwner):
-        batches.prepare(ledger, RunKey("run-1", "somebody else's token"), [held.attempt_id], 5, HERE)
+        batches.prepare(
+            ledger,
+            RunKey("run-1", "somebody else's token"),
+            batches.new_batch("run-1", 1, HERE),
+            [held.attempt_id],
+            5,
+            NO_CAPS,
+        )
     assert attempts(ledger)[held.attempt_id].sent_at is None
+
+
+async def test_a_batch_whose_commit_brought_no_answer_is_put_on_record_again_and_no_other_with_its_attempts(
+    ledger,
+):
+    waiting(ledger, 2)
+    ids = [one.attempt_id for one in take(ledger, [10, 10]).held]
+    batch, lost = batches.new_batch("run-1", 2, HERE), []
+
+    def prepare(*args):
+        batches.prepare(*args)
+        if not lost:
+            lost.append(args)
+            raise LedgerUnavailable("the connection was lost after the commit.")
+
+    await ledger.off_loop(prepare, key_of("run-1"), batch, ids, 5, NO_CAPS)
+    assert lost
+    assert [row.batch_id for row in all_of(ledger, BatchRow.batch_id)] == [batch.batch_id]
+    assert {row.batch_id for row in attempts(ledger).values()} == {batch.batch_id}
+    with pytest.raises(NotOwner):
+        packed(ledger, ids)
 
 
 def test_a_batch_leaves_on_todays_money_or_not_at_all(ledger):
@@ -124,12 +164,12 @@ def test_a_batch_leaves_on_todays_money_or_not_at_all(ledger):
         return DayCaps("2026-11-23", lambda groups: caps("run-1", day=cap, date="2026-11-23"))
 
     with pytest.raises(NoRoomToday) as refused:
-        batches.prepare(ledger, key_of("run-1"), ids, 5, HERE, tomorrow(25))
+        packed(ledger, ids, today=tomorrow(25))
     [staying] = refused.value.staying
     assert all_of(ledger, BatchRow.batch_id) == []
     assert {row.budget_day for row in attempts(ledger).values()} == {"2026-11-22"}
     rest = [one for one in ids if one != staying]
-    batch = batches.prepare(ledger, key_of("run-1"), rest, 5, HERE, tomorrow(25))
+    batch = packed(ledger, rest, today=tomorrow(25))
     assert batch.requests == 2
     days = {name: attempts(ledger)[name].budget_day for name in ids}
     assert days == dict.fromkeys(rest, "2026-11-23") | {staying: "2026-11-22"}
@@ -210,7 +250,7 @@ def test_an_ended_batch_needs_nothing_more(ledger):
 def test_closing_the_books_leaves_what_is_with_the_provider_and_releases_what_never_left(ledger):
     waiting(ledger, 5)
     sent = take(ledger, [10] * 2).held
-    batch = batches.prepare(ledger, key_of("run-1"), [one.attempt_id for one in sent], 5)
+    batch = packed(ledger, [one.attempt_id for one in sent])
     kept = take(ledger, [10] * 2).held
     assert end_early(ledger, "run-1") == 1
     now = attempts(ledger)
@@ -298,16 +338,20 @@ def test_a_row_that_joins_while_the_attempt_is_being_settled_still_gets_its_end(
     assert row.outcome or row.attempt_id != held[0].attempt_id
 
 
+def taken_over(ledger):
+    return [run.run_id for run in runs.left_unended(ledger) if runs.take_over(ledger, run)]
+
+
 def test_a_dead_run_goes_to_one_taker_only(ledger):
     for number in range(4):
         waiting(ledger, 1, f"run-{number}")
         abandon(ledger, f"run-{number}")
     with ThreadPoolExecutor(8) as pool:
-        taken = [run.run_id for found in pool.map(runs.take_over, [ledger] * 8) for run, _ in found]
+        taken = [run_id for found in pool.map(taken_over, [ledger] * 8) for run_id in found]
     assert sorted(taken) == [f"run-{number}" for number in range(4)]
-    assert runs.take_over(ledger) == []
+    assert taken_over(ledger) == []
     abandon(ledger, "run-2")
-    assert [run.run_id for run, _ in runs.take_over(ledger)] == ["run-2"]
+    assert taken_over(ledger) == ["run-2"]
 
 
 def test_a_live_run_and_an_ended_one_are_taken_over_by_nobody(ledger):
@@ -315,13 +359,13 @@ def test_a_live_run_and_an_ended_one_are_taken_over_by_nobody(ledger):
     waiting(ledger, 1, "run-2")
     abandon(ledger, "run-2")
     assert end_early(ledger, "run-2") == 0
-    assert runs.take_over(ledger) == []
+    assert taken_over(ledger) == []
 
 
 def taken_by_another_process(url, gate, found):
     ledger = open_ledger(url)
     gate.wait()
-    found.put([run.run_id for run, _ in runs.take_over(ledger)])
+    found.put(taken_over(ledger))
     gate.wait()  # it stays alive until all have looked
     ledger.close()
 
@@ -358,7 +402,7 @@ def work(ledger, number):
         admission = take(ledger, [20] * rng.randint(1, 6), run_id, day=CAP)
         if admission.held:
             ids = [one.attempt_id for one in admission.held]
-            batch = batches.prepare(ledger, key_of(run_id), ids, 1)
+            batch = packed(ledger, ids, run_id)
             if rng.random() < 0.2:
                 batches.absent(ledger, batch.batch_id, "x", [released(one) for one in admission.held])
                 continue

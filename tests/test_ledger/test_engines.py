@@ -9,7 +9,7 @@ from schemas.budget import DayCaps
 from schemas.ledger import AttemptRow
 from services.ledger import leases
 from services.ledger.leases import new_token
-from services.ledger.settle import record_leaving
+from services.ledger.leaving import record_leaving
 from services.ledger.store import open_ledger
 from services.ledger.windows import one_at_a_time
 from tests.ledgers import started
@@ -58,7 +58,7 @@ def test_who_waited_for_a_take_over_to_end_sees_it_and_lets_no_byte_leave(with_d
         _until_somebody_waits(ledger)
         assert leases.claim(connection, "run-1", owner_of("run-1"))
     waiting.join(timeout=20)
-    assert came == [(set(), set(), set())]
+    assert came == [(set(), set(), set(), {})]
     with ledger.read() as connection:
         assert list(connection.scalars(select(AttemptRow.sent_at))) == [None]
 

@@ -11,7 +11,7 @@ from services.ledger import batches, jobs
 from services.ledger.settle import settle_all
 from services.ledger.store import NotOwner
 from tests.ledgers import outcomes, rows, started
-from tests.strategies import begin, job, job_update, key_of, take
+from tests.strategies import begin, job, job_update, key_of, packed, take
 
 
 def test_each_row_is_on_record_once_and_a_second_row_of_an_id_is_rejected(ledger):
@@ -89,7 +89,7 @@ def test_only_what_a_batch_left_for_a_deadline_is_queued_again(ledger, is_due):
     begin(ledger)
     jobs.add(ledger, "run-1", [job(row, text=f"text {row}") for row in range(5)], [])
     stopped, by_a_person, expired, kept = (one.attempt_id for one in take(ledger, [10] * 4).held)
-    made = [batches.prepare(ledger, key_of("run-1"), [one], 10) for one in (stopped, by_a_person, expired)]
+    made = [packed(ledger, [one]) for one in (stopped, by_a_person, expired)]
     batches.asked_to_stop(ledger, key_of("run-1"), made[0].batch_id)
     ends = [
         endings.batch_left_it(stopped, Reason.BATCH_CANCELED),

@@ -26,7 +26,7 @@ from schemas.ledger import (
 from schemas.outcome import AttemptState, Outcome, RunOutcome
 from schemas.review_tables import ReviewEventRow, ReviewPayloadRow, ReviewRow
 from schemas.table import Table
-from services.ledger import batches, jobs, pruning, runs
+from services.ledger import jobs, pruning, runs
 from services.ledger.counts import add
 from services.ledger.pruning import compact, prune
 from tests.nights import KINDS, ended, night, text_row
@@ -35,7 +35,7 @@ from tests.strategies import (
     end_early,
     examples,
     job,
-    key_of,
+    packed,
     quick_ledger,
     settlement,
     take,
@@ -150,7 +150,7 @@ def settle_as_planned(ledger, plan, attempt):
     if one is None or one["end"] is None:
         one = {"end": "failed", "batch": False, "cost": 0, "model": MODELS[0], "tier": None, "days": 0}
     if one["batch"]:
-        batches.prepare(ledger, key_of(attempt_run(ledger, attempt)), [attempt.attempt_id], 10)
+        packed(ledger, [attempt.attempt_id], attempt_run(ledger, attempt))
     if one["end"] != "open":
         paid = one["end"] == "succeeded"
         state = AttemptState(one["end"])

@@ -33,7 +33,7 @@ from tests.strategies import (
     end_early,
     examples,
     job,
-    key_of,
+    packed,
     quick_ledger,
     settlement,
     take,
@@ -60,7 +60,7 @@ def settled_batch(ledger):
     added = [job(0, "x", "batch 0", group="blue"), job(1, "y", "batch 1"), job(2, "z", "due", group="blue")]
     jobs.add(ledger, "run-9", added, [])
     first, second = (one.attempt_id for one in take(ledger, [100, 100], "run-9", date=today).held)
-    batch = batches.prepare(ledger, key_of("run-9"), [first, second], 10)
+    batch = packed(ledger, [first, second], "run-9")
     batches.submitted(ledger, batch.batch_id, "msgbatch_1", None)
     [due] = take(ledger, [100], "run-9", date=today, due="2026-11-23T05:30:00Z").held
     answered = [

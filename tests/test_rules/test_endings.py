@@ -22,12 +22,12 @@ from schemas.outcome import AttemptState, Billing, Outcome, Reason
 from schemas.payload.payload import Payload
 from schemas.payload.traits import PLAIN
 from schemas.usage import Answer, Usage
-from services.ledger import batches, jobs
+from services.ledger import jobs
 from tasks.admit import admit_next
 from tasks.report_run import report_on
 from tests.fakes import FAILURES
 from tests.nights import a_run
-from tests.strategies import begin, job, job_update, key_of, request, settlement, take, write_down
+from tests.strategies import begin, job, job_update, packed, request, settlement, take, write_down
 
 DAY = datetime(2026, 11, 22, tzinfo=UTC)
 CARD = PriceCard("claude-opus-5-5", DAY)
@@ -285,7 +285,7 @@ def test_the_same_requests_on_the_largest_model_keep_their_mode_place_searches_a
     begin(ledger)
     jobs.add(ledger, "run-1", [job(number) for number in range(4)], [])
     now, batched, unbilled, fast = (one.attempt_id for one in take(ledger, [10**9] * 4).held)
-    batches.prepare(ledger, key_of("run-1"), [batched], 1_000)
+    packed(ledger, [batched])
     used = {
         "input_tokens": 11,
         "output_tokens": 7,

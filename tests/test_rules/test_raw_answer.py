@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.answer_text import result_text
-from rules.endings import ACCEPTED, accepted
+from rules.endings import accepted
 from rules.raw_answer import shown_raw, why_not_accepted
 from schemas.attempt import SentTry
 from schemas.job import AttemptId
@@ -54,5 +54,5 @@ def test_an_accepted_answer_has_its_cost_keeps_what_came_and_can_be_published(bo
         Billing.PARTIAL,
     )
     assert (end.tries, end.request_id, end.response) == (3, "req_1", None)
-    assert end.error.startswith(ACCEPTED)
+    assert end.error.startswith("accepted although it could not be read")
     assert isinstance(result_text(body), str)

@@ -15,16 +15,11 @@ from tasks.send_queue import SendQueue
 from tests.fake_batches import all_rows, outcomes
 from tests.marked_runs import Scale, a_run_of, is_marked, sharing
 from tests.nights import ended
-from tests.strategies import quick_ledger, request
+from tests.strategies import request
+
+pytestmark = pytest.mark.one_database
 
 NO_TOKENS = Charge(cost=NanoUsd(1), billing=None)
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    made = quick_ledger(f"sqlite:///{tmp_path}/ledger.db")
-    yield made
-    made.close()
 
 
 async def marked_run(ledger, folder, number=6, plain=0, **more):

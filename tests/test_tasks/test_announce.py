@@ -13,7 +13,9 @@ from schemas.outcome import RunOutcome
 from schemas.review_tables import ReviewRow
 from tasks import announce as module
 from tests.nights import night, text_row
-from tests.strategies import policy, quick_ledger
+from tests.strategies import policy
+
+pytestmark = pytest.mark.one_database
 
 
 @pytest.fixture(autouse=True)
@@ -32,13 +34,6 @@ def sent(monkeypatch):
 
     monkeypatch.setattr(module, "send_events", send)
     return found
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    opened = quick_ledger(f"sqlite:///{tmp_path}/ledger.db")
-    yield opened
-    opened.close()
 
 
 def row(name, **more):

@@ -1,5 +1,6 @@
 """Collecting: whose batch it is, what a 404 proves, and that one fault stops only itself."""
 
+import asyncio
 import json
 import logging
 from dataclasses import replace
@@ -13,12 +14,13 @@ from rules.prices import BilledTokens
 from schemas.errors import RunFailed
 from schemas.failures import AccessDenied, MayBeBilled, Refused, Transient
 from schemas.ledger import AttemptRow, BatchRow, JobRow, RunRow
-from schemas.money import NANO_PER_USD
+from schemas.money import NANO_PER_USD, NanoUsd
 from schemas.policy_sections import BatchLimits
-from services.ledger import batch_attempts, batches, reviews
+from services.ledger import batch_attempts, batches, leases, reviews, runs
 from services.ledger.verify import verify
 from tasks import collect as collect_module
 from tasks import find_batch
+from tasks import watch_batch as watch_module
 from tasks.admit import admit
 from tasks.collect import collect
 from tasks.send_batch import send_batch
@@ -34,14 +36,10 @@ from tests.fake_batches import (
     states,
     submitted_all,
 )
-from tests.strategies import abandon, end_early, quick_ledger
+from tests.processes import until
+from tests.strategies import abandon, end_early
 
-
-@pytest.fixture
-def ledger(tmp_path):
-    made = quick_ledger(f"sqlite:///{tmp_path}/ledger.db")
-    yield made
-    made.close()
+pytestmark = pytest.mark.one_database
 
 
 @pytest.fixture
@@ -163,6 +161,24 @@ async def test_a_day_of_404s_gives_up_and_what_is_found_later_is_settled_and_pub
     assert only_batch(ledger).given_up_at is None
     assert (await collect(ledger, gateway)).reports == []
     assert_budgets_add_up(ledger)
+
+
+async def test_what_a_person_booked_as_unbilled_and_is_answered_after_all_is_answered_and_published(
+    ledger, gateway, tmp_path
+):
+    run, _ = await left_behind(ledger, gateway, tmp_path)
+    gateway.fail["batch"] = [not_found()]
+    change(ledger, BatchRow, missing_since=datetime.now(UTC) - timedelta(hours=25))
+    await collect(ledger, gateway)
+    for attempt in all_rows(ledger, AttemptRow):
+        reviews.book_attempt(ledger, attempt.attempt_id, "ana", None)
+    assert outcomes(ledger) == ["failed"] * 3
+    [report] = (await collect(ledger, gateway)).reports
+    assert (report.run_id, report.jobs.succeeded) == (run.run_id, 3)
+    assert outcomes(ledger) == states(ledger) == ["succeeded"] * 3
+    assert (await collect(ledger, gateway)).reports == []
+    assert_budgets_add_up(ledger)
+    assert verify(ledger).ok
 
 
 async def test_what_was_given_up_is_not_looked_for_once_its_results_are_gone(ledger, gateway, tmp_path):
@@ -301,9 +317,9 @@ async def test_a_reading_of_results_asks_for_the_attempts_of_its_lines_once(
     [batch] = await submitted_all(run)
     asked, attempts_named = [], batch_attempts.attempts_named
 
-    def named(ledger, batch_id, ids, states):
+    def named(ledger, batch_id, ids):
         asked.append((gateway.readings, len(ids)))
-        return attempts_named(ledger, batch_id, ids, states)
+        return attempts_named(ledger, batch_id, ids)
 
     monkeypatch.setattr(batch_attempts, "attempts_named", named)
     gateway_results = gateway.batch_results
@@ -335,6 +351,29 @@ async def test_a_line_that_is_not_json_is_kept_with_its_attempt(ledger, gateway,
     assert set(states(ledger)) == {"succeeded"}
 
 
+@pytest.mark.parametrize("figure", ["wrong", "right"])
+async def test_what_a_person_accepted_unread_has_its_own_usage_and_bill_once_its_line_can_be_read(
+    ledger, gateway, tmp_path, figure
+):
+    gateway.lines[1] = lambda line: json.dumps(line).encode()[:-30]
+    await left_behind(ledger, gateway, tmp_path)
+    await collect(ledger, gateway)
+    by_row = {row.row_number: row for row in all_rows(ledger, AttemptRow)}
+    bill = by_row[0].actual_nano_usd
+    reviews.accept_attempt(ledger, by_row[1].attempt_id, "ana", NanoUsd(bill - (figure == "wrong")))
+    assert outcomes(ledger) == states(ledger) == ["succeeded"] * 3
+    gateway.lines.clear()
+    reports = (await collect(ledger, gateway)).reports
+    assert {report.jobs.succeeded for report in reports} == {3}
+    by_row = {row.row_number: row for row in all_rows(ledger, AttemptRow)}
+    told = {(row.state, row.actual_nano_usd, row.actual_input_tokens, row.error) for row in by_row.values()}
+    assert told == {("succeeded", bill, by_row[0].actual_input_tokens, None)}
+    assert outcomes(ledger) == ["succeeded"] * 3
+    assert (await collect(ledger, gateway)).reports == []
+    assert_budgets_add_up(ledger)
+    assert verify(ledger).ok
+
+
 async def test_a_batch_that_cannot_be_settled_and_a_policy_of_old_stop_no_other(
     ledger, gateway, tmp_path, heard, monkeypatch
 ):
@@ -363,6 +402,32 @@ async def test_a_batch_that_cannot_be_settled_and_a_policy_of_old_stop_no_other(
     assert set(states(ledger)) == {"succeeded"}
 
 
+async def test_a_run_is_taken_over_when_its_turn_comes_and_its_lease_is_renewed_until_it_is_finished(
+    ledger, gateway, tmp_path, monkeypatch
+):
+    await left_behind(ledger, gateway, tmp_path, run_id="run-1")
+    await left_behind(ledger, gateway, tmp_path, run_id="run-2")
+    monkeypatch.setattr(leases, "lease_seconds", lambda: 3)
+    published, taken = collect_module.publish, []
+
+    def at_work():
+        return {run.run_id for run in all_rows(ledger, RunRow)} - {
+            run.run_id for run in runs.left_unended(ledger)
+        }
+
+    async def slowly(run):
+        taken.append({row.run_id for row in all_rows(ledger, RunRow) if row.owner is not None})
+        abandon(ledger, run.run_id)
+        await asyncio.to_thread(until, lambda: run.run_id in at_work(), "the lease is renewed")
+        return await published(run)
+
+    monkeypatch.setattr(collect_module, "publish", slowly)
+    reports = (await collect(ledger, gateway)).reports
+    first, second = [report.run_id for report in reports]
+    assert {first, second} == {"run-1", "run-2"}
+    assert taken[0] == {first}
+
+
 async def test_a_run_that_cannot_be_finished_is_named_and_the_others_go_on(
     ledger, gateway, tmp_path, heard, monkeypatch
 ):
@@ -388,6 +453,35 @@ async def test_the_report_of_a_collected_run_has_its_own_seconds_and_calls(ledge
     [report] = (await collect(ledger, gateway)).reports
     assert 3_600 <= report.seconds < 3_700
     assert report.calls.model_dump() == calls
+
+
+@pytest.mark.parametrize(
+    ("looks", "ends"),
+    [("e.e.e.e.", False), ("ee.ee.", False), ("e.eee", True)],
+    ids=["now and then", "two in a row", "three in a row"],
+)
+async def test_only_errors_in_a_row_that_nobody_expected_end_the_watching(
+    ledger, gateway, tmp_path, monkeypatch, looks, ends
+):
+    run = await begun(ledger, gateway, tmp_path)
+    [batch] = await submitted_all(run)
+    left = list(looks)
+
+    async def looked(run, batch_id, seen):
+        if not left:
+            return await look(run, batch_id, seen)
+        if left.pop(0) == "e":
+            raise TypeError
+        return False
+
+    monkeypatch.setattr(watch_module, "look", looked)
+    monkeypatch.setattr(watch_module.Pause, "wait", lambda *_, **__: asyncio.sleep(0))
+    if ends:
+        with pytest.raises(RunFailed, match=r"could not be settled \(TypeError\)"):
+            await watch(run, batch)
+    else:
+        await watch(run, batch)
+    assert states(ledger) == ["open" if ends else "succeeded"] * 3
 
 
 async def test_a_revoked_key_ends_the_watching_and_collect_goes_on_later(ledger, gateway, tmp_path):

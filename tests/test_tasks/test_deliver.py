@@ -27,12 +27,7 @@ from tests.nights import KINDS, Rows, a_run, a_run_on_record, ended
 from tests.processes import SECONDS
 from tests.strategies import examples, quick_ledger
 
-
-@pytest.fixture
-def ledger(tmp_path):
-    made = quick_ledger(f"sqlite:///{tmp_path}/ledger.db")
-    yield made
-    made.close()
+pytestmark = pytest.mark.one_database
 
 
 class Unhurried(FakeGateway):

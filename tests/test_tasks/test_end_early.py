@@ -23,14 +23,9 @@ from tests.fake_batches import (
     submitted_all,
 )
 from tests.nights import Rows, a_run_on_record, text_row, weigh
-from tests.strategies import abandon, quick_ledger
+from tests.strategies import abandon
 
-
-@pytest.fixture
-def ledger(tmp_path):
-    made = quick_ledger(f"sqlite:///{tmp_path}/ledger.db")
-    yield made
-    made.close()
+pytestmark = pytest.mark.one_database
 
 
 async def half_sent(ledger, folder):
@@ -74,7 +69,7 @@ async def test_results_that_cannot_be_written_are_left_to_who_collects(ledger, t
     monkeypatch.setattr(end_early_module.publish, "function", full)
     end_early(run)
     assert "`weighbridge collect` publishes it" in caplog.text
-    assert [found.run_id for found, _ in runs.take_over(ledger)] == [run.run_id]
+    assert [found.run_id for found in runs.left_unended(ledger)] == [run.run_id]
 
 
 def cut_off(line):

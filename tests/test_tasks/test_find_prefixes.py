@@ -25,15 +25,10 @@ from tests.nights import Rows, a_run_on_record, weigh
 from tests.offices import QUICK, office
 from tests.strategies import examples, quick_ledger, request
 
+pytestmark = pytest.mark.one_database
+
 MARKER = {"cache_control": {"type": "ephemeral"}}
 TOOLS = [{"name": "look_up", "description": "facts " * 600, "input_schema": {"type": "object"}}]
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    made = quick_ledger(f"sqlite:///{tmp_path}/ledger.db")
-    yield made
-    made.close()
 
 
 def keys(ledger, run_id="run-1"):

@@ -18,7 +18,9 @@ from tasks.read_jobs import read_jobs
 from tasks.send import send
 from tests.fake_batches import all_rows, outcomes
 from tests.nights import Rows, a_run, a_run_on_record, text_row, weigh
-from tests.strategies import policy, quick_ledger
+from tests.strategies import policy
+
+pytestmark = pytest.mark.one_database
 
 CLUSTER = {"runner": "dask", "dask_address": "tcp://10.0.0.5:8786"}
 HERE = CLUSTER | {"dask_address": "tcp://127.0.0.1:8786"}
@@ -40,13 +42,6 @@ class Steady:
         if isinstance(result, Exception):
             raise result
         return result
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    made = quick_ledger(f"sqlite:///{tmp_path}/ledger.db")
-    yield made
-    made.close()
 
 
 async def staffed(ledger, folder, force, rows=5):

@@ -20,14 +20,9 @@ from tests.fake_batches import (
     states,
     submitted_all,
 )
-from tests.strategies import abandon, quick_ledger
+from tests.strategies import abandon
 
-
-@pytest.fixture
-def ledger(tmp_path):
-    made = quick_ledger(f"sqlite:///{tmp_path}/ledger.db")
-    yield made
-    made.close()
+pytestmark = pytest.mark.one_database
 
 
 class Twice(BatchGateway):

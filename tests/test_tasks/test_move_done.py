@@ -16,16 +16,11 @@ from services.job_file import JobFile
 from tasks.move_done import check_move_done, move_done
 from tasks.read_jobs import read_jobs
 from tests.nights import a_run_on_record
-from tests.strategies import policy, quick_ledger
+from tests.strategies import policy
+
+pytestmark = pytest.mark.one_database
 
 MOMENT = datetime(2026, 11, 27, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    made = quick_ledger(f"sqlite:///{tmp_path}/ledger.db")
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from schemas.review import EditEstimate
 from schemas.review_tables import ReviewRow
 from schemas.usage import Answer
 from services.gateway import Reply
-from services.ledger import reviews
+from services.ledger import reviews, runs
 from services.ledger.pruning import prune
 from tasks.admit import admit
 from tasks.close_dead import close_dead
@@ -139,6 +139,7 @@ async def quoted(ledger, folder, file, changes):
         Rows(file),
         None,
         Path(folder),
+        abandoned={run.run_id for run in runs.left_unended(ledger)},
     )
     tally = await quote_jobs(quoting)
     found = pq.read_table(quoting.job_quotes).to_pylist()

@@ -23,14 +23,8 @@ from tests.fake_batches import (
     submitted_all,
 )
 from tests.processes import SECONDS
-from tests.strategies import quick_ledger
 
-
-@pytest.fixture
-def ledger(tmp_path):
-    made = quick_ledger(f"sqlite:///{tmp_path}/ledger.db")
-    yield made
-    made.close()
+pytestmark = pytest.mark.one_database
 
 
 @pytest.fixture

@@ -19,16 +19,10 @@ from services.ledger import reviews
 from tests.fakes import identity
 from tests.nights import night as run_a_night
 from tests.nights import text_row
-from tests.strategies import quick_ledger
+
+pytestmark = pytest.mark.one_database
 
 TIGHT = {"request": {"max_input_tokens": 60}}
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    opened = quick_ledger(f"sqlite:///{tmp_path}/ledger.db")
-    yield opened
-    opened.close()
 
 
 def _night(ledger, number, rows, changes, *, resubmit):

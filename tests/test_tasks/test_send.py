@@ -19,7 +19,9 @@ from tasks.send_batch import send_batch
 from tests.fake_batches import BatchGateway, all_rows, assert_budgets_add_up, begun, outcomes
 from tests.fakes import FakeGateway
 from tests.nights import Rows, a_run_on_record, night, text_row, weigh
-from tests.strategies import policy, quick_ledger
+from tests.strategies import policy
+
+pytestmark = pytest.mark.one_database
 
 MODEL = "claude-haiku-5-5"
 NOW = datetime.now(UTC)
@@ -43,13 +45,6 @@ async def sent(ledger, folder, gateway, **changes):
     await send(run, await admit(run, 9, may_defer=True))
     [attempt] = all_rows(ledger, AttemptRow)
     return attempt
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    made = quick_ledger(f"sqlite:///{tmp_path}/ledger.db")
-    yield made
-    made.close()
 
 
 async def test_a_bill_is_priced_by_the_day_on_which_the_request_left(ledger, tmp_path):

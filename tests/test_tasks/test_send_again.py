@@ -22,7 +22,9 @@ from tests.fakes import FakeGateway
 from tests.nights import Rows, a_run_on_record, text_row, weigh
 from tests.processes import SECONDS
 from tests.raw_servers import MESSAGE, raw_server, reply
-from tests.strategies import abandon, policy, quick_ledger
+from tests.strategies import abandon, policy
+
+pytestmark = pytest.mark.one_database
 
 NOW = datetime.now(UTC)
 LIMITED = orjson.dumps({"type": "error", "error": {"type": "rate_limit_error", "message": "slow down"}})
@@ -46,13 +48,6 @@ class ThroughTo(FakeGateway):
             self.has_left = True
 
         return await self._real.send(body, leaving=its_turn, **how)
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    made = quick_ledger(f"sqlite:///{tmp_path}/ledger.db")
-    yield made
-    made.close()
 
 
 class Answering:

@@ -31,7 +31,9 @@ from tasks.shards import SHARD_SIZE
 from tests.fake_batches import BatchGateway, assert_budgets_add_up, outcomes
 from tests.marked_runs import Scale, a_run_of, is_marked, sharing
 from tests.offices import QUICK, fault, office, some_rows
-from tests.strategies import quick_ledger, request, requests
+from tests.strategies import request, requests
+
+pytestmark = pytest.mark.one_database
 
 MODELS = ("claude-haiku-5-5", "claude-sonnet-5-5", "claude-opus-5-5")
 
@@ -318,13 +320,6 @@ def test_first_jobs_of_prefixes_and_all_others_are_in_batches_apart_within_both_
         more = orjson.dumps({"requests": [*packet, after[0]]})
         apart = (packet[0]["custom_id"] in first) != (after[0]["custom_id"] in first)
         assert apart or len(packet) == limits.max_requests or len(more) > limits.max_bytes
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    made = quick_ledger(f"sqlite:///{tmp_path}/ledger.db")
-    yield made
-    made.close()
 
 
 class BatchScale(Scale, BatchGateway):

@@ -19,17 +19,11 @@ from services.ledger.verify import verify
 from tests.fake_batches import BatchGateway
 from tests.nights import night as run_a_night
 from tests.nights import text_row
-from tests.strategies import quick_ledger
+
+pytestmark = pytest.mark.one_database
 
 TIGHT = {"request": {"max_input_tokens": 60}}
 HEAVY = "h" * 80
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    opened = quick_ledger(f"sqlite:///{tmp_path}/ledger.db")
-    yield opened
-    opened.close()
 
 
 def night(ledger, number, rows, **changes):

@@ -13,7 +13,9 @@ from tasks.count_tokens import JobOnScale
 from tasks.quoting import Candidate, Quoting
 from tasks.weigh_quoted import compare_policies, count_batch, quote_under
 from tests.nights import Rows, a_run, with_models_checked
-from tests.strategies import job, quick_ledger
+from tests.strategies import job
+
+pytestmark = pytest.mark.one_database
 
 
 def on_scale(text):
@@ -27,13 +29,6 @@ def quoting(ledger, *, limit=None):
     other = asyncio.run(with_models_checked(a_run(ledger, **request)))
     candidates = [Candidate("own", run.scale, is_whole=True), Candidate("other", other.scale, is_whole=True)]
     return Quoting("q", ledger, run.gateway, candidates, Rows([]), None, Path("there"))
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    made = quick_ledger(f"sqlite:///{tmp_path}/ledger.db")
-    yield made
-    made.close()
 
 
 def test_a_job_is_counted_once_and_priced_under_each_policy(ledger):

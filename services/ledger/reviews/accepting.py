@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
 
-from rules.endings import ACCEPTED, accepted
+from rules.endings import accepted
 from rules.raw_answer import why_not_accepted
 from schemas.attempt import SentTry
 from schemas.errors import BadInput
@@ -25,7 +25,7 @@ from services.ledger.pages import pages
 from services.ledger.review_lines import is_an_id, raw_answer_of, raw_answers_by
 from services.ledger.reviews.booking import review_of
 from services.ledger.reviews.deciding import checked_name
-from services.ledger.settle import settle
+from services.ledger.settle import ACCEPTED_UNREAD, settle
 from services.ledger.store import Ledger, values_of
 from services.ledger.taken_up import taken_up_again
 from services.ledger.windows import one_at_a_time
@@ -211,7 +211,7 @@ def runs_to_publish(ledger: Ledger) -> list[RunId]:
         .where(
             ReviewRow.status == ReviewStatus.SENT,
             ReviewRow.decided_by.is_not(None),
-            AttemptRow.error.startswith(ACCEPTED),
+            ACCEPTED_UNREAD,
         )
     )
     found: set[str] = set()

@@ -130,10 +130,11 @@ def _applied(
     """A job as its review has it."""
     if review.status == ReviewStatus.REJECTED:
         return _rejected(job, review)
-    lapsed = review.expires_at is not None and review.expires_at <= datetime.now(UTC)
-    if review.status in LETS_PASS and resubmit_approved and not lapsed:
+    has_lapsed = review.expires_at is not None and review.expires_at <= datetime.now(UTC)
+    passes = review.status in LETS_PASS and not has_lapsed
+    if passes and resubmit_approved:
         return _as_approved(job, review, attempts)
-    return _as_it_was_read(job, review, attempts)
+    return _as_it_was_read(job, review, attempts, passes=passes)
 
 
 def _rejected(job: Job, review: ReviewDetail) -> EndedJob:
@@ -152,12 +153,12 @@ def _as_approved(job: Job, review: ReviewDetail, attempts: _Attempts) -> Job | E
     return _original_went_out(job, review, attempts) or _approved(job, edited, review)
 
 
-def _as_it_was_read(job: Job, review: ReviewDetail, attempts: _Attempts) -> Job | EndedJob:
+def _as_it_was_read(job: Job, review: ReviewDetail, attempts: _Attempts, *, passes: bool) -> Job | EndedJob:
     """The job's own payload, unless an edit of it went out or waits to be sent."""
     edits = attempts.get((job.job_id, review.edited_fingerprint or ""), ())
     if taken := _taken(job, edits):
         return taken
-    if review.status in LETS_PASS and review.edited_fingerprint:
+    if passes and review.edited_fingerprint:
         detail = f"edited by {review.decided_by}; `weighbridge resubmit-approved` sends the edit in its place"
         return EndedJob(job, parked(Reason(review.reason), detail))
     return job

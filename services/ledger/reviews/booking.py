@@ -104,9 +104,8 @@ def book_attempt(ledger: Ledger, attempt_id: str, by: str, billed: NanoUsd | Non
                 why = f"Attempt {attempt_id} is {state}, not of unknown outcome"
             raise BadInput(f"{why}; nothing was booked.")
         [attempt] = unknown
-        review = connection.execute(
-            select(*_REVIEW).where(is_about(attempt.job_id, attempt.fingerprint))
-        ).first()
+        its_review = select(*_REVIEW).where(ReviewRow.id == review_of(connection, attempt.attempt_id))
+        review = connection.execute(its_review).first()
         return _book(connection, unknown, review, name, billed)
 
 

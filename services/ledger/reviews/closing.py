@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, select, update
 
 from schemas.ledger import AttemptRow, JobRow
 from schemas.outcome import LETS_PASS, OPEN_STATUSES, WAITING_STATUSES, Outcome, Reason, ReviewStatus
 from schemas.review import CUT_OFF_ADVICE
 from schemas.review_tables import ReviewRow
-from services.ledger.reviews.reading import in_doubt, is_about
+from services.ledger.reviews.reading import in_doubt, is_about, is_over_ceiling
 from services.ledger.windows import one_at_a_time
 
 #: how a job under an approval may end without having been answered: a person looks again
@@ -48,12 +48,20 @@ def _sent(attempt: Any, by_run: Any) -> dict[str, Any]:
 def reopen_unsent(connection: Connection, run_id: str) -> None:
     """Let a person look again at what they approved and was over its ceiling, refused, or is of unknown outcome.
 
-    A review that says that an attempt may have been billed goes on saying so while that is not known.
+    A review that says that an attempt may have been billed goes on saying so while that is not known. What a person
+    decided since its row ended stays: another payload, or a ceiling that the job is within.
     """
     one_at_a_time(connection)
-    query = select(JobRow.review_id, JobRow.row_number, JobRow.reason, JobRow.detail).where(
-        JobRow.run_id == run_id, JobRow.review_id.is_not(None), JobRow.outcome.in_(_UNSENT)
-    )
+    query = select(
+        JobRow.review_id,
+        JobRow.row_number,
+        JobRow.outcome,
+        JobRow.reason,
+        JobRow.detail,
+        JobRow.fingerprint,
+        JobRow.input_tokens,
+        JobRow.worst_case_nano_usd,
+    ).where(JobRow.run_id == run_id, JobRow.review_id.is_not(None), JobRow.outcome.in_(_UNSENT))
     says_so = and_(
         ReviewRow.reason == Reason.UNKNOWN_OUTCOME,
         in_doubt(ReviewRow.fingerprint, ReviewRow.edited_fingerprint),
@@ -67,7 +75,7 @@ def reopen_unsent(connection: Connection, run_id: str) -> None:
             }
         connection.execute(
             update(ReviewRow)
-            .where(ReviewRow.id == row.review_id, ReviewRow.status.in_(LETS_PASS))
+            .where(ReviewRow.id == row.review_id, ReviewRow.status.in_(LETS_PASS), *_kept_back(row))
             .values(
                 status=ReviewStatus.PENDING,
                 run_id=run_id,
@@ -76,6 +84,16 @@ def reopen_unsent(connection: Connection, run_id: str) -> None:
                 **values,
             )
         )
+
+
+def _kept_back(row: Row[Any]) -> list[ColumnElement[bool]]:
+    """Whether what a review lets pass by now is what kept a row back."""
+    if row.outcome == Outcome.UNKNOWN:
+        return []
+    kept_back = [func.coalesce(ReviewRow.edited_fingerprint, ReviewRow.fingerprint) == row.fingerprint]
+    if row.reason == Reason.OVER_CEILING and row.worst_case_nano_usd is not None:
+        kept_back.append(is_over_ceiling(row.input_tokens, row.worst_case_nano_usd))
+    return kept_back
 
 
 def name_cut_off(connection: Connection, run_id: str) -> None:

@@ -18,7 +18,7 @@ from schemas.review import JobLimits, ParkedJob
 from schemas.review_tables import ReviewPayloadRow, ReviewRow
 from services.ledger.jobs import QUEUED_COLUMNS, queued
 from services.ledger.pages import PAGE
-from services.ledger.reviews.reading import in_doubt
+from services.ledger.reviews.reading import in_doubt, is_over_ceiling
 from services.ledger.store import Ledger, upsert
 from services.ledger.windows import one_at_a_time
 
@@ -49,19 +49,37 @@ _COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class _Parking:
-    """What one parking is about, and where it stands."""
+    """What one parking is about.
+
+    Attributes:
+        knows_less: than an earlier run whose advice for the same reason is on record, and stays.
+    """
 
     run_id: str
     outcome: Outcome
     limits: JobLimits
     advise: Advise
+    knows_less: bool = False
 
 
 def park_over_budget(
-    ledger: Ledger, run_id: RunId, policy_limits: JobLimits, advise: Advise = lambda _: None
+    ledger: Ledger,
+    run_id: RunId,
+    policy_limits: JobLimits,
+    advise: Advise = lambda _: None,
+    *,
+    knows_less: bool = False,
 ) -> int:
-    """Put the run's jobs whose outcome is `review` into the review table; how many they are."""
-    return _park(ledger, _Parking(run_id, Outcome.REVIEW, policy_limits, advise))
+    """Put the run's jobs whose outcome is `review` into the review table; how many they are.
+
+    Args:
+        ledger: the ledger.
+        run_id: the run.
+        policy_limits: what its policy allows any one job.
+        advise: what would let a job pass.
+        knows_less: than an earlier run, whose advice for the same reason stays.
+    """
+    return _park(ledger, _Parking(run_id, Outcome.REVIEW, policy_limits, advise, knows_less))
 
 
 def park_of_unknown_outcome(
@@ -86,21 +104,25 @@ def _park(ledger: Ledger, parking: _Parking) -> int:
 
 def park_unknown(connection: Connection, run_id: str) -> None:
     """As `park_of_unknown_outcome`, inside the caller's transaction."""
-    _park_all(connection, run_id, Outcome.UNKNOWN, lambda one: unknown_advice(has_raw=one.has_raw))
+
+    def advise(parked: ParkedJob) -> str:
+        return unknown_advice(has_raw=parked.has_raw)
+
+    _park_all(connection, _Parking(run_id, Outcome.UNKNOWN, JobLimits(None, None), advise))
 
 
-def park_left(connection: Connection, run_id: str) -> None:
+def park_left(connection: Connection, run_id: str, policy_limits: JobLimits, advise: Advise) -> None:
     """Put the jobs of a dead run whose outcome is `review` into the review table, inside the caller's transaction.
 
-    Its file may never be read again, so nobody else would. Without its policy and its models there is no advice.
+    Its file may never be read again, so nobody else would. What an earlier run advised for the same reason stays: it
+    could ask which models there are.
     """
-    _park_all(connection, run_id, Outcome.REVIEW, lambda _: None)
+    _park_all(connection, _Parking(run_id, Outcome.REVIEW, policy_limits, advise, knows_less=True))
 
 
-def _park_all(connection: Connection, run_id: str, outcome: Outcome, advise: Advise) -> None:
-    """Park all jobs of a run with an outcome, without its policy, inside the caller's transaction."""
+def _park_all(connection: Connection, parking: _Parking) -> None:
+    """Park all jobs that a parking is about, inside the caller's transaction."""
     after = -1
-    parking = _Parking(run_id, outcome, JobLimits(None, None), advise)
     while last := _park_page(connection, parking, after):
         after = last[1]
 
@@ -136,7 +158,8 @@ def _park_page(connection: Connection, parking: _Parking, after: int) -> tuple[i
     ):
         counted.setdefault(fingerprint, {})[model] = tokens
     now = datetime.now(UTC)
-    _upsert(connection, [_values(row, parking, counted.get(row.fingerprint, {}), now) for row in rows])
+    values = [_values(row, parking, counted.get(row.fingerprint, {}), now) for row in rows]
+    _upsert(connection, values, keeps_advice=parking.knows_less)
     _keep_payloads(connection, parking.run_id, [row for row in rows if row.own_body is not None])
     return len(rows), rows[-1].row_number
 
@@ -198,26 +221,39 @@ _FRESH = (
 _SAID = ("reason", "detail", "would_pass")
 
 
-def _upsert(connection: Connection, values: Sequence[dict[str, Any]]) -> None:
+def _upsert(connection: Connection, values: Sequence[dict[str, Any]], *, keeps_advice: bool) -> None:
     """One row per job and payload. What a person has decided stays; what still waits is brought up to date.
 
     A claim stays with who has it. An approval that has expired, or whose ceiling the job outgrew, waits again, and so
-    does what was decided about another model than the one that the job is pinned to by now. A review of an attempt that may have been billed goes on saying so, whatever else keeps the job back meanwhile.
+    does what was decided about another model than the one that the job is pinned to by now. A review of an attempt that
+    may have been billed goes on saying so, whatever else keeps the job back meanwhile.
     """
     statement = upsert(connection, ReviewRow)
     fresh = statement.excluded
-    outgrown = and_(_is(*LETS_PASS), fresh.reason == Reason.OVER_CEILING)
+    # by the payload and the ceilings that a person may have decided on since
+    outgrown = and_(
+        _is(*LETS_PASS),
+        fresh.reason == Reason.OVER_CEILING,
+        fresh.edited_fingerprint.is_not_distinct_from(ReviewRow.edited_fingerprint),
+        is_over_ceiling(fresh.input_tokens, fresh.worst_case_nano_usd),
+    )
     repinned = and_(
         _is(*LETS_PASS, ReviewStatus.REJECTED),
         fresh.pinned_model.is_not(None),
         fresh.pinned_model.is_distinct_from(func.coalesce(ReviewRow.pinned_model, ReviewRow.model)),
     )
+    # nobody may have marked it as expired yet
+    lapsed = and_(_is(*LETS_PASS), ReviewRow.expires_at <= fresh.created_at)
     waits = _is(*WAITING_STATUSES)
     says_so = and_(
         ReviewRow.reason == Reason.UNKNOWN_OUTCOME,
         fresh.reason != Reason.UNKNOWN_OUTCOME,
         in_doubt(ReviewRow.fingerprint, ReviewRow.edited_fingerprint),
     )
+    said: dict[str, Any] = {name: fresh[name] for name in _SAID}
+    if keeps_advice:
+        kept = func.coalesce(ReviewRow.would_pass, fresh.would_pass)
+        said["would_pass"] = case((ReviewRow.reason == fresh.reason, kept), else_=fresh.would_pass)
     # its figures, and what is sent when it is approved, are the edit's
     edit_in_doubt = and_(
         fresh.edited_fingerprint.is_distinct_from(ReviewRow.edited_fingerprint),
@@ -227,7 +263,7 @@ def _upsert(connection: Connection, values: Sequence[dict[str, Any]]) -> None:
         statement.on_conflict_do_update(
             index_elements=["job_id", "fingerprint"],
             set_={name: fresh[name] for name in _FRESH}
-            | {name: case((says_so, getattr(ReviewRow, name)), else_=fresh[name]) for name in _SAID}
+            | {name: case((says_so, getattr(ReviewRow, name)), else_=value) for name, value in said.items()}
             | {
                 "status": case(
                     (ReviewRow.status == ReviewStatus.CLAIMED, ReviewStatus.CLAIMED),
@@ -236,7 +272,7 @@ def _upsert(connection: Connection, values: Sequence[dict[str, Any]]) -> None:
                 "created_at": case((waits, ReviewRow.created_at), else_=fresh.created_at),
             },
             where=and_(
-                or_(waits, _is(ReviewStatus.SENT, ReviewStatus.EXPIRED), outgrown, repinned),
+                or_(waits, _is(ReviewStatus.SENT, ReviewStatus.EXPIRED), lapsed, outgrown, repinned),
                 not_(edit_in_doubt),
             ),
         ),

@@ -136,6 +136,13 @@ def is_about(job_id: Any, fingerprint: Any) -> ColumnElement[bool]:
     )
 
 
+def is_over_ceiling(input_tokens: Any, worst_case: Any) -> ColumnElement[bool]:
+    """Whether a weight, or a worst case in nano-USD, is over what a review lets pass; see `rules.limits.over_ceiling`."""
+    return or_(
+        ReviewRow.ceiling_tokens < input_tokens, func.coalesce(ReviewRow.ceiling_nano_usd, 0) < worst_case
+    )
+
+
 def _of_the_row(column: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
     """A column of `reviews` by its name: inside ON CONFLICT, SQLAlchemy would look at every row of the table."""
     return literal_column(f"reviews.{column.key}")

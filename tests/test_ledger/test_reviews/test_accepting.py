@@ -1,6 +1,7 @@
 """What came and could not be read is accepted once, by a person, and is the answer of its job from then on."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,6 +13,7 @@ from schemas.job import Approval
 from schemas.ledger import AttemptRow, JobRow, ResponseRow, RunRow
 from schemas.review_tables import ReviewPayloadRow, ReviewRow
 from services.ledger import jobs, reviews, run_sums
+from services.ledger.pruning import prune
 from services.ledger.verify import check_answers, check_holds, check_paid_once, check_reviews, check_rows
 from services.ledger.verify_windows import check_windows
 from services.ledger.windows import one_at_a_time
@@ -88,6 +90,15 @@ def test_a_run_that_has_ended_is_published_again_once(ledger):
         ended = connection.scalar(select(AttemptRow.ended_at))
         connection.execute(update(RunRow).values(ended_at=ended))
     assert reviews.runs_to_publish(ledger) == []
+
+
+def test_an_accepted_answer_is_sound_also_when_its_history_is_pruned(ledger):
+    review, _ = unread_review(ledger)
+    reviews.accept(ledger, review.id, "ana", 30)
+    end_early(ledger, "run-1")
+    assert prune(ledger, datetime.now(UTC) + timedelta(days=1))["attempts stripped"] == 1
+    assert rows(ledger, AttemptRow, AttemptRow.error) == [(None,)]
+    assert_sound(ledger)
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -239,7 +250,7 @@ def test_a_read_answer_without_tokens_is_still_a_fault(ledger):
     review, _ = unread_review(ledger)
     reviews.accept(ledger, review.id, "ana", 30)
     with ledger.write() as connection:
-        connection.execute(update(AttemptRow).values(error=None))
+        connection.execute(update(AttemptRow).values(billing=None))
     with ledger.read() as connection:
         assert not check_answers(connection).ok
     assert len(rows(ledger, JobRow, JobRow.row_number)) == 1

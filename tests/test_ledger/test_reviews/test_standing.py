@@ -21,19 +21,14 @@ from tasks.watch_batch import watch
 from tests.fake_batches import BatchGateway, assert_budgets_add_up
 from tests.fakes import FakeGateway
 from tests.nights import Rows, a_run_on_record, night, text_row, weigh
-from tests.strategies import quick_ledger, request
+from tests.strategies import request
 from tests.test_ledger.test_reviews.table import FIGURES
 from tests.test_tasks.test_resubmit_approved import TIGHT, outcomes, standing
 
+pytestmark = pytest.mark.one_database
+
 ROWS = [{"job_id": "heavy"} | text_row("h" * 80)]
 EDITED = Payload.checked(request("e" * 90))
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    opened = quick_ledger(f"sqlite:///{tmp_path}/ledger.db")
-    yield opened
-    opened.close()
 
 
 async def approved(ledger, folder):
@@ -149,3 +144,56 @@ async def test_nothing_leaves_that_a_person_does_not_let_pass_any_more_although_
     assert_budgets_add_up(ledger)
     found = verify(ledger)
     assert found.ok, found
+
+
+def approved_higher(ledger, number):
+    reviews.approve(ledger, [number], "ana", ceiling_usd=Decimal(5), ceiling_tokens=9_000)
+
+
+DECIDED_SINCE = {
+    "approved higher": (approved_higher, "approved"),
+    "edited": (edited_after_all, "edited"),
+    "approved as low": (lower_ceiling, "pending"),
+    "not at all": (lambda *_: None, "pending"),
+}
+
+
+@pytest.mark.parametrize("since", DECIDED_SINCE)
+async def test_what_a_person_decides_after_a_job_was_over_its_ceiling_stays_when_the_run_ends(
+    ledger, tmp_path, since
+):
+    number = await approved(ledger, tmp_path)
+    lower_ceiling(ledger, number)
+    run = await a_run_on_record(ledger, FakeGateway(), tmp_path, "run-2", **TIGHT)
+    await read_approved(run)
+    await weigh(run, 10)
+    await admit(run, 10, may_defer=True)
+    assert outcomes(ledger, "run-2")["heavy"] == ("review", "over_ceiling")
+    decide, status = DECIDED_SINCE[since]
+    decide(ledger, number)
+    before = reviews.one_review(ledger, number)
+    await weigh_and_send(run, Sizes(count=2, admit=2))
+    after = reviews.one_review(ledger, number)
+    assert after.status == status
+    if status != "pending":
+        assert after == before
+    found = verify(ledger)
+    assert found.ok, found
+
+
+@pytest.mark.parametrize("resubmits", [False, True])
+@pytest.mark.parametrize("decide", [lambda *_: None, edited_after_all], ids=["as it is", "edited"])
+async def test_a_job_whose_approval_has_lapsed_waits_again_after_the_next_night(
+    ledger, tmp_path, resubmits, decide
+):
+    number = await approved(ledger, tmp_path)
+    before = reviews.one_review(ledger, number)
+    decide(ledger, number)
+    lapse(ledger, number)
+    await night(ledger, tmp_path, 2, ROWS, resubmit=resubmits, **TIGHT)
+    assert outcomes(ledger, "run-2")["heavy"][0] == "review"
+    after = reviews.one_review(ledger, number)
+    assert (after.status, after.run_id) == ("pending", "run-2")
+    figures = ("reason", "model", "input_tokens", "worst_case_nano_usd", "limit_tokens", "payload")
+    assert [getattr(after, name) for name in figures] == [getattr(before, name) for name in figures]
+    assert (after.ceiling_tokens, after.expires_at) == (None, None)
