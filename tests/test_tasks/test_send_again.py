@@ -24,7 +24,8 @@ from tests.processes import SECONDS
 from tests.raw_servers import MESSAGE, raw_server, reply
 from tests.strategies import abandon, policy, quick_ledger
 
-NOW = datetime.now(UTC)
+#: a moment before a midnight
+NOW = datetime(2026, 11, 20, 23, 59, tzinfo=UTC)
 LIMITED = orjson.dumps({"type": "error", "error": {"type": "rate_limit_error", "message": "slow down"}})
 
 
