@@ -20,7 +20,10 @@ THEIR_ID = String(100).with_variant(Text(), "postgresql")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A moment in UTC. SQLite keeps no zone, so it is taken off going in and put back coming out."""
+    """A moment in UTC: its date is the UTC day, by which prices go.
+
+    SQLite keeps no zone, so it is taken off going in and put back coming out; PostgreSQL answers in the zone of its server.
+    """
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -32,7 +35,9 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 class Table(DeclarativeBase):

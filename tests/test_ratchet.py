@@ -75,7 +75,6 @@ WITHOUT_A_TEST_FILE = dict.fromkeys(
         "schemas/review_tables.py",
         "schemas/row.py",
         "schemas/settings.py",
-        "schemas/table.py",
         "schemas/tool_audit.py",
         "schemas/usage.py",
         "schemas/verification.py",
