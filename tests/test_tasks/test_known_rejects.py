@@ -1,5 +1,7 @@
 """A rejected row is news once: the night after, it counts as rejected, is named as known, and turns nothing red."""
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,6 +42,17 @@ async def test_what_was_rejected_and_reported_just_so_is_no_news_the_night_after
     assert next(row[:2] for row in job_rows(second) if row[0] == "rejected") == ("rejected", "2")
     assert f"2 known since {first_day}" in str(job_rows(second))
     assert all(f"(known since {first_day})" in row[3] for row in rows_to_fix(second))
+
+
+async def test_since_when_it_is_known_is_a_day_of_the_policy(ledger, tmp_path):
+    zone = {"time_zone": "Pacific/Kiritimati"}
+    await night(ledger, tmp_path, 1, [BAD], **zone)
+    with ledger.write() as connection:
+        started_at = datetime(2026, 11, 20, 10, 30, tzinfo=UTC)
+        connection.execute(RunRow.__table__.update().values(started_at=started_at))
+    _, report = await night(ledger, tmp_path, 2, [BAD], **zone)
+    assert str(report.rejected_since) == "2026-11-21"
+    assert [str(row.known_since) for row in report.rows_to_mend] == ["2026-11-21"]
 
 
 async def test_a_new_one_is_news_next_to_those_that_are_known_and_stands_before_them(ledger, tmp_path):

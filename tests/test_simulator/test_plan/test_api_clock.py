@@ -9,7 +9,7 @@ import pytest
 
 from simulator.billing.catalogue import find_model
 from simulator.plan import PlanError, read_plan
-from tests.test_simulator.calls import ended, item, items, params, results, sdk, serving
+from tests.test_simulator.calls import clock_at, ended, item, items, params, results, sdk, serving
 
 PLAN = """
 clock_shift_seconds = {shift}
@@ -70,14 +70,13 @@ def test_a_clock_that_is_put_forward_dates_whatever_comes_later(tmp_path_factory
 def test_a_model_whose_end_comes_is_retired_from_then_on(tmp_path_factory):
     old, retired = find_model("claude-sonnet-4-5"), find_model("claude-opus-4-1")
     hour_before = datetime.fromisoformat(old.retires_at) - timedelta(hours=1)
-    shift = (hour_before - datetime.now(UTC)).total_seconds()
 
     def lifecycles(client):
         """By the list, and by itself."""
         listed = [model for model in client.models.list() if model.id == old.id]
         return [model.lifecycle for model in (*listed, client.models.retrieve(old.id))]
 
-    with serving(tmp_path_factory, PLAN.format(shift=shift)) as simulator, sdk(simulator) as client:
+    with serving(tmp_path_factory, clock_at(hour_before)) as simulator, sdk(simulator) as client:
         assert client.models.retrieve(retired.id).lifecycle == "retired"
         assert lifecycles(client) == ["deprecated"] * 2
         client.messages.create(**params(model="claude-sonnet-4-5"))
