@@ -116,10 +116,7 @@ def report_on(run: Run) -> RunReport:
     over_hold, over_hold_nano = run_sums.over_holds(run.ledger, run.run_id)
     unknown = reviews.unknown_holds(run.ledger, run.run_id, HOLDS_TO_BOOK)
     passed = passed_caps(run.policy, run_sums.settled_in_windows(run.ledger, run.run_id))
-    known = {
-        number: moment.astimezone(run.policy.zone).date()
-        for number, moment in known_rejects(run.ledger, run.run_id).items()
-    }
+    known = _known_since(run)
     facts = RunFacts(rows, by_outcome, _rejected_by_reviewer(reasons), len(known), passed_a_cap=bool(passed))
     taught = lessons.of_run(run.ledger, run.run_id)
     learned = {key: run.scale.lesson_of(key) for key in taught}
@@ -302,6 +299,12 @@ def _cache_figures(run: Run) -> CacheFigures:
 def _shared_figures(run: Run) -> SharedFigures:
     found = shared_answers.shared_sum(run.ledger, run.run_id)
     return SharedFigures(jobs=found.jobs, saved_usd=to_usd(found.saved))
+
+
+def _known_since(run: Run) -> dict[int, date]:
+    """The rejected rows that are known, by number, each with the day of the policy's zone since which it is."""
+    first_seen = known_rejects(run.ledger, run.run_id)
+    return {number: moment.astimezone(run.policy.zone).date() for number, moment in first_seen.items()}
 
 
 def _rows_to_fix(run: Run, known: Mapping[int, date]) -> list[RowToFix]:
