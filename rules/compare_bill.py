@@ -269,8 +269,8 @@ def _sentences_of(compared: Comparison, outside: Decimal) -> Iterable[str]:
         yield _held_sentence(held, costed=compared.cost_compared)
     if shifted := by_verdict[Finding.SHIFTED]:
         yield (
-            f"Shifted between days on {_lines(shifted)}: a batch is billed as it is worked on and settled when it has "
-            "ended; over the period the sums match."
+            f"Shifted between days on {_lines(shifted)}: what is worked on over midnight, such as a batch, is billed on "
+            "one day and settled on the next; over the period the sums match."
         )
     if bounds := sum(line.ledger.bounds for line in compared.lines):
         yield (

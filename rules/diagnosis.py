@@ -100,24 +100,28 @@ def policy_check(policy: Policy, path: str) -> Diagnosis:
     )
 
 
-def prices_check(policy: Policy, unpriced: Sequence[str], newest: date | None, today: date) -> Diagnosis:
-    """Every model of a route has its price, and the price list is not old.
+def prices_check(
+    policy: Policy, unpriced: Sequence[str], newest: date | None, today: date, *, simulated: bool = False
+) -> Diagnosis:
+    """Every model of a route has its price, and the price list is not old, where real money is spent.
 
     Args:
         policy: whose contract prices are looked at.
         unpriced: why models of routes have no price.
         newest: the newest day that the price list knows of; None: it names none.
         today: the UTC day.
+        simulated: the endpoint is a simulator, whose prices do not change as the years go by.
     """
     if unpriced:
         return _off("prices", "; ".join(unpriced), "Add the model's price as [[prices]] to the policy.")
     if newest is None or today - newest > STALE_AFTER:
         known = "names no day" if newest is None else f"has nothing newer than {newest}"
-        return _off(
-            "prices",
-            f"the price list {known}: a change of the last {STALE_AFTER.days} days may be missing",
-            "Upgrade genai-prices, and compare the prices with the provider's page.",
-        )
+        old = f"the price list {known}: a change of the last {STALE_AFTER.days} days may be missing"
+        upgrade = "Upgrade genai-prices, and compare the prices with the provider's page"
+        if simulated:
+            found = f"every route has its price, as the simulator has it; for real money, {old}"
+            return _ok("prices", found, f"{upgrade}, before you spend real money.")
+        return _off("prices", old, f"{upgrade}.")
     found = f"every route has its price; the newest in the price list is of {newest}"
     ending = [
         f"{price.model} on {price.last_day}"

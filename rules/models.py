@@ -117,8 +117,13 @@ def nearing_its_end(facts: ModelFacts, now: datetime) -> str | None:
         words.append("is deprecated")
     soon = facts.retires_at is not None and facts.retires_at < now + RETIRES_SOON
     if facts.retires_at is not None and (words or soon):
-        words.append(f"retires on {facts.retires_at:%Y-%m-%d}")
+        words.append(_retires(facts.retires_at, now))
     return " and ".join(words) or None
+
+
+def _retires(at: datetime, now: datetime) -> str:
+    """That a model retires, or was to: the provider says whether it still answers."""
+    return f"{'retires' if now < at else 'was to retire'} on {at:%Y-%m-%d}"
 
 
 def _no_batches(facts: ModelFacts, now: datetime) -> str | None:
@@ -126,7 +131,7 @@ def _no_batches(facts: ModelFacts, now: datetime) -> str | None:
     if facts.batch is False:
         return f"{facts.model} does not answer in batches"
     if facts.retires_at is not None and facts.retires_at < now + BATCH_TAKES:
-        return f"{facts.model} retires on {facts.retires_at:%Y-%m-%d}, before a batch would surely have ended"
+        return f"{facts.model} {_retires(facts.retires_at, now)}, before a batch would surely have ended"
     return None
 
 

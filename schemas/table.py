@@ -15,12 +15,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase
 
+from schemas.moment import in_utc
+
 #: an id that somebody else makes, as long as they like; SQLite looks at no length
 THEIR_ID = String(100).with_variant(Text(), "postgresql")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A moment in UTC. SQLite keeps no zone, so it is taken off going in and put back coming out."""
+    """A moment in UTC: its date is the UTC day, by which prices go.
+
+    SQLite keeps no zone, so it is taken off going in and put back coming out; PostgreSQL answers in the zone of its server.
+    """
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -32,7 +37,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+        return None if value is None else in_utc(value)
 
 
 class Table(DeclarativeBase):

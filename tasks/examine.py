@@ -66,11 +66,12 @@ class _Seen:
 
 
 async def examine(here: Installation) -> Checkup:
-    """Every check of an installation, in the order in which they matter. Nothing is written, and nothing is paid."""
+    """Every check of an installation, told in the order in which they matter. Nothing is written, and nothing is paid."""
     seen = _Seen()
     checks = [await _made("policy", lambda: _policy(here, seen))]
+    of_the_api = await _api_checks(here, seen)
     checks.append(await _made("prices", lambda: _prices(seen)))
-    checks += await _api_checks(here, seen)
+    checks += of_the_api
     checks.append(await _made("ledger", lambda: _ledger(here, seen)))
     checks.append(await _made("folders", lambda: _folders(here)))
     checks += await _prefect_checks()
@@ -105,7 +106,9 @@ def _prices(seen: _Seen) -> Diagnosis:
         except Unpriced as error:
             unpriced.append(str(error))
     today = now.date()
-    return diagnosis.prices_check(policy, unpriced, newest_price_day(today), today)
+    return diagnosis.prices_check(
+        policy, unpriced, newest_price_day(today), today, simulated=bool(seen.simulated)
+    )
 
 
 async def _api_checks(here: Installation, seen: _Seen) -> list[Diagnosis]:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from prefect.context import FlowRunContext
 
@@ -116,7 +116,7 @@ def report_on(run: Run) -> RunReport:
     over_hold, over_hold_nano = run_sums.over_holds(run.ledger, run.run_id)
     unknown = reviews.unknown_holds(run.ledger, run.run_id, HOLDS_TO_BOOK)
     passed = passed_caps(run.policy, run_sums.settled_in_windows(run.ledger, run.run_id))
-    known = known_rejects(run.ledger, run.run_id)
+    known = _known_since(run)
     facts = RunFacts(rows, by_outcome, _rejected_by_reviewer(reasons), len(known), passed_a_cap=bool(passed))
     taught = lessons.of_run(run.ledger, run.run_id)
     learned = {key: run.scale.lesson_of(key) for key in taught}
@@ -154,7 +154,7 @@ def report_on(run: Run) -> RunReport:
         month_projections=month_projections(run),
         shared=_shared_figures(run),
         rejected_before=len(known),
-        rejected_since=min(known.values()).date() if known else None,
+        rejected_since=min(known.values()) if known else None,
         rows_to_mend=_rows_to_fix(run, known),
         holds_to_book=holds_to_book(unknown, run.ledger.url),
         more_holds_to_book=reviews.count_unknown_holds(run.ledger, run.run_id) - len(unknown),
@@ -301,7 +301,13 @@ def _shared_figures(run: Run) -> SharedFigures:
     return SharedFigures(jobs=found.jobs, saved_usd=to_usd(found.saved))
 
 
-def _rows_to_fix(run: Run, known: Mapping[int, datetime]) -> list[RowToFix]:
+def _known_since(run: Run) -> dict[int, date]:
+    """The rejected rows that are known, by number, each with the day of the policy's zone since which it is."""
+    first_seen = known_rejects(run.ledger, run.run_id)
+    return {number: moment.astimezone(run.policy.zone).date() for number, moment in first_seen.items()}
+
+
+def _rows_to_fix(run: Run, known: Mapping[int, date]) -> list[RowToFix]:
     """The first rows that are news, and after them, where there is room, those that are known."""
     news: list[RowToFix] = []
     old: list[RowToFix] = []
@@ -315,7 +321,7 @@ def _rows_to_fix(run: Run, known: Mapping[int, datetime]) -> list[RowToFix]:
                     job_id=row.job_id,
                     outcome=row.outcome,
                     detail=shown_detail(row.reason, row.detail),
-                    known_since=since and since.date(),
+                    known_since=since,
                 )
             )
         if len(news) == ROWS_TO_FIX:

@@ -6,6 +6,7 @@ brings it under the limit deletes the line: a test says so. Nothing is ever adde
 
 import ast
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -29,6 +30,10 @@ MANY_PARAMETERS: dict[str, int] = {}
 #: rooms that have a class of this name
 CLASSES_TWICE: dict[str, int] = {}
 LONG_TEST_FILES: dict[str, int] = {}
+#: what shows another day from one moment to the next
+CLOCKS = ("datetime.now", "datetime.today", "datetime.utcnow", "date.today", "time.time")
+#: modules that read a clock when they are imported: a day of then is over when midnight comes before it is looked at
+CLOCK_AT_IMPORT = {"tests/test_ledger/test_pruning.py": 1}
 #: modules of a room without a test file of their name, which tests of others run; the list only shrinks
 MIRRORED_ROOMS = ("rules", "tasks", "services", "schemas", "flows", "cli", "review_page")
 WITHOUT_A_TEST_FILE = dict.fromkeys(
@@ -68,7 +73,6 @@ WITHOUT_A_TEST_FILE = dict.fromkeys(
         "schemas/policy_sections.py",
         "schemas/review_tables.py",
         "schemas/row.py",
-        "schemas/table.py",
         "schemas/tool_audit.py",
         "schemas/usage.py",
         "schemas/verification.py",
@@ -195,6 +199,31 @@ def long_test_files() -> dict[str, int]:
     return {name: number for name, number in lines.items() if number > MOST_TEST_LINES}
 
 
+def at_import(node: ast.AST) -> Iterator[ast.AST]:
+    """What runs of a module when it is imported: not the body of a function, but its decorators and defaults."""
+    yield node
+    parts: Iterable[ast.AST] = ast.iter_child_nodes(node)
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        parts = (*node.decorator_list, node.args)
+    elif isinstance(node, ast.Lambda):
+        parts = (node.args,)
+    for part in parts:
+        yield from at_import(part)
+
+
+def clocks_at_import() -> dict[str, int]:
+    found = {}
+    tests = {
+        path.relative_to(ROOT).as_posix(): ast.parse(path.read_text("utf-8"))
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+    }
+    for name, tree in {**trees(), **tests}.items():
+        calls = [node for node in at_import(tree) if isinstance(node, ast.Call)]
+        if number := len([call for call in calls if ast.unparse(call.func) in CLOCKS]):
+            found[name] = number
+    return found
+
+
 def without_a_test_file() -> dict[str, int]:
     """Modules of the rooms that no test file is called by."""
     tested = {path.stem.removeprefix("test_") for path in (ROOT / "tests").rglob("test_*.py")}
@@ -211,9 +240,10 @@ def without_a_test_file() -> dict[str, int]:
         (many_parameters, MANY_PARAMETERS, f"parameters, over {MOST_PARAMETERS}"),
         (classes_twice, CLASSES_TWICE, "rooms have a class of this name"),
         (long_test_files, LONG_TEST_FILES, f"lines, over {MOST_TEST_LINES}"),
+        (clocks_at_import, CLOCK_AT_IMPORT, "reads of a clock when it is imported"),
         (without_a_test_file, WITHOUT_A_TEST_FILE, "module has no test file of its name"),
     ],
-    ids=["files", "functions", "parameters", "classes", "test files", "mirror"],
+    ids=["files", "functions", "parameters", "classes", "test files", "clocks", "mirror"],
 )
 def test_nothing_grows_over_its_limit_and_what_shrinks_stays_small(found, allowed, what):
     now = found()

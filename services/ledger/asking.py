@@ -8,7 +8,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from schemas.errors import BadInput, RunFailed
 from schemas.ledger_place import plain_sqlite_file
+from schemas.moment import in_utc
 from schemas.words import masked_url
 from services.ledger.tables_version import ASK_VERSION, newest_revision
 
@@ -122,7 +123,7 @@ def _as_it_is(value: Any) -> Any:
 
 def _moment(value: str | datetime | None) -> datetime | None:
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
+    return None if moment is None else in_utc(moment)
 
 
 def _amount(value: float | Decimal | None) -> Decimal | None:

@@ -1,6 +1,7 @@
 """The endpoints Messages and count_tokens: what is checked, what is billed, what is answered."""
 
 import hashlib
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -32,7 +33,7 @@ class MessageDesk:
         plan: settles which messages end as refusals.
         striker: lets faults strike.
         log: where messages are billed.
-        clock: dates the bill, and the lives of what is cached.
+        clock: dates the bill, the lives of what is cached, and the retirement of models.
     """
 
     def __init__(self, plan: Plan, striker: FaultStriker, log: BillingLog, clock: ApiClock) -> None:
@@ -49,7 +50,7 @@ class MessageDesk:
             RefusedError: if the API would refuse it, or a fault does.
             BoxPageError, Cut: if a fault answers, or cuts, beforehand.
         """
-        _, _, tokens = _read(call.raw, "count_tokens")
+        _, _, tokens = _read(call.raw, "count_tokens", self._clock.now())
         self._striker.strike(call, call.raw)
         if call.fault is not None and call.fault.kind == "wrong_count":
             tokens = _wrong(tokens, call.fault)
@@ -62,7 +63,7 @@ class MessageDesk:
             RefusedError: if the API would refuse it, or a fault does.
             BoxPageError, Cut: if a fault answers, or cuts, beforehand.
         """
-        body, model, tokens = _read(call.raw, "messages")
+        body, model, tokens = _read(call.raw, "messages", self._clock.now())
         # Whether it streams changes nothing of what it costs, and so nothing of its hash.
         streams = body.pop("stream", False)
         digest = _digest(body)
@@ -114,11 +115,11 @@ def _admit(rate: ModelRate, call: ApiCall, uncached: int) -> None:
         raise
 
 
-def _read(raw: bytes, endpoint: Endpoint) -> tuple[dict[str, Any], Model, int]:
+def _read(raw: bytes, endpoint: Endpoint, now: datetime) -> tuple[dict[str, Any], Model, int]:
     """A checked body, its model and its input tokens."""
     try:
         body = parse(raw)
-        model = check_body(body, endpoint)
+        model = check_body(body, endpoint, now)
         return body, model, count_tokens(body, model)
     except (RecursionError, orjson.JSONEncodeError):
         raise RefusedError(400, "The request body is nested too deeply") from None

@@ -77,7 +77,7 @@ class ItemJudge:
 
     Args:
         plan: settles planned ends, by the seed and the custom_id alone.
-        clock: says which cache entries still live.
+        clock: says which cache entries still live, and which models are retired.
     """
 
     def __init__(self, plan: Plan, clock: ApiClock) -> None:
@@ -100,7 +100,7 @@ class ItemJudge:
         seed = self._plan.seed
         item = Item(custom_id, ids, chance(seed, "place", custom_id), chance(seed, "turn", custom_id))
         try:
-            model, digest, tokens = _check(params)
+            model, digest, tokens = _check(params, self._clock.now())
             workspace.files.check_references(params)
             self._strike(item, params)
             item.end = self._planned_end(custom_id)
@@ -160,14 +160,14 @@ class ItemJudge:
         return use
 
 
-def _check(params: dict[str, Any]) -> tuple[Model, str, int]:
+def _check(params: dict[str, Any], now: datetime) -> tuple[Model, str, int]:
     """The model, the payload hash and the input tokens of a request that Messages would take and a batch may hold."""
     if params.get("stream") is True:
         raise invalid("stream", "streaming is not permitted in a batch")
     if params.get("speed") is not None:
         raise invalid("speed", "not permitted in a batch")
     try:
-        model = check_body(params, "messages")
+        model = check_body(params, "messages", now)
         tokens = count_tokens(params, model)
         digest = payload_hash(params)
     except (RecursionError, orjson.JSONEncodeError):

@@ -12,6 +12,7 @@ of a request that names none is from "Models overview".
 """
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Literal
 
 Lifecycle = Literal["active", "deprecated", "retired"]
@@ -59,7 +60,7 @@ class Model:
             threshold (tokens) pays these prices for every one of its tokens. None: one price.
         aliases: other ids that mean this model.
         created_at: release date (RFC 3339).
-        lifecycle: "active", "deprecated" or "retired"; requests naming a retired model fail.
+        lifecycle: "active", "deprecated" or "retired", while `retires_at` has not come; see `lifecycle_at`.
         deprecated_at: date of deprecation (RFC 3339), None if not deprecated or not known.
         retires_at: date of retirement (RFC 3339), None if none is known.
         max_input_tokens: context window, tokens.
@@ -103,6 +104,11 @@ class Model:
     prefill: bool = False
     geo: bool = True
     fast: int | None = None
+
+    def lifecycle_at(self, now: datetime) -> Lifecycle:
+        """Its lifecycle at a moment: from its retirement on it is retired, whatever it was. Requests naming it then fail."""
+        has_ended = self.retires_at is not None and datetime.fromisoformat(self.retires_at) <= now
+        return "retired" if has_ended else self.lifecycle
 
 
 _UP_TO_HIGH = ("low", "medium", "high")

@@ -9,6 +9,7 @@ version 2026-10-21", "Thinking" (2026-10-08).
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Literal
 
 import orjson
@@ -70,12 +71,13 @@ def parse(raw: bytes, max_bytes: int = MAX_BODY_BYTES) -> dict[str, Any]:
     return body
 
 
-def check_body(body: dict[str, Any], endpoint: Endpoint) -> Model:
+def check_body(body: dict[str, Any], endpoint: Endpoint, now: datetime | None = None) -> Model:
     """Check a parsed body.
 
     Args:
         body: the parsed request.
         endpoint: "messages" or "count_tokens".
+        now: the moment, by which a model may have been retired; None: before any retirement that is to come.
 
     Returns:
         the model the request names.
@@ -85,7 +87,7 @@ def check_body(body: dict[str, Any], endpoint: Endpoint) -> Model:
     """
     counting = endpoint == "count_tokens"
     _check_fields(body, COUNT_FIELDS if counting else MESSAGE_FIELDS)
-    model = _check_model(body)
+    model = _check_model(body, now)
     if not counting:
         _check_max_tokens(body, model)
     for name, check in _SIMPLE.items():
@@ -171,14 +173,14 @@ def _check_fields(body: dict[str, Any], allowed: frozenset[str]) -> None:
             raise invalid(name, "Field required")
 
 
-def _check_model(body: dict[str, Any]) -> Model:
+def _check_model(body: dict[str, Any], now: datetime | None) -> Model:
     name = body["model"]
     if not isinstance(name, str) or not name:
         raise invalid("model", "Input should be a valid string")
     model = find_model(name)
     if model is None:
         raise RefusedError(404, "model: there is no such model")
-    if model.lifecycle == "retired":
+    if (model.lifecycle if now is None else model.lifecycle_at(now)) == "retired":
         raise RefusedError(404, f"model: {model.id} is retired")
     return model
 

@@ -229,7 +229,8 @@ class Simulator:
             return await self._file_desk.answer(call)
         if call.endpoint == "models":
             wanted = call.request.match_info.get("id")
-            answer = list_models(call.request.query) if wanted is None else one_model(wanted)
+            now = self._clock.now()
+            answer = list_models(call.request.query, now) if wanted is None else one_model(wanted, now)
         else:
             if not is_admin_key(_key_of(call.request)):
                 raise RefusedError(403, "this needs an Admin API key, which begins with sk-ant-admin")

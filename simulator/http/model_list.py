@@ -1,9 +1,12 @@
 """The Models API: what the catalogue knows, one model or one page of models at a time.
 
-Retired models stay in the list, marked as such. Source: Anthropic docs, "Models" (2026-10).
+Retired models stay in the list, marked as such; a model whose end comes while the simulator runs is one of them from
+then on. Source: Anthropic docs, "Models" (2026-10).
 """
 
 from collections.abc import Mapping
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 from simulator.billing.catalogue import ALL_EFFORTS, MODELS, Model, find_model
@@ -15,11 +18,12 @@ _YES = {"supported": True}
 _NO = {"supported": False}
 
 
-def one_model(model_id: str) -> dict[str, Any]:
+def one_model(model_id: str, now: datetime) -> dict[str, Any]:
     """A model by its id or alias.
 
     Args:
         model_id: the id or alias.
+        now: the moment, which says its lifecycle.
 
     Returns:
         the model as a JSON object.
@@ -30,14 +34,15 @@ def one_model(model_id: str) -> dict[str, Any]:
     model = find_model(model_id)
     if model is None:
         raise RefusedError(404, "model: there is no such model")
-    return _info(model)
+    return _info(model, now)
 
 
-def list_models(query: Mapping[str, str]) -> dict[str, Any]:
+def list_models(query: Mapping[str, str], now: datetime) -> dict[str, Any]:
     """One page of models, newest first.
 
     Args:
         query: `limit` (1 to 1,000, 20 by default), `after_id`, `before_id`.
+        now: the moment, which says their lifecycle.
 
     Returns:
         `{"data", "has_more", "first_id", "last_id"}`.
@@ -45,17 +50,17 @@ def list_models(query: Mapping[str, str]) -> dict[str, Any]:
     Raises:
         RefusedError: 400 for a limit out of range or a cursor that is no model.
     """
-    return page_of(MODELS, query, lambda model: model.id, _info)
+    return page_of(MODELS, query, lambda model: model.id, partial(_info, now=now))
 
 
-def _info(model: Model) -> dict[str, Any]:
+def _info(model: Model, now: datetime) -> dict[str, Any]:
     return {
         "type": "model",
         "id": model.id,
         "display_name": model.display_name,
         "line": model.line,
         "created_at": model.created_at,
-        "lifecycle": model.lifecycle,
+        "lifecycle": model.lifecycle_at(now),
         "deprecated_at": model.deprecated_at,
         "retires_at": model.retires_at,
         "max_input_tokens": model.max_input_tokens,

@@ -15,13 +15,14 @@ from schemas.outcome import AttemptState
 from services.ledger import jobs
 from tests.strategies import begin, job, quick_ledger, take
 
-TODAY = datetime.now(UTC).date()
+#: when the attempt left
+SENT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 HAIKU = {"model": "claude-haiku-5-5", "service_tier": "standard", "workspace_id": None}
 
 
 def report(**more):
     """A simulated report of one day: 100 input and 7 output tokens for 0.000123456 USD."""
-    times = [f"{TODAY + timedelta(days=number)}T00:00:00Z" for number in (0, 1)]
+    times = [f"{SENT + timedelta(days=number):%Y-%m-%d}T00:00:00Z" for number in (0, 1)]
     used = {
         "uncached_input_tokens": 100,
         "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
@@ -46,8 +47,7 @@ def url(tmp_path, monkeypatch):
     begin(ledger)
     jobs.add(ledger, "run-1", [job(0)], [])
     [attempt] = take(ledger, [200_000]).held
-    now = datetime.now(UTC)
-    paid = {"state": AttemptState.SUCCEEDED, "held_nano_usd": 0, "sent_at": now, "ended_at": now}
+    paid = {"state": AttemptState.SUCCEEDED, "held_nano_usd": 0, "sent_at": SENT, "ended_at": SENT}
     used = {"actual_input_tokens": 100, "actual_output_tokens": 7, "actual_nano_usd": 123_456}
     with ledger.write() as connection:
         connection.execute(

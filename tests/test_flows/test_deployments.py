@@ -4,6 +4,7 @@ import inspect
 import sqlite3
 import subprocess
 from contextlib import closing
+from datetime import date, datetime, timedelta
 from importlib import import_module
 from zoneinfo import ZoneInfo
 
@@ -11,7 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from prefect.server.schemas.schedules import CronSchedule
 
+from rules.dated_path import dated_path
 from schemas.deployment import ScheduleSpec
 from schemas.errors import BadInput
 from services.deployments import POOL, deployments_of
@@ -142,6 +145,18 @@ def test_the_file_is_read_whole_and_what_only_prefect_deploy_knows_is_named(tmp_
         yaml.safe_dump({"deployments": [DEPLOYMENTS[1] | {"triggers": [], "concurrency_limit": 1}]})
     )
     assert deployments_of(file)[0].left_out == ("concurrency_limit", "triggers")
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
+async def test_every_day_has_one_night_also_where_clocks_are_changed_and_in_a_leap_year(zone):
+    [night] = deployments_of()[0].schedules
+    schedule = CronSchedule(cron=night.cron, timezone=night.timezone)
+    first = date(2027, 1, 1)
+    starts = await schedule.get_dates(
+        n=2 * 365 + 1, start=datetime(2027, 1, 1, tzinfo=ZoneInfo(night.timezone))
+    )
+    days = [dated_path("{date}", start, zone) for start in starts]
+    assert days == [f"{first + timedelta(days=number)}" for number in range(2 * 365 + 1)]
 
 
 @pytest.mark.parametrize(

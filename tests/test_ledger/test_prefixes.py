@@ -17,7 +17,7 @@ from tests.ledgers import failed, rows, settle, succeeded
 from tests.strategies import begin, caps, job, job_update, key_of, request, weighed
 
 MODEL = "claude-haiku-5-5"
-NOW = datetime.now(UTC)
+NOW = datetime(2026, 11, 27, 2, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
 
 

@@ -113,6 +113,16 @@ def test_a_contract_price_that_ends_soon_is_named():
     assert "contract prices end: * on 2026-11-30" in check.found
 
 
+@pytest.mark.parametrize("newest", [date(2020, 1, 1), None])
+def test_an_old_price_list_is_named_at_a_simulator_and_is_not_off(newest):
+    check = diagnosis.prices_check(policy(), [], newest, TODAY, simulated=True)
+    assert check.state is CheckState.OK
+    assert "for real money, the price list" in check.found
+    assert "Upgrade genai-prices" in check.what_to_do
+    unpriced = diagnosis.prices_check(policy(), ["no price is known for x"], newest, TODAY, simulated=True)
+    assert unpriced.state is CheckState.OFF
+
+
 def test_alerts_that_are_not_on_are_named_and_are_not_off():
     def found(*states):
         return [AlertOnServer(f"a{number}", "It watches.", state) for number, state in enumerate(states)]

@@ -10,7 +10,7 @@ from schemas.report import CallFigures
 from schemas.run import Deadline, RunReference
 from tests.strategies import policy
 
-NOW = datetime.now(UTC)
+NOW = datetime(2026, 11, 27, 2, tzinfo=UTC)
 
 
 def test_an_assignment_and_what_came_of_it_are_the_same_after_the_border_and_small():

@@ -1,5 +1,7 @@
 """What the tests of the simulator share: a simulator with a plan, the SDK at its strictest, and batches."""
 
+from datetime import UTC, datetime
+
 from anthropic import Anthropic
 from anthropic.types.messages import MessageBatchIndividualResponse
 
@@ -13,6 +15,11 @@ def serving(tmp_path_factory, text):
     plan = tmp_path_factory.mktemp("plan") / "plan.toml"
     plan.write_text(text)
     return running_simulator(plan=plan)
+
+
+def clock_at(moment):
+    """The line of a plan by which the simulator's clock shows a moment when it starts."""
+    return f"clock_shift_seconds = {(moment - datetime.now(UTC)).total_seconds()}\n"
 
 
 def sdk(simulator):

@@ -14,7 +14,8 @@ from tests.strategies import quick_ledger
 from tests.test_rules.test_scale import contract
 from tests.test_tasks.test_collect import change
 
-NOW = datetime.now(UTC).replace(hour=12)
+#: a day on which prices change, which is over
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DAY = timedelta(1)
 MODEL = "claude-haiku-5-5"
 
@@ -31,7 +32,7 @@ class Ended(BatchGateway):
 
 
 async def settled(folder, *, opened_at, left_at, ended_at):
-    """The attempts of a batch over a change of prices today: 1 USD per million tokens until yesterday, 3 USD since."""
+    """The attempts of a batch over a change of prices: 1 USD per million tokens until the day before NOW, 3 USD since."""
     ledger = quick_ledger(f"sqlite:///{folder}/ledger.db")
     prices = [
         contract(1, model=MODEL, until=(NOW - DAY).date()),

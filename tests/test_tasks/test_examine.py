@@ -5,6 +5,7 @@ from contextlib import closing
 
 import pytest
 
+from rules.diagnosis import STALE_AFTER
 from schemas.alert import AlertOnServer
 from schemas.checkup import CheckState
 from schemas.deployment import Cockpit
@@ -57,6 +58,15 @@ def test_an_installation_with_a_simulator_is_ready_but_for_prefect_and_nothing_i
     assert [name for name, check in found.items() if check.state is CheckState.NOT_MADE] == NAMES[7:]
     assert "simulated" in found["endpoint"].found
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_years_go_by_and_the_price_list_is_old_only_where_real_money_is_spent(tmp_path, monkeypatch):
+    monkeypatch.setattr(examining, "newest_price_day", lambda today: today - 2 * STALE_AFTER)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "simulated")
+    with running_simulator() as simulator:
+        assert states(tmp_path, base_url=simulator.base_url)["prices"].state is CheckState.OK
+    monkeypatch.delenv("ANTHROPIC_API_KEY")
+    assert states(tmp_path)["prices"].state is CheckState.OFF
 
 
 def test_a_ledger_of_real_runs_is_off_at_a_simulator(tmp_path):

@@ -23,7 +23,6 @@ from tests.strategies import quick_ledger
 BAD = {"job_id": "bad", "params": '{"temperature": 0.5}'} | text_row("hello")
 NO_ID = {"job_id": None} | text_row("who am I")
 GOOD = {"job_id": "good"} | text_row("hello")
-TODAY = f"{datetime.now(UTC):%Y-%m-%d}"
 
 
 async def a_night(ledger, folder, number, *rows):
@@ -37,11 +36,23 @@ async def test_what_was_rejected_and_reported_just_so_is_no_news_the_night_after
     assert (first.outcome, first.rejected_before) == (RunOutcome.INCOMPLETE, 0)
     second = await a_night(ledger, tmp_path, 2, GOOD, BAD, NO_ID)
     assert (second.outcome, second.jobs.rejected, second.rejected_before) == (RunOutcome.COMPLETE, 2, 2)
-    assert str(second.rejected_since) == TODAY
+    first_day = min(row.started_at for row in all_rows(ledger, RunRow)).date()
+    assert second.rejected_since == first_day
     assert shown_state(second).to_do == ()
     assert next(row[:2] for row in job_rows(second) if row[0] == "rejected") == ("rejected", "2")
-    assert f"2 known since {TODAY}" in str(job_rows(second))
-    assert all(f"(known since {TODAY})" in row[3] for row in rows_to_fix(second))
+    assert f"2 known since {first_day}" in str(job_rows(second))
+    assert all(f"(known since {first_day})" in row[3] for row in rows_to_fix(second))
+
+
+async def test_since_when_it_is_known_is_a_day_of_the_policy(ledger, tmp_path):
+    zone = {"time_zone": "Pacific/Kiritimati"}
+    await night(ledger, tmp_path, 1, [BAD], **zone)
+    with ledger.write() as connection:
+        started_at = datetime(2026, 11, 20, 10, 30, tzinfo=UTC)
+        connection.execute(RunRow.__table__.update().values(started_at=started_at))
+    _, report = await night(ledger, tmp_path, 2, [BAD], **zone)
+    assert str(report.rejected_since) == "2026-11-21"
+    assert [str(row.known_since) for row in report.rows_to_mend] == ["2026-11-21"]
 
 
 async def test_a_new_one_is_news_next_to_those_that_are_known_and_stands_before_them(ledger, tmp_path):

@@ -24,7 +24,8 @@ from tests.strategies import policy
 pytestmark = pytest.mark.one_database
 
 MODEL = "claude-haiku-5-5"
-NOW = datetime.now(UTC)
+#: a moment before a midnight
+NOW = datetime(2026, 11, 20, 23, 59, tzinfo=UTC)
 
 
 class Slow(FakeGateway):
@@ -62,12 +63,12 @@ async def test_what_has_no_price_when_its_turn_comes_does_not_leave(ledger, tmp_
     gateway = Slow()
     price_card = Models.price_card
 
-    def until_today(self, model, on):
-        if on.date() > NOW.date():
+    def but_for_the_day_after(self, model, on):
+        if on.date() == (NOW + timedelta(days=1)).date():
             raise Unpriced(f"{model} has no price on {on:%Y-%m-%d}")
         return price_card(self, model, on)
 
-    monkeypatch.setattr(Models, "price_card", until_today)
+    monkeypatch.setattr(Models, "price_card", but_for_the_day_after)
     attempt = await sent(ledger, tmp_path, gateway)
     assert gateway.sent == []
     assert (attempt.state, attempt.held_nano_usd) == ("failed", 0)
@@ -77,6 +78,7 @@ async def test_what_has_no_price_when_its_turn_comes_does_not_leave(ledger, tmp_
 async def test_a_batch_held_before_midnight_leaves_on_the_money_of_the_day_it_leaves_on(ledger, tmp_path):
     gateway = BatchGateway()
     run = await begun(ledger, gateway, tmp_path)
+    run = replace(run, scale=replace(run.scale, clock=lambda: NOW))
     [held] = [await admit(run, 100, may_defer=True)]
     [cost, *_] = [row.held_nano_usd for row in all_rows(ledger, AttemptRow)]
     # the next day has room for two of the three

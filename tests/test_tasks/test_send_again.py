@@ -26,7 +26,8 @@ from tests.strategies import abandon, policy
 
 pytestmark = pytest.mark.one_database
 
-NOW = datetime.now(UTC)
+#: a moment before a midnight
+NOW = datetime(2026, 11, 20, 23, 59, tzinfo=UTC)
 LIMITED = orjson.dumps({"type": "error", "error": {"type": "rate_limit_error", "message": "slow down"}})
 
 

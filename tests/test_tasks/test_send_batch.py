@@ -178,7 +178,8 @@ async def test_the_estimate_of_a_run_in_messages_mode_is_the_full_price(tmp_path
             assert (half.worst_case, half.expected) == (-(-full.worst_case // 2), -(-full.expected // 2))
 
 
-NOW = datetime.now(UTC)
+#: any day whose prices are known
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 NOT_MADE = {
     "refused": ({"kind": "status", "status": 400}, "failed", Reason.REFUSED_BY_API, None),
     "too large": ({"kind": "status", "status": 413}, "failed", Reason.REFUSED_BY_API, None),

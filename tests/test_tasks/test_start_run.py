@@ -37,6 +37,7 @@ def ends_in(lifecycle="active", **after):
         (None, ends_in(days=31)),
         ("claude-sonnet-5-5 retires on 20", ends_in(days=29)),
         ("claude-sonnet-5-5 is deprecated and retires on 20", ends_in("deprecated", days=90)),
+        ("claude-sonnet-5-5 is deprecated and was to retire on 20", ends_in("deprecated", days=-1)),
         ("claude-sonnet-5-5 is deprecated; choose", ModelFacts("claude-sonnet-5-5", "deprecated")),
     ],
 )

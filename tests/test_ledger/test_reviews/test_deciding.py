@@ -52,11 +52,11 @@ def test_a_ceiling_an_end_and_a_note_in_plain_sql_are_kept_as_given(ledger, thre
     sql(
         ledger,
         "UPDATE reviews SET status='approved', decided_by='ana', ceiling_nano_usd=5, ceiling_tokens=6, note='why', "
-        "expires_at='2030-01-01 00:00:00.000000' WHERE id=:id",
+        "expires_at='9000-01-01 00:00:00.000000' WHERE id=:id",
         id=three[0],
     )
     found = reviews.one_review(ledger, three[0])
-    assert (found.ceiling_nano_usd, found.ceiling_tokens, found.expires_at.year) == (5, 6, 2030)
+    assert (found.ceiling_nano_usd, found.ceiling_tokens, found.expires_at.year) == (5, 6, 9000)
     assert reviews.events(ledger, three[0])[-1].note == "why"
     # approved again, by the same person, with another ceiling; and opened again
     sql(ledger, "UPDATE reviews SET ceiling_nano_usd=9 WHERE id=:id", id=three[0])

@@ -4,23 +4,25 @@ import contextlib
 import json
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator import running_simulator
 from simulator.billing.counting import count_tokens
 from simulator.checks.whole_request import MESSAGE_FIELDS, check_body
 from simulator.http.api_errors import RefusedError
+from tests.test_simulator.calls import clock_at, serving
 
 SECRET = "zebra"
 KEY = {"authorization": "Bearer any"}
 
 
 @pytest.fixture(scope="module")
-def simulator():
-    with running_simulator() as running:
+def simulator(tmp_path_factory):
+    """At a moment at which the old models that are asked here still answer."""
+    with serving(tmp_path_factory, clock_at(datetime(2026, 11, 20, tzinfo=UTC))) as running:
         yield running
 
 

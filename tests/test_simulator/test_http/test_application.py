@@ -67,7 +67,7 @@ async def test_models_are_listed_page_by_page_and_found_by_alias(client):
     before = await client.models.list(limit=2, before_id=everything[5])
     assert [model.id for model in before.data] == everything[3:5]
     one = await client.models.retrieve("claude-sonnet-4-5")
-    assert (one.id, one.lifecycle) == ("claude-sonnet-4-5-20250929", "deprecated")
+    assert one.id == "claude-sonnet-4-5-20250929"
     assert one.capabilities.batch.supported
     assert one.retires_at.date().isoformat() == "2026-11-30"
     with pytest.raises(anthropic.NotFoundError):

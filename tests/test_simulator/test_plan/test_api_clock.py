@@ -3,11 +3,13 @@
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
+import anthropic
 import httpx2
 import pytest
 
+from simulator.billing.catalogue import find_model
 from simulator.plan import PlanError, read_plan
-from tests.test_simulator.calls import ended, items, params, sdk, serving
+from tests.test_simulator.calls import clock_at, ended, item, items, params, results, sdk, serving
 
 PLAN = """
 clock_shift_seconds = {shift}
@@ -62,6 +64,33 @@ def test_a_clock_that_is_put_forward_dates_whatever_comes_later(tmp_path_factory
         assert len(later) == 2
         for moment in dates:
             assert timedelta(seconds=3_590) < moment - before < timedelta(seconds=3_660)
+
+
+@pytest.mark.filterwarnings("ignore:The model 'claude-sonnet-4-5' is deprecated")
+def test_a_model_whose_end_comes_is_retired_from_then_on(tmp_path_factory):
+    old, retired = find_model("claude-sonnet-4-5"), find_model("claude-opus-4-1")
+    hour_before = datetime.fromisoformat(old.retires_at) - timedelta(hours=1)
+
+    def lifecycles(client):
+        """By the list, and by itself."""
+        listed = [model for model in client.models.list() if model.id == old.id]
+        return [model.lifecycle for model in (*listed, client.models.retrieve(old.id))]
+
+    with serving(tmp_path_factory, clock_at(hour_before)) as simulator, sdk(simulator) as client:
+        assert client.models.retrieve(retired.id).lifecycle == "retired"
+        assert lifecycles(client) == ["deprecated"] * 2
+        client.messages.create(**params(model="claude-sonnet-4-5"))
+        simulator.advance_clock(7_200)
+        assert lifecycles(client) == ["retired"] * 2
+        with pytest.raises(anthropic.NotFoundError):
+            client.messages.create(**params(model="claude-sonnet-4-5"))
+        with pytest.raises(anthropic.NotFoundError):
+            client.messages.count_tokens(model=old.id, messages=params()["messages"])
+        requests = [item("old", model=old.id), item("new")]
+        batch = ended(client, client.messages.batches.create(requests=requests))
+        found = results(client, batch)
+        assert (found["old"].type, found["new"].type) == ("errored", "succeeded")
+        assert len(simulator.billed()) == 2
 
 
 def test_a_shift_beyond_sense_is_refused(tmp_path):
