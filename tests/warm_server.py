@@ -103,6 +103,9 @@ def become(asked: dict[str, Any]) -> None:
     for number, file in enumerate(asked["files"]):
         os.dup2(file, number)
         os.close(file)
+    # those that are there know the files of this server, which may be of another kind
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
     sys.argv = [sys.argv[2], *asked["arguments"]]
 
 
