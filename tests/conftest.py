@@ -1,6 +1,7 @@
 """What the tests share: Hypothesis profiles without a clock, servers of a session, ledgers on both databases."""
 
 import gc
+import logging
 import os
 
 import pytest
@@ -64,6 +65,11 @@ def pytest_collection_finish():
     """Look for garbage less often, and not among the hundred thousands of objects that stay: a tenth of all CPU time."""
     gc.freeze()
     gc.set_threshold(10_000, 10, 5)
+
+
+def pytest_unconfigure():
+    """Keep a Prefect server that a test began quiet: it ends with the process, when there is no log to say so in."""
+    logging.raiseExceptions = False
 
 
 @pytest.fixture(scope="session", autouse=True)
