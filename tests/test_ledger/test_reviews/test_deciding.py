@@ -52,7 +52,7 @@ def test_a_ceiling_an_end_and_a_note_in_plain_sql_are_kept_as_given(ledger, thre
     sql(
         ledger,
         "UPDATE reviews SET status='approved', decided_by='ana', ceiling_nano_usd=5, ceiling_tokens=6, note='why', "
-        "expires_at='9000-01-01 00:00:00.000000' WHERE id=:id",
+        "expires_at='9000-06-01 00:00:00.000000' WHERE id=:id",
         id=three[0],
     )
     found = reviews.one_review(ledger, three[0])
