@@ -7,6 +7,7 @@ from rules.projection_text import projection_line
 from rules.report_text import alarm_lines
 from schemas.alert import AlertEvent, AlertEventName, WaitingReviews
 from schemas.report import RunReport
+from schemas.words import with_noun
 
 
 def alert_events(report: RunReport, waiting: WaitingReviews, now: datetime) -> Iterator[AlertEvent]:
@@ -30,7 +31,7 @@ def alert_events(report: RunReport, waiting: WaitingReviews, now: datetime) -> I
         yield event(AlertEventName.DRIFT, f"Drift of estimates. {details}")
     if waiting.reviews and waiting.oldest is not None:
         age = (now - waiting.oldest).days
-        jobs = "1 job waits" if waiting.reviews == 1 else f"{waiting.reviews:,} jobs wait"
+        jobs = with_noun(waiting.reviews, "job waits", "jobs wait")
         yield event(
             AlertEventName.OLD_REVIEWS,
             f"{jobs} for a person for more than {waiting.days} days, the oldest for {age}: decide with `weighbridge "

@@ -1,6 +1,7 @@
 """What collecting came to, in words: the same in the terminal and in the state of the flow run."""
 
 from schemas.batch import Collection
+from schemas.words import with_noun
 
 
 def collection_text(collection: Collection) -> str:
@@ -8,8 +9,8 @@ def collection_text(collection: Collection) -> str:
     if collection.nothing_left:
         return "Nothing is left to collect: no run was interrupted, and no batch is with the provider."
     text = (
-        f"{_many(len(collection.reports), 'run', 'runs')} finished; "
-        f"{_many(collection.still_out, 'batch', 'batches')} still with the provider."
+        f"{with_noun(len(collection.reports), 'run')} finished; "
+        f"{with_noun(collection.still_out, 'batch', 'batches')} still with the provider."
     )
     if collection.elsewhere:
         text += (
@@ -17,7 +18,3 @@ def collection_text(collection: Collection) -> str:
             "ANTHROPIC_BASE_URL and key."
         )
     return text
-
-
-def _many(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}"

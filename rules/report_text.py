@@ -7,6 +7,7 @@ from rules.raise_caps import need_sentence
 from schemas.money import usd_most, usd_rounded
 from schemas.report import CutOffFigures, PassedCap, QuoteFigures, RowToFix, RunReport
 from schemas.saving_figures import CacheFigures, DeadlineFigures, FittedFigures, SharedFigures
+from schemas.words import with_noun
 
 #: what each outcome means to the person who reads the table
 _MEANINGS = {
@@ -51,7 +52,7 @@ def model_rows(report: RunReport) -> Rows:
         error = (
             (sums.actual_input - sums.estimated_input) / sums.estimated_input if sums.estimated_input else 0
         )
-        partial = f"partial ({_number(sums.partial, 'job')})"
+        partial = f"partial ({with_noun(sums.partial, 'job')})"
         rows.append(
             (
                 sums.model,
@@ -98,26 +99,34 @@ def money_rows(report: RunReport) -> Rows:
     ]
     if report.deferred_for_money is not None:
         need = report.deferred_for_money
-        rows.append(("deferred", _number(need.jobs, "job"), need_sentence(need)))
+        rows.append(("deferred", with_noun(need.jobs, "job"), need_sentence(need)))
     if report.deadline is not None and report.deadline.jobs:
         rows.append(_deadline_row(report.deadline))
     if report.quote is not None:
         rows.append(_quote_row(report.quote))
     for fitted in report.fitted:
-        rows.append((fitted.how, _number(fitted.jobs, "job"), _fitting(fitted)))
+        rows.append((fitted.how, with_noun(fitted.jobs, "job"), _fitting(fitted)))
     if report.cache.read_tokens or report.cache.written_tokens:
         rows.append(_cache_row(report.cache))
     if report.shared.jobs:
-        rows.append(("shared answers", _number(report.shared.jobs, "job"), _sharing(report.shared)))
+        rows.append(("shared answers", with_noun(report.shared.jobs, "job"), _sharing(report.shared)))
     if money.held:
         rows.append(("still held", usd_most(money.held), "attempts that may have been billed"))
     if report.over_hold:
         rows.append(
-            ("over hold", usd_rounded(money.over_hold), f"{_number(report.over_hold, 'job')}; see the alarm")
+            (
+                "over hold",
+                usd_rounded(money.over_hold),
+                f"{with_noun(report.over_hold, 'job')}; see the alarm",
+            )
         )
     if report.over_bound:
         rows.append(
-            ("over the margin", _number(report.over_bound, "job"), "billed above the bound; raise the margin")
+            (
+                "over the margin",
+                with_noun(report.over_bound, "job"),
+                "billed above the bound; raise the margin",
+            )
         )
     return rows
 
@@ -144,7 +153,7 @@ def sample_line(report: RunReport) -> str | None:
 
 def _deadline_row(deadline: DeadlineFigures) -> tuple[str, ...]:
     remark = (
-        f"{_number(deadline.jobs, 'job')} that no batch had answered shortly before {deadline.due:%Y-%m-%d %H:%M} UTC, when they "
+        f"{with_noun(deadline.jobs, 'job')} that no batch had answered shortly before {deadline.due:%Y-%m-%d %H:%M} UTC, when they "
         f"were due; of a budget of {usd_rounded(deadline.budget_usd)}"
     )
     return "at full price", usd_rounded(deadline.usd), remark
@@ -359,13 +368,9 @@ def place_rows(report: RunReport) -> Rows:
 
 def calls_line(report: RunReport) -> str:
     calls = report.calls
-    paid = [_number(calls.message, "paid call")]
+    paid = [with_noun(calls.message, "paid call")]
     if report.mode == "batches":
         # what is due goes out by calls when no batch has answered it
-        paid = [f"{_number(report.batches, 'batch', 'batches')} created", *(paid if calls.message else [])]
-    parts = [_number(calls.count, "free count call"), *paid, _number(calls.retried, "retry", "retries")]
+        paid = [f"{with_noun(report.batches, 'batch', 'batches')} created", *(paid if calls.message else [])]
+    parts = [with_noun(calls.count, "free count call"), *paid, with_noun(calls.retried, "retry", "retries")]
     return f"{', '.join(parts)}, {report.seconds:,.1f} seconds"
-
-
-def _number(number: int, one: str, many: str = "") -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"

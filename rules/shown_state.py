@@ -13,6 +13,7 @@ from rules.ledger_option import ledger_option
 from rules.raise_caps import fits, need_sentence
 from schemas.outcome import EXIT_CODES, MONEY_REASONS, Outcome, Reason, RunOutcome
 from schemas.report import RunReport
+from schemas.words import with_noun
 
 #: what is to be done before a deferred job may be sent again, where no cap of the policy is in its way
 _FIRST = {
@@ -164,4 +165,4 @@ def _unfinished(report: RunReport, ledger: str) -> Iterator[str]:
 
 def _jobs(number: int, one: str, many: str) -> str:
     """A number of jobs with its verb."""
-    return f"{number:,} job {one}" if number == 1 else f"{number:,} jobs {many}"
+    return with_noun(number, f"job {one}", f"jobs {many}")

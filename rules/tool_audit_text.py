@@ -3,6 +3,7 @@
 from rules.markdown_table import markdown_table
 from schemas.money import usd_rounded
 from schemas.tool_audit import AuditedToolSet, ToolAudit
+from schemas.words import with_noun
 
 AUDITED_HEADINGS = ("tool", "tokens", "calls in kept answers", "costs", "advice")
 
@@ -30,10 +31,9 @@ def audit_lines(report: ToolAudit) -> list[str]:
 
 def set_line(one: AuditedToolSet) -> str:
     """One tool set in a sentence."""
-    jobs = "job" if one.jobs == 1 else "jobs"
     words = [
         (
-            f"{one.jobs:,} {jobs} on {one.model}: {one.tokens_with_all - one.tokens_with_none:,} tokens of tools each, "
+            f"{with_noun(one.jobs, 'job')} on {one.model}: {one.tokens_with_all - one.tokens_with_none:,} tokens of tools each, "
             f"{one.share}% of their input, {usd_rounded(one.usd)} together; {one.fixed_tokens:,} of the tokens belong to no "
             f"single tool; with names only it would be {one.names_only_tokens - one.tokens_with_none:,}."
         )

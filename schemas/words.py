@@ -43,6 +43,17 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
+def with_noun(number: int, one: str, many: str | None = None) -> str:
+    """A number with what it is a number of, such as "1 job" and "1,200 jobs".
+
+    Args:
+        number: how many.
+        one: the words behind a single one.
+        many: the words behind any other number; None: `one` with an s.
+    """
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
 def masked_url(url: str) -> str:
     """A URL of an API or a database as it may be shown: without passwords, keys and what could be one.
 

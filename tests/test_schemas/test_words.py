@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from schemas.words import masked_url, printable
+from schemas.words import masked_url, printable, with_noun
 
 #: no letter of them is in anything else of the URLs below
 secrets = st.text("XYZ0123456789@:/?#&=% ;", min_size=4, max_size=20).map(lambda text: f"XYZ{text}XYZ")
@@ -93,3 +93,17 @@ def test_printable_text_is_left_alone_and_the_rest_keeps_its_length(text):
     assert printable(text).isprintable()
     assert len(printable(text)) == len(text)
     assert printable(text) == text or not text.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("number", "nouns", "shown"),
+    [
+        (1, ("job",), "1 job"),
+        (0, ("job",), "0 jobs"),
+        (1_200, ("job",), "1,200 jobs"),
+        (1, ("batch", "batches"), "1 batch"),
+        (2, ("batch", "batches"), "2 batches"),
+    ],
+)
+def test_a_number_stands_with_its_noun_in_the_form_that_it_asks_for(number, nouns, shown):
+    assert with_noun(number, *nouns) == shown
